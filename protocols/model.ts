@@ -1,0 +1,38 @@
+/*
+ * A model as its owner declares it: which tables, which features, which architecture. What follows from it (layouts of rows,
+ * placement of keys) is computed here, the same on every node, and its digest travels with every pull.
+ */
+
+/** How rows of a table learn. `learning/optimizer.ts` has the arithmetic. */
+export interface OptimizerDeclaration {
+  readonly kind: "ogd" | "adagrad" | "rowwise-adagrad" | "ftrl" | "adamom" | "adam";
+  readonly learningRate: number;
+}
+
+/** One embedding table: a row per distinct value of `key`. */
+export interface TableDeclaration {
+  readonly name: string;
+  /** Where a sample's key comes from: `user`, `item`, or the name of a categorical feature. */
+  readonly key: string;
+}
+
+/** A DLRM (Naumov et al., 2019): bottom layers over dense features, pairwise dot interactions, top layers to one logit. */
+export interface DlrmDeclaration {
+  readonly kind: "dlrm";
+  /** Floats of an embedding row and of the bottom layers' output. */
+  readonly embedding: number;
+  readonly bottom: readonly number[];
+  readonly top: readonly number[];
+}
+
+/** A model, whole. `tables` must hold one with key `user` and one with key `item`. */
+export interface ModelDeclaration {
+  readonly name: string;
+  readonly shards: number;
+  readonly architecture: DlrmDeclaration;
+  readonly tables: readonly TableDeclaration[];
+  /** Names of the numeric features, in order. */
+  readonly dense: readonly string[];
+  readonly optimizer: OptimizerDeclaration;
+  readonly denseOptimizer: OptimizerDeclaration;
+}
