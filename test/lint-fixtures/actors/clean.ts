@@ -1,0 +1,8 @@
+import { compare } from "../protocols/sync/version.ts";
+import { type ActorName } from "../runtime/actor.ts";
+
+export { draw } from "./draw.ts";
+
+export function first(names: readonly ActorName[]): ActorName | undefined {
+  return compare({ t: 1, writer: "a" }, { t: 2, writer: "b" }) < 0 ? names.at(0) : undefined;
+}

@@ -1,0 +1,3 @@
+export function draw(random: () => number): boolean {
+  return random() < 0.5;
+}

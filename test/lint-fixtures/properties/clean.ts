@@ -1,0 +1,3 @@
+export { draw } from "../actors/draw.ts";
+export { compare } from "../protocols/sync/version.ts";
+export { pause } from "../runtime/clean.ts";

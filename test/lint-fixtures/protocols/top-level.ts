@@ -1,0 +1,1 @@
+export { join } from "../runtime/worker.ts"; // expect eslint(no-restricted-imports)

@@ -1,0 +1,2 @@
+export { world } from "../properties/world.ts"; // expect eslint(no-restricted-imports)
+export { rows } from "../test/rows.ts"; // expect eslint(no-restricted-imports)

@@ -1,0 +1,3 @@
+export interface ActorName {
+  readonly name: string;
+}
