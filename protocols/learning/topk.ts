@@ -1,0 +1,78 @@
+// Exact nearest neighbours by inner product: the reference for every approximate index, and enough on its own for small catalogues.
+
+/** One of the best rows: its index in the matrix and its inner product with the query. */
+export interface Scored {
+  readonly index: number;
+  readonly score: number;
+}
+
+/**
+ * The `k` rows of the flat `rows` x `query.length` matrix with the largest inner products, best first; equal scores go to the smaller
+ * index. A score that is NaN never wins. Memory is in proportion to `k`.
+ */
+export function topK(query: Float32Array, options: { readonly matrix: Float32Array; readonly rows: number; readonly k: number }): Scored[] {
+  const { matrix, rows } = options;
+  const dim = query.length;
+  const k = Math.max(0, Math.min(options.k, rows));
+  const indices = new Int32Array(k);
+  const scores = new Float64Array(k);
+  let held = 0;
+  for (let row = 0; row < rows && k > 0; row += 1) {
+    let score = 0;
+    const at = row * dim;
+    for (let d = 0; d < dim; d += 1) score += (query[d] ?? 0) * (matrix[at + d] ?? 0);
+    // Rows come in rising index, so a tie with the worst one held loses.
+    if (Number.isNaN(score) || (held === k && score <= (scores[0] ?? 0))) continue;
+    if (held < k) {
+      siftUp({ indices, scores }, { at: held, index: row, score });
+      held += 1;
+    } else siftDown({ indices, scores }, { held, index: row, score });
+  }
+  const found = Array.from({ length: held }, (_, i) => ({ index: indices[i] ?? 0, score: scores[i] ?? 0 }));
+  return found.sort((a, b) => b.score - a.score || a.index - b.index);
+}
+
+// A heap with the worst row at its root: the lowest score, and of equal ones the largest index.
+interface Heap {
+  readonly indices: Int32Array;
+  readonly scores: Float64Array;
+}
+
+function siftUp({ indices, scores }: Heap, { at, index, score }: { readonly at: number; readonly index: number; readonly score: number }): void {
+  let child = at;
+  while (child > 0) {
+    const parent = (child - 1) >> 1;
+    if (!isWorse({ score, index }, { score: scores[parent] ?? 0, index: indices[parent] ?? 0 })) break;
+    scores[child] = scores[parent] ?? 0;
+    indices[child] = indices[parent] ?? 0;
+    child = parent;
+  }
+  scores[child] = score;
+  indices[child] = index;
+}
+
+/** Replaces the root by a row and restores the order. */
+function siftDown({ indices, scores }: Heap, { held, index, score }: { readonly held: number; readonly index: number; readonly score: number }): void {
+  let parent = 0;
+  for (;;) {
+    let child = 2 * parent + 1;
+    if (child >= held) break;
+    const right = child + 1;
+    if (right < held && isWorse(at({ indices, scores }, right), at({ indices, scores }, child))) child = right;
+    const candidate = at({ indices, scores }, child);
+    if (!isWorse(candidate, { score, index })) break;
+    scores[parent] = candidate.score;
+    indices[parent] = candidate.index;
+    parent = child;
+  }
+  scores[parent] = score;
+  indices[parent] = index;
+}
+
+function at({ indices, scores }: Heap, index: number): Scored {
+  return { score: scores[index] ?? 0, index: indices[index] ?? 0 };
+}
+
+function isWorse(a: Scored, b: Scored): boolean {
+  return a.score < b.score || (a.score === b.score && a.index > b.index);
+}
