@@ -1,0 +1,84 @@
+import * as z from "zod";
+import { type ModelDeclaration } from "../protocols/model.ts";
+import { integer, token } from "./config-values.ts";
+
+const OPTIMIZERS = ["ogd", "adagrad", "rowwise-adagrad", "ftrl", "adamom", "adam"] as const;
+
+function optimizer(learningRateDefault: number) {
+  const allowed = "a learning rate above 0 and at most 10";
+  return z.strictObject({
+    kind: z.enum(OPTIMIZERS).default("adagrad").meta({ description: "How rows learn" }),
+    learningRate: z
+      .number({ error: allowed })
+      .positive({ error: allowed })
+      .max(10, { error: allowed })
+      .default(learningRateDefault),
+  });
+}
+
+const layers = z.array(integer({ min: 1, max: 4096 })).max(8, { error: "at most 8 layers" });
+const featureName = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, { error: "a feature's name: 1 to 64 letters, digits, '_', '.' or '-'" });
+
+const table = z.strictObject({
+  name: token,
+  key: featureName.meta({
+    description: "Where a sample's key comes from: user, item, or the name of a categorical feature",
+  }),
+});
+
+const tables = z
+  .array(table)
+  .max(64, { error: "at most 64 tables" })
+  .superRefine((list, context) => {
+    for (const key of ["user", "item"]) {
+      if (!list.some((each) => each.key === key)) {
+        context.addIssue({ code: "custom", message: `tables of which one has the key "${key}"` });
+      }
+    }
+    for (const index of repeated(list.map((each) => each.name))) {
+      context.addIssue({
+        code: "custom",
+        path: [index, "name"],
+        message: "a name that no other table of the model has",
+      });
+    }
+  });
+
+const architecture = z.strictObject({
+  kind: z.literal("dlrm").default("dlrm"),
+  embedding: integer({ min: 1, max: 256 }).default(16).meta({ description: "Floats of an embedding row" }),
+  bottom: layers.default([32]).meta({ description: "Widths of the hidden layers over dense features" }),
+  top: layers.default([32, 16]).meta({ description: "Widths of the hidden layers over the interactions" }),
+});
+
+const dense = z
+  .array(featureName)
+  .max(64, { error: "at most 64 dense features" })
+  .superRefine((names, context) => {
+    for (const index of repeated(names)) {
+      context.addIssue({ code: "custom", path: [index], message: "a name that stands once in the list" });
+    }
+  });
+
+/** One model of a config file. What it leaves out has a default; `name` has none. */
+export const modelSchema = z
+  .strictObject({
+    name: token.meta({ description: "The model's name, the same in every region" }),
+    shards: integer({ min: 1, max: 1024 }).default(4).meta({ description: "Hash slices; the same in every region" }),
+    architecture: architecture.prefault({}),
+    tables: tables.default([
+      { name: "users", key: "user" },
+      { name: "items", key: "item" },
+    ]),
+    dense: dense.default([]).meta({ description: "Names of the numeric features, in order" }),
+    optimizer: optimizer(0.05).prefault({}),
+    denseOptimizer: optimizer(0.02).prefault({}),
+  })
+  .transform((model): ModelDeclaration => model);
+
+/** Indices of the entries that stood in the list before. */
+export function repeated(names: readonly string[]): number[] {
+  return names.flatMap((name, index) => (names.indexOf(name) < index ? [index] : []));
+}
