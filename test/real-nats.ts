@@ -1,63 +1,61 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
+import { type NatsServerConfig } from "../runtime/nats-server/config.ts";
 import { ensureNatsServer } from "../runtime/nats-server/provision.ts";
+import { NatsServerProcess, type NatsServerOptions } from "../runtime/nats-server/server.ts";
 
 export interface TestNatsOptions {
-  /** Name of the server and of its JetStream domain. */
+  /** Name of the server and of its JetStream domain. Default "test". */
   readonly name?: string;
   /** Default: any free port. */
   readonly port?: number;
   /** Default true. */
   readonly jetStream?: boolean;
+  /** Default: everybody may do everything. */
+  readonly users?: NonNullable<NatsServerConfig["users"]>;
+  readonly monitoring?: boolean;
+  /** Whatever else the configuration is to have. */
+  readonly config?: Partial<NatsServerConfig>;
+  readonly callbacks?: Pick<NatsServerOptions, "onLog" | "onWarning" | "onRestart" | "onReady" | "onFailed" | "restart">;
 }
 
-/** A real nats-server on a free loopback port with a store of its own; both are gone after disposing. */
+/** A real nats-server on a loopback port with a store of its own; both are gone after disposing. */
 export interface TestNats extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
   readonly storeFolder: string;
+  readonly monitoringUrl: string | undefined;
+  readonly server: NatsServerProcess;
 }
 
 /** Starts a nats-server and waits until it takes connections. Hold it with `await using`. */
 export async function startTestNats(options: TestNatsOptions = {}): Promise<TestNats> {
-  const { name = "test", jetStream = true } = options;
-  const binary = await ensureNatsServer();
+  const { name = "test", port = "random", jetStream = true, users, monitoring = false } = options;
   const folder = await mkdtemp(join(tmpdir(), "freshet-nats-"));
   const storeFolder = join(folder, "store");
-  await mkdir(join(folder, "ports"));
-  const config = [
-    `server_name: ${JSON.stringify(name)}`,
-    "host: 127.0.0.1",
-    `port: ${options.port ?? -1}`,
-    `ports_file_dir: ${JSON.stringify(join(folder, "ports"))}`,
-    ...(jetStream ? [`jetstream { store_dir: ${JSON.stringify(storeFolder)}, domain: ${JSON.stringify(name)}, max_memory_store: 64MB, max_file_store: 1GB }`] : []),
-  ].join("\n");
-  await writeFile(join(folder, "nats.conf"), config, { mode: 0o600 });
-  const child = spawn(binary.path, ["-c", join(folder, "nats.conf")], { stdio: ["ignore", "ignore", "pipe"] });
-  let log = "";
-  child.stderr.on("data", (chunk: Buffer) => (log = (log + chunk.toString()).slice(-4000)));
-  const dispose = async (): Promise<void> => {
-    if (child.exitCode === null && child.signalCode === null) {
-      child.kill("SIGKILL");
-      await once(child, "exit");
-    }
+  try {
+    const server = await NatsServerProcess.start({
+      binary: await ensureNatsServer(),
+      folder,
+      stopGraceMs: 3000,
+      config: {
+        name,
+        listen: { host: "127.0.0.1", port },
+        ...(jetStream ? { jetStream: { storeFolder, domain: name, memoryBytesMax: 64 << 20, fileBytesMax: 1 << 30 } } : {}),
+        ...(users === undefined ? {} : { users }),
+        ...(monitoring ? { monitoringPort: "random" } : {}),
+        ...options.config,
+      },
+      ...options.callbacks,
+    });
+    const dispose = async (): Promise<void> => {
+      await server.stop();
+      await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+    };
+    return { url: server.url, port: server.port, storeFolder, monitoringUrl: server.monitoringUrl, server, [Symbol.asyncDispose]: dispose };
+  } catch (error) {
     await rm(folder, { recursive: true, force: true, maxRetries: 3 });
-  };
-  const deadline = performance.now() + 10_000;
-  for (;;) {
-    const ports = (await readdir(join(folder, "ports"))).find((file) => file.endsWith(".ports"));
-    const url = ports === undefined ? undefined : /"(nats:\/\/127\.0\.0\.1:(\d+))"/.exec(await readFile(join(folder, "ports", ports), "utf8"));
-    if (url?.[1] !== undefined && url[2] !== undefined) {
-      return { url: url[1], port: Number(url[2]), storeFolder, [Symbol.asyncDispose]: dispose };
-    }
-    if (child.exitCode !== null || performance.now() > deadline) {
-      await dispose();
-      throw new Error(`the test's nats-server did not start:\n${log}`);
-    }
-    await delay(10);
+    throw error;
   }
 }

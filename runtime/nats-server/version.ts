@@ -54,3 +54,8 @@ export function mendedIn(version: NatsVersion): string | undefined {
   const bound = version.major === 2 && version.minor === 11 ? "2.11.16" : version.major === 2 && version.minor === 12 ? "2.12.7" : "2.14.0";
   return isAtLeast(version, bound) ? undefined : bound;
 }
+
+/** True where JetStream can write each message to the disk before acknowledging it (`sync_interval: always`). */
+export function canSyncAlways(version: NatsVersion): boolean {
+  return isAtLeast(version, "2.10.0");
+}
