@@ -29,8 +29,9 @@ export function parseDocument(text: string): ConfigDocument {
   function refused(offset: number, given: string): TextProblem {
     return { offset, path: [], given, allowed };
   }
-  if (deepest(source) > DEPTH_MAX)
+  if (deepest(source) > DEPTH_MAX) {
     return { value: undefined, problems: [refused(0, `nested deeper than ${DEPTH_MAX} levels`)] };
+  }
   const errors: ParseError[] = [];
   const root = parseTree(source, errors, { allowTrailingComma: true });
   if (root === undefined && errors.length === 0) return { value: undefined, problems: [refused(0, "empty")] };

@@ -84,8 +84,9 @@ export function writePath(path: readonly PropertyKey[]): string {
 export function describeGiven(value: unknown, path: readonly PropertyKey[]): string {
   if (value === undefined) return "missing";
   if (isSecretPlace(path) && (typeof value !== "object" || value === null)) return "a value that is not shown";
-  if (typeof value === "string" && /^[^/]*\/\/[^/]*@/.test(value))
+  if (typeof value === "string" && /^[^/]*\/\/[^/]*@/.test(value)) {
     return "an address with credentials in it, not shown";
+  }
   if (Array.isArray(value)) return `a list of ${value.length}`;
   if (typeof value === "object" && value !== null) return "an object";
   const text = JSON.stringify(value);

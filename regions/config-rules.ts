@@ -45,18 +45,21 @@ export function brokenRules(value: unknown): readonly RuleProblem[] {
   ] as const) {
     const regions = list.map((each) => each.region);
     for (const [index, name] of regions.entries()) {
-      if (name === region && name !== "")
+      if (name === region && name !== "") {
         problems.push({ path: [what, index, "region"], allowed: `another region than this node's own, ${region}` });
+      }
     }
     for (const index of repeated(regions)) {
-      if (regions[index] !== "")
+      if (regions[index] !== "") {
         problems.push({ path: [what, index, "region"], allowed: `a region that stands once in ${what}` });
+      }
     }
   }
   const names = models.map((model) => model.name);
   for (const index of repeated(names)) {
-    if (names[index] !== "")
+    if (names[index] !== "") {
       problems.push({ path: ["models", index, "name"], allowed: "a name that no other model has" });
+    }
   }
   const regions = [region, ...peers.map((peer) => peer.region)].filter((name) => name !== "");
   if (training !== "" && region !== "" && !regions.includes(training)) {
@@ -71,11 +74,12 @@ export function brokenRules(value: unknown): readonly RuleProblem[] {
   const host = nats.listen?.replace(/:\d*$/, "");
   if (host !== undefined && !isLoopback(host)) {
     for (const [index, grant] of grants.entries()) {
-      if (grant.password === undefined)
+      if (grant.password === undefined) {
         problems.push({
           path: ["grants", index, "password"],
           allowed: "a secret, where other machines can reach the server",
         });
+      }
     }
   }
   return problems;

@@ -123,8 +123,9 @@ function externalNats(folder: string) {
       tls: clientTls(folder).optional(),
     })
     .superRefine((nats, context) => {
-      if (nats.password !== undefined && isOpenWire(nats))
+      if (nats.password !== undefined && isOpenWire(nats)) {
         context.addIssue({ code: "custom", path: ["url"], message: WIRE_HINT });
+      }
     })
     .transform((nats) => ({ kind: "external" as const, ...nats }));
 }

@@ -99,11 +99,12 @@ export function parseConfig(
       return locate(offsetAt(root, each.path), each.path, { given, allowed: each.allowed });
     }),
   ]);
-  if (!parsed.success || all.length > 0)
+  if (!parsed.success || all.length > 0) {
     throw new BadConfig(
       file,
       all.toSorted((left, right) => left.line - right.line || left.column - right.column),
     );
+  }
   return complete(parsed.data, { file, ...(from.env === undefined ? {} : { env: from.env }) });
 }
 

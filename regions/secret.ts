@@ -26,8 +26,9 @@ export async function resolveSecret(
   switch (secret.kind) {
     case "env": {
       const value = env[secret.name] ?? "";
-      if (value === "")
+      if (value === "") {
         throw new SecretMissing(what, `the environment variable ${secret.name}`, "it is not set, or empty");
+      }
       return checked(value, { what, place: `the environment variable ${secret.name}` });
     }
     case "file":
@@ -46,8 +47,9 @@ export function sharedSecret(link: { readonly grantor: string; readonly grantee:
 async function readSecret(path: string, what: string): Promise<string> {
   try {
     const { size, mode } = await stat(path);
-    if (size > SECRET_BYTES_MAX)
+    if (size > SECRET_BYTES_MAX) {
       throw new SecretMissing(what, path, `it has ${size} bytes, more than ${SECRET_BYTES_MAX}`);
+    }
     if (process.platform !== "win32" && (mode & 0o007) !== 0) {
       throw new SecretMissing(
         what,
@@ -86,8 +88,9 @@ async function makeShared(path: string, what: string): Promise<void> {
         () => true,
         () => false,
       )
-    )
+    ) {
       return;
+    }
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     const file = await open(draft, "wx", 0o600);
     try {
@@ -98,8 +101,9 @@ async function makeShared(path: string, what: string): Promise<void> {
     }
     await link(draft, path);
   } catch (error) {
-    if (codeOf(error) !== "EEXIST")
+    if (codeOf(error) !== "EEXIST") {
       throw new SecretMissing(what, path, `it cannot be made (${codeOf(error)})`, { cause: error });
+    }
   } finally {
     await rm(draft, { force: true });
   }
