@@ -1,0 +1,53 @@
+/*
+ * Every bound of the protocol in one place. Full is an answer, not a wait: each of these is refused or counted where it is reached.
+ */
+
+/** The last usable microsecond count: above it doubles lose whole numbers too soon for a clock that must still count up. */
+export const T_MAX = 2 ** 53 - 2 ** 20;
+
+/** What a shard replica holds, sends and accepts. */
+export const SYNC_LIMITS = {
+  /** An incoming t may lie this far ahead of the receiver's clock. Guards against poisoned times, not against skew. */
+  jumpMs: 24 * 60 * 60 * 1000,
+  /** Entries of one knowledge, and writers one shard replica has ever heard of. */
+  writersMax: 4096,
+  tablesMax: 64,
+  /** A row with its state must fit one frame. */
+  rowBytesMax: 512 * 1024,
+  /** A frame is cut at this size, counted by the largest its rows can become. */
+  frameBytes: 384 * 1024,
+  /** No frame is larger; a larger one is refused unread. NATS carries 1 MiB. */
+  frameBytesMax: 900 * 1024,
+  /** Frames of one answer. */
+  framesMax: 1_000_000,
+  /** Frames in flight, and the most that one request may ask for again. */
+  windowFrames: 4,
+  /** Answers kept open by one shard replica; the least recently used gives way. */
+  answersMax: 8,
+  /** An answer that nobody asked for during one to two of these is closed. */
+  answerIdleMs: 20_000,
+  /** A pull without progress asks again after this long. */
+  retryMs: 1_000,
+  /** And gives up after so many tries without progress. */
+  retriesMax: 5,
+  /** Trainers whose highest batch one shard remembers. */
+  trainersMax: 1024,
+} as const;
+
+/** What the poll between nodes may cost. */
+export const POLL_LIMITS = {
+  /** Shards in one answer; the rest follows in the next. */
+  changesMax: 1000,
+  /** How long the answering node holds a poll that has nothing to report. */
+  waitMs: 5_000,
+  /** The asking node gives up on a poll this much after `waitMs`, and asks again. */
+  graceMs: 1_000,
+  /** Answers to one neighbour keep this distance, so that updates coalesce. */
+  gapMs: 50,
+  /** Pulls that one node has running, over all its shards. */
+  pullsMax: 16,
+  /** A failed pull is tried again after this long, doubled with each failure up to the maximum. */
+  backoffMs: 250,
+  backoffMsMax: 10_000,
+  shardNameCharsMax: 160,
+} as const;

@@ -1,0 +1,63 @@
+/*
+ * What a shard replica knows: writer -> t. Soundness, which everything in this folder keeps true: for every writer w and every
+ * update of w with t <= knowledge[w], the replica holds that update or one that supersedes it. An absent writer counts as 0.
+ */
+import { SYNC_LIMITS } from "../limits.ts";
+import { DecodeError } from "../wire/decode-error.ts";
+import { isTime, isWriterId, type WriterId } from "./version.ts";
+
+/** A version vector. Entries are never 0. */
+export type Knowledge = Map<WriterId, number>;
+
+/** Knowledge that its holder does not change. */
+export type ReadonlyKnowledge = ReadonlyMap<WriterId, number>;
+
+/** Whether everything of `writer` up to `t` is known. */
+export function covers(knowledge: ReadonlyKnowledge, writer: WriterId, t: number): boolean {
+  return t <= (knowledge.get(writer) ?? 0);
+}
+
+/** Raises `into` to the least upper bound of both; tells whether it changed. */
+export function join(into: Knowledge, other: ReadonlyKnowledge): boolean {
+  let changed = false;
+  for (const [writer, t] of other) {
+    if (t > (into.get(writer) ?? 0)) {
+      into.set(writer, t);
+      changed = true;
+    }
+  }
+  return changed;
+}
+
+/** Whether `a` knows all that `b` knows. */
+export function dominates(a: ReadonlyKnowledge, b: ReadonlyKnowledge): boolean {
+  for (const [writer, t] of b) if (!covers(a, writer, t)) return false;
+  return true;
+}
+
+/** Whether both know the same. */
+export function equalKnowledge(a: ReadonlyKnowledge, b: ReadonlyKnowledge): boolean {
+  return dominates(a, b) && dominates(b, a);
+}
+
+/** As pairs in order of writer: equal knowledge gives equal text. */
+export function knowledgeToJson(knowledge: ReadonlyKnowledge): [WriterId, number][] {
+  return [...knowledge].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+}
+
+/** Reads what `knowledgeToJson` wrote; throws `DecodeError` on anything else, including a writer given twice. */
+export function parseKnowledge(value: unknown): Knowledge {
+  if (!Array.isArray(value)) throw new DecodeError("knowledge", "it is not a list");
+  if (value.length > SYNC_LIMITS.writersMax) {
+    throw new DecodeError("knowledge", `${value.length} writers are more than ${SYNC_LIMITS.writersMax}`);
+  }
+  const knowledge: Knowledge = new Map();
+  for (const entry of value) {
+    if (!Array.isArray(entry) || entry.length !== 2) throw new DecodeError("knowledge", "an entry is not a pair");
+    const [writer, t]: unknown[] = entry;
+    if (!isWriterId(writer) || knowledge.has(writer)) throw new DecodeError("knowledge", "an entry's writer is malformed or repeated");
+    if (!isTime(t)) throw new DecodeError("knowledge", `the t of ${writer} is no time`);
+    knowledge.set(writer, t);
+  }
+  return knowledge;
+}

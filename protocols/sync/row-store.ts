@@ -1,0 +1,128 @@
+/*
+ * The port through which synchronisation sees rows, and nothing else of them. Columns instead of objects, so that a table in
+ * WebAssembly memory can stand behind it; `test/row-store-conformance.ts` says what each implementation must do.
+ */
+import { type Version, type WriterId } from "./version.ts";
+
+/** One table of a shard. Its index in the declaration names it on the wire. */
+export interface TableSpec {
+  readonly name: string;
+  /** Numbers in a row. For `bytes` tables, its length in bytes. */
+  readonly dim: number;
+  readonly valueBytes: number;
+  /** Optimizer state of a row, whole floats; 0 for none. */
+  readonly stateBytes: number;
+  /** f32 values must be finite; `bytes` are opaque. */
+  readonly precision: "f32" | "bytes";
+  /** Opaque here; part of the declaration's digest, so that peers who learn differently do not exchange rows. */
+  readonly optimizer: string;
+}
+
+/** The row is deleted: its values are zero and readers do not find it. */
+export const TOMBSTONE = 1;
+
+/** Rows of one table in columns. `writers` are indexes of the store's dictionary (`writerIndex`). */
+export interface RowBatch {
+  readonly table: number;
+  readonly keys: BigUint64Array;
+  readonly t: Float64Array;
+  readonly writers: Uint16Array;
+  readonly flags: Uint8Array;
+  /** rows * valueBytes */
+  readonly values: Uint8Array;
+  /** rows * stateBytes, where state is carried. */
+  readonly state: Uint8Array | undefined;
+}
+
+/** One row as a local write sees it: a copy, zero when new. What the callback leaves in it is what will be stored. */
+export interface RowEdit {
+  readonly index: number;
+  readonly key: bigint;
+  readonly isNew: boolean;
+  readonly bytes: Uint8Array;
+  /** The same bytes as floats (f32 tables; empty otherwise). */
+  readonly floats: Float32Array;
+  /** Empty where the store holds no state. */
+  readonly state: Float32Array;
+}
+
+/** Changes a row in place. `skip` leaves the row as it was and takes no version; `delete` writes a tombstone. */
+export type Mutate = (row: RowEdit) => void | "skip" | "delete";
+
+/** A place of a row, opaque; reused only after its row was dropped, with another generation, and never while a list is open. */
+export type Slot = number;
+
+export interface UpdateRequest {
+  readonly table: number;
+  readonly keys: BigUint64Array;
+  /** Index of the local writer. */
+  readonly writer: number;
+  /** The t of the next row. */
+  readonly stamp: () => number;
+  readonly mutate: Mutate;
+}
+
+export interface UpdateOutcome {
+  readonly keys: BigUint64Array;
+  readonly t: Float64Array;
+  readonly slots: Float64Array;
+  /** Rows left as they were because the result was not finite or would not have been the newest. */
+  readonly refused: number;
+}
+
+export interface MergeOutcome {
+  /** Indexes, in the batch, of the rows that were newer and are now stored; and where. */
+  readonly applied: Uint32Array;
+  readonly slots: Float64Array;
+  /** Rows not held whose version is known: deleted here, so left out. */
+  readonly ignored: number;
+}
+
+/** The rows that a knowledge lacks, frozen at one instant, grouped by table. Valid until released. */
+export interface SlotList {
+  readonly slots: Float64Array;
+  readonly generations: Uint32Array;
+  /** Positions [from, to) of each table present, in order of table. */
+  readonly sections: readonly { readonly table: number; readonly from: number; readonly to: number }[];
+}
+
+/**
+ * `known` columns are a knowledge by writer index: known[i] is the t up to which writer i is known; beyond its end, 0.
+ * Methods throw `RangeError` on tables or columns that do not fit the declaration: that is a bug of the caller.
+ */
+export interface RowStore {
+  readonly tables: readonly TableSpec[];
+  /** Whether optimizer state is held. Serving replicas hold values only. */
+  readonly hasState: boolean;
+  /** The dictionary of writers; only grows. */
+  readonly writers: readonly WriterId[];
+  /** The index of a writer, interned if new. Throws `StoreFull` beyond the bound. */
+  writerIndex(writer: WriterId): number;
+  /** Live rows of a table. */
+  rows(table: number): number;
+  /** Values of keys, zero where not found. */
+  read(table: number, keys: BigUint64Array): { readonly found: Uint8Array; readonly values: Uint8Array };
+  versionOf(table: number, key: bigint): Version | undefined;
+  /** The version in a slot as (t, index of writer). */
+  versionAt(slot: Slot): { readonly t: number; readonly writer: number };
+  update(request: UpdateRequest): UpdateOutcome;
+  /** Stores each row of a batch that is newer than what is held. Repeating or reordering merges changes nothing in the result. */
+  merge(batch: RowBatch, known: Float64Array): MergeOutcome;
+  collect(known: Float64Array): SlotList;
+  /** The rows at positions [from, to) at their current versions, each once; dropped rows are left out. */
+  pack(list: SlotList, range: { readonly from: number; readonly to: number }): RowBatch[];
+  release(list: SlotList): void;
+  /** Forgets rows, tombstones included, without a trace. The caller knows that they may not come back. */
+  drop(table: number, keys: BigUint64Array): number;
+  /** A hash of (table, key, version, values) of all rows: equal contents give equal text in whatever order they came. State is not in it. */
+  digest(): string;
+}
+
+/** A bound of the store is reached. */
+export class StoreFull extends Error {
+  override readonly name = "StoreFull";
+
+  constructor(what: string, max: number) {
+    super(`Cannot hold more ${what}: ${max} is the limit`);
+  }
+}

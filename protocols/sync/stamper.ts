@@ -1,0 +1,43 @@
+import { SYNC_LIMITS, T_MAX } from "../limits.ts";
+
+/** No later t is left. Only a poisoned clock gets here. */
+export class TimeExhausted extends Error {
+  override readonly name = "TimeExhausted";
+  readonly t: number;
+
+  constructor(t: number) {
+    super(`Cannot stamp a version: its t would be ${t}, beyond ${T_MAX}. Check this machine's clock`);
+    this.t = t;
+  }
+}
+
+/** A hybrid logical clock: what it stamps grows strictly, and is later than everything it has seen. Plain data. */
+export interface Stamper {
+  /** The t stamped last, 0 before the first. */
+  last: number;
+  /** The greatest t met in rows or knowledge, 0 before the first. */
+  greatestSeen: number;
+}
+
+/** A clock for a new writer that has seen everything up to `greatestSeen`. */
+export function createStamper(greatestSeen: number): Stamper {
+  return { last: 0, greatestSeen };
+}
+
+/** Stamps: max(clock, last + 1, greatest seen + 1), in microseconds. Throws `TimeExhausted` instead of losing exactness. */
+export function stamp(stamper: Stamper, nowMs: number): number {
+  const t = Math.max(Math.floor(nowMs * 1000), stamper.last + 1, stamper.greatestSeen + 1);
+  if (!(t <= T_MAX)) throw new TimeExhausted(t);
+  stamper.last = t;
+  return t;
+}
+
+/** Notes a t met from outside, which `isPlausible` has accepted. */
+export function observe(stamper: Stamper, t: number): void {
+  if (t > stamper.greatestSeen) stamper.greatestSeen = t;
+}
+
+/** Whether an incoming t is not so far ahead of our clock that accepting it would drag every later stamp along. */
+export function isPlausible(t: number, nowMs: number): boolean {
+  return t <= (nowMs + SYNC_LIMITS.jumpMs) * 1000;
+}

@@ -1,0 +1,67 @@
+/*
+ * A version names one content of one row, for ever: when it was stamped and by whom. Writer ids are new at each start of a
+ * process and belong to one rollback epoch, which comes first in the order.
+ */
+import { T_MAX } from "../limits.ts";
+import { isToken } from "../subjects.ts";
+
+declare const writerBrand: unique symbol;
+
+/** `<epoch>.<region>.<node>.<nonce>`: who stamps, unique per start of a process. */
+export type WriterId = string & { readonly [writerBrand]: true };
+
+/** t is whole microseconds since the epoch (1970), 1 to `T_MAX`. */
+export interface Version {
+  readonly t: number;
+  readonly writer: WriterId;
+}
+
+/** The longest writer id. */
+export const WRITER_CHARS_MAX = 220;
+
+/** Whether a value is a well-formed writer id. */
+export function isWriterId(value: unknown): value is WriterId {
+  if (typeof value !== "string" || value.length > WRITER_CHARS_MAX) return false;
+  const [epoch, region, node, nonce, rest] = value.split(".");
+  if (epoch === undefined || region === undefined || node === undefined || nonce === undefined || rest !== undefined) return false;
+  return /^(?:0|[1-9][0-9]{0,9})$/.test(epoch) && isToken(region) && isToken(node) && isToken(nonce);
+}
+
+/** A text that is no writer id. */
+export class InvalidWriterId extends Error {
+  override readonly name = "InvalidWriterId";
+
+  constructor(text: string) {
+    super(`Cannot use ${JSON.stringify(text.slice(0, 80))} as a writer id: it must be <epoch>.<region>.<node>.<nonce>, a whole number and three tokens`);
+  }
+}
+
+/** Builds a writer id; throws `InvalidWriterId`. The nonce must never have been used by this node before. */
+export function buildWriterId(parts: { epoch: number; region: string; node: string; nonce: string }): WriterId {
+  return parseWriterId(`${parts.epoch}.${parts.region}.${parts.node}.${parts.nonce}`);
+}
+
+/** The text as a writer id; throws `InvalidWriterId`. */
+export function parseWriterId(text: string): WriterId {
+  if (!isWriterId(text)) throw new InvalidWriterId(text);
+  return text;
+}
+
+/** The rollback epoch a writer belongs to. */
+export function epochOf(writer: WriterId): number {
+  return Number(writer.slice(0, writer.indexOf(".")));
+}
+
+/** Whether a number can be a version's t. NaN, fractions and what lies beyond exact counting are not. */
+export function isTime(t: unknown): t is number {
+  return typeof t === "number" && Number.isInteger(t) && t >= 1 && t <= T_MAX;
+}
+
+/** A strict total order: epoch of the writer, then t, then the writer's text. Above 0 when `a` is the newer. */
+export function compareVersions(a: Version, b: Version): number {
+  if (a.writer === b.writer) return a.t - b.t;
+  const epochs = epochOf(a.writer) - epochOf(b.writer);
+  if (epochs !== 0) return epochs;
+  if (a.t !== b.t) return a.t - b.t;
+  return a.writer < b.writer ? -1 : 1;
+}

@@ -1,0 +1,164 @@
+/*
+ * Reading and writing binary data, little-endian. The reader is total: it throws `DecodeError` and nothing else, and checks
+ * every length against the bytes that are there before it allocates. Columns are copied as the machine holds them, which is
+ * little-endian on every machine that Node 26 runs on.
+ */
+import { DecodeError } from "./decode-error.ts";
+
+/** Grows as needed; `finish` gives exactly what was written. */
+export class ByteWriter {
+  #bytes: Uint8Array<ArrayBuffer>;
+  #length = 0;
+
+  constructor(capacityBytes = 1024) {
+    this.#bytes = new Uint8Array(capacityBytes);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  u8(value: number): void {
+    this.#reserve(1);
+    this.#bytes[this.#length] = value;
+    this.#length += 1;
+  }
+
+  u32(value: number): void {
+    for (let shift = 0; shift < 32; shift += 8) this.u8((value >>> shift) & 0xff);
+  }
+
+  /** A whole number from 0 to 2^53-1: seven bits a byte, least significant first, no more bytes than needed. */
+  varint(value: number): void {
+    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`Cannot write ${value} as a varint: it is not a whole number from 0 to 2^53-1`);
+    let rest = value;
+    while (rest > 0x7f) {
+      this.u8((rest % 0x80) | 0x80);
+      rest = Math.floor(rest / 0x80);
+    }
+    this.u8(rest);
+  }
+
+  /** Text of ASCII characters, its length first. */
+  text(text: string): void {
+    this.varint(text.length);
+    for (let index = 0; index < text.length; index += 1) {
+      const code = text.charCodeAt(index);
+      if (code > 0x7e) throw new RangeError(`Cannot write ${JSON.stringify(text)}: it is not ASCII`);
+      this.u8(code);
+    }
+  }
+
+  /** An even number of hex digits as bytes, without a length. */
+  hex(digits: string): void {
+    for (let index = 0; index < digits.length; index += 2) this.u8(Number.parseInt(digits.slice(index, index + 2), 16));
+  }
+
+  bytes(bytes: Uint8Array): void {
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
+  /** What was written so far; shares memory with the writer until it grows. */
+  view(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  finish(): Uint8Array<ArrayBuffer> {
+    return this.#length === this.#bytes.length ? this.#bytes : this.#bytes.slice(0, this.#length);
+  }
+
+  #reserve(more: number): void {
+    if (this.#length + more <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(this.#bytes.length * 2, this.#length + more));
+    grown.set(this.#bytes);
+    this.#bytes = grown;
+  }
+}
+
+/** Reads from `bytes[0, end)`. `what` names the thing in errors. */
+export class ByteReader {
+  readonly #bytes: Uint8Array;
+  readonly #end: number;
+  readonly #what: string;
+  #at = 0;
+
+  constructor(bytes: Uint8Array, options: { what: string; end?: number }) {
+    this.#bytes = bytes;
+    this.#what = options.what;
+    this.#end = options.end ?? bytes.length;
+  }
+
+  get remaining(): number {
+    return this.#end - this.#at;
+  }
+
+  fail(reason: string): DecodeError {
+    return new DecodeError(this.#what, reason, this.#at);
+  }
+
+  u8(): number {
+    if (this.#at >= this.#end) throw this.fail("it ends too early");
+    const value = this.#bytes[this.#at] ?? 0;
+    this.#at += 1;
+    return value;
+  }
+
+  varint(max: number = Number.MAX_SAFE_INTEGER): number {
+    let value = 0;
+    let scale = 1;
+    for (let count = 0; ; count += 1) {
+      if (count === 8) throw this.fail("a number is too long");
+      const byte = this.u8();
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) {
+        if (byte === 0 && count > 0) throw this.fail("a number is longer than needed");
+        if (value > max) throw this.fail(`a number is greater than ${max}`);
+        return value;
+      }
+      scale *= 0x80;
+    }
+  }
+
+  text(charsMax: number): string {
+    const length = this.varint(charsMax);
+    let text = "";
+    for (const code of this.view(length)) {
+      if (code < 0x20 || code > 0x7e) throw this.fail("a text is not printable ASCII");
+      text += String.fromCharCode(code);
+    }
+    return text;
+  }
+
+  hex(bytes: number): string {
+    let digits = "";
+    for (const byte of this.view(bytes)) digits += byte.toString(16).padStart(2, "0");
+    return digits;
+  }
+
+  /** The next bytes, sharing memory with the input. */
+  view(length: number): Uint8Array {
+    if (length > this.remaining) throw this.fail(`${length} bytes are announced and ${this.remaining} are left`);
+    const bytes = this.#bytes.subarray(this.#at, this.#at + length);
+    this.#at += length;
+    return bytes;
+  }
+
+  /** The next bytes in memory of their own, aligned for any column. */
+  copy(length: number): ArrayBuffer {
+    const view = this.view(length);
+    const copy = new ArrayBuffer(length);
+    new Uint8Array(copy).set(view);
+    return copy;
+  }
+
+  finish(): void {
+    if (this.remaining !== 0) throw this.fail(`${this.remaining} bytes are left over`);
+  }
+}
+
+/** The bytes of a column, sharing its memory. */
+export function bytesOf(column: BigUint64Array | Float64Array | Uint16Array | Float32Array): Uint8Array {
+  return new Uint8Array(column.buffer, column.byteOffset, column.byteLength);
+}
