@@ -17,7 +17,10 @@ export interface TestNatsOptions {
   readonly monitoring?: boolean;
   /** Whatever else the configuration is to have. */
   readonly config?: Partial<NatsServerConfig>;
-  readonly callbacks?: Pick<NatsServerOptions, "onLog" | "onWarning" | "onRestart" | "onReady" | "onFailed" | "restart">;
+  readonly callbacks?: Pick<
+    NatsServerOptions,
+    "onLog" | "onWarning" | "onRestart" | "onReady" | "onFailed" | "restart"
+  >;
 }
 
 /** A real nats-server on a loopback port with a store of its own; both are gone after disposing. */
@@ -42,18 +45,26 @@ export async function startTestNats(options: TestNatsOptions = {}): Promise<Test
       config: {
         name,
         listen: { host: "127.0.0.1", port },
-        ...(jetStream ? { jetStream: { storeFolder, domain: name, memoryBytesMax: 64 << 20, fileBytesMax: 1 << 30 } } : {}),
+        ...(jetStream
+          ? { jetStream: { storeFolder, domain: name, memoryBytesMax: 64 << 20, fileBytesMax: 1 << 30 } }
+          : {}),
         ...(users === undefined ? {} : { users }),
         ...(monitoring ? { monitoringPort: "random" } : {}),
         ...options.config,
       },
       ...options.callbacks,
     });
-    const dispose = async (): Promise<void> => {
-      await server.stop();
-      await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+    return {
+      url: server.url,
+      port: server.port,
+      storeFolder,
+      monitoringUrl: server.monitoringUrl,
+      server,
+      [Symbol.asyncDispose]: async () => {
+        await server.stop();
+        await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+      },
     };
-    return { url: server.url, port: server.port, storeFolder, monitoringUrl: server.monitoringUrl, server, [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await rm(folder, { recursive: true, force: true, maxRetries: 3 });
     throw error;

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { open, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { runTool, type RouteContext } from "./apt-route.ts";
 import { type ReleasePins } from "./release-pins.ts";
+import { runTool, type RouteContext } from "./run-tool.ts";
 
 const archiveBytesMax = 64 << 20;
 
@@ -19,7 +19,11 @@ const usualLimits: ArchiveLimits = { idleMs: 20_000, totalMs: 300_000 };
  * Fetches the official release archive for this platform and unpacks the binary out of it. Not a byte is unpacked before the
  * archive's SHA-256 is the pinned one; an archive that fails is removed. Gives the path of the binary.
  */
-export async function fetchReleaseArchive(pins: ReleasePins, context: RouteContext, limits: ArchiveLimits = usualLimits): Promise<string> {
+export async function fetchReleaseArchive(
+  pins: ReleasePins,
+  context: RouteContext,
+  limits: ArchiveLimits = usualLimits,
+): Promise<string> {
   const platform = `${process.platform}-${process.arch}`;
   const pin = pins.archives[platform];
   if (pin === undefined) {
@@ -41,19 +45,28 @@ export async function fetchReleaseArchive(pins: ReleasePins, context: RouteConte
 }
 
 /** Streams `url` into `path` and gives the SHA-256 of what was written, in hexadecimal. */
-async function download(url: string, path: string, { signal, limits }: { signal: AbortSignal; limits: ArchiveLimits }): Promise<string> {
+async function download(
+  url: string,
+  path: string,
+  { signal, limits }: { signal: AbortSignal; limits: ArchiveLimits },
+): Promise<string> {
   const idle = new AbortController();
-  const fail = (): void => idle.abort(new Error(`${url} gave nothing for ${limits.idleMs / 1000} s`));
-  const timer = setTimeout(fail, limits.idleMs);
+  const timer = setTimeout(
+    () => idle.abort(new Error(`${url} gave nothing for ${limits.idleMs / 1000} s`)),
+    limits.idleMs,
+  );
   await using file = await open(path, "wx", 0o600);
   try {
-    const response = await fetch(url, { signal: AbortSignal.any([signal, idle.signal, AbortSignal.timeout(limits.totalMs)]) });
+    const response = await fetch(url, {
+      signal: AbortSignal.any([signal, idle.signal, AbortSignal.timeout(limits.totalMs)]),
+    });
     if (!response.ok || response.body === null) {
       throw new Error(`${url} answered ${response.status} ${response.statusText}`);
     }
     const hash = createHash("sha256");
     let bytes = 0;
-    for await (const chunk of response.body) {
+    const chunks: AsyncIterable<Uint8Array> = response.body;
+    for await (const chunk of chunks) {
       timer.refresh();
       bytes += chunk.byteLength;
       if (bytes > archiveBytesMax) {

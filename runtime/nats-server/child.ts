@@ -42,9 +42,18 @@ export async function launch(options: LaunchOptions): Promise<RunningServer> {
   const { signal } = options;
   signal.throwIfAborted();
   const command = [options.binaryPath, "-c", options.configFile];
-  const [program = options.binaryPath, ...args] = options.dieWithParent && (await hasSetpriv()) ? ["setpriv", "--pdeathsig", "INT", ...command] : command;
-  const env = Object.fromEntries(["PATH", ...passedOn].flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])));
-  const child = spawn(program, args, { cwd: options.folder, env, stdio: ["ignore", "ignore", "pipe"], detached: process.platform !== "win32", windowsHide: true });
+  const [program = options.binaryPath, ...args] =
+    options.dieWithParent && (await hasSetpriv()) ? ["setpriv", "--pdeathsig", "INT", ...command] : command;
+  const env = Object.fromEntries(
+    ["PATH", ...passedOn].flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+  );
+  const child = spawn(program, args, {
+    cwd: options.folder,
+    env,
+    stdio: ["ignore", "ignore", "pipe"],
+    detached: process.platform !== "win32",
+    windowsHide: true,
+  });
   const lastLines: string[] = [];
   const log = createInterface({ input: child.stderr });
   log.on("line", (line) => {
@@ -59,13 +68,17 @@ export async function launch(options: LaunchOptions): Promise<RunningServer> {
     (error: unknown): ServerExit => ({ exitCode: null, signal: null, lastLines: [...lastLines, String(error)] }),
   );
   endWithUs(child, ended);
-  const stop = (graceMs: number): Promise<ServerExit> => stopChild(child, ended, graceMs);
   const waiting = new AbortController();
   try {
-    const ports = await Promise.race([waitForPorts(child, { ...options, signal: AbortSignal.any([signal, waiting.signal]) }, lastLines), ended.then((exit) => Promise.reject(startError(exit, options.storeFolder)))]);
-    return { ...ports, ended, stop };
+    const ports = await Promise.race([
+      waitForPorts(child, { ...options, signal: AbortSignal.any([signal, waiting.signal]) }, lastLines),
+      ended.then((exit): never => {
+        throw startError(exit, options.storeFolder);
+      }),
+    ]);
+    return { ...ports, ended, stop: (graceMs) => stopChild(child, ended, graceMs) };
   } catch (error) {
-    await stop(0);
+    await stopChild(child, ended, 0);
     signal.throwIfAborted();
     throw error;
   } finally {
@@ -73,9 +86,14 @@ export async function launch(options: LaunchOptions): Promise<RunningServer> {
   }
 }
 
-async function waitForPorts(child: ChildProcess, { portsFolder, readyTimeoutMs, signal }: LaunchOptions, lastLines: readonly string[]): Promise<Pick<RunningServer, "pid" | "port" | "monitoringPort">> {
+async function waitForPorts(
+  child: ChildProcess,
+  { portsFolder, readyTimeoutMs, signal }: LaunchOptions,
+  lastLines: readonly string[],
+): Promise<Pick<RunningServer, "pid" | "port" | "monitoringPort">> {
   const deadline = performance.now() + readyTimeoutMs;
-  while (child.exitCode === null && child.signalCode === null && performance.now() < deadline) {
+  // Whether the process has ended is not for this loop to say: it would know before the log has been read.
+  while (performance.now() < deadline) {
     // The server writes this file, named after its process id, when it listens.
     const name = (await readdir(portsFolder)).find((file) => file.endsWith(`_${child.pid}.ports`));
     const ports = name === undefined ? undefined : parsePorts(await readFile(join(portsFolder, name), "utf8"));
@@ -88,13 +106,16 @@ async function waitForPorts(child: ChildProcess, { portsFolder, readyTimeoutMs, 
 }
 
 function parsePorts(text: string): Pick<RunningServer, "port" | "monitoringPort"> | undefined {
-  const portOf = (key: string): number | undefined => {
-    const found = new RegExp(`"${key}":\\["[a-z]+://[^"]*:(\\d{1,5})"`).exec(text)?.[1];
-    return found === undefined ? undefined : Number(found);
-  };
-  const port = portOf("nats") ?? portOf("tls");
-  // Not yet the whole file: it ends with the closing brace.
-  return port === undefined || !text.trimEnd().endsWith("}") ? undefined : { port, monitoringPort: portOf("monitoring") };
+  const port = portIn(text, "nats");
+  // Without its closing brace the file is still being written.
+  return port === undefined || !text.trimEnd().endsWith("}")
+    ? undefined
+    : { port, monitoringPort: portIn(text, "monitoring") };
+}
+
+function portIn(text: string, key: "nats" | "monitoring"): number | undefined {
+  const found = new RegExp(`"${key}":\\["[a-z]+://[^"]*:(\\d{1,5})"`).exec(text)?.[1];
+  return found === undefined ? undefined : Number(found);
 }
 
 const alive = new Set<ChildProcess>();
@@ -105,7 +126,7 @@ function endWithUs(child: ChildProcess, ended: Promise<unknown>): void {
     process.once("exit", endAll);
   }
   alive.add(child);
-  void ended.then(() => {
+  void ended.finally(() => {
     alive.delete(child);
     if (alive.size === 0) {
       process.off("exit", endAll);

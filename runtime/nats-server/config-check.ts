@@ -18,7 +18,9 @@ export class UnprotectedListen extends Error {
   readonly host: string;
   readonly missing: readonly ("tls" | "users")[];
   constructor(host: string, missing: readonly ("tls" | "users")[]) {
-    super(`Cannot let nats-server listen on ${JSON.stringify(host)}: beyond loopback it needs ${missing.join(" and ")}; give them, or listen on 127.0.0.1`);
+    super(
+      `Cannot let nats-server listen on ${JSON.stringify(host)}: beyond loopback it needs ${missing.join(" and ")}; give them, or listen on 127.0.0.1`,
+    );
     this.host = host;
     this.missing = missing;
   }
@@ -39,7 +41,10 @@ export function checkConfig(config: NatsServerConfig): void {
     throw new InvalidNatsConfig("listen.host", `is ${JSON.stringify(listen.host)}, which is no address or host name`);
   }
   if (config.clientAdvertise !== undefined && !/^[A-Za-z0-9_.:[\]-]{1,255}$/.test(config.clientAdvertise)) {
-    throw new InvalidNatsConfig("clientAdvertise", `is ${JSON.stringify(config.clientAdvertise)}; it must be host:port`);
+    throw new InvalidNatsConfig(
+      "clientAdvertise",
+      `is ${JSON.stringify(config.clientAdvertise)}; it must be host:port`,
+    );
   }
   if (config.monitoringPort !== undefined) {
     checkPort("monitoringPort", config.monitoringPort);
@@ -90,7 +95,10 @@ function checkUsers(users: readonly NatsUser[] | undefined): void {
     checkText(`${field}.user`, user);
     checkText(`${field}.password`, password);
     if (bcryptPattern.test(password)) {
-      throw new InvalidNatsConfig(`${field}.password`, "starts as a bcrypt hash does, and the server would take it for one; choose another");
+      throw new InvalidNatsConfig(
+        `${field}.password`,
+        "starts as a bcrypt hash does, and the server would take it for one; choose another",
+      );
     }
     if (names.has(user)) {
       throw new InvalidNatsConfig(`${field}.user`, `is ${JSON.stringify(user)}, which another user has already`);
@@ -102,22 +110,36 @@ function checkUsers(users: readonly NatsUser[] | undefined): void {
     checkRules(`${field}.permissions.publish`, permissions.publish);
     checkRules(`${field}.permissions.subscribe`, permissions.subscribe);
     if (typeof permissions.allowResponses === "object") {
-      checkInteger(`${field}.permissions.allowResponses.messagesMax`, permissions.allowResponses.messagesMax, 1, 1_000_000_000);
+      checkInteger(
+        `${field}.permissions.allowResponses.messagesMax`,
+        permissions.allowResponses.messagesMax,
+        1,
+        1_000_000_000,
+      );
       checkInteger(`${field}.permissions.allowResponses.expiresMs`, permissions.allowResponses.expiresMs, 1, 3_600_000);
     }
   }
 }
 
 function checkRules(field: string, rules: SubjectRules | undefined): void {
-  for (const [key, subjects] of [["allow", rules?.allow ?? []], ["deny", rules?.deny ?? []]] as const) {
+  for (const [key, subjects] of [
+    ["allow", rules?.allow ?? []],
+    ["deny", rules?.deny ?? []],
+  ] as const) {
     if (subjects.length > rulesMax) {
       throw new InvalidNatsConfig(`${field}.${key}`, `has ${subjects.length} subjects; ${rulesMax} are allowed`);
     }
     for (const subject of subjects) {
       const tokens = subject.split(".");
-      const wellFormed = tokens.every((token, index) => /^[^\s*>\p{Cc}]+$/u.test(token) || token === "*" || (token === ">" && index === tokens.length - 1));
+      const wellFormed = tokens.every(
+        (token, index) =>
+          /^[^\s*>\p{Cc}]+$/u.test(token) || token === "*" || (token === ">" && index === tokens.length - 1),
+      );
       if (!wellFormed || subject.length > textMax || !subject.isWellFormed()) {
-        throw new InvalidNatsConfig(`${field}.${key}`, `has ${JSON.stringify(subject.slice(0, 100))}, which is no subject`);
+        throw new InvalidNatsConfig(
+          `${field}.${key}`,
+          `has ${JSON.stringify(subject.slice(0, 100))}, which is no subject`,
+        );
       }
     }
   }
@@ -125,7 +147,10 @@ function checkRules(field: string, rules: SubjectRules | undefined): void {
 
 function checkWord(field: string, value: string): void {
   if (!wordPattern.test(value)) {
-    throw new InvalidNatsConfig(field, `is ${JSON.stringify(value.slice(0, 100))}; it must be 1 to 64 letters, digits, "-" or "_"`);
+    throw new InvalidNatsConfig(
+      field,
+      `is ${JSON.stringify(value.slice(0, 100))}; it must be 1 to 64 letters, digits, "-" or "_"`,
+    );
   }
 }
 

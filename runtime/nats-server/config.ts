@@ -94,7 +94,10 @@ export function natsServerConfig(config: NatsServerConfig, version: NatsVersion,
     ["write_deadline", duration(config.writeDeadlineMs ?? 10_000)],
     ["jetstream", jetStream === undefined ? undefined : map(jetStreamEntries(jetStream, version))],
     ["tls", tls === undefined ? undefined : map(tlsEntries(tls))],
-    ["authorization", users === undefined ? undefined : map([["users", list(users.map((user) => map(userEntries(user))))]])],
+    [
+      "authorization",
+      users === undefined ? undefined : map([["users", list(users.map((user) => map(userEntries(user))))]]),
+    ],
   ])}\n`;
 }
 
@@ -142,14 +145,28 @@ function userEntries({ user, password, permissions }: NatsUser): Entry[] {
 function permissionEntries({ publish, subscribe, allowResponses = false }: NatsPermissions): Entry[] {
   const responses =
     typeof allowResponses === "boolean"
-      ? allowResponses ? "true" : undefined
-      : map([["max", String(allowResponses.messagesMax)], ["expires", duration(allowResponses.expiresMs)]]);
-  return [["publish", rules(publish)], ["subscribe", rules(subscribe)], ["allow_responses", responses]];
+      ? allowResponses
+        ? "true"
+        : undefined
+      : map([
+          ["max", String(allowResponses.messagesMax)],
+          ["expires", duration(allowResponses.expiresMs)],
+        ]);
+  return [
+    ["publish", rules(publish)],
+    ["subscribe", rules(subscribe)],
+    ["allow_responses", responses],
+  ];
 }
 
 function rules({ allow, deny = [] }: SubjectRules = { allow: [] }): string {
   // The server takes an empty `allow` for no limit at all, so nothing allowed has to be said by denying everything.
-  return allow.length === 0 ? map([["deny", list([quote(">")])]]) : map([["allow", list(allow.map(quote))], ["deny", list(deny.map(quote))]]);
+  return allow.length === 0
+    ? map([["deny", list([quote(">")])]])
+    : map([
+        ["allow", list(allow.map(quote))],
+        ["deny", list(deny.map(quote))],
+      ]);
 }
 
 function port(value: number | "random"): string {

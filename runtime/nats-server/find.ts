@@ -43,7 +43,8 @@ export class NatsServerUnusable extends Error {
 const run = promisify(execFile);
 const probeTimeoutMs = 10_000;
 const executable = process.platform === "win32" ? "nats-server.exe" : "nats-server";
-const usualFolders = process.platform === "win32" ? [] : ["/usr/local/bin", "/usr/local/sbin", "/usr/sbin", "/opt/homebrew/bin"];
+const usualFolders =
+  process.platform === "win32" ? [] : ["/usr/local/bin", "/usr/local/sbin", "/usr/sbin", "/opt/homebrew/bin"];
 
 /**
  * Looks for a usable nats-server: the one asked for, else PATH, else the cached copy, newest first. Nothing is remembered
@@ -63,7 +64,10 @@ export async function findNatsServer(options: FindOptions = {}): Promise<FindRes
   const onPath = (env["PATH"] ?? "").split(delimiter).filter((folder) => isAbsolute(folder));
   const cached = await cachedBinaries(env);
   const candidates = [
-    ...[...new Set([...onPath, ...(options.extraFolders ?? usualFolders)])].map((folder) => ({ path: join(folder, executable), source: "path" as const })),
+    ...[...new Set([...onPath, ...(options.extraFolders ?? usualFolders)])].map((folder) => ({
+      path: join(folder, executable),
+      source: "path" as const,
+    })),
     ...cached.map((path) => ({ path, source: "cache" as const })),
   ];
   for (const { path, source } of candidates) {
@@ -75,7 +79,10 @@ export async function findNatsServer(options: FindOptions = {}): Promise<FindRes
       looked.push(`${path}: ${probed.why}`);
     }
   }
-  looked.push(onPath.length === 0 ? "PATH is empty" : `no usable ${executable} on PATH`, `none cached in ${binariesFolder(env)}`);
+  looked.push(
+    onPath.length === 0 ? "PATH is empty" : `no usable ${executable} on PATH`,
+    `none cached in ${binariesFolder(env)}`,
+  );
   return { kind: "none", looked };
 }
 
@@ -135,7 +142,10 @@ export async function probe(path: string, signal?: AbortSignal): Promise<Probe> 
   }
   const version = parseVersion(output);
   if (version === undefined) {
-    return { kind: "unusable", why: `with -v it prints ${JSON.stringify(output.slice(0, 80))}, which is no nats-server version` };
+    return {
+      kind: "unusable",
+      why: `with -v it prints ${JSON.stringify(output.slice(0, 80))}, which is no nats-server version`,
+    };
   }
   if (!isAtLeast(version, oldestVersion)) {
     return { kind: "unusable", why: `it is version ${version.text}, and ${oldestVersion} or newer is needed` };

@@ -1,10 +1,18 @@
 import { randomUUID } from "node:crypto";
 import { chmod, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { fetchWithApt, type RouteContext } from "./apt-route.ts";
+import { fetchWithApt } from "./apt-route.ts";
 import { fetchReleaseArchive } from "./archive-route.ts";
-import { binariesFolder, cachedBinary, findNatsServer, probe, type FindOptions, type NatsServerBinary } from "./find.ts";
+import {
+  binariesFolder,
+  cachedBinary,
+  findNatsServer,
+  probe,
+  type FindOptions,
+  type NatsServerBinary,
+} from "./find.ts";
 import { pinnedRelease } from "./release-pins.ts";
+import { type RouteContext } from "./run-tool.ts";
 
 /** One way to get a binary: works in its folder and gives the binary's path there, or throws why it cannot. */
 export interface Route {
@@ -38,7 +46,10 @@ export class NatsServerUnavailable extends Error {
 /** The ways there are: the distribution's package where there is apt-get, else the official release. */
 export const usualRoutes: readonly Route[] = [
   { name: "the distribution's package (apt-get)", fetch: fetchWithApt },
-  { name: `the official release ${pinnedRelease.version}`, fetch: (context) => fetchReleaseArchive(pinnedRelease, context) },
+  {
+    name: `the official release ${pinnedRelease.version}`,
+    fetch: (context) => fetchReleaseArchive(pinnedRelease, context),
+  },
 ];
 
 /** Finds nats-server, or fetches it into the cache. The second call on a machine fetches nothing. */
@@ -51,9 +62,14 @@ export async function ensureNatsServer(options: ProvisionOptions = {}): Promise<
  * Fetches nats-server by the first route that works and puts it into the cache in one step: others see the whole binary or
  * none, and any number of processes may do this at once.
  */
-export async function provisionNatsServer(options: ProvisionOptions & { readonly looked?: readonly string[] } = {}): Promise<NatsServerBinary> {
+export async function provisionNatsServer(
+  options: ProvisionOptions & { readonly looked?: readonly string[] } = {},
+): Promise<NatsServerBinary> {
   const { say = () => {}, env = process.env, routes = usualRoutes, signal = new AbortController().signal } = options;
-  const tried = (options.looked ?? []).length === 0 ? [] : [{ route: "looking for an installed one", why: (options.looked ?? []).join("; ") }];
+  const tried =
+    (options.looked ?? []).length === 0
+      ? []
+      : [{ route: "looking for an installed one", why: (options.looked ?? []).join("; ") }];
   let cause: unknown;
   for (const { name, fetch } of routes) {
     signal.throwIfAborted();
@@ -74,7 +90,10 @@ export async function provisionNatsServer(options: ProvisionOptions & { readonly
   throw new NatsServerUnavailable(tried, { cause });
 }
 
-async function install(fetched: string, { env, signal }: { env: NonNullable<FindOptions["env"]>; signal: AbortSignal }): Promise<NatsServerBinary> {
+async function install(
+  fetched: string,
+  { env, signal }: { env: NonNullable<FindOptions["env"]>; signal: AbortSignal },
+): Promise<NatsServerBinary> {
   await chmod(fetched, 0o755);
   const probed = await probe(fetched, signal);
   if (probed.kind === "unusable") {
@@ -100,7 +119,10 @@ async function workFolder(parent: string): Promise<AsyncDisposable & { readonly 
   await mkdir(parent, { recursive: true });
   for (const name of await readdir(parent)) {
     const left = join(parent, name);
-    if (name.startsWith("fetching-") && Date.now() - ((await stat(left).catch(() => undefined))?.mtimeMs ?? Infinity) > staleAfterMs) {
+    if (
+      name.startsWith("fetching-") &&
+      Date.now() - ((await stat(left).catch(() => undefined))?.mtimeMs ?? Infinity) > staleAfterMs
+    ) {
       await rm(left, { recursive: true, force: true });
     }
   }

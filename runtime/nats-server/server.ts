@@ -199,15 +199,31 @@ export class NatsServerProcess implements AsyncDisposable {
     await writePrivately(configFile, natsServerConfig(this.#config, binary.version, this.#files));
     await writePrivately(ownerFile, `${process.pid}\n`);
     const onLine = (line: string): void => this.#log(line);
-    const options: LaunchOptions = { binaryPath: binary.path, configFile, folder, portsFolder, storeFolder, readyTimeoutMs, dieWithParent, onLine, signal };
+    const options: LaunchOptions = {
+      binaryPath: binary.path,
+      configFile,
+      folder,
+      portsFolder,
+      storeFolder,
+      readyTimeoutMs,
+      dieWithParent,
+      onLine,
+      signal,
+    };
     this.#running = await launch(options);
     // From now on the ports are what they are: clients come back to them after a restart.
     const { port, monitoringPort } = this.#running;
-    this.#config = { ...this.#config, listen: { ...this.#config.listen, port }, ...(monitoringPort === undefined ? {} : { monitoringPort }) };
+    this.#config = {
+      ...this.#config,
+      listen: { ...this.#config.listen, port },
+      ...(monitoringPort === undefined ? {} : { monitoringPort }),
+    };
   }
 
   #log(line: string): void {
-    const secrets = (this.#config.users ?? []).map(({ password }) => password).filter((password) => password.length > 3);
+    const secrets = (this.#config.users ?? [])
+      .map(({ password }) => password)
+      .filter((password) => password.length > 3);
     const clean = secrets.reduce((text, password) => text.replaceAll(password, "***"), line);
     this.#lastLines.push(clean);
     this.#lastLines.splice(0, this.#lastLines.length - 100);
@@ -218,13 +234,20 @@ export class NatsServerProcess implements AsyncDisposable {
     const { binary, onWarning } = this.#options;
     const mended = mendedIn(binary.version);
     if (mended !== undefined && !isLocalOnly(this.#config)) {
-      onWarning?.(`nats-server ${binary.version.text} (${binary.path}) has known security holes and listens beyond loopback; install ${mended} or newer`);
+      onWarning?.(
+        `nats-server ${binary.version.text} (${binary.path}) has known security holes and listens beyond loopback; install ${mended} or newer`,
+      );
     }
   }
 
   get #files(): { configFile: string; pidFile: string; ownerFile: string; portsFolder: string } {
     const inFolder = (name: string): string => join(this.#options.folder, name);
-    return { configFile: inFolder("nats-server.conf"), pidFile: inFolder("nats-server.pid"), ownerFile: inFolder("nats-server.owner"), portsFolder: inFolder("ports") };
+    return {
+      configFile: inFolder("nats-server.conf"),
+      pidFile: inFolder("nats-server.pid"),
+      ownerFile: inFolder("nats-server.owner"),
+      portsFolder: inFolder("ports"),
+    };
   }
 }
 

@@ -10,7 +10,10 @@ import { NatsServerOwned } from "./start-errors.ts";
  * another program is left alone. If its parent is the recorded owner, that owner lives, and NatsServerOwned is thrown.
  * Gives the pid of the process that it ended. Where command lines cannot be read (Windows) it ends nothing.
  */
-export async function endStaleServer(files: { folder: string; pidFile: string; ownerFile: string; configFile: string }, signal?: AbortSignal): Promise<number | undefined> {
+export async function endStaleServer(
+  files: { folder: string; pidFile: string; ownerFile: string; configFile: string },
+  signal?: AbortSignal,
+): Promise<number | undefined> {
   const serverPid = await readPid(files.pidFile);
   if (serverPid === undefined || !(await runsWith(serverPid, files.configFile))) {
     return undefined;
@@ -19,15 +22,24 @@ export async function endStaleServer(files: { folder: string; pidFile: string; o
   if (ownerPid !== undefined && (await parentOf(serverPid)) === ownerPid) {
     throw new NatsServerOwned(files.folder, { ownerPid, serverPid });
   }
-  for (const [kill, waitMs] of [["SIGINT", 5000], ["SIGKILL", 5000]] as const) {
+  for (const [kill, waitMs] of [
+    ["SIGINT", 5000],
+    ["SIGKILL", 5000],
+  ] as const) {
     sendSignal(serverPid, kill);
-    for (const end = performance.now() + waitMs; performance.now() < end; await delay(20, undefined, signal === undefined ? {} : { signal })) {
+    for (
+      const end = performance.now() + waitMs;
+      performance.now() < end;
+      await delay(20, undefined, signal === undefined ? {} : { signal })
+    ) {
       if (!(await runsWith(serverPid, files.configFile))) {
         return serverPid;
       }
     }
   }
-  throw new Error(`Cannot start nats-server in ${files.folder}: process ${serverPid}, left from an earlier run, does not end; end it by hand`);
+  throw new Error(
+    `Cannot start nats-server in ${files.folder}: process ${serverPid}, left from an earlier run, does not end; end it by hand`,
+  );
 }
 
 async function readPid(path: string): Promise<number | undefined> {

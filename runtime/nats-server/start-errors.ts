@@ -10,7 +10,9 @@ export class NatsPortInUse extends Error {
   override readonly name = "NatsPortInUse";
   readonly address: string;
   constructor(address: string) {
-    super(`Cannot start nats-server: ${address} is in use; end the program that listens there, or configure another port`);
+    super(
+      `Cannot start nats-server: ${address} is in use; end the program that listens there, or configure another port`,
+    );
     this.address = address;
   }
 }
@@ -20,7 +22,9 @@ export class NatsStoreUnusable extends Error {
   override readonly name = "NatsStoreUnusable";
   readonly storeFolder: string;
   constructor(storeFolder: string, why: string) {
-    super(`Cannot start nats-server: its store folder ${storeFolder} is unusable: ${why}; make it a folder that this user may write, with room`);
+    super(
+      `Cannot start nats-server: its store folder ${storeFolder} is unusable: ${why}; make it a folder that this user may write, with room`,
+    );
     this.storeFolder = storeFolder;
   }
 }
@@ -60,7 +64,9 @@ export class NatsServerOwned extends Error {
   readonly ownerPid: number;
   readonly serverPid: number;
   constructor(folder: string, pids: { readonly ownerPid: number; readonly serverPid: number }) {
-    super(`Cannot start nats-server in ${folder}: process ${pids.ownerPid} runs one there (process ${pids.serverPid}); end that one first, or use another folder`);
+    super(
+      `Cannot start nats-server in ${folder}: process ${pids.ownerPid} runs one there (process ${pids.serverPid}); end that one first, or use another folder`,
+    );
     this.ownerPid = pids.ownerPid;
     this.serverPid = pids.serverPid;
   }
@@ -72,7 +78,9 @@ export function startError(exit: ServerExit, storeFolder: string | undefined): E
     const bind = /listen tcp[46]? (\S+): (?:bind|listen): (.*)/.exec(line);
     if (bind !== null) {
       const [, address = "", why = ""] = bind;
-      return /in use|only one usage/i.test(why) ? new NatsPortInUse(address) : new NatsConfigRefused(`it cannot listen on ${address}: ${why}`);
+      return /in use|only one usage/i.test(why)
+        ? new NatsPortInUse(address)
+        : new NatsConfigRefused(`it cannot listen on ${address}: ${why}`);
     }
     const store = /Can't start JetStream: (.*)/.exec(line);
     if (store !== null && storeFolder !== undefined) {
@@ -87,5 +95,10 @@ export function startError(exit: ServerExit, storeFolder: string | undefined): E
 }
 
 function quoteLog(lines: readonly string[]): string {
-  return lines.length === 0 ? "; it logged nothing" : `; it logged last:\n${lines.slice(-8).map((line) => `  ${line}`).join("\n")}`;
+  return lines.length === 0
+    ? "; it logged nothing"
+    : `; it logged last:\n${lines
+        .slice(-8)
+        .map((line) => `  ${line}`)
+        .join("\n")}`;
 }

@@ -51,7 +51,12 @@ export function isAtLeast(version: NatsVersion, bound: string): boolean {
  * none that we know of. Lines older than 2.11 are no longer mended, so the answer for them is the current line.
  */
 export function mendedIn(version: NatsVersion): string | undefined {
-  const bound = version.major === 2 && version.minor === 11 ? "2.11.16" : version.major === 2 && version.minor === 12 ? "2.12.7" : "2.14.0";
+  const bound =
+    version.major === 2 && version.minor === 11
+      ? "2.11.16"
+      : version.major === 2 && version.minor === 12
+        ? "2.12.7"
+        : "2.14.0";
   return isAtLeast(version, bound) ? undefined : bound;
 }
 
