@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { parseArgs, stripVTControlCharacters } from "node:util";
 import { z } from "zod";
 
 interface Check {
@@ -93,6 +93,6 @@ async function run({ from, command, options }: Check): Promise<Outcome> {
     });
   }
   child.once("error", reject);
-  child.once("close", (code) => resolve({ passed: code === 0, output }));
+  child.once("close", (code) => resolve({ passed: code === 0, output: stripVTControlCharacters(output) }));
   return promise;
 }
