@@ -40,8 +40,8 @@ export async function resolveSecret(
 }
 
 /** Where the password lies with which `grantee` connects to `grantor` when neither config names one. Only this user can read it. */
-export function sharedSecret(link: { readonly grantor: string; readonly grantee: string }, env?: Environment): Secret {
-  return { kind: "shared", path: join(stateHome(env), "links", `${link.grantee}-at-${link.grantor}`) };
+export function sharedSecret(ends: { readonly grantor: string; readonly grantee: string }, env?: Environment): Secret {
+  return { kind: "shared", path: join(stateHome(env), "links", `${ends.grantee}-at-${ends.grantor}`) };
 }
 
 async function readSecret(path: string, what: string): Promise<string> {

@@ -1,0 +1,55 @@
+import * as z from "zod";
+import { type NodeStatus } from "../status.ts";
+
+const count = z.number();
+
+// Loose: a node of a later version may say more.
+const model = z.object({
+  model: z.string(),
+  rows: count,
+  digest: z.string(),
+  samples: count,
+  auc: count.exactOptional(),
+  logLoss: count.exactOptional(),
+  calibration: count.exactOptional(),
+  verdict: z.enum(["healthy", "uncertain", "corrupted"]),
+  verdictCause: z.string().exactOptional(),
+});
+
+const node: z.ZodType<NodeStatus> = z.object({
+  region: z.string(),
+  node: z.string(),
+  version: z.string(),
+  role: z.enum(["training", "serving"]),
+  upSeconds: count,
+  ready: z.boolean(),
+  problems: z.array(z.string()),
+  models: z.array(model),
+  lagMs: z.object({ p50: count, p99: count, count }).exactOptional(),
+  links: z.array(
+    z.object({
+      peer: z.string(),
+      connected: z.boolean(),
+      rttMs: count.exactOptional(),
+      bytesIn: count,
+      bytesOut: count,
+    }),
+  ),
+  events: z.object({ accepted: count, refused: count }),
+  workers: z.array(
+    z.object({ name: z.string(), state: z.string(), restarts: count, lastFailure: z.string().exactOptional() }),
+  ),
+  leaders: z.array(z.object({ model: z.string(), shard: count, holder: z.string() })),
+  nats: z.object({ version: z.string(), url: z.string(), jetstream: z.string() }),
+});
+
+/** The body of `GET /status`, or undefined when it is something else. */
+export function parseStatus(body: string): NodeStatus | undefined {
+  try {
+    const parsed = node.safeParse(JSON.parse(body));
+    return parsed.success ? parsed.data : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

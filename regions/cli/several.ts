@@ -1,0 +1,67 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { type Readable, type Writable } from "node:stream";
+import { fileURLToPath } from "node:url";
+
+/** One process to run: the name before its lines, and what follows `freshet` on its command line. */
+export interface NamedRun {
+  readonly name: string;
+  readonly args: readonly string[];
+}
+
+const COMMAND_LINE = fileURLToPath(new URL("../cli.ts", import.meta.url));
+
+/**
+ * Runs several commands as processes of their own until all have ended; one that ends leaves the others running. The signal asks
+ * all of them to stop. Gives the first exit code that is not 0. They also stop when this process dies.
+ */
+export async function runTogether(
+  runs: readonly NamedRun[],
+  options: { readonly signal: AbortSignal },
+): Promise<number> {
+  const width = Math.max(...runs.map((run) => run.name.length));
+  const codes = await Promise.all(
+    runs.map(async (run) => {
+      const child = spawn(process.execPath, [COMMAND_LINE, ...run.args], {
+        stdio: ["ignore", "pipe", "pipe", "ipc"],
+        // A process group of its own: Ctrl-C in the terminal is for us, who then ask it to stop.
+        detached: process.platform !== "win32",
+      });
+      function kill(): void {
+        child.kill("SIGKILL");
+      }
+      process.once("exit", kill);
+      const ended = once(child, "exit");
+      function stop(): void {
+        child.kill("SIGTERM");
+      }
+      if (options.signal.aborted) stop();
+      options.signal.addEventListener("abort", stop, { once: true });
+      const prefix = `${run.name.padEnd(width)} | `;
+      const copied = Promise.all([
+        child.stdout === null ? undefined : copyLines(child.stdout, process.stdout, prefix),
+        child.stderr === null ? undefined : copyLines(child.stderr, process.stderr, prefix),
+      ]);
+      try {
+        const [code] = await ended;
+        await copied;
+        const failed = code !== 0;
+        if (failed)
+          process.stderr.write(
+            `${prefix}ended with ${typeof code === "number" ? `exit status ${code}` : "a signal"}\n`,
+          );
+        return typeof code === "number" ? code : 1;
+      } finally {
+        process.off("exit", kill);
+        options.signal.removeEventListener("abort", stop);
+      }
+    }),
+  );
+  return codes.find((code) => code !== 0) ?? 0;
+}
+
+async function copyLines(from: Readable, to: Writable, prefix: string): Promise<void> {
+  for await (const line of createInterface({ input: from, crlfDelay: Number.POSITIVE_INFINITY }))
+    to.write(`${prefix}${line}\n`);
+}

@@ -1,0 +1,154 @@
+import { styleText } from "node:util";
+import { type ModelStatus, type NodeStatus } from "../status.ts";
+import { type Command, type Terminal } from "./command.ts";
+import { parseStatus } from "./parse-status.ts";
+
+const DEFAULT_URL = "http://127.0.0.1:8080";
+const WAIT_MS = 5_000;
+
+/** `freshet status`. */
+export const status: Command = {
+  name: "status",
+  summary: "Ask a region node how it is",
+  operands: "[URL...]",
+  operandsMin: 0,
+  operandsMax: 32,
+  description: [
+    `Asks the HTTP address of a node (default: ${DEFAULT_URL}) for its state: models, freshness, links, workers.`,
+    "Sends FRESHET_TOKEN as the bearer token when it is set. Exit code 0 when every node is ready, 1 when not.",
+  ].join("\n"),
+  options: [{ name: "json", about: "Print what the node answered, one JSON object a line" }],
+  examples: [
+    ["freshet status http://127.0.0.1:8041", "the example node of Frankfurt"],
+    ["freshet status --json | jq .lagMs", "its freshness alone"],
+  ],
+  run: async (args, terminal) => {
+    const urls = args.operands.length === 0 ? [DEFAULT_URL] : args.operands;
+    let ready = true;
+    for (const url of urls) {
+      const node = await fetchStatus(url, terminal.env["FRESHET_TOKEN"]);
+      ready &&= node.ready;
+      terminal.out.write(args.flag("json") ? `${JSON.stringify(node)}\n` : `${describeStatus(node, terminal)}\n`);
+    }
+    return ready ? 0 : 1;
+  },
+};
+
+async function fetchStatus(url: string, token: string | undefined): Promise<NodeStatus> {
+  const target = URL.parse("/status", /^https?:\/\//.test(url) ? url : `http://${url}`);
+  if (target === null) throw new Error(`Cannot ask ${url} for its status: it is no URL such as ${DEFAULT_URL}`);
+  const headers: Record<string, string> =
+    token === undefined || token === "" ? {} : { authorization: `Bearer ${token}` };
+  let body: string;
+  let response: Response;
+  try {
+    response = await fetch(target, { headers, signal: AbortSignal.timeout(WAIT_MS), redirect: "error" });
+    body = await response.text();
+  } catch (error) {
+    throw new Error(`Cannot reach a region node at ${target.origin}; is it running? \`freshet start\` starts one`, {
+      cause: error,
+    });
+  }
+  if (response.status === 401)
+    throw new Error(`Cannot ask ${target.origin} for its status: it wants a token; set FRESHET_TOKEN`);
+  if (!response.ok) throw new Error(`Cannot ask ${target.origin} for its status: it answered ${response.status}`);
+  const parsed = parseStatus(body);
+  if (parsed === undefined)
+    throw new Error(`Cannot read the status of ${target.origin}: what answers there is no region node of this version`);
+  return parsed;
+}
+
+/** The status of a node as lines for a terminal. */
+export function describeStatus(node: NodeStatus, terminal: Pick<Terminal, "out">): string {
+  const { out } = terminal;
+  const state = node.ready
+    ? styleText("green", "ready", { stream: out })
+    : styleText("red", "not ready", { stream: out });
+  const lag =
+    node.lagMs === undefined
+      ? "no rows yet"
+      : `p50 ${ms(node.lagMs.p50)}, p99 ${ms(node.lagMs.p99)} over ${node.lagMs.count} rows`;
+  return [
+    `${styleText("bold", node.region, { stream: out })} (node ${node.node}, ${node.role}): ${state}, up ${age(node.upSeconds)}, freshet ${node.version}`,
+    ...node.problems.map((problem) => `  ${styleText("red", "problem", { stream: out })}  ${printable(problem)}`),
+    `  lag      ${node.role === "training" ? `${lag} (it trains: rows are fresh where they are made)` : lag}`,
+    `  events   ${node.events.accepted} accepted, ${node.events.refused} refused`,
+    `  nats     ${node.nats.version} at ${node.nats.url}, JetStream ${node.nats.jetstream}`,
+    ...table(
+      ["model", "rows", "samples", "auc", "log loss", "calibr.", "verdict", "digest"],
+      node.models.map(modelRow),
+    ),
+    ...table(
+      ["link", "state", "rtt", "in", "out"],
+      node.links.map((link) => [
+        link.peer,
+        link.connected ? "connected" : "cut",
+        link.rttMs === undefined ? "" : ms(link.rttMs),
+        amount(link.bytesIn),
+        amount(link.bytesOut),
+      ]),
+    ),
+    ...table(
+      ["worker", "state", "restarts", "last failure"],
+      node.workers.map((worker) => [
+        worker.name,
+        worker.state,
+        String(worker.restarts),
+        printable(worker.lastFailure ?? ""),
+      ]),
+    ),
+    ...table(
+      ["leader of", "holder"],
+      node.leaders.map((leader) => [`${leader.model}/${leader.shard}`, leader.holder]),
+    ),
+  ].join("\n");
+}
+
+function modelRow(model: ModelStatus): string[] {
+  const cause = model.verdictCause === undefined ? "" : ` (${printable(model.verdictCause)})`;
+  return [
+    model.model,
+    String(model.rows),
+    String(model.samples),
+    fixed(model.auc),
+    fixed(model.logLoss),
+    fixed(model.calibration),
+    `${model.verdict}${cause}`,
+    model.digest.slice(0, 12),
+  ];
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  if (rows.length === 0) return [];
+  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => (row[column] ?? "").length)));
+  return [
+    "",
+    ...[head, ...rows].map((row) =>
+      `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ")}`.trimEnd(),
+    ),
+  ];
+}
+
+function fixed(value: number | undefined): string {
+  return value === undefined ? "" : value.toFixed(4);
+}
+
+function ms(value: number): string {
+  return value < 1000 ? `${value.toFixed(value < 10 ? 1 : 0)} ms` : `${(value / 1000).toFixed(1)} s`;
+}
+
+function age(seconds: number): string {
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
+}
+
+function amount(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`;
+  return bytes < 1024 * 1024 ? `${(bytes / 1024).toFixed(1)} KB` : `${(bytes / 1024 / 1024).toFixed(1)} MB`;
+}
+
+/** What came over the network is shown without its control characters: they would move the cursor. */
+function printable(text: string): string {
+  // oxlint-disable-next-line no-control-regex -- control characters are just what is taken out here
+  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, " ");
+}

@@ -1,0 +1,61 @@
+/** Quantiles of the freshness lag over the last minutes, milliseconds; `count` rows. */
+export interface LagQuantiles {
+  readonly p50: number;
+  readonly p99: number;
+  readonly count: number;
+}
+
+/** One model on one node. What is not known yet is absent. */
+export interface ModelStatus {
+  readonly model: string;
+  readonly rows: number;
+  readonly digest: string;
+  readonly samples: number;
+  readonly auc?: number;
+  readonly logLoss?: number;
+  readonly calibration?: number;
+  readonly verdict: "healthy" | "uncertain" | "corrupted";
+  readonly verdictCause?: string;
+}
+
+export interface LinkStatus {
+  readonly peer: string;
+  readonly connected: boolean;
+  readonly rttMs?: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
+export interface WorkerStatus {
+  readonly name: string;
+  readonly state: string;
+  readonly restarts: number;
+  readonly lastFailure?: string;
+}
+
+/** All that a region node says about itself: the body of `GET /status`. */
+export interface NodeStatus {
+  readonly region: string;
+  readonly node: string;
+  readonly version: string;
+  readonly role: "training" | "serving";
+  readonly upSeconds: number;
+  readonly ready: boolean;
+  /** Why it is not ready, or what is wrong though it is. */
+  readonly problems: readonly string[];
+  readonly models: readonly ModelStatus[];
+  /** From the stamp at the primary to the merge here. Absent before the first row came. */
+  readonly lagMs?: LagQuantiles;
+  readonly links: readonly LinkStatus[];
+  readonly events: { readonly accepted: number; readonly refused: number };
+  readonly workers: readonly WorkerStatus[];
+  readonly leaders: readonly { readonly model: string; readonly shard: number; readonly holder: string }[];
+  readonly nats: { readonly version: string; readonly url: string; readonly jetstream: string };
+}
+
+/** The node actor, as far as HTTP asks it. */
+export interface NodeProtocol {
+  readonly status: { request: Record<string, never>; reply: NodeStatus };
+  /** Prometheus text of the whole node. */
+  readonly metrics: { request: Record<string, never>; reply: string };
+}
