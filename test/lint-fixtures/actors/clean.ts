@@ -6,3 +6,5 @@ export { draw } from "./draw.ts";
 export function first(names: readonly ActorName[]): ActorName | undefined {
   return compare({ t: 1, writer: "a" }, { t: 2, writer: "b" }) < 0 ? names.at(0) : undefined;
 }
+
+export { type StreamProtocol } from "../runtime/stream-protocol.ts";
