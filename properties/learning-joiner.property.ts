@@ -70,6 +70,7 @@ test("nothing lost, nothing invented: one sample for each impression, positive w
         seen.add(key);
       }
       for (const key of clicked) if (seen.has(key)) expect(ids(samples)).toContain(`${key}:1`);
+      expect(sorted(state.held.keys())).toEqual(sorted([...clicked].filter((key) => !seen.has(key))));
     }),
     { numRuns: 500 },
   );

@@ -54,3 +54,13 @@ test("what is finished and cannot be corrected any more may be acknowledged", ()
   step(joiner, { source: "a", sequence: 12, event: shown("r3", 80_000) }, 80_000);
   expect(oldestNeeded(joiner).get("a")).toBe(11);
 });
+
+test("the event that set a source's clock stays needed, so that a replay judges late impressions the same", () => {
+  const joiner = createJoiner(options);
+  step(joiner, { source: "a", sequence: 1, event: shown("r1", 1_000) }, 1_000);
+  step(joiner, { source: "b", sequence: 5, event: clicked("r1", 100_000) }, 100_000);
+  step(joiner, { source: "b", sequence: 6, event: clicked("r1", 1_500) }, 100_000);
+  expect(joiner.held.size).toBe(0);
+  step(joiner, { source: "a", sequence: 2, event: shown("r2", 200_000) }, 200_000);
+  expect(oldestNeeded(joiner)).toEqual(new Map([["a", 2], ["b", 5]]));
+});
