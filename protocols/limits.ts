@@ -10,7 +10,7 @@ export const SYNC_LIMITS = {
   /** An incoming t may lie this far ahead of the receiver's clock. Guards against poisoned times, not against skew. */
   jumpMs: 24 * 60 * 60 * 1000,
   /** Entries of one knowledge, and writers one shard replica has ever heard of. */
-  writersMax: 4096,
+  writersMax: 2048,
   tablesMax: 64,
   /** A row with its state must fit one frame. */
   rowBytesMax: 512 * 1024,

@@ -91,7 +91,10 @@ export interface SlotList {
  * Methods throw `RangeError` on tables or columns that do not fit the declaration: that is a bug of the caller.
  */
 export interface RowStore {
+  /** As this store holds them: without state where it holds none. */
   readonly tables: readonly TableSpec[];
+  /** As declared for all replicas, full and serving. */
+  readonly declared: readonly TableSpec[];
   /** Whether optimizer state is held. Serving replicas hold values only. */
   readonly hasState: boolean;
   /** The dictionary of writers; only grows. */

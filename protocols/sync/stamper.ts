@@ -41,3 +41,8 @@ export function observe(stamper: Stamper, t: number): void {
 export function isPlausible(t: number, nowMs: number): boolean {
   return t <= (nowMs + SYNC_LIMITS.jumpMs) * 1000;
 }
+
+/** Whether `count` more versions can be stamped. */
+export function canStamp(stamper: Stamper, { nowMs, count }: { readonly nowMs: number; readonly count: number }): boolean {
+  return Math.max(nowMs * 1000, stamper.last, stamper.greatestSeen) + count + 1 <= T_MAX;
+}

@@ -17,7 +17,7 @@ export interface Version {
 }
 
 /** The longest writer id. */
-export const WRITER_CHARS_MAX = 220;
+export const WRITER_CHARS_MAX = 96;
 
 /** Whether a value is a well-formed writer id. */
 export function isWriterId(value: unknown): value is WriterId {

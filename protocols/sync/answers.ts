@@ -1,0 +1,147 @@
+/*
+ * Answering pulls. Knowledge, shard version and the list of rows are taken at one instant; the rows then travel at the version
+ * they have when their frame is packed, which is the one listed or newer. So whoever applied every frame of one answer may
+ * join its knowledge, and nobody else may.
+ */
+import { SYNC_LIMITS } from "../limits.ts";
+import { encodeFrame } from "../wire/frame-codec.ts";
+import { sameAnswer } from "../wire/frame.ts";
+import { parseMore, parsePull, parseRelease } from "../wire/pull.ts";
+import { knownTimes, type OpenAnswer, type Replica, type ReplicaEffect } from "./replica-state.ts";
+import { type SlotList, type TableSpec } from "./row-store.ts";
+import { isPlausible } from "./stamper.ts";
+
+/** Name of the timer that closes answers nobody asks for any more. */
+export const SWEEP_TIMER = "answers";
+
+/** Answers a pull with its first frames. A pull repeated under the same id gets the same answer. */
+export function openAnswer(replica: Replica, { from, body, nowMs }: { from: string; body: unknown; nowMs: number }): ReplicaEffect[] {
+  const pull = parsePull(body);
+  const { pullId } = pull;
+  const held = replica.answers.get(answerKey(from, pullId));
+  if (held !== undefined) return sendFrames(replica, held, firstFrames(held));
+  if (pull.declaration !== replica.declaration) return [refuse(from, pullId, "declaration"), refused("declaration", from, "the peer's tables differ from ours")];
+  if (pull.wantsState && !replica.store.hasState) return [refuse(from, pullId, "serving")];
+  for (const t of pull.knowledge.values()) {
+    if (!isPlausible(t, nowMs)) return [refused("time", from, `a knowledge of t ${t}`)];
+  }
+  const sweeping = replica.answers.size > 0;
+  evictAnswers(replica);
+  const list = replica.store.collect(knownTimes(replica.store, pull.knowledge));
+  replica.answersOpened += 1;
+  const answer: OpenAnswer = {
+    to: from,
+    pullId,
+    id: { responder: replica.writer, number: replica.answersOpened },
+    list,
+    cuts: cutFrames(list, { tables: replica.store.tables, hasState: pull.wantsState }),
+    hasState: pull.wantsState,
+    end: { knowledge: new Map(replica.knowledge), version: replica.version, early: replica.early.size > 0 },
+    used: true,
+  };
+  replica.answers.set(answerKey(from, pullId), answer);
+  const frames = sendFrames(replica, answer, firstFrames(answer));
+  return sweeping ? frames : [...frames, { kind: "timer", name: SWEEP_TIMER, delayMs: SYNC_LIMITS.answerIdleMs }];
+}
+
+/** Sends the frames asked for, or says that the answer is gone. */
+export function sendMore(replica: Replica, { from, body }: { from: string; body: unknown }): ReplicaEffect[] {
+  const { pullId, answer: id, frames } = parseMore(body);
+  const answer = replica.answers.get(answerKey(from, pullId));
+  if (answer === undefined || !sameAnswer(answer.id, id)) return [refuse(from, pullId, "gone")];
+  return sendFrames(replica, answer, frames);
+}
+
+/** Lets go of an answer that its asker is done with. */
+export function closeAnswer(replica: Replica, { from, body }: { from: string; body: unknown }): ReplicaEffect[] {
+  const { pullId, answer: id } = parseRelease(body);
+  const key = answerKey(from, pullId);
+  const answer = replica.answers.get(key);
+  if (answer !== undefined && sameAnswer(answer.id, id)) dropAnswer(replica, key, answer);
+  return [];
+}
+
+/** Closes what was not asked for since the last sweep. Counted in sweeps, so that a jumping clock does not matter. */
+export function sweepAnswers(replica: Replica): ReplicaEffect[] {
+  for (const [key, answer] of replica.answers) {
+    if (answer.used) answer.used = false;
+    else dropAnswer(replica, key, answer);
+  }
+  return replica.answers.size > 0 ? [{ kind: "timer", name: SWEEP_TIMER, delayMs: SYNC_LIMITS.answerIdleMs }] : [];
+}
+
+/** Ends of frames over a list, each frame within the size by the largest its rows can become; one empty frame for no rows. */
+export function cutFrames(list: SlotList, options: { tables: readonly TableSpec[]; hasState: boolean }): number[] {
+  const cuts = [0];
+  let bytes = 0;
+  for (const { table, from, to } of list.sections) {
+    const spec = options.tables[table];
+    if (spec === undefined) throw new RangeError(`Cannot cut frames: there is no table ${table}`);
+    // Key 8, difference of t 8, writer 2, flags 1.
+    const rowBytes = 19 + spec.valueBytes + (options.hasState ? spec.stateBytes : 0);
+    for (let position = from; position < to; position += 1) {
+      if (bytes > 0 && bytes + rowBytes > SYNC_LIMITS.frameBytes) {
+        cuts.push(position);
+        bytes = 0;
+      }
+      bytes += rowBytes;
+    }
+  }
+  return [...cuts, list.slots.length];
+}
+
+function sendFrames(replica: Replica, answer: OpenAnswer, indexes: readonly number[]): ReplicaEffect[] {
+  answer.used = true;
+  const key = answerKey(answer.to, answer.pullId);
+  // To the end of the order, which is that of last use.
+  replica.answers.delete(key);
+  replica.answers.set(key, answer);
+  const { store } = replica;
+  const frames = answer.cuts.length - 1;
+  return indexes.flatMap((index): ReplicaEffect[] => {
+    const from = answer.cuts[index];
+    const to = answer.cuts[index + 1];
+    if (from === undefined || to === undefined) return [];
+    const body = encodeFrame({
+      declaration: replica.declaration,
+      pullId: answer.pullId,
+      answer: answer.id,
+      index,
+      frames,
+      hasState: answer.hasState,
+      tables: store.tables,
+      writers: store.writers,
+      batches: store.pack(answer.list, { from, to }),
+      end: index === frames - 1 ? answer.end : undefined,
+    });
+    return [{ kind: "send", to: answer.to, message: "frame", body }];
+  });
+}
+
+function firstFrames(answer: OpenAnswer): number[] {
+  return Array.from({ length: Math.min(SYNC_LIMITS.windowFrames, answer.cuts.length - 1) }, (_, index) => index);
+}
+
+function evictAnswers(replica: Replica): void {
+  for (const [key, answer] of replica.answers) {
+    if (replica.answers.size < SYNC_LIMITS.answersMax) return;
+    dropAnswer(replica, key, answer);
+  }
+}
+
+function dropAnswer(replica: Replica, key: string, answer: OpenAnswer): void {
+  replica.answers.delete(key);
+  replica.store.release(answer.list);
+}
+
+function answerKey(from: string, pullId: string): string {
+  return `${pullId} ${from}`;
+}
+
+function refuse(to: string, pullId: string, reason: "declaration" | "serving" | "gone"): ReplicaEffect {
+  return { kind: "send", to, message: "refuse", body: { pullId, reason } };
+}
+
+function refused(reason: "declaration" | "time", from: string, detail: string): ReplicaEffect {
+  return { kind: "refused", reason, from, detail };
+}

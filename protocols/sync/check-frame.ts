@@ -1,0 +1,60 @@
+import { SYNC_LIMITS } from "../limits.ts";
+import { type Frame, type FrameSection } from "../wire/frame.ts";
+import { type Refusal, type Replica } from "./replica-state.ts";
+import { isPlausible } from "./stamper.ts";
+import { type WriterId } from "./version.ts";
+
+/** Why a decoded frame must be refused whole, before any of it is applied; undefined when it is good. */
+export function checkFrame(replica: Replica, frame: Frame, nowMs: number): { readonly reason: Refusal; readonly detail: string } | undefined {
+  const { store } = replica;
+  if (frame.declaration !== replica.declaration) return { reason: "declaration", detail: "the peer's tables differ from ours" };
+  if (frame.hasState !== store.hasState) return { reason: "state", detail: frame.hasState ? "unwanted optimizer state" : "no optimizer state" };
+  for (const section of frame.sections) {
+    const problem = checkSection(replica, { frame, section, nowMs });
+    if (problem !== undefined) return problem;
+  }
+  for (const [writer, t] of frame.end?.knowledge ?? []) {
+    const problem = checkVersion(replica, { writer, t, nowMs });
+    if (problem !== undefined) return problem;
+  }
+  return checkRoom(replica, frame);
+}
+
+function checkSection(replica: Replica, { frame, section, nowMs }: { frame: Frame; section: FrameSection; nowMs: number }): { reason: Refusal; detail: string } | undefined {
+  const spec = replica.store.tables[section.table];
+  if (spec === undefined || section.valueBytes !== spec.valueBytes || section.stateBytes !== spec.stateBytes) {
+    return { reason: "declaration", detail: `rows of table ${section.table} have another shape` };
+  }
+  if (spec.precision === "f32" && !isFinite32(section.values)) return { reason: "not-finite", detail: `values of table '${spec.name}'` };
+  if (section.state !== undefined && !isFinite32(section.state)) return { reason: "not-finite", detail: `state of table '${spec.name}'` };
+  for (let row = 0; row < section.keys.length; row += 1) {
+    const writer = frame.writers[section.writers[row] ?? 0];
+    const t = section.t[row] ?? 0;
+    const problem = writer === undefined ? undefined : checkVersion(replica, { writer, t, nowMs });
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
+function checkVersion(replica: Replica, { writer, t, nowMs }: { writer: WriterId; t: number; nowMs: number }): { reason: Refusal; detail: string } | undefined {
+  if (writer === replica.writer) {
+    return t <= replica.stamper.last ? undefined : { reason: "minted", detail: `t ${t} in our name, of which the last is ${replica.stamper.last}` };
+  }
+  return isPlausible(t, nowMs) ? undefined : { reason: "time", detail: `t ${t} of ${writer} is too far ahead of our clock` };
+}
+
+/** Refuses before anything is interned what would not fit. */
+function checkRoom(replica: Replica, frame: Frame): { reason: Refusal; detail: string } | undefined {
+  const writers = new Set([...replica.store.writers, ...frame.writers]);
+  const known = new Set([...replica.knowledge.keys(), ...(frame.end?.knowledge.keys() ?? [])]);
+  if (writers.size <= SYNC_LIMITS.writersMax && known.size <= SYNC_LIMITS.writersMax) return undefined;
+  return { reason: "full", detail: `more than ${SYNC_LIMITS.writersMax} writers` };
+}
+
+// By exponent bits, because the bytes of a frame lie at any alignment: all ones is infinity or NaN.
+function isFinite32(bytes: Uint8Array): boolean {
+  for (let at = 3; at < bytes.length; at += 4) {
+    if (((bytes[at] ?? 0) & 0x7f) === 0x7f && (bytes[at - 1] ?? 0) >= 0x80) return false;
+  }
+  return true;
+}

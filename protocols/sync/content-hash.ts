@@ -1,0 +1,51 @@
+import { mixUint32 } from "../random.ts";
+
+/**
+ * A hash of a set of rows that does not depend on their order: two sums, modulo 2^32, of two hashes of each row, and the
+ * count. It finds differences that happen; it is no protection against rows made to collide.
+ */
+export class ContentHash {
+  #first = 0;
+  #second = 0;
+  #rows = 0;
+
+  addRow(
+    row: { readonly table: number; readonly key: bigint; readonly t: number; readonly flags: number; readonly values: Uint8Array },
+    options: { readonly writerHash: number },
+  ): void {
+    const head = [row.table, Number(row.key & 0xffff_ffffn), Number(row.key >> 32n), row.t % 0x1_0000_0000, Math.floor(row.t / 0x1_0000_0000), options.writerHash, row.flags];
+    let first = 1;
+    let second = 2;
+    for (const word of head) {
+      first = mixUint32(first, word);
+      second = mixUint32(second, word);
+    }
+    let word = 0;
+    let filled = 0;
+    for (const byte of row.values) {
+      word = (word << 8) | byte;
+      filled += 1;
+      if (filled === 4) {
+        first = mixUint32(first, word);
+        second = mixUint32(second, word);
+        word = 0;
+        filled = 0;
+      }
+    }
+    this.#first = (this.#first + mixUint32(first, word)) >>> 0;
+    this.#second = (this.#second + mixUint32(second, word)) >>> 0;
+    this.#rows += 1;
+  }
+
+  /** Sixteen hex digits and the number of rows. */
+  text(): string {
+    return `${this.#first.toString(16).padStart(8, "0")}${this.#second.toString(16).padStart(8, "0")}-${this.#rows}`;
+  }
+}
+
+/** A 32-bit hash of a text. */
+export function hashText(text: string): number {
+  let hash = text.length;
+  for (let index = 0; index < text.length; index += 1) hash = mixUint32(hash, text.charCodeAt(index));
+  return hash;
+}

@@ -1,0 +1,309 @@
+/*
+ * The reference row store: plain Maps, one buffer a row. Slow and obvious; faster stores are checked against it.
+ */
+import { SYNC_LIMITS } from "../limits.ts";
+import { checkTables } from "./declaration.ts";
+import { ContentHash, hashText } from "./content-hash.ts";
+import {
+  type MergeOutcome,
+  type Mutate,
+  type RowBatch,
+  type RowEdit,
+  type RowStore,
+  type Slot,
+  type SlotList,
+  StoreFull,
+  type TableSpec,
+  TOMBSTONE,
+  type UpdateOutcome,
+  type UpdateRequest,
+} from "./row-store.ts";
+import { epochOf, type Version, type WriterId } from "./version.ts";
+
+interface Row {
+  readonly table: number;
+  readonly key: bigint;
+  t: number;
+  writer: number;
+  flags: number;
+  readonly values: Uint8Array<ArrayBuffer>;
+  readonly state: Uint8Array<ArrayBuffer>;
+}
+
+interface Writer {
+  readonly id: WriterId;
+  readonly epoch: number;
+  readonly hash: number;
+}
+
+/** An empty store for these tables. `state: false` makes a serving replica's store, which keeps values only. */
+export function createMapRowStore(tables: readonly TableSpec[], options: { readonly state: boolean }): RowStore {
+  checkTables(tables);
+  return new MapRowStore(tables, options.state);
+}
+
+class MapRowStore implements RowStore {
+  readonly tables: readonly TableSpec[];
+  readonly declared: readonly TableSpec[];
+  readonly hasState: boolean;
+  readonly writers: WriterId[] = [];
+  readonly #writers: Writer[] = [];
+  readonly #writerIndexes = new Map<WriterId, number>();
+  readonly #slots: readonly Map<bigint, Slot>[];
+  readonly #live: number[];
+  readonly #rows: (Row | undefined)[] = [];
+  readonly #generations: number[] = [];
+  readonly #open = new Set<SlotList>();
+  #free: Slot[] = [];
+  #freeOnceClosed: Slot[] = [];
+
+  constructor(tables: readonly TableSpec[], state: boolean) {
+    this.declared = tables;
+    this.tables = state ? tables : tables.map((table) => ({ ...table, stateBytes: 0 }));
+    this.hasState = state;
+    this.#slots = tables.map(() => new Map());
+    this.#live = tables.map(() => 0);
+  }
+
+  writerIndex(id: WriterId): number {
+    const known = this.#writerIndexes.get(id);
+    if (known !== undefined) return known;
+    const index = this.#writers.length;
+    if (index >= SYNC_LIMITS.writersMax) throw new StoreFull("writers", SYNC_LIMITS.writersMax);
+    this.#writerIndexes.set(id, index);
+    this.#writers.push({ id, epoch: epochOf(id), hash: hashText(id) });
+    this.writers.push(id);
+    return index;
+  }
+
+  rows(table: number): number {
+    this.#spec(table);
+    return this.#live[table] ?? 0;
+  }
+
+  read(table: number, keys: BigUint64Array): { found: Uint8Array; values: Uint8Array } {
+    const { valueBytes } = this.#spec(table);
+    const found = new Uint8Array(keys.length);
+    const values = new Uint8Array(keys.length * valueBytes);
+    keys.forEach((key, index) => {
+      const row = this.#find(table, key);
+      if (row === undefined || row.flags & TOMBSTONE) return;
+      found[index] = 1;
+      values.set(row.values, index * valueBytes);
+    });
+    return { found, values };
+  }
+
+  versionOf(table: number, key: bigint): Version | undefined {
+    const row = this.#find(table, key);
+    return row && { t: row.t, writer: this.#writer(row.writer).id };
+  }
+
+  versionAt(slot: Slot): { t: number; writer: number } {
+    const row = this.#rows[slot];
+    if (row === undefined) throw new RangeError(`Cannot read the version in slot ${slot}: it is empty`);
+    return { t: row.t, writer: row.writer };
+  }
+
+  update({ table, keys, writer, stamp, mutate }: UpdateRequest): UpdateOutcome {
+    const spec = this.#spec(table);
+    this.#writer(writer);
+    const written: { key: bigint; t: number; slot: Slot }[] = [];
+    let refused = 0;
+    keys.forEach((key, index) => {
+      const old = this.#find(table, key);
+      const edited = editRow(spec, { old, key, index, mutate });
+      if (edited === "skip") return;
+      if (edited === "refused") {
+        refused += 1;
+        return;
+      }
+      const row: Row = { ...edited, table, key, t: stamp(), writer };
+      // A stamp is later than all that was seen, but a row of a newer epoch still wins.
+      if (old !== undefined && !this.#isNewer(row, old)) {
+        refused += 1;
+        return;
+      }
+      written.push({ key, t: row.t, slot: this.#put(row) });
+    });
+    return {
+      keys: BigUint64Array.from(written, ({ key }) => key),
+      t: Float64Array.from(written, ({ t }) => t),
+      slots: Float64Array.from(written, ({ slot }) => slot),
+      refused,
+    };
+  }
+
+  merge(batch: RowBatch, known: Float64Array): MergeOutcome {
+    const { valueBytes, stateBytes } = this.#spec(batch.table);
+    const rows = batch.keys.length;
+    if (batch.t.length !== rows || batch.writers.length !== rows || batch.flags.length !== rows || batch.values.length !== rows * valueBytes) {
+      throw new RangeError(`Cannot merge ${rows} rows of table ${batch.table}: the columns do not fit`);
+    }
+    if (this.hasState && batch.state?.length !== rows * stateBytes) throw new RangeError(`Cannot merge ${rows} rows of table ${batch.table}: their state does not fit`);
+    const applied: number[] = [];
+    const slots: Slot[] = [];
+    let ignored = 0;
+    for (let index = 0; index < rows; index += 1) {
+      const key = batch.keys[index] ?? 0n;
+      const t = batch.t[index] ?? 0;
+      const writer = batch.writers[index] ?? 0;
+      this.#writer(writer);
+      const old = this.#find(batch.table, key);
+      if (old === undefined && t <= (known[writer] ?? 0)) {
+        ignored += 1;
+        continue;
+      }
+      if (old !== undefined && !this.#isNewer({ t, writer }, old)) continue;
+      const values = batch.values.slice(index * valueBytes, (index + 1) * valueBytes);
+      const state = this.hasState && batch.state ? batch.state.slice(index * stateBytes, (index + 1) * stateBytes) : new Uint8Array();
+      applied.push(index);
+      slots.push(this.#put({ table: batch.table, key, t, writer, flags: batch.flags[index] ?? 0, values: new Uint8Array(values), state: new Uint8Array(state) }));
+    }
+    return { applied: Uint32Array.from(applied), slots: Float64Array.from(slots), ignored };
+  }
+
+  collect(known: Float64Array): SlotList {
+    const slots: Slot[] = [];
+    const sections: { table: number; from: number; to: number }[] = [];
+    this.#slots.forEach((byKey, table) => {
+      const from = slots.length;
+      for (const slot of byKey.values()) {
+        const row = this.#rows[slot];
+        if (row !== undefined && row.t > (known[row.writer] ?? 0)) slots.push(slot);
+      }
+      if (slots.length > from) sections.push({ table, from, to: slots.length });
+    });
+    const list = { slots: Float64Array.from(slots), generations: Uint32Array.from(slots, (slot) => this.#generations[slot] ?? 0), sections };
+    this.#open.add(list);
+    return list;
+  }
+
+  pack(list: SlotList, range: { readonly from: number; readonly to: number }): RowBatch[] {
+    const batches: RowBatch[] = [];
+    for (const { table, from, to } of list.sections) {
+      const rows: Row[] = [];
+      for (let position = Math.max(from, range.from); position < Math.min(to, range.to); position += 1) {
+        const slot = list.slots[position] ?? 0;
+        const row = this.#rows[slot];
+        if (row !== undefined && this.#generations[slot] === list.generations[position]) rows.push(row);
+      }
+      if (rows.length > 0) batches.push(packRows(this.#spec(table), rows, { table, state: this.hasState }));
+    }
+    return batches;
+  }
+
+  release(list: SlotList): void {
+    this.#open.delete(list);
+    if (this.#open.size > 0) return;
+    this.#free = this.#free.concat(this.#freeOnceClosed);
+    this.#freeOnceClosed = [];
+  }
+
+  drop(table: number, keys: BigUint64Array): number {
+    this.#spec(table);
+    let dropped = 0;
+    for (const key of keys) {
+      const slot = this.#slots[table]?.get(key);
+      const row = slot === undefined ? undefined : this.#rows[slot];
+      if (slot === undefined || row === undefined) continue;
+      this.#slots[table]?.delete(key);
+      this.#rows[slot] = undefined;
+      this.#generations[slot] = (this.#generations[slot] ?? 0) + 1;
+      if (!(row.flags & TOMBSTONE)) this.#countLive(table, -1);
+      (this.#open.size > 0 ? this.#freeOnceClosed : this.#free).push(slot);
+      dropped += 1;
+    }
+    return dropped;
+  }
+
+  digest(): string {
+    const hash = new ContentHash();
+    for (const row of this.#rows) {
+      if (row !== undefined) hash.addRow(row, { writerHash: this.#writer(row.writer).hash });
+    }
+    return hash.text();
+  }
+
+  #put(row: Row): Slot {
+    const held = this.#slots[row.table]?.get(row.key);
+    const slot = held ?? this.#free.pop() ?? this.#rows.length;
+    const old = held === undefined ? undefined : this.#rows[held];
+    const liveBefore = old !== undefined && !(old.flags & TOMBSTONE) ? 1 : 0;
+    this.#countLive(row.table, (row.flags & TOMBSTONE ? 0 : 1) - liveBefore);
+    this.#rows[slot] = row;
+    this.#generations[slot] ??= 0;
+    if (held === undefined) this.#slots[row.table]?.set(row.key, slot);
+    return slot;
+  }
+
+  #find(table: number, key: bigint): Row | undefined {
+    this.#spec(table);
+    const slot = this.#slots[table]?.get(key);
+    return slot === undefined ? undefined : this.#rows[slot];
+  }
+
+  #isNewer(a: { readonly t: number; readonly writer: number }, b: { readonly t: number; readonly writer: number }): boolean {
+    if (a.writer === b.writer) return a.t > b.t;
+    const [writerA, writerB] = [this.#writer(a.writer), this.#writer(b.writer)];
+    if (writerA.epoch !== writerB.epoch) return writerA.epoch > writerB.epoch;
+    if (a.t !== b.t) return a.t > b.t;
+    return writerA.id > writerB.id;
+  }
+
+  #spec(table: number): TableSpec {
+    const spec = this.tables[table];
+    if (spec === undefined) throw new RangeError(`Cannot use table ${table}: there are ${this.tables.length}`);
+    return spec;
+  }
+
+  #writer(index: number): Writer {
+    const writer = this.#writers[index];
+    if (writer === undefined) throw new RangeError(`Cannot use writer ${index}: there are ${this.#writers.length}`);
+    return writer;
+  }
+
+  #countLive(table: number, by: number): void {
+    this.#live[table] = (this.#live[table] ?? 0) + by;
+  }
+}
+
+type Edited = Pick<Row, "values" | "state" | "flags">;
+
+function editRow(spec: TableSpec, edit: { old: Row | undefined; key: bigint; index: number; mutate: Mutate }): Edited | "skip" | "refused" {
+  const { old, key, index, mutate } = edit;
+  const isNew = old === undefined || (old.flags & TOMBSTONE) !== 0;
+  const values = isNew ? new Uint8Array(spec.valueBytes) : old.values.slice();
+  const state = isNew ? new Uint8Array(spec.stateBytes) : old.state.slice();
+  const row: RowEdit = {
+    index,
+    key,
+    isNew,
+    bytes: values,
+    floats: spec.precision === "f32" ? new Float32Array(values.buffer) : new Float32Array(),
+    state: new Float32Array(state.buffer),
+  };
+  const verdict = mutate(row);
+  if (verdict === "skip") return "skip";
+  if (verdict === "delete") return { values: values.fill(0), state: state.fill(0), flags: TOMBSTONE };
+  if (!row.floats.every(Number.isFinite) || !row.state.every(Number.isFinite)) return "refused";
+  return { values, state, flags: 0 };
+}
+
+function packRows(spec: TableSpec, rows: readonly Row[], options: { table: number; state: boolean }): RowBatch {
+  const values = new Uint8Array(rows.length * spec.valueBytes);
+  const state = options.state ? new Uint8Array(rows.length * spec.stateBytes) : undefined;
+  rows.forEach((row, index) => {
+    values.set(row.values, index * spec.valueBytes);
+    state?.set(row.state, index * spec.stateBytes);
+  });
+  return {
+    table: options.table,
+    keys: BigUint64Array.from(rows, (row) => row.key),
+    t: Float64Array.from(rows, (row) => row.t),
+    writers: Uint16Array.from(rows, (row) => row.writer),
+    flags: Uint8Array.from(rows, (row) => row.flags),
+    values,
+    state,
+  };
+}

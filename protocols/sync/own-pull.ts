@@ -1,0 +1,156 @@
+/*
+ * Pulling. Rows are applied as they come, as early rows; the peer's knowledge is joined when all frames of one answer were
+ * applied, never before and never from two answers together.
+ */
+import { SYNC_LIMITS } from "../limits.ts";
+import { DecodeError } from "../wire/decode-error.ts";
+import { decodeFrame } from "../wire/frame-codec.ts";
+import { type AnswerEnd, type Frame, sameAnswer } from "../wire/frame.ts";
+import { buildPull, parseRefuse } from "../wire/pull.ts";
+import { checkFrame } from "./check-frame.ts";
+import { equalKnowledge, join } from "./knowledge.ts";
+import { knownTimes, newVersion, noteSlots, type OwnPull, type PullFailure, type ReceivedAnswer, type Replica, type ReplicaEffect, settleEarly } from "./replica-state.ts";
+import { versionAfterMerge } from "./shard-version.ts";
+import { observe } from "./stamper.ts";
+
+/** Asks a peer for all that we lack. While another pull runs, this one fails at once. */
+export function startPull(replica: Replica, { peer, pullId }: { readonly peer: string; readonly pullId: string }): ReplicaEffect[] {
+  if (replica.pull !== undefined) return [{ kind: "pulled", peer, pullId, outcome: "failed", reason: "busy" }];
+  const pull: OwnPull = { peer, pullId, answer: undefined, rows: 0, progress: false, retries: 0 };
+  replica.pull = pull;
+  return [ask(replica, pull), timer(pull)];
+}
+
+/** Applies a frame of our pull's answer; anything else changes nothing. */
+export function acceptFrame(replica: Replica, { from, body, nowMs }: { from: string; body: unknown; nowMs: number }): ReplicaEffect[] {
+  if (!(body instanceof Uint8Array)) throw new DecodeError("frame", "it is not bytes");
+  const frame = decodeFrame(body);
+  const { pull } = replica;
+  if (pull === undefined || pull.pullId !== frame.pullId || pull.peer !== from) return [stale(from, "of another pull")];
+  if (pull.answer !== undefined && !sameAnswer(pull.answer.id, frame.answer)) return [stale(from, "of another answer")];
+  if (pull.answer !== undefined && pull.answer.received.length !== frame.frames) return [stale(from, "of another count of frames")];
+  if (pull.answer?.received[frame.index] === 1) return [stale(from, "repeated")];
+  const problem = checkFrame(replica, frame, nowMs);
+  if (problem !== undefined) return [{ kind: "refused", from, ...problem }];
+
+  const effects = applyRows(replica, pull, frame);
+  pull.progress = true;
+  const answer = (pull.answer ??= {
+    id: frame.answer,
+    received: new Uint8Array(frame.frames),
+    receivedCount: 0,
+    asked: Math.min(SYNC_LIMITS.windowFrames, frame.frames),
+    end: undefined,
+  });
+  answer.received[frame.index] = 1;
+  answer.receivedCount += 1;
+  answer.end ??= frame.end;
+  if (answer.receivedCount === frame.frames && answer.end !== undefined) return [...effects, ...complete(replica, pull, { answer, end: answer.end })];
+  if (answer.asked < frame.frames) {
+    effects.push(askMore(pull, answer, [answer.asked]));
+    answer.asked += 1;
+  }
+  return effects;
+}
+
+/** The peer does not answer, or no longer. */
+export function acceptRefusal(replica: Replica, { from, body }: { from: string; body: unknown }): ReplicaEffect[] {
+  const { pullId, reason } = parseRefuse(body);
+  const { pull } = replica;
+  if (pull === undefined || pull.pullId !== pullId || pull.peer !== from) return [stale(from, "of another pull")];
+  return fail(replica, pull, reason);
+}
+
+/** Asks again where nothing came since the last time, a bounded number of times. */
+export function timePull(replica: Replica, name: string): ReplicaEffect[] {
+  const { pull } = replica;
+  if (pull === undefined || timerName(pull) !== name) return [];
+  if (pull.progress) {
+    pull.progress = false;
+    pull.retries = 0;
+    return [timer(pull)];
+  }
+  pull.retries += 1;
+  if (pull.retries > SYNC_LIMITS.retriesMax) return fail(replica, pull, "no-answer");
+  const { answer } = pull;
+  return [answer === undefined ? ask(replica, pull) : askMore(pull, answer, missingFrames(answer)), timer(pull)];
+}
+
+function applyRows(replica: Replica, pull: OwnPull, frame: Frame): ReplicaEffect[] {
+  const { store, stamper } = replica;
+  const indexes = Uint16Array.from(frame.writers, (writer) => store.writerIndex(writer));
+  const known = knownTimes(store, replica.knowledge);
+  const effects: ReplicaEffect[] = [];
+  for (const section of frame.sections) {
+    const batch = { ...section, writers: section.writers.map((index) => indexes[index] ?? 0) };
+    for (const t of section.t) observe(stamper, t);
+    const { applied, slots } = store.merge(batch, known);
+    if (applied.length === 0) continue;
+    noteSlots(replica, slots);
+    pull.rows += applied.length;
+    effects.push({
+      kind: "applied",
+      table: section.table,
+      keys: BigUint64Array.from(applied, (index) => section.keys[index] ?? 0n),
+      t: Float64Array.from(applied, (index) => section.t[index] ?? 0),
+      origin: "peer",
+    });
+  }
+  return effects;
+}
+
+function complete(replica: Replica, pull: OwnPull, { answer, end }: { answer: ReceivedAnswer; end: AnswerEnd }): ReplicaEffect[] {
+  const { stamper, knowledge } = replica;
+  replica.pull = undefined;
+  for (const t of end.knowledge.values()) observe(stamper, t);
+  const grew = join(knowledge, end.knowledge);
+  settleEarly(replica);
+  const changed = grew || pull.rows > 0;
+  const equalNow = replica.early.size === 0 && !end.early && equalKnowledge(knowledge, end.knowledge);
+  const version = versionAfterMerge({ ours: replica.version, peers: end.version, equalNow, changed });
+  const effects: ReplicaEffect[] = [{ kind: "send", to: pull.peer, message: "release", body: { pullId: pull.pullId, answer: answer.id } }];
+  if (version === "new") newVersion(replica);
+  else replica.version = version;
+  effects.push({ kind: "changed", version: replica.version });
+  effects.push({ kind: "pulled", peer: pull.peer, pullId: pull.pullId, outcome: "complete", rows: pull.rows });
+  return effects;
+}
+
+function fail(replica: Replica, pull: OwnPull, reason: PullFailure): ReplicaEffect[] {
+  replica.pull = undefined;
+  const effects: ReplicaEffect[] = [];
+  if (pull.answer !== undefined && reason !== "gone") effects.push({ kind: "send", to: pull.peer, message: "release", body: { pullId: pull.pullId, answer: pull.answer.id } });
+  // The rows that came are visible here and must be found by others, even if their sender never returns.
+  if (pull.rows > 0) effects.push({ kind: "changed", version: newVersion(replica) });
+  effects.push({ kind: "pulled", peer: pull.peer, pullId: pull.pullId, outcome: "failed", reason });
+  return effects;
+}
+
+function missingFrames({ received, asked }: ReceivedAnswer): number[] {
+  const missing: number[] = [];
+  for (let index = 0; index < asked && missing.length < SYNC_LIMITS.windowFrames; index += 1) {
+    if (received[index] !== 1) missing.push(index);
+  }
+  return missing;
+}
+
+function ask(replica: Replica, pull: OwnPull): ReplicaEffect {
+  const { declaration, knowledge, store } = replica;
+  return { kind: "send", to: pull.peer, message: "pull", body: buildPull({ pullId: pull.pullId, declaration, wantsState: store.hasState, knowledge }) };
+}
+
+function askMore(pull: OwnPull, answer: ReceivedAnswer, frames: readonly number[]): ReplicaEffect {
+  return { kind: "send", to: pull.peer, message: "more", body: { pullId: pull.pullId, answer: answer.id, frames } };
+}
+
+function timer(pull: OwnPull): ReplicaEffect {
+  return { kind: "timer", name: timerName(pull), delayMs: SYNC_LIMITS.retryMs };
+}
+
+function timerName(pull: OwnPull): string {
+  return `pull ${pull.pullId}`;
+}
+
+function stale(from: string, why: string): ReplicaEffect {
+  return { kind: "refused", reason: "stale", from, detail: `a frame or refusal ${why}` };
+}

@@ -1,0 +1,144 @@
+import { type PullMessage, type MoreMessage, type PullRefusal, type RefuseMessage, type ReleaseMessage } from "../wire/pull.ts";
+import { type AnswerEnd, type AnswerId } from "../wire/frame.ts";
+import { covers, type Knowledge, type ReadonlyKnowledge } from "./knowledge.ts";
+import { type Mutate, type RowStore, type Slot, type SlotList } from "./row-store.ts";
+import { type ShardVersion } from "./shard-version.ts";
+import { type Stamper } from "./stamper.ts";
+import { type WriterId } from "./version.ts";
+
+/** The whole state of one shard replica. Owned by replica.ts and its parts; others read. */
+export interface Replica {
+  readonly store: RowStore;
+  readonly writer: WriterId;
+  /** The writer's index in the store's dictionary. */
+  readonly self: number;
+  readonly declaration: string;
+  readonly knowledge: Knowledge;
+  readonly stamper: Stamper;
+  /** Of versions that this start made; only grows, whatever was adopted. */
+  counter: number;
+  version: ShardVersion;
+  /** Slots whose row is ahead of knowledge. */
+  readonly early: Set<Slot>;
+  /** Trainer -> highest batch applied. */
+  readonly applied: Map<string, number>;
+  /** By asker and pull id, least recently used first. */
+  readonly answers: Map<string, OpenAnswer>;
+  answersOpened: number;
+  pull: OwnPull | undefined;
+}
+
+/** An answer being sent: everything but the rows' contents was fixed at one instant. */
+export interface OpenAnswer {
+  readonly to: string;
+  readonly pullId: string;
+  readonly id: AnswerId;
+  readonly list: SlotList;
+  /** Frame i has positions [cuts[i], cuts[i + 1]) of the list. */
+  readonly cuts: readonly number[];
+  readonly hasState: boolean;
+  readonly end: AnswerEnd;
+  /** Asked for since the last sweep. */
+  used: boolean;
+}
+
+/** Our one running pull. */
+export interface OwnPull {
+  readonly peer: string;
+  readonly pullId: string;
+  /** The answer taken up with its first frame; frames of any other are ignored. */
+  answer: ReceivedAnswer | undefined;
+  /** Rows applied so far. */
+  rows: number;
+  /** A frame came since the timer last fired. */
+  progress: boolean;
+  retries: number;
+}
+
+export interface ReceivedAnswer {
+  readonly id: AnswerId;
+  /** Which frames were applied. */
+  readonly received: Uint8Array;
+  receivedCount: number;
+  /** Frames below this were asked for. */
+  asked: number;
+  end: AnswerEnd | undefined;
+}
+
+/** Local changes to rows of one table. */
+export interface TableWrite {
+  readonly table: number;
+  readonly keys: BigUint64Array;
+  readonly mutate: Mutate;
+}
+
+export type ReplicaMessage = "pull" | "more" | "release" | "refuse" | "frame";
+
+export type ReplicaEvent =
+  /** Stamps and stores. A batch at or below its trainer's highest is left out whole: effect once. */
+  | { readonly kind: "write"; readonly writes: readonly TableWrite[]; readonly batch?: { readonly trainer: string; readonly id: number } }
+  /** Start a pull from a peer. `pullId` is fresh from `drawPullId`. One runs at a time. */
+  | { readonly kind: "pull"; readonly peer: string; readonly pullId: string }
+  | { readonly kind: "message"; readonly from: string; readonly message: ReplicaMessage; readonly body: unknown }
+  /** A timer asked for by an effect of this name has run out. Timers are never cancelled; stale ones do nothing. */
+  | { readonly kind: "timer"; readonly name: string };
+
+/** Why something was not taken. All but `stale` deserve a look. */
+export type Refusal =
+  | "undecodable" // bytes or message are not what they claim
+  | "declaration" // the peer's tables differ from ours
+  | "state" // optimizer state is missing, or there where none was asked for
+  | "not-finite" // NaN or infinity in an f32 table
+  | "time" // a t too far ahead, or no t left to stamp
+  | "minted" // versions in our name that we never wrote
+  | "full" // a bound is reached
+  | "stale"; // of another pull, answer or peer: late or repeated, and harmless
+
+/** Why a pull failed. */
+export type PullFailure = PullRefusal | "busy" | "no-answer";
+
+export type SendEffect =
+  | { readonly kind: "send"; readonly to: string; readonly message: "pull"; readonly body: PullMessage }
+  | { readonly kind: "send"; readonly to: string; readonly message: "more"; readonly body: MoreMessage }
+  | { readonly kind: "send"; readonly to: string; readonly message: "release"; readonly body: ReleaseMessage }
+  | { readonly kind: "send"; readonly to: string; readonly message: "refuse"; readonly body: RefuseMessage }
+  | { readonly kind: "send"; readonly to: string; readonly message: "frame"; readonly body: Uint8Array<ArrayBuffer> };
+
+export type ReplicaEffect =
+  | SendEffect
+  | { readonly kind: "timer"; readonly name: string; readonly delayMs: number }
+  /** The shard has this version now. */
+  | { readonly kind: "changed"; readonly version: ShardVersion }
+  | { readonly kind: "pulled"; readonly peer: string; readonly pullId: string; readonly outcome: "complete"; readonly rows: number }
+  | { readonly kind: "pulled"; readonly peer: string; readonly pullId: string; readonly outcome: "failed"; readonly reason: PullFailure }
+  /** These rows are visible now. */
+  | { readonly kind: "applied"; readonly table: number; readonly keys: BigUint64Array; readonly t: Float64Array; readonly origin: "local" | "peer" }
+  | { readonly kind: "written"; readonly rows: number; readonly refused: number; readonly duplicate: boolean }
+  | { readonly kind: "refused"; readonly reason: Refusal; readonly from: string | undefined; readonly detail: string };
+
+/** Makes a new version of the shard: whoever had the old one must look again. */
+export function newVersion(replica: Replica): ShardVersion {
+  replica.counter += 1;
+  replica.version = { counter: replica.counter, generator: replica.writer };
+  return replica.version;
+}
+
+/** A knowledge as a column by the store's writer indexes. */
+export function knownTimes(store: RowStore, knowledge: ReadonlyKnowledge): Float64Array {
+  return Float64Array.from(store.writers, (writer) => knowledge.get(writer) ?? 0);
+}
+
+/** Files rows just stored as early or not. */
+export function noteSlots({ store, knowledge, early }: Replica, slots: Float64Array): void {
+  for (const slot of slots) {
+    const { t, writer } = store.versionAt(slot);
+    const id = store.writers[writer];
+    if (id !== undefined && covers(knowledge, id, t)) early.delete(slot);
+    else early.add(slot);
+  }
+}
+
+/** After knowledge grew: rows that it covers now are early no more. */
+export function settleEarly(replica: Replica): void {
+  if (replica.early.size > 0) noteSlots(replica, Float64Array.from(replica.early));
+}

@@ -1,0 +1,134 @@
+/*
+ * One replica of one shard as a pure state machine: events in, effects out, time passed in. It answers pulls (answers.ts), pulls
+ * (own-pull.ts) and takes local writes. What it must keep true, always:
+ *   1. Knowledge is sound: every update that it covers is held, or one that supersedes it.
+ *   2. Rows ahead of knowledge (early rows) are visible and never raise it.
+ *   3. If shard version a covers b, nothing behind b is missing behind a.
+ */
+import { DecodeError } from "../wire/decode-error.ts";
+import { closeAnswer, openAnswer, sendMore, sweepAnswers, SWEEP_TIMER } from "./answers.ts";
+import { declarationDigest } from "./declaration.ts";
+import { equalKnowledge, join, type Knowledge, type ReadonlyKnowledge } from "./knowledge.ts";
+import { acceptFrame, acceptRefusal, startPull, timePull } from "./own-pull.ts";
+import { knownTimes, newVersion, noteSlots, type Replica, type ReplicaEffect, type ReplicaEvent, type TableWrite } from "./replica-state.ts";
+import { type RowStore } from "./row-store.ts";
+import { canStamp, createStamper, observe, stamp } from "./stamper.ts";
+import { type WriterId } from "./version.ts";
+import { SYNC_LIMITS } from "../limits.ts";
+
+/** What a start begins with. All but the writer is what the image of the last run held, or nothing. */
+export interface ReplicaStart {
+  /** Never used before, and already durable. */
+  readonly writer: WriterId;
+  /** The rows of the image; may hold rows ahead of `knowledge`, which stay early. */
+  readonly store: RowStore;
+  readonly knowledge?: ReadonlyKnowledge;
+  /** Greatest t met before; rows and knowledge count by themselves. */
+  readonly greatestSeen?: number;
+  /** Trainer -> highest batch whose effect the rows hold. */
+  readonly applied?: ReadonlyMap<string, number>;
+}
+
+/** A replica after a start: a new writer with a new shard version. */
+export function createReplica({ writer, store, knowledge = new Map(), greatestSeen = 0, applied = new Map() }: ReplicaStart): Replica {
+  const replica: Replica = {
+    store,
+    writer,
+    self: store.writerIndex(writer),
+    declaration: declarationDigest(store.declared),
+    knowledge: new Map(knowledge),
+    stamper: createStamper(greatestSeen),
+    counter: 1,
+    version: { counter: 1, generator: writer },
+    early: new Set(),
+    applied: new Map(applied),
+    answers: new Map(),
+    answersOpened: 0,
+    pull: undefined,
+  };
+  for (const t of knowledge.values()) observe(replica.stamper, t);
+  // Rows ahead of the knowledge are early again; every row's t counts as seen.
+  const early = store.collect(knownTimes(store, replica.knowledge));
+  for (const slot of early.slots) {
+    replica.early.add(slot);
+    observe(replica.stamper, store.versionAt(slot).t);
+  }
+  store.release(early);
+  return replica;
+}
+
+/** Takes one event and returns what is to be done, in order. Bad messages change nothing and come back as `refused`. */
+export function stepReplica(replica: Replica, event: ReplicaEvent, nowMs: number): ReplicaEffect[] {
+  switch (event.kind) {
+    case "write":
+      return write(replica, event, nowMs);
+    case "pull":
+      return startPull(replica, event);
+    case "timer":
+      return event.name === SWEEP_TIMER ? sweepAnswers(replica) : timePull(replica, event.name);
+    case "message":
+      try {
+        return receive(replica, event, nowMs);
+      } catch (error) {
+        if (!(error instanceof DecodeError)) throw error;
+        return [{ kind: "refused", reason: "undecodable", from: event.from, detail: error.message }];
+      }
+  }
+}
+
+/** The knowledge a peer would have after taking all of ours: for checks and metrics. */
+export function knowsAsMuchAs(replica: Replica, other: Replica): boolean {
+  return equalKnowledge(replica.knowledge, other.knowledge);
+}
+
+function receive(replica: Replica, event: ReplicaEvent & { kind: "message" }, nowMs: number): ReplicaEffect[] {
+  const { from, message, body } = event;
+  switch (message) {
+    case "pull":
+      return openAnswer(replica, { from, body, nowMs });
+    case "more":
+      return sendMore(replica, { from, body });
+    case "release":
+      return closeAnswer(replica, { from, body });
+    case "refuse":
+      return acceptRefusal(replica, { from, body });
+    case "frame":
+      return acceptFrame(replica, { from, body, nowMs });
+  }
+}
+
+function write(replica: Replica, event: ReplicaEvent & { kind: "write" }, nowMs: number): ReplicaEffect[] {
+  const { store, stamper, knowledge, applied } = replica;
+  const { writes, batch } = event;
+  if (batch !== undefined && batch.id <= (applied.get(batch.trainer) ?? -1)) return [{ kind: "written", rows: 0, refused: 0, duplicate: true }];
+  const rowsMax = writes.reduce((sum, { keys }) => sum + keys.length, 0);
+  if (!canStamp(stamper, { nowMs, count: rowsMax })) return [{ kind: "refused", reason: "time", from: undefined, detail: "this machine's clock leaves no t to stamp" }];
+  if (batch !== undefined && !applied.has(batch.trainer) && applied.size >= SYNC_LIMITS.trainersMax) {
+    return [{ kind: "refused", reason: "full", from: undefined, detail: `more than ${SYNC_LIMITS.trainersMax} trainers` }];
+  }
+
+  const effects: ReplicaEffect[] = [];
+  let rows = 0;
+  let refused = 0;
+  for (const { table, keys, mutate } of writes) {
+    const outcome = store.update({ table, keys, writer: replica.self, stamp: () => stamp(stamper, nowMs), mutate });
+    rows += outcome.keys.length;
+    refused += outcome.refused;
+    // Before the slots are noted: our own rows are never early.
+    if (outcome.keys.length > 0) {
+      join(knowledge, ownKnowledge(replica));
+      noteSlots(replica, outcome.slots);
+      effects.push({ kind: "applied", table, keys: outcome.keys, t: outcome.t, origin: "local" });
+    }
+  }
+  if (batch !== undefined) applied.set(batch.trainer, batch.id);
+  if (rows > 0) effects.push({ kind: "changed", version: newVersion(replica) });
+  effects.push({ kind: "written", rows, refused, duplicate: false });
+  return effects;
+}
+
+function ownKnowledge({ writer, stamper }: Replica): Knowledge {
+  return new Map([[writer, stamper.last]]);
+}
+
+export { type Replica, type ReplicaEffect, type ReplicaEvent, type TableWrite };

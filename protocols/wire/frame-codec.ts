@@ -1,0 +1,152 @@
+import { SYNC_LIMITS, T_MAX } from "../limits.ts";
+import { knowledgeToJson } from "../sync/knowledge.ts";
+import { type RowBatch, type TableSpec } from "../sync/row-store.ts";
+import { isWriterId, type WriterId, WRITER_CHARS_MAX } from "../sync/version.ts";
+import { ByteReader, ByteWriter } from "./bytes.ts";
+import { crc32c } from "./checksum.ts";
+import { DecodeError } from "./decode-error.ts";
+import { type AnswerEnd, type Frame, FLAG_LAST, FLAG_STATE, FRAME_MAGIC, FRAME_VERSION, type FrameSection } from "./frame.ts";
+import { readSection, writeSection } from "./row-section.ts";
+
+/** What the encoder needs; `batches` have writers as indexes of `writers`, of which only the used ones travel. */
+export interface FrameInput extends Omit<Frame, "sections" | "writers"> {
+  readonly tables: readonly TableSpec[];
+  readonly writers: readonly WriterId[];
+  readonly batches: readonly RowBatch[];
+}
+
+/** The one encoding of a frame. */
+export function encodeFrame(frame: FrameInput): Uint8Array<ArrayBuffer> {
+  const dictionary = new Map<number, number>();
+  const sections = frame.batches.map((batch): FrameSection => {
+    const spec = frame.tables[batch.table];
+    if (spec === undefined) throw new RangeError(`Cannot encode rows of table ${batch.table}: there are ${frame.tables.length}`);
+    return { ...batch, valueBytes: spec.valueBytes, stateBytes: frame.hasState ? spec.stateBytes : 0, writers: reindex(batch.writers, dictionary) };
+  });
+  const writer = new ByteWriter(512 + sections.reduce((sum, { keys, valueBytes, stateBytes }) => sum + keys.length * (valueBytes + stateBytes + 16), 0));
+  for (const byte of FRAME_MAGIC) writer.u8(byte);
+  writer.u8(FRAME_VERSION);
+  writer.u8((frame.hasState ? FLAG_STATE : 0) | (frame.end === undefined ? 0 : FLAG_LAST));
+  writer.hex(frame.declaration);
+  writer.hex(frame.pullId);
+  writer.text(frame.answer.responder);
+  writer.varint(frame.answer.number);
+  writer.varint(frame.index);
+  writer.varint(frame.frames);
+  writer.varint(dictionary.size);
+  for (const index of dictionary.keys()) {
+    const id = frame.writers[index];
+    if (id === undefined) throw new RangeError(`Cannot encode writer ${index}: there are ${frame.writers.length}`);
+    writer.text(id);
+  }
+  writer.varint(sections.length);
+  for (const section of sections) writeSection(writer, section, dictionary.size);
+  if (frame.end !== undefined) writeEnd(writer, frame.end);
+  writer.u32(crc32c(writer.view()));
+  return writer.finish();
+}
+
+/** Reads a frame; throws `DecodeError` on anything that `encodeFrame` would not have written. Columns of values share memory with `bytes`. */
+export function decodeFrame(bytes: Uint8Array): Frame {
+  if (bytes.length > SYNC_LIMITS.frameBytesMax) throw new DecodeError("frame", `${bytes.length} bytes are more than ${SYNC_LIMITS.frameBytesMax}`);
+  const end = bytes.length - 4;
+  const reader = new ByteReader(bytes, { what: "frame", end: Math.max(0, end) });
+  for (const byte of FRAME_MAGIC) if (reader.u8() !== byte) throw reader.fail("it does not begin as a frame");
+  const version = reader.u8();
+  if (version !== FRAME_VERSION) throw reader.fail(`its layout version is ${version}, not ${FRAME_VERSION}`);
+  const checksum = new DataView(bytes.buffer, bytes.byteOffset + end, 4).getUint32(0, true);
+  if (crc32c(bytes, 0, end) !== checksum) throw reader.fail("its checksum is wrong");
+  const flags = reader.u8();
+  if (flags > (FLAG_STATE | FLAG_LAST)) throw reader.fail("it has an unknown flag");
+  const hasState = (flags & FLAG_STATE) !== 0;
+  const declaration = reader.hex(8);
+  const pullId = reader.hex(16);
+  const answer = { responder: readWriterId(reader), number: reader.varint() };
+  const index = reader.varint(SYNC_LIMITS.framesMax);
+  const frames = reader.varint(SYNC_LIMITS.framesMax);
+  if (index >= frames || (index + 1 === frames) !== ((flags & FLAG_LAST) !== 0)) throw reader.fail("its index, count and last flag disagree");
+  const writers = readDictionary(reader);
+  const sections = readSections(reader, { dictionary: writers.length, hasState });
+  checkDictionaryOrder(reader, sections, writers.length);
+  const answerEnd = index + 1 === frames ? readEnd(reader) : undefined;
+  reader.finish();
+  return { declaration, pullId, answer, index, frames, hasState, writers, sections, end: answerEnd };
+}
+
+function reindex(writers: Uint16Array, dictionary: Map<number, number>): Uint16Array {
+  return writers.map((index) => {
+    const known = dictionary.get(index);
+    if (known !== undefined) return known;
+    dictionary.set(index, dictionary.size);
+    return dictionary.size - 1;
+  });
+}
+
+function writeEnd(writer: ByteWriter, end: AnswerEnd): void {
+  const entries = knowledgeToJson(end.knowledge);
+  writer.varint(entries.length);
+  for (const [id, t] of entries) {
+    writer.text(id);
+    writer.varint(t);
+  }
+  writer.varint(end.version.counter);
+  writer.text(end.version.generator);
+  writer.u8(end.early ? 1 : 0);
+}
+
+function readEnd(reader: ByteReader): AnswerEnd {
+  const count = reader.varint(SYNC_LIMITS.writersMax);
+  const knowledge = new Map<WriterId, number>();
+  let before = "";
+  for (let entry = 0; entry < count; entry += 1) {
+    const id = readWriterId(reader);
+    if (id <= before) throw reader.fail("the knowledge is not in rising order");
+    const t = reader.varint(T_MAX);
+    if (t === 0) throw reader.fail("the knowledge holds a zero");
+    knowledge.set(id, t);
+    before = id;
+  }
+  const counter = reader.varint();
+  if (counter === 0) throw reader.fail("the shard version's counter is zero");
+  const generator = readWriterId(reader);
+  const early = reader.u8();
+  if (early > 1) throw reader.fail("the mark for early rows is neither 0 nor 1");
+  return { knowledge, version: { counter, generator }, early: early === 1 };
+}
+
+function readDictionary(reader: ByteReader): WriterId[] {
+  const count = reader.varint(SYNC_LIMITS.writersMax);
+  const writers = new Set<WriterId>();
+  for (let entry = 0; entry < count; entry += 1) writers.add(readWriterId(reader));
+  if (writers.size !== count) throw reader.fail("a writer stands twice in the dictionary");
+  return [...writers];
+}
+
+function readSections(reader: ByteReader, options: { dictionary: number; hasState: boolean }): FrameSection[] {
+  const count = reader.varint(SYNC_LIMITS.tablesMax);
+  const sections: FrameSection[] = [];
+  let tableMin = 0;
+  for (let section = 0; section < count; section += 1) {
+    const read = readSection(reader, { ...options, tableMin, tablesMax: SYNC_LIMITS.tablesMax });
+    tableMin = read.table + 1;
+    sections.push(read);
+  }
+  return sections;
+}
+
+function checkDictionaryOrder(reader: ByteReader, sections: readonly FrameSection[], dictionary: number): void {
+  let used = 0;
+  for (const { writers } of sections) {
+    for (const index of writers) {
+      if (index > used) throw reader.fail("the dictionary is not in order of first use");
+      if (index === used) used += 1;
+    }
+  }
+  if (used !== dictionary) throw reader.fail("the dictionary names a writer that no row has");
+}
+
+function readWriterId(reader: ByteReader): WriterId {
+  const text = reader.text(WRITER_CHARS_MAX);
+  if (!isWriterId(text)) throw reader.fail("a writer id is malformed");
+  return text;
+}

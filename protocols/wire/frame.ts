@@ -1,0 +1,86 @@
+/*
+ * A frame: some rows of one answer, in columns. Little-endian; "varint" as in bytes.ts; "text" is a varint length and ASCII.
+ *
+ *   offset  size        what
+ *   0       2           magic 0x46 0x72 ("Fr")
+ *   2       1           layout version, 1
+ *   3       1           flags: bit 0 rows carry optimizer state, bit 1 last frame of the answer; others 0
+ *   4       8           digest of the declaration of the tables
+ *   12      16          pull id: the question this answers
+ *   28      text        responder: the writer id of the answering process
+ *           varint      number of the answer, counted by the responder from 1
+ *           varint      index of this frame, from 0
+ *           varint      frames of the answer; bit 1 of the flags is set exactly when index + 1 = frames
+ *           varint      W, writers in the dictionary, each used by a row of this frame, in order of first use
+ *           W texts     writer ids
+ *           varint      T, table sections, each with at least one row, table indexes strictly rising
+ *           T times:
+ *             varint    table
+ *             varint    R, rows
+ *             varint    bytes of a row's values, at least 1
+ *             varint    bytes of a row's state, 0 without bit 0 of the flags
+ *             R * 8     keys
+ *             varint    t of the first row, then R - 1 varints: difference to the row before, zigzag (2d, or -2d - 1 when negative)
+ *             0, R, 2R  writers as indexes of the dictionary: nothing when W = 1, one byte each when W <= 256, else two
+ *             1         0: all flags of the rows are 0; 1: a column follows, not all zero
+ *             0 or R    flags of the rows
+ *             R * v     values
+ *             R * s     state
+ *           last frame only:
+ *             varint    E, entries of the responder's knowledge at the instant of the answer
+ *             E times   text writer id, strictly rising; varint t
+ *             varint    counter of the shard version at that instant
+ *             text      its generator
+ *             1         1 when the responder held early rows, else 0
+ *   end-4   4           CRC-32C of all bytes before
+ *
+ * Canonical: one meaning has one encoding, and the decoder refuses any other. Decoding allocates less than twice the input.
+ */
+import { type ReadonlyKnowledge } from "../sync/knowledge.ts";
+import { type RowBatch } from "../sync/row-store.ts";
+import { type ShardVersion } from "../sync/shard-version.ts";
+import { type WriterId } from "../sync/version.ts";
+
+export const FRAME_MAGIC = [0x46, 0x72] as const;
+export const FRAME_VERSION = 1;
+export const FLAG_STATE = 1;
+export const FLAG_LAST = 2;
+
+/** Which answer a frame belongs to. Frames of different answers are never counted together. */
+export interface AnswerId {
+  readonly responder: WriterId;
+  readonly number: number;
+}
+
+/** What the last frame closes an answer with: taken at the same instant as the list of rows. */
+export interface AnswerEnd {
+  readonly knowledge: ReadonlyKnowledge;
+  readonly version: ShardVersion;
+  readonly early: boolean;
+}
+
+/** Rows of one table; `writers` are indexes of the frame's own dictionary. Values and state share memory with the decoded bytes. */
+export interface FrameSection extends RowBatch {
+  readonly valueBytes: number;
+  readonly stateBytes: number;
+}
+
+export interface Frame {
+  /** Sixteen hex digits. */
+  readonly declaration: string;
+  /** Thirty-two hex digits. */
+  readonly pullId: string;
+  readonly answer: AnswerId;
+  readonly index: number;
+  readonly frames: number;
+  readonly hasState: boolean;
+  readonly writers: readonly WriterId[];
+  readonly sections: readonly FrameSection[];
+  /** Present exactly on the last frame. */
+  readonly end: AnswerEnd | undefined;
+}
+
+/** Whether two ids name one answer. */
+export function sameAnswer(a: AnswerId, b: AnswerId): boolean {
+  return a.responder === b.responder && a.number === b.number;
+}

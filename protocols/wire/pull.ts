@@ -1,0 +1,107 @@
+/*
+ * The control messages of a pull, in JSON, and their checks. Frames are binary (frame.ts).
+ */
+import { SYNC_LIMITS } from "../limits.ts";
+import { knowledgeToJson, parseKnowledge, type ReadonlyKnowledge } from "../sync/knowledge.ts";
+import { isWriterId, type WriterId } from "../sync/version.ts";
+import { DecodeError } from "./decode-error.ts";
+import { type AnswerId } from "./frame.ts";
+
+/** "Send me what I lack." Repeated under the same id until the first frame arrives. */
+export interface PullMessage {
+  readonly pullId: string;
+  readonly declaration: string;
+  readonly wantsState: boolean;
+  readonly knowledge: readonly (readonly [WriterId, number])[];
+}
+
+/** "Send these frames of that answer", for the first time or again. */
+export interface MoreMessage {
+  readonly pullId: string;
+  readonly answer: AnswerId;
+  readonly frames: readonly number[];
+}
+
+/** "I have it all, or want no more of it." */
+export interface ReleaseMessage {
+  readonly pullId: string;
+  readonly answer: AnswerId;
+}
+
+/** Why a pull is not answered. `gone`: that answer is no longer held; start over. `serving`: no optimizer state here. */
+export type PullRefusal = "declaration" | "serving" | "gone" | "full";
+
+export interface RefuseMessage {
+  readonly pullId: string;
+  readonly reason: PullRefusal;
+}
+
+/** Thirty-two hex digits from a source of uniform numbers in [0, 1): names one pull among all pulls ever. */
+export function drawPullId(random: () => number): string {
+  let id = "";
+  for (let word = 0; word < 4; word += 1) id += Math.floor(random() * 0x1_0000_0000).toString(16).padStart(8, "0");
+  return id;
+}
+
+export function buildPull(pull: Omit<PullMessage, "knowledge"> & { readonly knowledge: ReadonlyKnowledge }): PullMessage {
+  return { ...pull, knowledge: knowledgeToJson(pull.knowledge) };
+}
+
+/** Throws `DecodeError`, as all of these do, on anything that is not the message. */
+export function parsePull(value: unknown): Omit<PullMessage, "knowledge"> & { readonly knowledge: ReadonlyKnowledge } {
+  const fields = record("pull", value);
+  const { declaration, wantsState } = fields;
+  if (typeof declaration !== "string" || !/^[0-9a-f]{16}$/.test(declaration)) throw new DecodeError("pull", "its declaration is not sixteen hex digits");
+  if (typeof wantsState !== "boolean") throw new DecodeError("pull", "wantsState is not true or false");
+  return { pullId: pullIdOf("pull", fields), declaration, wantsState, knowledge: parseKnowledge(fields["knowledge"]) };
+}
+
+export function parseMore(value: unknown): MoreMessage {
+  const fields = record("more", value);
+  const { frames } = fields;
+  if (!Array.isArray(frames) || frames.length === 0 || frames.length > SYNC_LIMITS.windowFrames) {
+    throw new DecodeError("more", `frames is not a list of 1 to ${SYNC_LIMITS.windowFrames}`);
+  }
+  const wanted = frames.map((frame: unknown) => {
+    if (!isCount(frame, 0)) throw new DecodeError("more", "a frame is not a whole number");
+    return frame;
+  });
+  return { pullId: pullIdOf("more", fields), answer: answerOf("more", fields), frames: wanted };
+}
+
+export function parseRelease(value: unknown): ReleaseMessage {
+  const fields = record("release", value);
+  return { pullId: pullIdOf("release", fields), answer: answerOf("release", fields) };
+}
+
+export function parseRefuse(value: unknown): RefuseMessage {
+  const fields = record("refuse", value);
+  const { reason } = fields;
+  if (reason !== "declaration" && reason !== "serving" && reason !== "gone" && reason !== "full") throw new DecodeError("refuse", "its reason is unknown");
+  return { pullId: pullIdOf("refuse", fields), reason };
+}
+
+function pullIdOf(what: string, fields: Readonly<Record<string, unknown>>): string {
+  const id = fields["pullId"];
+  if (typeof id !== "string" || !/^[0-9a-f]{32}$/.test(id)) throw new DecodeError(what, "its pull id is not thirty-two hex digits");
+  return id;
+}
+
+function answerOf(what: string, fields: Readonly<Record<string, unknown>>): AnswerId {
+  const { responder, number } = record(what, fields["answer"]);
+  if (!isWriterId(responder) || !isCount(number, 1)) throw new DecodeError(what, "its answer is not {responder, number}");
+  return { responder, number };
+}
+
+function isCount(value: unknown, min: number): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= min;
+}
+
+function record(what: string, value: unknown): Readonly<Record<string, unknown>> {
+  if (!isRecord(value)) throw new DecodeError(what, "it is not an object");
+  return value;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
