@@ -1,0 +1,24 @@
+import { isId, isItemId } from "../../protocols/feedback.ts";
+
+/** A click as a data set has it. */
+export interface Click {
+  /** Milliseconds since the epoch. */
+  readonly time: number;
+  readonly user: string;
+  readonly item: string;
+  /** What is known of the moment: device, country and the like. */
+  readonly context: Readonly<Record<string, string>>;
+}
+
+/** Why a user, an item or a time of a row cannot be used, or undefined. */
+export function problemOf(row: { readonly user: string; readonly item: string; readonly time: number }): string | undefined {
+  const isUser: boolean = isId(row.user);
+  const isItem: boolean = isItemId(row.item);
+  if (!isUser) return `user ${JSON.stringify(row.user.slice(0, 40))} is not 1 to 128 characters`;
+  if (!isItem) return `item ${JSON.stringify(row.item.slice(0, 40))} is not 1 to 46 bytes`;
+  if (!(row.time >= TIME_MIN && row.time < TIME_MAX)) return `its time ${row.time} ms is not between the years 1990 and 2100`;
+  return undefined;
+}
+
+const TIME_MIN = Date.UTC(1990, 0);
+const TIME_MAX = Date.UTC(2100, 0);
