@@ -56,8 +56,8 @@ export function offerTop(list: TopList, key: string, score: number): void {
     list.weakest = undefined;
   }
   scores.set(key, score);
-  // A key already in the list that rises cannot become the weakest; a new or falling one can.
-  if (!held || list.weakest === key || score < (scores.get(list.weakest ?? key) ?? Infinity)) list.weakest = undefined;
+  const weakest = list.weakest === undefined ? undefined : scores.get(list.weakest);
+  if (list.weakest === key || weakest === undefined || score <= weakest) list.weakest = undefined;
 }
 
 /** Takes a key out, for instance a withdrawn item. The place stays free until another key is offered. */
