@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { delimiter, dirname, join, relative } from "node:path";
 import { promisify } from "node:util";
 import { expect, test, type TestContext } from "vitest";
 import { fetchWithApt } from "../runtime/nats-server/apt-route.ts";
@@ -83,9 +83,15 @@ test.skipIf(!unix)("findNatsServer() takes the one asked for, then PATH, then th
   });
   await put(join(place.folder, "old", "nats-server"), "1.4.1");
   const onPath = await put(join(place.folder, "new", "nats-server"), "2.9.9");
+  await put(join(place.folder, "near", "nats-server"), "2.9.7");
   const withPath = {
     ...env,
-    PATH: ["relative", "", join(place.folder, "old"), join(place.folder, "new")].join(delimiter),
+    PATH: [
+      "",
+      relative(process.cwd(), join(place.folder, "near")),
+      join(place.folder, "old"),
+      join(place.folder, "new"),
+    ].join(delimiter),
   };
   expect(await findNatsServer({ ...place.options, env: withPath })).toMatchObject({
     binary: { path: onPath, source: "path" },

@@ -61,6 +61,11 @@ test("start() names what keeps the server from starting, and leaves no process",
     exit: { exitCode: 3, lastLines: ["last words"] },
   });
   await expect(start(folder.path, {}, { binary })).rejects.toThrow(/last words/);
+  // A program that never says where it listens.
+  await writeFile(script, "#!/bin/sh\necho waiting >&2\nwhile :; do sleep 0.05; done\n");
+  const slow = start(folder.path, {}, { binary, readyTimeoutMs: 300 });
+  await expect(slow).rejects.toMatchObject({ name: "NatsServerSlow", waitedMs: 300 });
+  await expect(slow).rejects.toThrow(/waiting/);
   await expect(
     start(folder.path, {}, { binary: { ...binary, path: join(folder.path, "nowhere") } }),
   ).rejects.toBeInstanceOf(NatsServerCrashed);
@@ -134,6 +139,16 @@ test("the configuration file is readable by its owner alone, and no log line has
     /authorization/i,
   );
   await until(() => lines.some((line) => line.includes("authentication error")));
+  expect(lines.join("\n")).not.toContain("very-secret-w");
+  await server.stop();
+  // A server that would log them.
+  const talks = join(folder.path, "talks");
+  await writeFile(talks, '#!/bin/sh\ncat "$2" >&2\nexit 3\n', { mode: 0o755 });
+  const binary = { ...(await ensureNatsServer()), path: talks };
+  const failed = start(folder.path, { users }, { binary, onLog: (line) => lines.push(line) });
+  await expect(failed).rejects.toThrow(NatsServerCrashed);
+  await expect(failed).rejects.not.toThrow(/very-secret-w/);
+  expect(lines.join("\n")).toContain('password: "***"');
   expect(lines.join("\n")).not.toContain("very-secret-w");
 });
 

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { open, rm } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { type ReleasePins } from "./release-pins.ts";
 import { runTool, type RouteContext } from "./run-tool.ts";
@@ -17,7 +17,7 @@ const usualLimits: ArchiveLimits = { idleMs: 20_000, totalMs: 300_000 };
 
 /**
  * Fetches the official release archive for this platform and unpacks the binary out of it. Not a byte is unpacked before the
- * archive's SHA-256 is the pinned one; an archive that fails is removed. Gives the path of the binary.
+ * archive's SHA-256 is the pinned one. Gives the path of the binary.
  */
 export async function fetchReleaseArchive(
   pins: ReleasePins,
@@ -34,7 +34,6 @@ export async function fetchReleaseArchive(
   context.say(`nats-server: downloading ${url}`);
   const sha256 = await download(url, path, { signal: context.signal, limits });
   if (sha256 !== pin.sha256) {
-    await rm(path, { force: true });
     throw new Error(`the SHA-256 of ${url} is ${sha256} where ${pin.sha256} is pinned; it was not unpacked`);
   }
   context.say(`nats-server: SHA-256 is as pinned; tar -xf ${pin.archive}`);

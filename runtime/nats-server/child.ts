@@ -26,6 +26,8 @@ export interface LaunchOptions {
   readonly storeFolder: string | undefined;
   readonly readyTimeoutMs: number;
   readonly dieWithParent: boolean;
+  /** What a logged line may be kept and passed on as. */
+  readonly clean: (line: string) => string;
   readonly onLine: (line: string) => void;
   readonly signal: AbortSignal;
 }
@@ -57,7 +59,7 @@ export async function launch(options: LaunchOptions): Promise<RunningServer> {
   const lastLines: string[] = [];
   const log = createInterface({ input: child.stderr });
   log.on("line", (line) => {
-    const kept = line.slice(0, lineMax);
+    const kept = options.clean(line).slice(0, lineMax);
     lastLines.push(kept);
     lastLines.splice(0, lastLines.length - linesMax);
     options.onLine(kept);

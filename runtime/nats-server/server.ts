@@ -1,7 +1,7 @@
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { launch, type LaunchOptions, type RunningServer } from "./child.ts";
+import { launch, type RunningServer } from "./child.ts";
 import { isLocalOnly, localUrl, natsServerConfig, type NatsServerConfig } from "./config.ts";
 import { type NatsServerBinary } from "./find.ts";
 import { endStaleServer } from "./stale-server.ts";
@@ -198,8 +198,7 @@ export class NatsServerProcess implements AsyncDisposable {
     }
     await writePrivately(configFile, natsServerConfig(this.#config, binary.version, this.#files));
     await writePrivately(ownerFile, `${process.pid}\n`);
-    const onLine = (line: string): void => this.#log(line);
-    const options: LaunchOptions = {
+    this.#running = await launch({
       binaryPath: binary.path,
       configFile,
       folder,
@@ -207,10 +206,10 @@ export class NatsServerProcess implements AsyncDisposable {
       storeFolder,
       readyTimeoutMs,
       dieWithParent,
-      onLine,
+      clean: (line) => this.#withoutPasswords(line),
+      onLine: (line) => this.#log(line),
       signal,
-    };
-    this.#running = await launch(options);
+    });
     // From now on the ports are what they are: clients come back to them after a restart.
     const { port, monitoringPort } = this.#running;
     this.#config = {
@@ -221,13 +220,17 @@ export class NatsServerProcess implements AsyncDisposable {
   }
 
   #log(line: string): void {
+    this.#lastLines.push(line);
+    this.#lastLines.splice(0, this.#lastLines.length - 100);
+    this.#options.onLog?.(line);
+  }
+
+  /** The server logs no passwords that we know of; this holds for those that we do not know of. */
+  #withoutPasswords(line: string): string {
     const secrets = (this.#config.users ?? [])
       .map(({ password }) => password)
       .filter((password) => password.length > 3);
-    const clean = secrets.reduce((text, password) => text.replaceAll(password, "***"), line);
-    this.#lastLines.push(clean);
-    this.#lastLines.splice(0, this.#lastLines.length - 100);
-    this.#options.onLog?.(clean);
+    return secrets.reduce((text, password) => text.replaceAll(password, "***"), line);
   }
 
   #warnOfHoles(): void {
