@@ -106,6 +106,8 @@ export interface Context<P extends Protocol<P>> {
   now(): number;
   /** A uniform number in [0, 1). */
   random(): number;
+  /** A signal that fires after so many milliseconds of this actor's clock: the deadline of an ask. */
+  deadline(ms: number): AbortSignal;
   /** Tells this actor `name` after a delay. Ended with the actor. */
   after<K extends Told<P>>(delayMs: number, name: K, request: P[K]["request"]): Timer;
   /** A reference to any actor anywhere. Costs nothing and asserts nothing about its existence. */

@@ -7,7 +7,12 @@
  *   17 bytes    the id in UTF-8; the rest is 0
  */
 
+import { addPopularity, type Decay, NO_POPULARITY } from "./popularity.ts";
+
 export const CATALOGUE_ROW_BYTES = 64;
+
+/** How clicks fade in every catalogue. The landmark is 2026-01-01: any time would do, one near the present keeps most digits. */
+export const CATALOGUE_DECAY: Decay = { halfLifeMs: 3_600_000, landmarkMs: 1_767_225_600_000 };
 const ID_AT = 17;
 const ID_BYTES_MAX = 46;
 
@@ -41,6 +46,21 @@ export function readCatalogueRow(bytes: Uint8Array): CatalogueRow | undefined {
   const item = decodeUtf8(bytes.subarray(ID_AT, ID_AT + length));
   if (item === undefined || Number.isNaN(popularity) || !Number.isFinite(firstSeenMs)) return undefined;
   return { item, popularity, firstSeenMs };
+}
+
+/**
+ * Notes that an item was seen: makes its row, or adds its clicks. Without clicks an existing row stays as it is, and the answer is false.
+ */
+export function noteSighting(
+  bytes: Uint8Array,
+  seen: { readonly isNew: boolean; readonly item: string; readonly clicks: number; readonly timeMs: number },
+): boolean {
+  if (!seen.isNew && seen.clicks <= 0) return false;
+  const held = seen.isNew ? undefined : readCatalogueRow(bytes);
+  const before = held ?? { item: seen.item, popularity: NO_POPULARITY, firstSeenMs: seen.timeMs };
+  const popularity = addPopularity(before.popularity, { timeMs: seen.timeMs, weight: seen.clicks }, CATALOGUE_DECAY);
+  writeCatalogueRow(bytes, { ...before, popularity });
+  return true;
 }
 
 const encoder = new TextEncoder();

@@ -38,6 +38,7 @@ export function restore(options: JoinerOptions, json: string): JoinerState {
       newestTime: number(item["newestTime"], "sources.newestTime"),
       newestSequence: number(item["newestSequence"], "sources.newestSequence"),
       heardMs: number(item["heardMs"], "sources.heardMs"),
+      closings: [],
       windows: [],
     });
   }

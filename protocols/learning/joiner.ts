@@ -47,6 +47,15 @@ export interface Sample {
   readonly cause: "feedback" | "window" | "overflow";
   readonly impression: Impression;
   readonly feedback?: Feedback;
+  /** The event that brought the impression, and the one that brought its feedback. A shell that replays knows by them what it published before. */
+  readonly origin: Origin;
+  readonly feedbackOrigin?: Origin;
+}
+
+/** Windows up to a time were closed, of all impressions up to an event, by something else than the source's own clock. */
+export interface Closing {
+  readonly sequence: number;
+  readonly until: number;
 }
 
 export interface JoinerCounts {
@@ -76,6 +85,8 @@ export interface SourceClock {
   newestTime: number;
   newestSequence: number;
   heardMs: number;
+  /** What silence or overflow closed. A replay cannot know it from the events, so whoever stores positions stores this too. */
+  closings: readonly Closing[];
   readonly windows: Entry[];
 }
 
@@ -122,8 +133,21 @@ export function tick(state: JoinerState, nowMs: number): Sample[] {
   for (const clock of state.sources.values()) {
     const silentMs = nowMs - clock.heardMs;
     // The source's own clock stays: when it speaks again, what it brings is judged by its own time.
-    if (silentMs > idleAfterMs) closeWindows(state, { clock, until: clock.newestTime - latenessMs + silentMs, into: samples });
+    if (silentMs <= idleAfterMs) continue;
+    const until = clock.newestTime - latenessMs + silentMs;
+    const before = samples.length;
+    closeWindows(state, { clock, until, into: samples });
+    if (samples.length > before) noteClosing(clock, until);
   }
+  return samples;
+}
+
+/** Repeats a closing that a replayed source had at this point, and returns its negatives again. */
+export function closeAgain(state: JoinerState, source: string, closing: Closing): Sample[] {
+  const samples: Sample[] = [];
+  const clock = clockOf(state, source);
+  closeWindows(state, { clock, until: closing.until, into: samples });
+  noteClosing(clock, closing.until);
   return samples;
 }
 
@@ -211,17 +235,19 @@ function takeFeedback(state: JoinerState, feedback: Feedback, origin: Origin): S
 
 function settlePositive(state: JoinerState, entry: Entry, by: { readonly feedback: Feedback; readonly origin: Origin }): Sample {
   const correction = entry.label === 0;
+  const origin = entry.origins[0] ?? by.origin;
   entry.feedbackOrigin = by.origin;
   if (correction) state.counts.corrections += 1;
   else state.counts.positives += 1;
   settle(state, entry, 1);
-  return { id: `${entry.key}:1`, label: 1, correction, cause: "feedback", impression: entry.impression, feedback: by.feedback };
+  return { id: `${entry.key}:1`, label: 1, correction, cause: "feedback", impression: entry.impression, feedback: by.feedback, origin, feedbackOrigin: by.origin };
 }
 
 function settleNegative(state: JoinerState, entry: Entry, cause: "window" | "overflow"): Sample {
   state.counts.negatives += 1;
   settle(state, entry, 0);
-  return { id: `${entry.key}:0`, label: 0, correction: false, cause, impression: entry.impression };
+  const origin = entry.origins[0] ?? NOWHERE;
+  return { id: `${entry.key}:0`, label: 0, correction: false, cause, impression: entry.impression, origin };
 }
 
 function settle(state: JoinerState, entry: Entry, label: 0 | 1): void {
@@ -245,16 +271,26 @@ function closeWindows(state: JoinerState, options: { readonly clock: SourceClock
 
 /** Closes the oldest open impression of all sources. */
 function overflow(state: JoinerState): Sample[] {
-  let oldest: Entry | undefined;
-  for (const { windows } of state.sources.values()) {
+  let oldest: { readonly entry: Entry; readonly clock: SourceClock } | undefined;
+  for (const clock of state.sources.values()) {
+    const { windows } = clock;
     while (windows[0]?.label !== undefined) popHeap(windows, endsBefore);
-    const first = windows[0];
-    if (first !== undefined && (oldest === undefined || endsBefore(first, oldest))) oldest = first;
+    const entry = windows[0];
+    if (entry !== undefined && (oldest === undefined || endsBefore(entry, oldest.entry))) oldest = { entry, clock };
   }
   if (oldest === undefined) return [];
   state.counts.overflows += 1;
-  return [settleNegative(state, oldest, "overflow")];
+  noteClosing(oldest.clock, oldest.entry.impression.time + state.options.windowMs);
+  return [settleNegative(state, oldest.entry, "overflow")];
 }
+
+/** A closing covers every earlier one that did not reach further, so the list falls in `until` and is nearly always of length 1. */
+function noteClosing(clock: SourceClock, until: number): void {
+  clock.closings = [...clock.closings.filter((each) => each.until > until), { sequence: clock.applied, until }].slice(-CLOSINGS_MAX);
+}
+
+const CLOSINGS_MAX = 64;
+const NOWHERE: Origin = { source: "", sequence: 0 };
 
 function sweep(windows: Entry[]): void {
   const open = windows.filter(({ label }) => label === undefined);
@@ -271,7 +307,7 @@ function isCorrectable(state: JoinerState, { impression, origins }: Entry): bool
 function clockOf(state: JoinerState, source: string): SourceClock {
   let clock = state.sources.get(source);
   if (clock === undefined) {
-    clock = { applied: -Infinity, newestTime: -Infinity, newestSequence: Infinity, heardMs: -Infinity, windows: [] };
+    clock = { applied: -Infinity, newestTime: -Infinity, newestSequence: Infinity, heardMs: -Infinity, closings: [], windows: [] };
     state.sources.set(source, clock);
   }
   return clock;

@@ -1,0 +1,104 @@
+import { CATALOGUE_DECAY, readCatalogueRow } from "../protocols/learning/catalogue-row.ts";
+import { createTopList, offerTop, popularityAt, rankedTop } from "../protocols/learning/popularity.ts";
+import { topK } from "../protocols/learning/topk.ts";
+import { type ModelDeclaration } from "../protocols/model.ts";
+
+/** An item that may be recommended, and the channel that brought it. */
+export interface Candidate {
+  readonly item: string;
+  readonly key: bigint;
+  readonly from: "neighbour" | "popular" | "new";
+}
+
+/** Every item of one model, as the synchronisation stream brings them. An item without a name cannot be recommended; one without a row has its first values. */
+export interface CandidateIndex {
+  /** Catalogue rows, 64 bytes each. */
+  putNames(keys: BigUint64Array, values: Uint8Array): void;
+  /** Embedding rows, as float32. */
+  putRows(keys: BigUint64Array, values: Uint8Array): void;
+  /** Distinct candidates of the three channels, neighbours first. */
+  candidates(request: { user: Float32Array; neighbours: number; popular: number; newest: number }): readonly Candidate[];
+  popular(k: number): readonly { readonly item: string; readonly score: number; readonly from: string }[];
+  /** The numeric features that the catalogue gives: `age` is log(1 + hours since first seen), `popularity` log(1 + fresh clicks). */
+  denseOf(key: bigint, nowMs: number): Readonly<Record<string, number>>;
+  size(): number;
+}
+
+interface Named {
+  readonly item: string;
+  readonly popularity: number;
+  readonly firstSeenMs: number;
+}
+
+const LIST_MAX = 500;
+
+export function createCandidateIndex(model: ModelDeclaration): CandidateIndex {
+  const dim = model.architecture.embedding;
+  const names = new Map<bigint, Named>();
+  const rowOf = new Map<bigint, number>();
+  const keyOfRow: bigint[] = [];
+  let matrix = new Float32Array(1024 * dim);
+  const popularList = createTopList(LIST_MAX);
+  const newestList = createTopList(LIST_MAX);
+
+  function nameOf(keyText: string): Candidate["item"] | undefined {
+    return names.get(BigInt(keyText))?.item;
+  }
+
+  return {
+    putNames(keys, values) {
+      const width = keys.length === 0 ? 0 : values.length / keys.length;
+      for (const [at, key] of keys.entries()) {
+        const row = readCatalogueRow(values.subarray(at * width, (at + 1) * width));
+        if (row === undefined) continue;
+        names.set(key, row);
+        offerTop(popularList, String(key), row.popularity);
+        offerTop(newestList, String(key), row.firstSeenMs);
+      }
+    },
+    putRows(keys, values) {
+      const floats = new Float32Array(values.slice().buffer);
+      for (const [at, key] of keys.entries()) {
+        let row = rowOf.get(key);
+        if (row === undefined) {
+          row = keyOfRow.length;
+          keyOfRow.push(key);
+          rowOf.set(key, row);
+          if (keyOfRow.length * dim > matrix.length) {
+            const larger = new Float32Array(matrix.length * 2);
+            larger.set(matrix);
+            matrix = larger;
+          }
+        }
+        matrix.set(floats.subarray(at * dim, (at + 1) * dim), row * dim);
+      }
+    },
+    candidates({ user, neighbours, popular, newest }) {
+      const found = new Map<bigint, Candidate>();
+      const add = (key: bigint, from: Candidate["from"]): void => {
+        const item = names.get(key)?.item;
+        if (item !== undefined && !found.has(key)) found.set(key, { item, key, from });
+      };
+      for (const { index } of topK(user, { matrix, rows: keyOfRow.length, k: neighbours })) add(keyOfRow[index] ?? 0n, "neighbour");
+      for (const [key] of rankedTop(popularList).slice(0, popular)) add(BigInt(key), "popular");
+      for (const [key] of rankedTop(newestList).slice(0, newest)) add(BigInt(key), "new");
+      return [...found.values()];
+    },
+    popular: (k) =>
+      rankedTop(popularList)
+        .slice(0, k)
+        .flatMap(([key, score]) => {
+          const item = nameOf(key);
+          return item === undefined ? [] : [{ item, score: Number.isFinite(score) ? score : 0, from: "popular" }];
+        }),
+    denseOf(key, nowMs) {
+      const named = names.get(key);
+      if (named === undefined) return { age: 0, popularity: 0 };
+      return {
+        age: Math.log1p(Math.max(0, nowMs - named.firstSeenMs) / 3_600_000),
+        popularity: Math.log1p(popularityAt(named.popularity, nowMs, CATALOGUE_DECAY)),
+      };
+    },
+    size: () => names.size,
+  };
+}

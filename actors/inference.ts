@@ -1,0 +1,218 @@
+/*
+ * Answers recommendation requests for one model from the rows of its own region: recall (embedding neighbours, popular, new), rank with
+ * the model, answer within the deadline. Availability before accuracy: whatever goes wrong, the popular list is the answer.
+ */
+import { keyOf } from "../protocols/keys.ts";
+import { createLearner, placeRows, planExamples, predict } from "../protocols/learning/learner.ts";
+import { type Example } from "../protocols/learning/training-batch.ts";
+import { type ModelDeclaration } from "../protocols/model.ts";
+import { CATALOGUE, initialValues, modelLayout, tableKeyedBy } from "../protocols/model-layout.ts";
+import { type ActorRef, type Address, type Context, defineActor, Refused } from "../runtime/actor.ts";
+import { type CandidateIndex, createCandidateIndex } from "./candidate-index.ts";
+import { type RowsChanged, type ShardProtocol } from "./shard-protocol.ts";
+
+export interface InferenceConfig {
+  readonly model: ModelDeclaration;
+  readonly shards: readonly Address[];
+}
+
+export interface RecommendRequest {
+  readonly user: string;
+  readonly k: number;
+  readonly features: Readonly<Record<string, string>>;
+  readonly dense: Readonly<Record<string, number>>;
+  /** Time for the model. When it is over, the popular list answers. */
+  readonly deadlineMs: number;
+}
+
+export interface Recommendation {
+  readonly item: string;
+  /** The predicted probability of a click, or the popularity where the model did not answer. */
+  readonly score: number;
+  /** Why it was considered: `neighbour`, `popular` or `new`. */
+  readonly from: string;
+}
+
+export interface Recommendations {
+  readonly request: string;
+  readonly model: string;
+  /** What answered: the model, or the popular list in its place. */
+  readonly step: "model" | "popular";
+  readonly items: readonly Recommendation[];
+  /** The dense features each item was ranked with, in order: what its impression must carry, so that training sees what serving saw. */
+  readonly dense: readonly Readonly<Record<string, number>>[];
+}
+
+export interface InferenceProtocol {
+  readonly recommend: { request: RecommendRequest; reply: Recommendations };
+  readonly popular: { request: { readonly k: number }; reply: { readonly items: readonly Recommendation[] } };
+  readonly status: { request: Record<string, never>; reply: { readonly items: number; readonly holes: number } };
+  readonly rows: { request: RowsChanged; reply: void };
+  readonly follow: { request: Record<string, never>; reply: void };
+}
+
+/** One inference replica of one model. It holds every item's row and name; user rows and the rest are gathered as they are needed. */
+export const inference = defineActor<InferenceProtocol, InferenceConfig>({
+  kind: "inference",
+  messages: ["recommend", "popular", "status", "rows", "follow"],
+  setup: (config, context) => {
+    const index = createCandidateIndex(config.model);
+    const following = followShards(config, context, index);
+    const rank = createRanking(config, context, index);
+    context.after(0, "follow", {});
+
+    return {
+      handlers: {
+        recommend: (request) => {
+          // Ranking waits for rows; the mailbox goes on meanwhile.
+          const answer = context.later<Recommendations>();
+          void rank(request).then(answer.resolve, answer.reject);
+          return answer.reply;
+        },
+        popular: ({ k }) => ({ items: index.popular(checkedK(k)) }),
+        status: () => ({ items: index.size(), holes: following.holes() }),
+        rows: (changed) => following.take(changed),
+        follow: () => {
+          following.keepAlive();
+          context.after(FOLLOW_MS, "follow", {});
+        },
+      },
+    };
+  },
+});
+
+const FOLLOW_MS = 1_000;
+const NEIGHBOURS = 60;
+const POPULAR = 30;
+const NEWEST = 10;
+const CANDIDATES_MAX = NEIGHBOURS + POPULAR + NEWEST;
+const K_MAX = 100;
+
+function checkedK(k: number): number {
+  if (!Number.isInteger(k) || k < 1 || k > K_MAX) throw new Refused(`k must be a whole number from 1 to ${K_MAX}: it is ${k}`);
+  return k;
+}
+
+/** Subscribes to every shard's item and catalogue rows, and again from the start when a message of a subscription is missing. */
+function followShards(
+  { model, shards }: InferenceConfig,
+  context: Context<InferenceProtocol>,
+  index: CandidateIndex,
+): { take(changed: RowsChanged): void; keepAlive(): void; holes(): number } {
+  const itemTable = tableKeyedBy(modelLayout(model), "item") ?? 1;
+  const refs = shards.map((address) => context.ref<ShardProtocol>(address));
+  const subscriptions = shards.map(() => ({ token: newToken(context), next: 0 }));
+  let holes = 0;
+
+  function subscribe(shard: number): void {
+    const token = subscriptions[shard]?.token;
+    if (token !== undefined) refs[shard]?.tell("subscribe", { tables: [CATALOGUE, itemTable], token });
+  }
+
+  return {
+    take(changed) {
+      const subscription = subscriptions[changed.shard];
+      if (subscription === undefined || subscription.token !== changed.token) return;
+      if (changed.sequence !== subscription.next) {
+        // Rows were dropped on the way, or the shard restarted: ask for everything anew.
+        holes += 1;
+        context.metrics.count("freshet_inference_holes_total", 1, { model: model.name });
+        subscriptions[changed.shard] = { token: newToken(context), next: 0 };
+        subscribe(changed.shard);
+        return;
+      }
+      subscription.next += 1;
+      if (changed.table === CATALOGUE) index.putNames(changed.keys, changed.values);
+      else if (changed.table === itemTable) index.putRows(changed.keys, changed.values);
+      context.metrics.gauge("freshet_inference_items", index.size(), { model: model.name });
+    },
+    keepAlive: () => subscriptions.forEach((_, shard) => subscribe(shard)),
+    holes: () => holes,
+  };
+}
+
+function newToken(context: Context<InferenceProtocol>): string {
+  return `${context.self.id}-${Math.floor(context.random() * 2 ** 52).toString(36)}`;
+}
+
+function createRanking(
+  { model, shards }: InferenceConfig,
+  context: Context<InferenceProtocol>,
+  index: CandidateIndex,
+): (request: RecommendRequest) => Promise<Recommendations> {
+  const layout = modelLayout(model);
+  const refs = shards.map((address): ActorRef<ShardProtocol> => context.ref<ShardProtocol>(address));
+  const learner = createLearner(layout, CANDIDATES_MAX);
+  const userTable = tableKeyedBy(layout, "user") ?? 1;
+
+  async function gather(examples: readonly Example[], signal: AbortSignal) {
+    const planned = planExamples(layout, examples);
+    const gathered = await Promise.all(
+      planned.lists.map(async (lists, shard) => {
+        const ref = refs[shard];
+        if (lists.length === 0 || ref === undefined) return [];
+        return (await ref.ask("gather", { lists: lists.map(({ table, keys }) => ({ table, keys })) }, { signal })).values;
+      }),
+    );
+    return { planned, gathered };
+  }
+
+  async function userVector(request: RecommendRequest, signal: AbortSignal): Promise<Float32Array> {
+    const key = keyOf(request.user);
+    const { lists } = planExamples(layout, [{ ...request, item: "" }]);
+    const shard = lists.findIndex((each) => each.some(({ table }) => table === userTable));
+    const ref = refs[shard];
+    if (ref === undefined) return initialValues(layout, userTable, key);
+    const { values } = await ref.ask("gather", { lists: [{ table: userTable, keys: BigUint64Array.of(key) }] }, { signal });
+    return values[0] ?? initialValues(layout, userTable, key);
+  }
+
+  async function ranked(request: RecommendRequest, signal: AbortSignal): Promise<Omit<Recommendations, "request">> {
+    const user = await userVector(request, signal);
+    const nowMs = context.now();
+    const candidates = index.candidates({ user, neighbours: NEIGHBOURS, popular: POPULAR, newest: NEWEST });
+    if (candidates.length === 0) return { model: model.name, step: "popular", items: [], dense: [] };
+    const examples = candidates.map(
+      ({ item, key }): Example => ({
+        user: request.user,
+        item,
+        features: request.features,
+        dense: { ...index.denseOf(key, nowMs), ...request.dense },
+      }),
+    );
+    const { planned, gathered } = await gather(examples, signal);
+    const parameters = placeRows(learner, planned, gathered);
+    const probabilities = predict(learner, planned, parameters);
+    const order = candidates
+      .map((candidate, at) => ({ candidate, at, score: probabilities[at] ?? 0 }))
+      .filter(({ score }) => Number.isFinite(score))
+      .toSorted((a, b) => b.score - a.score || a.at - b.at)
+      .slice(0, request.k);
+    return {
+      model: model.name,
+      step: "model",
+      items: order.map(({ candidate, score }) => ({ item: candidate.item, score, from: candidate.from })),
+      dense: order.map(({ at }) => examples[at]?.dense ?? {}),
+    };
+  }
+
+  return async (request) => {
+    checkedK(request.k);
+    const id = `${context.self.region}-${Math.floor(context.random() * 2 ** 52).toString(36)}-${Math.floor(context.now()).toString(36)}`;
+    const startedMs = context.now();
+    const signal = context.deadline(Math.max(1, Math.ceil(request.deadlineMs)));
+    try {
+      const answer = await ranked(request, signal);
+      context.metrics.observe("freshet_inference_seconds", (context.now() - startedMs) / 1000, { model: model.name });
+      if (answer.step === "model") context.metrics.count("freshet_recommendations_total", 1, { model: model.name, step: "model" });
+      return { request: id, ...answer };
+    } catch (error) {
+      // A shard away, late or restarting: the list in memory answers. Which it was is in the metrics.
+      const why = error instanceof Error ? error.message : String(error);
+      context.metrics.count("freshet_recommendations_total", 1, { model: model.name, step: "popular" });
+      context.log.warn("Ranking failed; answered with the popular list", { why });
+      const items = index.popular(request.k);
+      return { request: id, model: model.name, step: "popular", items, dense: items.map(() => ({})) };
+    }
+  };
+}

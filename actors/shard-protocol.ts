@@ -1,0 +1,90 @@
+import { type Address } from "../runtime/actor.ts";
+
+/** Rows of one table asked for by key. */
+export interface KeyList {
+  readonly table: number;
+  readonly keys: BigUint64Array;
+}
+
+/** A row's gradient of a larger Euclidean norm is refused: no honest batch makes one, and one of them ruins a row. */
+export const GRADIENT_NORM_MAX = 1_000;
+
+/** One gradient per key: keys x dim floats, each the sum over the batch. */
+export interface GradientPart extends KeyList {
+  readonly gradients: Float32Array;
+}
+
+/** An item that stood in a batch: how often it was clicked there (0 creates its catalogue row only), and when last. */
+export interface Sighting {
+  readonly item: string;
+  readonly key: bigint;
+  readonly clicks: number;
+  readonly timeMs: number;
+}
+
+/** One trainer's gradients of one batch for one shard. `batch` is the position of its last sample, `previous` that of the batch before. */
+export interface Push {
+  readonly trainer: string;
+  readonly batch: number;
+  readonly previous: number;
+  readonly parts: readonly GradientPart[];
+  readonly sightings: readonly Sighting[];
+}
+
+export type PushOutcome =
+  /** It took effect, or had before. `durable` is the trainer's position in the image on disk. */
+  | { readonly kind: "applied"; readonly durable: number }
+  /** The shard stands elsewhere than `previous`: it, or the trainer, restarted. Nothing took effect. */
+  | { readonly kind: "elsewhere"; readonly applied: number; readonly durable: number }
+  /** A gradient that must not enter. Nothing took effect. */
+  | { readonly kind: "refused"; readonly reason: string };
+
+/** Rows that changed, for an index that follows them: values one after another. */
+export interface RowsChanged {
+  readonly shard: number;
+  /** Which subscription this belongs to, and the running number of the message in it: a hole means that something was dropped. */
+  readonly token: string;
+  readonly sequence: number;
+  readonly table: number;
+  readonly keys: BigUint64Array;
+  readonly values: Uint8Array;
+  /** Greatest t of the rows, microseconds. */
+  readonly newestT: number;
+}
+
+export interface ShardStatus {
+  readonly shard: number;
+  readonly rows: number;
+  readonly digest: string;
+  readonly primary: boolean;
+  readonly refused: number;
+  /** Freshness of the rows that came from elsewhere, from the stamp at the primary to the merge here: a quantile sketch as data. */
+  readonly lag: unknown;
+}
+
+/** What a shard replica accepts. */
+export interface ShardProtocol {
+  /** Values of rows, keys x dim floats per list; a row nobody has trained has its first values. */
+  readonly gather: { request: { readonly lists: readonly KeyList[] }; reply: { readonly values: readonly Float32Array[] } };
+  /** Applies one batch of one trainer, once. Only a primary does. */
+  readonly push: { request: Push; reply: PushOutcome };
+  /** Where a trainer stands on this shard; 0 before its first batch. */
+  readonly position: { request: { readonly trainer: string }; reply: { readonly applied: number; readonly durable: number } };
+  /** Sends every row of these tables, then each change. Repeating it with the same token only keeps it alive. */
+  readonly subscribe: { request: { readonly tables: readonly number[]; readonly token: string }; reply: void };
+  /** Asks a peer's replica for what this one lacks. Told by the leader; a pull that runs already is left alone. */
+  readonly synchronise: { request: { readonly peer: Address }; reply: void };
+  readonly status: { request: Record<string, never>; reply: ShardStatus };
+  /** Writes an image now and answers when it is on disk. */
+  readonly snapshot: { request: Record<string, never>; reply: { readonly bytes: number } };
+
+  // Between replicas. Bodies are checked by protocols/wire before anything else sees them.
+  readonly pull: { request: unknown; reply: void };
+  readonly more: { request: unknown; reply: void };
+  readonly release: { request: unknown; reply: void };
+  readonly frame: { request: unknown; reply: void };
+
+  // To itself.
+  readonly due: { request: { readonly timer: string }; reply: void };
+  readonly saved: { request: { readonly error?: string; readonly bytes: number; readonly applied: readonly (readonly [string, number])[] }; reply: void };
+}

@@ -1,0 +1,99 @@
+/*
+ * From samples to the arrays a model computes on, and from its gradients back to one gradient per row: a key that stands in many
+ * samples of a batch is gathered once and stepped once.
+ */
+import { keyOf } from "../keys.ts";
+import { type ModelDeclaration } from "../model.ts";
+
+/** What a model needs of a sample, or of a candidate to be ranked. */
+export interface Example {
+  readonly user: string;
+  readonly item: string;
+  readonly features: Readonly<Record<string, string>>;
+  readonly dense: Readonly<Record<string, number>>;
+}
+
+/** A labelled example. */
+export interface LabelledExample extends Example {
+  readonly label: number;
+  readonly weight: number;
+}
+
+/** The distinct keys of one table in a batch, and which of them each sample has. */
+export interface BatchKeys {
+  readonly keys: BigUint64Array<ArrayBuffer>;
+  readonly rowOfSample: Uint32Array<ArrayBuffer>;
+}
+
+/** A batch before its rows are known. `dense` is size x dense features. */
+export interface BatchPlan {
+  readonly size: number;
+  readonly dense: Float32Array<ArrayBuffer>;
+  readonly tables: readonly BatchKeys[];
+}
+
+/** Lays out a batch. A missing categorical feature has the key of the empty text, a missing number is 0. */
+export function planBatch(model: ModelDeclaration, examples: readonly Example[]): BatchPlan {
+  const size = examples.length;
+  const dense = new Float32Array(size * model.dense.length);
+  for (const [at, example] of examples.entries()) {
+    for (const [column, name] of model.dense.entries()) dense[at * model.dense.length + column] = example.dense[name] ?? 0;
+  }
+  return { size, dense, tables: model.tables.map(({ key }) => distinctKeys(examples, key)) };
+}
+
+/** Copies gathered rows (distinct keys x dim, one array a table) to where each sample needs them: size x tables x dim. */
+export function spreadRows(plan: BatchPlan, gathered: readonly Float32Array[], out: Float32Array): void {
+  const tables = plan.tables.length;
+  for (const [table, { keys, rowOfSample }] of plan.tables.entries()) {
+    const rows = gathered[table];
+    if (rows === undefined || keys.length === 0) continue;
+    const dim = rows.length / keys.length;
+    for (let sample = 0; sample < plan.size; sample += 1) {
+      const from = (rowOfSample[sample] ?? 0) * dim;
+      const to = (sample * tables + table) * dim;
+      for (let d = 0; d < dim; d += 1) out[to + d] = rows[from + d] ?? 0;
+    }
+  }
+}
+
+/** Sums per-sample gradients (size x tables x dim) into one per distinct key of a table: keys x dim. */
+export function sumGradients(
+  plan: BatchPlan,
+  from: { readonly table: number; readonly dim: number; readonly gradients: Float32Array },
+): Float32Array<ArrayBuffer> {
+  const { table, dim, gradients } = from;
+  const { keys, rowOfSample } = plan.tables[table] ?? { keys: new BigUint64Array(0), rowOfSample: new Uint32Array(0) };
+  const sums = new Float32Array(keys.length * dim);
+  for (let sample = 0; sample < plan.size; sample += 1) {
+    const to = (rowOfSample[sample] ?? 0) * dim;
+    const at = (sample * plan.tables.length + table) * dim;
+    for (let d = 0; d < dim; d += 1) sums[to + d] = (sums[to + d] ?? 0) + (gradients[at + d] ?? 0);
+  }
+  return sums;
+}
+
+/** The text a table's key is made of. */
+export function keyText(example: Example, key: string): string {
+  if (key === "user") return example.user;
+  if (key === "item") return example.item;
+  return example.features[key] ?? "";
+}
+
+function distinctKeys(examples: readonly Example[], key: string): BatchKeys {
+  // Texts are compared, not keys: most repeat within a batch, and hashing one makes a bigint.
+  const rows = new Map<string, number>();
+  const keys: bigint[] = [];
+  const rowOfSample = new Uint32Array(examples.length);
+  for (const [at, example] of examples.entries()) {
+    const text = keyText(example, key);
+    let row = rows.get(text);
+    if (row === undefined) {
+      row = keys.length;
+      rows.set(text, row);
+      keys.push(keyOf(text));
+    }
+    rowOfSample[at] = row;
+  }
+  return { keys: BigUint64Array.from(keys), rowOfSample };
+}

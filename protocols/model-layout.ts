@@ -1,0 +1,99 @@
+/*
+ * What a declaration means in rows: the catalogue first, then an embedding table per declared one, then one single-row table per
+ * dense layer group, so that a group has one version and is seen whole or not at all. The same on every node; its digest travels with
+ * every pull, so that peers whose declarations differ exchange nothing.
+ */
+import { CATALOGUE_ROW_BYTES } from "./learning/catalogue-row.ts";
+import { type DlrmShape, dlrmShape } from "./learning/dlrm.ts";
+import { initialDense, initialRow } from "./learning/initial-values.ts";
+import { stateFloats } from "./learning/optimizer.ts";
+import { keySeed, shardOf } from "./keys.ts";
+import { type ModelDeclaration, type OptimizerDeclaration } from "./model.ts";
+import { declarationDigest } from "./sync/declaration.ts";
+import { type TableSpec } from "./sync/row-store.ts";
+
+/** One table of every shard of a model: as synchronisation sees it, and what it is for. */
+export interface ModelTable extends TableSpec {
+  readonly role: "catalogue" | "embedding" | "dense";
+  /** How its rows learn; absent for the catalogue. */
+  readonly learning?: OptimizerDeclaration;
+}
+
+export interface ModelLayout {
+  readonly model: ModelDeclaration;
+  readonly shape: DlrmShape;
+  /** Index 0 is the catalogue, 1 to `model.tables.length` the embedding tables in declared order, then the dense groups. */
+  readonly tables: readonly ModelTable[];
+  readonly digest: string;
+}
+
+/** The catalogue's index in every layout. */
+export const CATALOGUE = 0;
+
+/** The row of a dense group is the only one of its table. */
+export const DENSE_KEY = 0n;
+
+export function modelLayout(model: ModelDeclaration): ModelLayout {
+  const shape = dlrmShape(model);
+  const learned = (name: string, role: "embedding" | "dense", dim: number, optimizer: OptimizerDeclaration): ModelTable => ({
+    name,
+    role,
+    precision: "f32",
+    dim,
+    valueBytes: 4 * dim,
+    stateBytes: 4 * stateFloats(optimizer, dim),
+    optimizer: JSON.stringify(optimizer),
+    learning: optimizer,
+  });
+  const tables: ModelTable[] = [
+    {
+      name: "catalogue",
+      role: "catalogue",
+      precision: "bytes",
+      dim: CATALOGUE_ROW_BYTES,
+      valueBytes: CATALOGUE_ROW_BYTES,
+      stateBytes: 0,
+      optimizer: "",
+    },
+    ...model.tables.map(({ name }) => learned(name, "embedding", model.architecture.embedding, model.optimizer)),
+    ...shape.groups.map(({ name, floats }) => learned(`dense-${name}`, "dense", floats, model.denseOptimizer)),
+  ];
+  return { model, shape, tables, digest: declarationDigest(tables) };
+}
+
+/** The index of the embedding table that is keyed by `key` (`user`, `item`, a feature); undefined where the model has none. */
+export function tableKeyedBy(layout: ModelLayout, key: string): number | undefined {
+  const at = layout.model.tables.findIndex((table) => table.key === key);
+  return at < 0 ? undefined : at + 1;
+}
+
+/** The index of the first dense group's table. */
+export function firstDenseTable(layout: ModelLayout): number {
+  return 1 + layout.model.tables.length;
+}
+
+/** Where each dense group's row lives, in the order of `shape.groups`. */
+export function densePlacement(layout: ModelLayout): readonly { readonly table: number; readonly shard: number }[] {
+  return layout.shape.groups.map((_, group) => {
+    const table = firstDenseTable(layout) + group;
+    return { table, shard: shardOf(table, DENSE_KEY, layout.model.shards) };
+  });
+}
+
+/** The values of a row nobody has trained yet, the same on every node. Catalogue rows have none. */
+export function initialValues(layout: ModelLayout, table: number, key: bigint): Float32Array {
+  const declared = layout.tables[table];
+  if (declared === undefined || declared.role === "catalogue") {
+    throw new RangeError(`Cannot make a first row for table ${table} of model '${layout.model.name}': it does not learn`);
+  }
+  if (declared.role === "dense") {
+    const group = initialDense(layout.shape, DENSE_SEED)[table - firstDenseTable(layout)];
+    if (group === undefined) throw new RangeError(`Cannot make a first row for dense table ${table}: the model has no such group`);
+    return group;
+  }
+  const values = new Float32Array(declared.dim);
+  initialRow(values, { table, keySeed: keySeed(key) });
+  return values;
+}
+
+const DENSE_SEED = 20_221_110;

@@ -1,0 +1,93 @@
+/*
+ * The log that every region follows: who is a member, which region trains, and what was found of each model. It lies in the training
+ * region's stream, is appended to by compare-and-set, and the same entries give the same state wherever they are replayed.
+ */
+import { isToken } from "../subjects.ts";
+import { DecodeError } from "../wire/decode-error.ts";
+import { type Verdict } from "./verdict.ts";
+
+/** Which regions there are, and which of them trains. Replaces what was said before. */
+export interface MembershipEntry {
+  readonly kind: "membership";
+  readonly atMs: number;
+  readonly regions: readonly string[];
+  readonly training: string;
+}
+
+/** A model's verdict changed. */
+export interface VerdictEntry {
+  readonly kind: "verdict";
+  readonly atMs: number;
+  readonly model: string;
+  readonly from: Verdict;
+  readonly to: Verdict;
+  /** The figure that caused it and what it was held against, for people. */
+  readonly cause: string;
+}
+
+export type LogEntry = MembershipEntry | VerdictEntry;
+
+/** What the log says so far. */
+export interface RegionLogState {
+  /** The last entry's sequence; 0 before the first. */
+  readonly applied: number;
+  readonly membership?: MembershipEntry;
+  readonly verdicts: ReadonlyMap<string, VerdictEntry>;
+}
+
+export const EMPTY_LOG: RegionLogState = { applied: 0, verdicts: new Map() };
+
+/** The state after one more entry. Entries at or below `applied` change nothing. */
+export function applyEntry(state: RegionLogState, seq: number, entry: LogEntry): RegionLogState {
+  if (seq <= state.applied) return state;
+  switch (entry.kind) {
+    case "membership":
+      return { ...state, applied: seq, membership: entry };
+    case "verdict":
+      return { ...state, applied: seq, verdicts: new Map(state.verdicts).set(entry.model, entry) };
+  }
+}
+
+/** An entry that cannot be read: it is passed over, by every region alike. */
+export function skipEntry(state: RegionLogState, seq: number): RegionLogState {
+  return seq <= state.applied ? state : { ...state, applied: seq };
+}
+
+export function encodeEntry(entry: LogEntry): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(JSON.stringify(entry));
+}
+
+/** Decodes or throws `DecodeError`. */
+export function decodeEntry(bytes: Uint8Array): LogEntry {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof TypeError) throw new DecodeError(WHAT, "it is no JSON");
+    throw error;
+  }
+  if (typeof parsed !== "object" || parsed === null) throw new DecodeError(WHAT, "it is no object");
+  const fields = new Map<string, unknown>(Object.entries(parsed));
+  const atMs = fields.get("atMs");
+  if (typeof atMs !== "number" || !Number.isFinite(atMs)) throw new DecodeError(WHAT, "atMs is no number");
+  if (fields.get("kind") === "membership") {
+    const [regions, training] = [fields.get("regions"), fields.get("training")];
+    if (!Array.isArray(regions) || !regions.every((each) => typeof each === "string" && isToken(each))) {
+      throw new DecodeError(WHAT, "regions is no list of names");
+    }
+    if (typeof training !== "string" || !regions.includes(training)) throw new DecodeError(WHAT, "training is no region of the list");
+    return { kind: "membership", atMs, regions: regions.map(String), training };
+  }
+  if (fields.get("kind") !== "verdict") throw new DecodeError(WHAT, "its kind is unknown");
+  const [model, from, to, cause] = [fields.get("model"), fields.get("from"), fields.get("to"), fields.get("cause")];
+  if (typeof model !== "string" || !isToken(model) || !isVerdict(from) || !isVerdict(to) || typeof cause !== "string") {
+    throw new DecodeError(WHAT, "a verdict lacks a field");
+  }
+  return { kind: "verdict", atMs, model, from, to, cause };
+}
+
+const WHAT = "an entry of the region log";
+
+function isVerdict(value: unknown): value is Verdict {
+  return value === "healthy" || value === "uncertain" || value === "corrupted";
+}
