@@ -54,8 +54,9 @@ function unlike(left: RegionConfig, right: RegionConfig): string[] {
     else if (!isDeepStrictEqual(model, other)) problems.push(`${both}: the model ${model.name} is not declared alike`);
   }
   for (const model of right.models) {
-    if (!left.models.some((each) => each.name === model.name))
+    if (!left.models.some((each) => each.name === model.name)) {
       problems.push(`${both}: only the second has the model ${model.name}`);
+    }
   }
   return problems;
 }

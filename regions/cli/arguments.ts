@@ -88,8 +88,9 @@ export function parseArguments(command: Command, args: readonly string[]): Argum
     if (token.kind === "positional") operands.push(token.value);
     if (token.kind !== "option") continue;
     const option = options.find((each) => each.name === token.name);
-    if (option === undefined)
+    if (option === undefined) {
       throw new WrongUsage(command.name, unknownOption(command, { given: token.rawName, options }));
+    }
     values.set(option.name, checkedValue(command, option, token.value));
   }
   if (values.has("help")) return new Arguments(command.name, { values, operands });
@@ -103,8 +104,9 @@ export function parseArguments(command: Command, args: readonly string[]): Argum
 
 function checkedValue(command: Command, option: Option, value: string | undefined): string | true {
   if (option.value === undefined) {
-    if (value !== undefined)
+    if (value !== undefined) {
       throw new WrongUsage(command.name, `--${option.name} takes no value, and ${JSON.stringify(value)} was given`);
+    }
     return true;
   }
   // "--data --json" forgot a value; "--data=--json" would mean it.

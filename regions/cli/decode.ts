@@ -32,7 +32,10 @@ export const decode: Command = {
 };
 
 /** What `decode` says of a message body. */
-export type Described = { readonly kind: "readable" | "undecodable"; readonly text: string };
+export interface Described {
+  readonly kind: "readable" | "undecodable";
+  readonly text: string;
+}
 
 /** Describes a message body, whatever it is. */
 export async function describeMessage(bytes: Uint8Array): Promise<Described> {
@@ -71,8 +74,9 @@ async function readAll(input: Readable, name: string): Promise<Uint8Array> {
     for await (const chunk of input) {
       const part = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
       bytes += part.length;
-      if (bytes > MESSAGE_BYTES_MAX)
+      if (bytes > MESSAGE_BYTES_MAX) {
         throw new RangeError(`Cannot decode ${name}: it is longer than 64 MB, and no message is`);
+      }
       chunks.push(part);
     }
   } catch (error) {

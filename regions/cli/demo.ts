@@ -54,7 +54,7 @@ export async function runDemonstration(args: Arguments, _terminal: Terminal): Pr
   const state = args.text("state");
   using stop = stopSignal();
   const { runDemo } = await import("../demo/demo.ts");
-  return runDemo({
+  return await runDemo({
     json: args.flag("json"),
     signal: stop.signal,
     ...(data === undefined ? {} : { data }),

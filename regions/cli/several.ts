@@ -1,5 +1,4 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
+import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { type Readable, type Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
@@ -32,7 +31,7 @@ export async function runTogether(
         child.kill("SIGKILL");
       }
       process.once("exit", kill);
-      const ended = once(child, "exit");
+      const ended = exitOf(child);
       function stop(): void {
         child.kill("SIGTERM");
       }
@@ -44,14 +43,13 @@ export async function runTogether(
         child.stderr === null ? undefined : copyLines(child.stderr, process.stderr, prefix),
       ]);
       try {
-        const [code] = await ended;
+        const code = await ended;
         await copied;
         const failed = code !== 0;
-        if (failed)
-          process.stderr.write(
-            `${prefix}ended with ${typeof code === "number" ? `exit status ${code}` : "a signal"}\n`,
-          );
-        return typeof code === "number" ? code : 1;
+        if (failed) {
+          process.stderr.write(`${prefix}ended with ${code !== undefined ? `exit status ${code}` : "a signal"}\n`);
+        }
+        return code ?? 1;
       } finally {
         process.off("exit", kill);
         options.signal.removeEventListener("abort", stop);
@@ -61,7 +59,16 @@ export async function runTogether(
   return codes.find((code) => code !== 0) ?? 0;
 }
 
+/** The exit code; of a process that a signal ended, or that did not start, there is none. */
+function exitOf(child: ChildProcess): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    child.once("exit", (code) => resolve(code ?? undefined));
+    child.once("error", () => resolve(undefined));
+  });
+}
+
 async function copyLines(from: Readable, to: Writable, prefix: string): Promise<void> {
-  for await (const line of createInterface({ input: from, crlfDelay: Number.POSITIVE_INFINITY }))
+  for await (const line of createInterface({ input: from, crlfDelay: Number.POSITIVE_INFINITY })) {
     to.write(`${prefix}${line}\n`);
+  }
 }

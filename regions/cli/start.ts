@@ -39,8 +39,8 @@ async function startOne(file: string, terminal: Terminal): Promise<number> {
   const config = await readConfig(file, { env: terminal.env });
   using stop = stopSignal();
   const { startNode } = await import("../node.ts");
-  const { createLog } = await import("../../runtime/log.ts");
-  await using node = await startNode(config, { log: createLog(config.log) });
+  const { stderrSink } = await import("../../runtime/log.ts");
+  await using node = await startNode(config, { log: stderrSink(config.log.format === "json" ? "json" : "readable") });
   await Promise.race([aborted(stop.signal), node.ended]);
   return stop.signal.aborted ? 0 : 1;
 }
@@ -51,7 +51,7 @@ async function startSeveral(files: readonly string[]): Promise<number> {
   const configs = await Promise.all(files.map((file) => readConfig(file)));
   const { runTogether } = await import("./several.ts");
   using stop = stopSignal();
-  return runTogether(
+  return await runTogether(
     configs.map((config) => ({ name: config.region, args: ["start", config.file] })),
     { signal: stop.signal },
   );

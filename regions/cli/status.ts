@@ -49,12 +49,14 @@ async function fetchStatus(url: string, token: string | undefined): Promise<Node
       cause: error,
     });
   }
-  if (response.status === 401)
+  if (response.status === 401) {
     throw new Error(`Cannot ask ${target.origin} for its status: it wants a token; set FRESHET_TOKEN`);
+  }
   if (!response.ok) throw new Error(`Cannot ask ${target.origin} for its status: it answered ${response.status}`);
   const parsed = parseStatus(body);
-  if (parsed === undefined)
+  if (parsed === undefined) {
     throw new Error(`Cannot read the status of ${target.origin}: what answers there is no region node of this version`);
+  }
   return parsed;
 }
 

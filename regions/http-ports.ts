@@ -1,0 +1,90 @@
+import { type Logger, type Metrics } from "../runtime/actor.ts";
+import { type AppendOutcome } from "../runtime/stream-protocol.ts";
+import { type NodeStatus } from "./status.ts";
+
+/** One recommended item. `from` names the recall channel that brought it up. */
+export interface RecommendedItem {
+  readonly item: string;
+  readonly score: number;
+  readonly from: string;
+}
+
+/** What an inference replica is asked for. It answers within `deadlineMs`, with the popular list if it must. */
+export interface RecommendRequest {
+  readonly user: string;
+  readonly k: number;
+  readonly features: Readonly<Record<string, string>>;
+  readonly dense: Readonly<Record<string, number>>;
+  readonly deadlineMs: number;
+}
+
+/** Items, best first. `request` is the id that feedback on them names; `step` says how far down the answer had to go. */
+export interface Recommendation {
+  readonly request: string;
+  readonly model: string;
+  readonly step: "model" | "popular";
+  readonly items: readonly RecommendedItem[];
+}
+
+/** The inference replica, as far as HTTP asks it. Its id is `MODEL-NODE`. */
+export interface RecommendProtocol {
+  readonly recommend: { request: RecommendRequest; reply: Recommendation };
+  readonly popular: { request: { readonly k: number }; reply: { readonly items: readonly RecommendedItem[] } };
+}
+
+interface Waiting {
+  readonly signal: AbortSignal;
+}
+
+/** Everything that the HTTP interface reaches. Each call rejects with `AskFailed` when there is no answer in time. */
+export interface HttpPorts {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Wall clock, milliseconds since the epoch. */
+  nowMs(): number;
+  /** An id that no other request has. */
+  requestId(): string;
+  /** Stores a JSON list of events; one with a `msgId` that was stored in the last minutes is stored once. */
+  append(body: Uint8Array, options: Waiting & { readonly msgId?: string }): Promise<AppendOutcome>;
+  recommend(model: string, request: RecommendRequest, options: Waiting): Promise<Recommendation>;
+  popular(model: string, k: number, options: Waiting): Promise<readonly RecommendedItem[]>;
+  status(options: Waiting): Promise<NodeStatus>;
+  /** Prometheus text. */
+  prometheus(options: Waiting): Promise<string>;
+}
+
+/** How the HTTP interface is set up. Data: it crosses to the worker. */
+export interface HttpOptions {
+  /** Names of the models; the first answers a request that names none. */
+  readonly models: readonly string[];
+  /** SHA-256 of the bearer token, hexadecimal. The token itself stays with the supervisor. Absent: no token is asked for. */
+  readonly tokenSha256?: string;
+  readonly bodyBytesMax: number;
+  /** Absent: no limit. */
+  readonly requestsPerSecond?: number;
+  readonly deadlineMs: number;
+  /** Whether only this machine can connect; then a Host header that names another is refused, as a rebound DNS name would send it. */
+  readonly loopback: boolean;
+}
+
+/** Fixed limits of the HTTP interface. */
+export const HTTP_LIMITS = {
+  /** Path and query. */
+  urlCharsMax: 8_192,
+  queryFieldsMax: 160,
+  kMax: 100,
+  kDefault: 10,
+  problemsMax: 100,
+  /** Events of one request as they are stored, in one message: below what a nats-server takes as a message. */
+  storedBytesMax: 1_000_000,
+  inFlightMax: 512,
+  connectionsMax: 1_024,
+  headersWithinMs: 5_000,
+  requestWithinMs: 15_000,
+  appendWithinMs: 5_000,
+  statusWithinMs: 1_000,
+  /** What an inference replica may be late before the list at hand is the answer. */
+  graceMs: 20,
+  impressionsMax: 20_000,
+  popularEveryMs: 1_000,
+} as const;

@@ -1,0 +1,98 @@
+import { type Impression } from "../protocols/feedback.ts";
+import { HttpRefusal } from "./http-errors.ts";
+import { ImpressionLog } from "./http-impressions.ts";
+import {
+  HTTP_LIMITS,
+  type HttpOptions,
+  type HttpPorts,
+  type Recommendation,
+  type RecommendedItem,
+} from "./http-ports.ts";
+import { parseQuery, type RecommendationQuery } from "./http-query.ts";
+
+/** Answers recommendation requests: from the replica in time, else from the popular list that was fetched last. */
+export class Recommendations {
+  readonly #options: HttpOptions;
+  readonly #ports: HttpPorts;
+  readonly #popular = new Map<string, readonly RecommendedItem[]>();
+  readonly #shown: ImpressionLog;
+
+  constructor(options: HttpOptions, ports: HttpPorts) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#shown = new ImpressionLog(ports);
+  }
+
+  /** Throws `HttpRefusal` for a query that is wrong, and when nothing at all can answer. */
+  async answer(search: URLSearchParams): Promise<Recommendation> {
+    const query = parseQuery(search, this.#options.models);
+    const answer = (await this.#fromReplica(query)) ?? this.#fromList(query);
+    this.#ports.metrics.count("freshet_http_recommendations_total", 1, { model: query.model, step: answer.step });
+    if (query.impressions) this.#shown.add(impressionsOf(query, answer, this.#ports.nowMs()));
+    return answer;
+  }
+
+  /** Fetches the popular lists anew. One that cannot be had stays as it was. */
+  async refreshPopular(): Promise<void> {
+    await Promise.all(
+      this.#options.models.map(async (model) => {
+        try {
+          const items = await this.#ports.popular(model, HTTP_LIMITS.kMax, {
+            signal: AbortSignal.timeout(HTTP_LIMITS.statusWithinMs),
+          });
+          this.#popular.set(model, items.slice(0, HTTP_LIMITS.kMax));
+        } catch (error) {
+          this.#ports.log.debug("no popular list", {
+            model,
+            why: error instanceof Error ? error.message : String(error),
+          });
+          this.#ports.metrics.count("freshet_http_popular_failures_total", 1, { model });
+        }
+      }),
+    );
+  }
+
+  /** Resolves when what was shown is stored, or given up on. */
+  drained(): Promise<void> {
+    return this.#shown.drained();
+  }
+
+  async #fromReplica({ model, user, k, features, dense }: RecommendationQuery): Promise<Recommendation | undefined> {
+    const { deadlineMs } = this.#options;
+    try {
+      const signal = AbortSignal.timeout(deadlineMs + HTTP_LIMITS.graceMs);
+      return await this.#ports.recommend(model, { user, k, features, dense, deadlineMs }, { signal });
+    } catch (error) {
+      this.#ports.log.debug("no answer from the inference replica", {
+        model,
+        why: error instanceof Error ? error.message : String(error),
+      });
+      this.#ports.metrics.count("freshet_http_replica_failures_total", 1, { model });
+      return undefined;
+    }
+  }
+
+  #fromList({ model, k }: RecommendationQuery): Recommendation {
+    const items = this.#popular.get(model) ?? [];
+    if (items.length === 0) {
+      throw new HttpRefusal(503, "no-answer", "Neither the model nor a popular list can answer yet", {
+        headers: { "Retry-After": "1" },
+      });
+    }
+    return { request: this.#ports.requestId(), model, step: "popular", items: items.slice(0, k) };
+  }
+}
+
+function impressionsOf(query: RecommendationQuery, answer: Recommendation, time: number): Impression[] {
+  const { user, features, dense } = query;
+  return answer.items.map(({ item }, position) => ({
+    type: "impression",
+    request: answer.request,
+    user,
+    item,
+    position,
+    time,
+    features,
+    dense,
+  }));
+}
