@@ -4,12 +4,31 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type FeedbackEvent } from "../protocols/feedback.ts";
-import { createJoiner, impressionKey, type JoinerOptions, type JoinerState, oldestNeeded, type Origin, type Sample, step, tick } from "../protocols/learning/joiner.ts";
+import {
+  createJoiner,
+  impressionKey,
+  type JoinerOptions,
+  type JoinerState,
+  oldestNeeded,
+  type Origin,
+  type Sample,
+  step,
+  tick,
+} from "../protocols/learning/joiner.ts";
 import { JoinerSnapshotError, restore, snapshot } from "../protocols/learning/joiner-snapshot.ts";
 
 type Delivery = Origin & { readonly event: FeedbackEvent };
 
-const roomy: JoinerOptions = { windowMs: 100, latenessMs: 20, idleAfterMs: 1000, correctionMs: 1e9, futureMsMax: 1e12, pendingMax: 1000, heldMax: 1000, settledMax: 1000 };
+const roomy: JoinerOptions = {
+  windowMs: 100,
+  latenessMs: 20,
+  idleAfterMs: 1000,
+  correctionMs: 1e9,
+  futureMsMax: 1e12,
+  pendingMax: 1000,
+  heldMax: 1000,
+  settledMax: 1000,
+};
 const sources = ["amsterdam", "osaka"];
 
 const deliveries: fc.Arbitrary<Delivery[]> = fc
@@ -46,8 +65,12 @@ function end(state: JoinerState): Sample[] {
   return tick(state, 1e7);
 }
 
-const ids = (samples: readonly Sample[]): string[] => samples.map(({ id }) => id);
-const sorted = (values: Iterable<string>): string[] => [...new Set(values)].sort();
+function ids(samples: readonly Sample[]): string[] {
+  return samples.map(({ id }) => id);
+}
+function sorted(values: Iterable<string>): string[] {
+  return [...new Set(values)].sort();
+}
 
 test("nothing lost, nothing invented: one sample for each impression, positive where there is feedback, negative first only as a correction", () => {
   fc.assert(
@@ -55,9 +78,13 @@ test("nothing lost, nothing invented: one sample for each impression, positive w
       const state = createJoiner(roomy);
       const samples = [...play(state, events), ...end(state)];
       const impressions = events.filter(({ event }) => event.type === "impression");
-      const clicked = new Set(events.filter(({ event }) => event.type === "feedback").map(({ event }) => impressionKey(event)));
+      const clicked = new Set(
+        events.filter(({ event }) => event.type === "feedback").map(({ event }) => impressionKey(event)),
+      );
       expect(new Set(ids(samples)).size).toBe(samples.length);
-      expect(sorted(samples.map(({ impression }) => impressionKey(impression)))).toEqual(sorted(impressions.map(({ event }) => impressionKey(event))));
+      expect(sorted(samples.map(({ impression }) => impressionKey(impression)))).toEqual(
+        sorted(impressions.map(({ event }) => impressionKey(event))),
+      );
       const seen = new Set<string>();
       for (const { id, label, correction, impression, feedback } of samples) {
         const key = impressionKey(impression);
@@ -93,7 +120,11 @@ test("a window closes exactly when its own source's clock passes it, and a posit
           const of = impressionKey(impression);
           if (label === 1) expect(of).toBe(key);
           open.delete(of);
-          if (label === 0) expect(impression.time + roomy.windowMs).toBeLessThanOrEqual((newest.get(source) ?? NaN) - roomy.latenessMs);
+          if (label === 0) {
+            expect(impression.time + roomy.windowMs).toBeLessThanOrEqual(
+              (newest.get(source) ?? NaN) - roomy.latenessMs,
+            );
+          }
         }
         for (const { source: from, time } of open.values()) {
           expect(time + roomy.windowMs).toBeGreaterThan((newest.get(from) ?? NaN) - roomy.latenessMs);
@@ -113,7 +144,9 @@ test("delivering everything again has no effect, and neither do copies under new
       const copies = events.map((delivery) => ({ ...delivery, sequence: delivery.sequence + 10_000 }));
       const late = ids([...play(state, copies), ...end(state)]);
       const once = createJoiner(roomy);
-      expect(sorted([...ids(play(createJoiner(roomy), events)), ...late])).toEqual(sorted(ids([...play(once, events), ...end(once)])));
+      expect(sorted([...ids(play(createJoiner(roomy), events)), ...late])).toEqual(
+        sorted(ids([...play(once, events), ...end(once)])),
+      );
     }),
     { numRuns: 200 },
   );
@@ -147,7 +180,9 @@ test("crashed without a snapshot at any point and replayed from oldestNeeded(), 
         const needed = oldestNeeded(state);
         at = Math.max(at, crash);
         state = createJoiner(roomy);
-        const again = events.slice(0, at).filter(({ source, sequence }) => sequence >= (needed.get(source) ?? Infinity));
+        const again = events
+          .slice(0, at)
+          .filter(({ source, sequence }) => sequence >= (needed.get(source) ?? Infinity));
         published.push(...ids(play(state, again)));
       }
       published.push(...ids(play(state, events.slice(at))), ...ids(end(state)));
@@ -167,10 +202,18 @@ test("with a short correction time a crash still loses no sample, and adds only 
       const published = new Set(ids(play(first, events.slice(0, crash))));
       const needed = oldestNeeded(first);
       const second = createJoiner(strict);
-      const again = events.slice(0, crash).filter(({ source, sequence }) => sequence >= (needed.get(source) ?? Infinity));
-      for (const id of ids([...play(second, again), ...play(second, events.slice(crash)), ...end(second)])) published.add(id);
-      const clicked = new Set(events.filter(({ event }) => event.type === "feedback").map(({ event }) => `${impressionKey(event)}:1`));
-      const shown = new Set(events.filter(({ event }) => event.type === "impression").map(({ event }) => impressionKey(event)));
+      const again = events
+        .slice(0, crash)
+        .filter(({ source, sequence }) => sequence >= (needed.get(source) ?? Infinity));
+      for (const id of ids([...play(second, again), ...play(second, events.slice(crash)), ...end(second)])) {
+        published.add(id);
+      }
+      const clicked = new Set(
+        events.filter(({ event }) => event.type === "feedback").map(({ event }) => `${impressionKey(event)}:1`),
+      );
+      const shown = new Set(
+        events.filter(({ event }) => event.type === "impression").map(({ event }) => impressionKey(event)),
+      );
       for (const id of expected) expect([...published]).toContain(id);
       for (const id of published) {
         if (expected.has(id)) continue;
@@ -194,7 +237,9 @@ test("memory stays within every bound, and an impression pushed out early is sti
         samples.push(...step(state, delivery, delivery.event.time));
         expect(state.pending.size).toBeLessThanOrEqual(tight.pendingMax);
         expect(state.held.size).toBeLessThanOrEqual(tight.heldMax);
-        for (const { windows } of state.sources.values()) expect(windows.length).toBeLessThanOrEqual(2 * tight.pendingMax + 65);
+        for (const { windows } of state.sources.values()) {
+          expect(windows.length).toBeLessThanOrEqual(2 * tight.pendingMax + 65);
+        }
       }
       samples.push(...end(state));
       const shown = events.filter(({ event }) => event.type === "impression").map(({ event }) => impressionKey(event));
@@ -212,8 +257,15 @@ test("restore() refuses every text that is not a snapshot with its own error", (
   play(state, fc.sample(deliveries, { numRuns: 1, seed: 4 })[0] ?? []);
   const good = snapshot(state);
   fc.assert(
-    fc.property(fc.oneof(fc.string(), fc.json(), fc.nat(good.length - 1).map((length) => good.slice(0, length))), (text) => {
-      expect(() => restore(roomy, text)).toThrow(JoinerSnapshotError);
-    }),
+    fc.property(
+      fc.oneof(
+        fc.string(),
+        fc.json(),
+        fc.nat(good.length - 1).map((length) => good.slice(0, length)),
+      ),
+      (text) => {
+        expect(() => restore(roomy, text)).toThrow(JoinerSnapshotError);
+      },
+    ),
   );
 });

@@ -3,11 +3,33 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type FeedbackEvent, parseEvent } from "../protocols/feedback.ts";
-import { activeItems, bestItems, createMarket, drawClick, drawList, expectedClick, type Market, MARKET_DEFAULTS, marketRandom, regretOf, tasteOf } from "../protocols/learning/market.ts";
+import {
+  activeItems,
+  bestItems,
+  createMarket,
+  drawClick,
+  drawList,
+  expectedClick,
+  type Market,
+  MARKET_DEFAULTS,
+  marketRandom,
+  regretOf,
+  tasteOf,
+} from "../protocols/learning/market.ts";
 import { createMarketStream, marketEvents } from "../protocols/learning/market-stream.ts";
 
 const startMs = 1_700_000_000_000;
-const open = (seed: number): Market => createMarket({ ...MARKET_DEFAULTS, users: 50, initialItems: 40, itemsPerMinute: 2, itemLifeMinutes: 20, seed, startMs });
+function open(seed: number): Market {
+  return createMarket({
+    ...MARKET_DEFAULTS,
+    users: 50,
+    initialItems: 40,
+    itemsPerMinute: 2,
+    itemLifeMinutes: 20,
+    seed,
+    startMs,
+  });
+}
 const seeds = fc.integer({ min: 0, max: 1e9 });
 
 function stream(seed: number, requestsPerSecond: number): ReturnType<typeof createMarketStream> {
@@ -37,7 +59,9 @@ test("events come in time order at the requested rate, are valid, and every clic
 test("the same seed gives the same stream, also when it is taken in parts; another seed another one", () => {
   fc.assert(
     fc.property(seeds, fc.integer({ min: 0, max: 5000 }), (seed, cut) => {
-      const take = (of: ReturnType<typeof stream>, untilMs: number): FeedbackEvent[] => [...marketEvents(of, { untilMs: startMs + untilMs })];
+      function take(of: ReturnType<typeof stream>, untilMs: number): FeedbackEvent[] {
+        return [...marketEvents(of, { untilMs: startMs + untilMs })];
+      }
       const parts = stream(seed, 7);
       const whole = take(stream(seed, 7), 5000);
       expect([...take(parts, cut), ...take(parts, 5000)]).toEqual(whole);
@@ -52,11 +76,16 @@ test("clicks are as frequent as expectedClick() says, and their median delay is 
     fc.property(seeds, (seed) => {
       const market = open(seed);
       const random = marketRandom(market, 3);
-      const { item, probability } = bestItems(market, { user: "3", k: 1, timeMs: startMs })[0] ?? { item: "", probability: NaN };
+      const { item, probability } = bestItems(market, { user: "3", k: 1, timeMs: startMs })[0] ?? {
+        item: "",
+        probability: NaN,
+      };
       expect(expectedClick(market, { user: "3", item, timeMs: startMs })).toBe(probability);
       const delays: number[] = [];
       const draws = 4000;
-      for (let i = 0; i < draws; i += 1) delays.push(drawClick(market, { user: "3", item, timeMs: startMs }, random) ?? NaN);
+      for (let i = 0; i < draws; i += 1) {
+        delays.push(drawClick(market, { user: "3", item, timeMs: startMs }, random) ?? NaN);
+      }
       const clicked = delays.filter(Number.isFinite).sort((a, b) => a - b);
       const deviation = Math.sqrt((probability * (1 - probability)) / draws);
       expect(Math.abs(clicked.length / draws - probability)).toBeLessThan(5 * deviation);
@@ -81,7 +110,11 @@ test("no list beats the best one, which has no regret; all items shown are on th
       expect(Math.abs(regretOf(market, { ...asked, items: best.map(({ item }) => item) }))).toBeLessThan(1e-12);
       expect(regretOf(market, { ...asked, items })).toBeGreaterThanOrEqual(-1e-12);
       for (let item = first; item <= last; item += 1) {
-        if (best.every((one) => one.item !== String(item))) expect(expectedClick(market, { ...asked, item: String(item) })).toBeLessThanOrEqual(best.at(-1)?.probability ?? NaN);
+        if (best.every((one) => one.item !== String(item))) {
+          expect(expectedClick(market, { ...asked, item: String(item) })).toBeLessThanOrEqual(
+            best.at(-1)?.probability ?? NaN,
+          );
+        }
       }
     }),
     { numRuns: 50 },
@@ -103,19 +136,33 @@ test("items are born every minute and leave; numbers never return", () => {
 
 test("knowing the truth pays: the best list gets at least twice the clicks of a drawn one, and yesterday's best loses with time", () => {
   const market = createMarket({ ...MARKET_DEFAULTS, seed: 5, startMs });
-  const mean = (of: (user: string) => number): number => Array.from({ length: 50 }, (_, user) => of(String(user + 1))).reduce((sum, x) => sum + x / 50, 0);
+  function mean(of: (user: string) => number): number {
+    return Array.from({ length: 50 }, (_, user) => of(String(user + 1))).reduce((sum, x) => sum + x / 50, 0);
+  }
   const random = marketRandom(market, 9);
-  const chosen = (user: string, from: number): number => {
+  function chosen(user: string, from: number): number {
     const items = bestItems(market, { user, k: 10, timeMs: startMs }).map(({ item }) => item);
     return items.reduce((sum, item) => sum + expectedClick(market, { user, item, timeMs: from }), 0);
-  };
+  }
   const best = mean((user) => chosen(user, startMs));
-  const drawn = mean((user) => drawList(market, startMs, random).reduce((sum, item) => sum + expectedClick(market, { user, item, timeMs: startMs }), 0));
+  const drawn = mean((user) =>
+    drawList(market, startMs, random).reduce(
+      (sum, item) => sum + expectedClick(market, { user, item, timeMs: startMs }),
+      0,
+    ),
+  );
   const stale = mean((user) => chosen(user, startMs + 20 * 60_000));
   expect(best).toBeGreaterThan(2 * drawn);
   expect(stale).toBeLessThan(0.9 * best);
   // Tastes move steadily: hardly in a second, clearly in the drift time.
-  const turned = (ms: number): number => mean((user) => tasteOf(market, user, startMs).reduce((sum, x, d) => sum + x * (tasteOf(market, user, startMs + ms)[d] ?? NaN), 0));
+  function turned(ms: number): number {
+    return mean((user) =>
+      tasteOf(market, user, startMs).reduce(
+        (sum, x, d) => sum + x * (tasteOf(market, user, startMs + ms)[d] ?? NaN),
+        0,
+      ),
+    );
+  }
   expect(turned(1000)).toBeGreaterThan(0.9999);
   expect(turned(30 * 60_000)).toBeLessThan(0.8);
 });

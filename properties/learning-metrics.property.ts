@@ -2,7 +2,13 @@
 // stream; a JSON round trip changes nothing. Method: plain computations over stored samples.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { addPrediction, createMetrics, mergeMetrics, type ProgressiveMetrics, summarize } from "../protocols/learning/progressive-metrics.ts";
+import {
+  addPrediction,
+  createMetrics,
+  mergeMetrics,
+  type ProgressiveMetrics,
+  summarize,
+} from "../protocols/learning/progressive-metrics.ts";
 
 interface Seen {
   readonly probability: number;
@@ -26,7 +32,9 @@ function measure(seen: readonly Seen[]): ProgressiveMetrics {
   return metrics;
 }
 
-const sum = (seen: readonly Seen[], of: (each: Seen) => number): number => seen.reduce((total, each) => total + of(each), 0);
+function sum(seen: readonly Seen[], of: (each: Seen) => number): number {
+  return seen.reduce((total, each) => total + of(each), 0);
+}
 
 function close(actual: number | undefined, expected: number): void {
   expect(Math.abs((actual ?? NaN) - expected)).toBeLessThan(1e-6 * (1 + Math.abs(expected)));
@@ -37,13 +45,20 @@ for (const over of ["total", "recent"] as const) {
     fc.assert(
       fc.property(samples, (seen) => {
         const newest = Math.max(...seen.map(({ timeMs }) => timeMs));
-        const faded = seen.map((each) => ({ ...each, weight: over === "total" ? each.weight : each.weight * 2 ** ((each.timeMs - newest) / halfLifeMs) }));
+        const faded = seen.map((each) => ({
+          ...each,
+          weight: over === "total" ? each.weight : each.weight * 2 ** ((each.timeMs - newest) / halfLifeMs),
+        }));
         const summary = summarize(measure(seen), over);
         const weight = sum(faded, (each) => each.weight);
         const clicked = sum(faded, (each) => each.weight * each.label);
         expect(summary.samples).toBe(seen.length);
         close(summary.weight, weight);
-        close(summary.logLoss, sum(faded, (each) => -each.weight * Math.log(each.label === 1 ? each.probability : 1 - each.probability)) / weight);
+        close(
+          summary.logLoss,
+          sum(faded, (each) => -each.weight * Math.log(each.label === 1 ? each.probability : 1 - each.probability)) /
+            weight,
+        );
         close(summary.clickRate, clicked / weight);
         if (clicked > 0) close(summary.calibration, sum(faded, (each) => each.weight * each.probability) / clicked);
         else expect(summary.calibration).toBeUndefined();
@@ -68,7 +83,8 @@ for (const over of ["total", "recent"] as const) {
 test("merging two streams' metrics gives those of the one stream, also after a JSON round trip", () => {
   fc.assert(
     fc.property(samples, samples, (left, right) => {
-      const merged: ProgressiveMetrics = JSON.parse(JSON.stringify(measure(left)));
+      const merged = structuredClone(measure(left));
+      expect(JSON.parse(JSON.stringify(merged))).toEqual(merged);
       mergeMetrics(merged, measure(right));
       const whole = measure([...left, ...right]);
       for (const over of ["total", "recent"] as const) {
@@ -86,25 +102,41 @@ test("merging two streams' metrics gives those of the one stream, also after a J
 
 test("years of forgetting neither overflow nor lose the recent figures", () => {
   const metrics = createMetrics({ halfLifeMs: 1000 });
-  for (let day = 0; day < 1000; day += 1) addPrediction(metrics, { probability: day === 999 ? 0.25 : 0.9, label: 1, timeMs: day * 86_400_000 });
+  for (let day = 0; day < 1000; day += 1) {
+    addPrediction(metrics, { probability: day === 999 ? 0.25 : 0.9, label: 1, timeMs: day * 86_400_000 });
+  }
   const { logLoss, weight } = summarize(metrics, "recent");
   close(logLoss, -Math.log(0.25));
   close(weight, 1);
+  expect(metrics.total.samples).toBe(1000);
 });
 
 test("what is not finite is counted and enters nothing else", () => {
   const broken = fc.oneof(
-    fc.record({ probability: fc.constantFrom(NaN, Infinity, -0.1, 1.1), label: fc.constant(1), timeMs: fc.constant(1) }),
+    fc.record({
+      probability: fc.constantFrom(NaN, Infinity, -0.1, 1.1),
+      label: fc.constant(1),
+      timeMs: fc.constant(1),
+    }),
     fc.record({ probability: fc.constant(0.5), label: fc.constantFrom(NaN, 2), timeMs: fc.constant(1) }),
     fc.record({ probability: fc.constant(0.5), label: fc.constant(1), timeMs: fc.constantFrom(NaN, Infinity) }),
-    fc.record({ probability: fc.constant(0.5), label: fc.constant(1), timeMs: fc.constant(1), weight: fc.constantFrom(-1, NaN, Infinity) }),
+    fc.record({
+      probability: fc.constant(0.5),
+      label: fc.constant(1),
+      timeMs: fc.constant(1),
+      weight: fc.constantFrom(-1, NaN, Infinity),
+    }),
   );
   fc.assert(
     fc.property(samples, fc.array(broken, { maxLength: 5 }), (seen, bad) => {
       const metrics = measure(seen);
       const before = summarize(metrics, "recent");
       for (const each of bad) addPrediction(metrics, each);
-      expect(summarize(metrics, "recent")).toEqual({ ...before, nonFinite: bad.length, nonFiniteShare: bad.length / (bad.length + seen.length) });
+      expect(summarize(metrics, "recent")).toEqual({
+        ...before,
+        nonFinite: bad.length,
+        nonFiniteShare: bad.length / (bad.length + seen.length),
+      });
     }),
   );
 });

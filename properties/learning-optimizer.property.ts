@@ -14,7 +14,9 @@ const optimizers: readonly Optimizer[] = [
   { kind: "adam", learningRate: 0.01 },
 ];
 
-const float = (limit: number): fc.Arbitrary<number> => fc.float({ min: -limit, max: limit, noNaN: true });
+function float(limit: number): fc.Arbitrary<number> {
+  return fc.float({ min: -limit, max: limit, noNaN: true });
+}
 const row = fc.array(float(4), { minLength: 1, maxLength: 12 }).map((values) => Float32Array.from(values));
 
 for (const optimizer of optimizers) {

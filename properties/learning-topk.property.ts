@@ -4,15 +4,28 @@ import { expect, test } from "vitest";
 import { topK } from "../protocols/learning/topk.ts";
 
 test("topK() agrees with a full sort", () => {
-  const value = fc.oneof(fc.integer({ min: -2, max: 2 }), fc.float({ noDefaultInfinity: true, noNaN: true, min: -100, max: 100 }));
+  const value = fc.oneof(
+    fc.integer({ min: -2, max: 2 }),
+    fc.float({ noDefaultInfinity: true, noNaN: true, min: -100, max: 100 }),
+  );
   fc.assert(
     fc.property(
-      fc.integer({ min: 1, max: 3 }).chain((dim) => fc.tuple(fc.array(value, { minLength: dim, maxLength: dim }), fc.array(fc.array(value, { minLength: dim, maxLength: dim }), { maxLength: 60, size: "max" }))),
+      fc
+        .integer({ min: 1, max: 3 })
+        .chain((dim) =>
+          fc.tuple(
+            fc.array(value, { minLength: dim, maxLength: dim }),
+            fc.array(fc.array(value, { minLength: dim, maxLength: dim }), { maxLength: 60, size: "max" }),
+          ),
+        ),
       fc.integer({ min: 0, max: 70 }),
       ([query, rows], k) => {
         const matrix = Float32Array.from(rows.flat());
         const found = topK(Float32Array.from(query), { matrix, rows: rows.length, k });
-        const all = rows.map((row, index) => ({ index, score: row.reduce((sum, x, d) => sum + Math.fround(x) * Math.fround(query[d] ?? NaN), 0) }));
+        const all = rows.map((row, index) => ({
+          index,
+          score: row.reduce((sum, x, d) => sum + Math.fround(x) * Math.fround(query[d] ?? NaN), 0),
+        }));
         expect(found).toEqual(all.sort((a, b) => b.score - a.score || a.index - b.index).slice(0, k));
       },
     ),

@@ -2,7 +2,18 @@
 // Method: random logs of windows, replayed and checked against the definition of a row of windows.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type Grade, gradeWindow, type HealthState, initialHealth, type Observation, observe, type QualityWindow, type Transition, TRANSITIONS, VERDICT_DEFAULTS as limits } from "../protocols/model-state/verdict.ts";
+import {
+  type Grade,
+  gradeWindow,
+  type HealthState,
+  initialHealth,
+  type Observation,
+  observe,
+  type QualityWindow,
+  type Transition,
+  TRANSITIONS,
+  VERDICT_DEFAULTS as limits,
+} from "../protocols/model-state/verdict.ts";
 
 const reference: QualityWindow = { samples: 5000, nonFiniteShare: 0, logLoss: 0.3, calibration: 1 };
 const examples: Record<Grade, QualityWindow> = {
@@ -22,11 +33,21 @@ const window: fc.Arbitrary<QualityWindow> = fc.record(
   { requiredKeys: ["samples", "nonFiniteShare"] },
 );
 const observation: fc.Arbitrary<Observation> = fc.oneof(
-  { weight: 9, arbitrary: fc.constantFrom("good", "poor", "bad", "silent").map((grade): Observation => ({ kind: "window", timeMs: 0, model: examples[grade], baseline: reference })) },
-  { weight: 3, arbitrary: window.map((model): Observation => ({ kind: "window", timeMs: 0, model, baseline: reference })) },
+  {
+    weight: 9,
+    arbitrary: fc
+      .constantFrom("good", "poor", "bad", "silent")
+      .map((grade): Observation => ({ kind: "window", timeMs: 0, model: examples[grade], baseline: reference })),
+  },
+  {
+    weight: 3,
+    arbitrary: window.map((model): Observation => ({ kind: "window", timeMs: 0, model, baseline: reference })),
+  },
   { weight: 1, arbitrary: fc.constant<Observation>({ kind: "restored", timeMs: 0 }) },
 );
-const logs = fc.array(observation, { maxLength: 60, size: "max" }).map((log) => log.map((each, at) => ({ ...each, timeMs: at + 1 })));
+const logs = fc
+  .array(observation, { maxLength: 60, size: "max" })
+  .map((log) => log.map((each, at) => ({ ...each, timeMs: at + 1 })));
 
 function replay(log: readonly Observation[]): { states: HealthState[]; transitions: Transition[] } {
   let state = initialHealth(0);
@@ -56,9 +77,12 @@ test("only listed transitions occur, each joined to the last, and the same log g
         expect(states[timeMs]?.sinceMs).toBe(timeMs);
       }
       expect(states.at(-1)?.verdict).toBe(verdict);
-      let resumed: HealthState = JSON.parse(JSON.stringify(states[Math.min(cut, log.length)]));
+      // A state is plain data: through JSON it loses at most fields that are undefined, and a copy goes on like the original.
+      const kept = states[Math.min(cut, log.length)] ?? initialHealth(0);
+      expect(JSON.parse(JSON.stringify(kept))).toEqual(kept);
+      let resumed = structuredClone(kept);
       for (const each of log.slice(cut)) resumed = observe(resumed, each, limits).state;
-      expect(resumed).toEqual(JSON.parse(JSON.stringify(states.at(-1))));
+      expect(resumed).toEqual(states.at(-1));
     }),
     { numRuns: 500 },
   );
@@ -81,11 +105,19 @@ test("a transition happens exactly when its grade has held for its number of win
         }
         const { grade } = gradeWindow(each, limits);
         if (grade !== "silent") row.push(grade);
-        const held = (count: number, is: (one: Grade) => boolean): boolean => row.length >= count && row.slice(-count).every(is);
-        const due = grade === "silent" ? undefined
-          : held(needs.bad, (one) => one === "bad") ? "bad"
-          : held(needs.poor, (one) => one !== "good") ? "poor"
-          : held(needs.good, (one) => one === "good") ? "good" : undefined;
+        function held(count: number, is: (one: Grade) => boolean): boolean {
+          return row.length >= count && row.slice(-count).every(is);
+        }
+        const due =
+          grade === "silent"
+            ? undefined
+            : held(needs.bad, (one) => one === "bad")
+              ? "bad"
+              : held(needs.poor, (one) => one !== "good")
+                ? "poor"
+                : held(needs.good, (one) => one === "good")
+                  ? "good"
+                  : undefined;
         const expected = TRANSITIONS.find(({ from, on }) => from === before && on === due);
         expect(states[at + 1]?.verdict).toBe(expected?.to ?? before);
         if (moved) row = [];
@@ -96,9 +128,16 @@ test("a transition happens exactly when its grade has held for its number of win
 });
 
 test("gradeWindow() gives each example its grade and names the figure", () => {
-  for (const grade of ["good", "poor", "bad", "silent"] as const) expect(gradeWindow({ model: examples[grade], baseline: reference }, limits).grade).toBe(grade);
-  const graded = (model: Partial<QualityWindow>): unknown => gradeWindow({ model: { ...examples.good, ...model }, baseline: reference }, limits);
-  expect(graded({ nonFiniteShare: 0.5, samples: 3 })).toMatchObject({ grade: "bad", cause: { kind: "non-finite", excess: 0.5 } });
+  for (const grade of ["good", "poor", "bad", "silent"] as const) {
+    expect(gradeWindow({ model: examples[grade], baseline: reference }, limits).grade).toBe(grade);
+  }
+  function graded(model: Partial<QualityWindow>): unknown {
+    return gradeWindow({ model: { ...examples.good, ...model }, baseline: reference }, limits);
+  }
+  expect(graded({ nonFiniteShare: 0.5, samples: 3 })).toMatchObject({
+    grade: "bad",
+    cause: { kind: "non-finite", excess: 0.5 },
+  });
   expect(graded({ nonFiniteShare: 0.001 })).toMatchObject({ grade: "poor", cause: { kind: "non-finite" } });
   expect(graded({ logLoss: NaN })).toMatchObject({ grade: "bad", cause: { kind: "log-loss" } });
   expect(graded({ calibration: 0.2 })).toMatchObject({ grade: "bad", cause: { kind: "calibration" } });

@@ -60,7 +60,10 @@ export function quantile(sketch: QuantileSketch, q: number): number | undefined 
   return undefined;
 }
 
-function addToBucket(sketch: QuantileSketch, { bucket, times }: { readonly bucket: number; readonly times: number }): void {
+function addToBucket(
+  sketch: QuantileSketch,
+  { bucket, times }: { readonly bucket: number; readonly times: number },
+): void {
   const { buckets } = sketch;
   let low = 0;
   let high = buckets.length;

@@ -16,7 +16,9 @@ export function createRandom(seed: number): Random {
     throw new RangeError(`Cannot seed a generator: ${seed} is not a whole number below 2^53`);
   }
   let word = mixUint32(Math.floor(seed / 0x1_0000_0000), seed);
-  const next = (): number => (word = mixUint32(word, 0x9e3779b9));
+  function next(): number {
+    return (word = mixUint32(word, 0x9e3779b9));
+  }
   // An all-zero state would stay zero for ever; the last word keeps one bit set.
   return { a: next(), b: next(), c: next(), d: (next() | 1) >>> 0 };
 }

@@ -1,5 +1,12 @@
 import { expect, test } from "vitest";
-import { apply, coldStart, compensateDelay, initialState, type Optimizer, stateFloats } from "../protocols/learning/optimizer.ts";
+import {
+  apply,
+  coldStart,
+  compensateDelay,
+  initialState,
+  type Optimizer,
+  stateFloats,
+} from "../protocols/learning/optimizer.ts";
 import golden from "./fixtures/optimizer-golden.json" with { type: "json" };
 
 const { adagrad, ftrl } = golden;
@@ -23,21 +30,40 @@ function expectClose(actual: readonly number[], expected: readonly number[], tol
 for (const epsilonPlace of ["inside", "outside"] as const) {
   test(`adagrad, epsilon ${epsilonPlace}, follows Keras`, () => {
     const { learningRate, initialAccumulator, epsilon } = adagrad;
-    const rows = runLikeKeras({ kind: "adagrad", learningRate, initialAccumulator, epsilon, epsilonPlace }, adagrad.run);
+    const rows = runLikeKeras(
+      { kind: "adagrad", learningRate, initialAccumulator, epsilon, epsilonPlace },
+      adagrad.run,
+    );
     for (const [at, row] of rows.entries()) expectClose(row, adagrad.run[at] ?? [], 6e-5);
   });
 }
 
 test("ftrl follows Keras with a rate power, shrinkage and beta; our l2 is twice Keras's", () => {
   const { learningRate, learningRatePower, initialAccumulator, l1, kerasL2, l2Shrinkage, beta } = ftrl;
-  const optimizer = { kind: "ftrl", learningRate, learningRatePower, initialAccumulator, l1, l2: 2 * kerasL2, l2Shrinkage, beta } as const;
+  const optimizer = {
+    kind: "ftrl",
+    learningRate,
+    learningRatePower,
+    initialAccumulator,
+    l1,
+    l2: 2 * kerasL2,
+    l2Shrinkage,
+    beta,
+  } as const;
   for (const [at, row] of runLikeKeras(optimizer, ftrl.run).entries()) expectClose(row, ftrl.run[at] ?? [], 6e-5);
 });
 
 test("adagrad and ftrl follow Keras for a single step", () => {
-  for (const [kind, { single }] of [["adagrad", adagrad], ["ftrl", ftrl]] as const) {
+  for (const [kind, { single }] of [
+    ["adagrad", adagrad],
+    ["ftrl", ftrl],
+  ] as const) {
     const values = Float32Array.from(single.values);
-    const optimizer: Optimizer = { kind, learningRate: single.learningRate, initialAccumulator: single.initialAccumulator };
+    const optimizer: Optimizer = {
+      kind,
+      learningRate: single.learningRate,
+      initialAccumulator: single.initialAccumulator,
+    };
     const state = initialState(optimizer, new Float32Array(values.length));
     apply(optimizer, { values, state, gradient: Float32Array.from(single.gradient) });
     expectClose([...values], single.out, 6e-5);
@@ -45,14 +71,18 @@ test("adagrad and ftrl follow Keras for a single step", () => {
 });
 
 test("ogd, row-wise adagrad, adamom and adam take the first step that their formulas give", () => {
-  const first = (optimizer: Optimizer): number[] => {
+  function first(optimizer: Optimizer): number[] {
     const values = Float32Array.of(1, 1);
     apply(optimizer, { values, state: initialState(optimizer, values), gradient: Float32Array.of(3, 1) });
     return [...values];
-  };
+  }
   expectClose(first({ kind: "ogd", learningRate: 0.1 }), [0.7, 0.9], 1e-6);
   // n = (9 + 1) / 2
-  expectClose(first({ kind: "rowwise-adagrad", learningRate: 0.1, initialAccumulator: 0 }), [1 - 0.3 / Math.sqrt(5), 1 - 0.1 / Math.sqrt(5)], 1e-6);
+  expectClose(
+    first({ kind: "rowwise-adagrad", learningRate: 0.1, initialAccumulator: 0 }),
+    [1 - 0.3 / Math.sqrt(5), 1 - 0.1 / Math.sqrt(5)],
+    1e-6,
+  );
   // m = 0.1 g, v / c = g^2
   expectClose(first({ kind: "adamom", learningRate: 0.1 }), [0.99, 0.99], 1e-6);
   expectClose(first({ kind: "adam", learningRate: 0.1 }), [0.9, 0.9], 1e-6);

@@ -1,7 +1,13 @@
 // A DLRM over flat batches: bottom layers over dense features, pairwise dots with one embedding per table, top layers to a
 // logit, sigmoid. This is the reference that faster engines are checked against; it allocates nothing per batch.
 import { type ModelDeclaration } from "../model.ts";
-import { backwardInteraction, forwardInteraction, type InteractionWorkspace, interactionWorkspace, pairCount } from "./interaction.ts";
+import {
+  backwardInteraction,
+  forwardInteraction,
+  type InteractionWorkspace,
+  interactionWorkspace,
+  pairCount,
+} from "./interaction.ts";
 import { backwardMlp, forwardMlp, type MlpShape, mlpShape, type MlpWorkspace, mlpWorkspace } from "./mlp.ts";
 
 /** Sizes of a DLRM. A model without dense features has no bottom: its interaction is between embeddings alone. */
@@ -54,12 +60,15 @@ export function dlrmShape(model: Pick<ModelDeclaration, "architecture" | "tables
   const tables = model.tables.length;
   const denseFeatures = model.dense.length;
   for (const size of [dim, ...bottomHidden, ...topHidden]) {
-    if (!Number.isSafeInteger(size) || size < 1) throw new RangeError(`Cannot lay out a model: a layer has size ${size}`);
+    if (!Number.isSafeInteger(size) || size < 1) {
+      throw new RangeError(`Cannot lay out a model: a layer has size ${size}`);
+    }
   }
   const vectors = tables + (denseFeatures > 0 ? 1 : 0);
   const topInputs = pairCount(vectors) + (denseFeatures > 0 ? dim : 0);
   if (topInputs === 0) throw new RangeError("Cannot lay out a model: it has neither dense features nor two tables");
-  const bottom = denseFeatures > 0 ? mlpShape([denseFeatures, ...bottomHidden, dim], { activateLast: true }) : undefined;
+  const bottom =
+    denseFeatures > 0 ? mlpShape([denseFeatures, ...bottomHidden, dim], { activateLast: true }) : undefined;
   const top = mlpShape([topInputs, ...topHidden, 1], { activateLast: false });
   const groups = [
     ...(bottom === undefined ? [] : [{ name: "bottom" as const, floats: bottom.floats, mlp: bottom }]),
@@ -90,7 +99,11 @@ export function forward(
   const { batch, work } = run;
   const { size } = batch;
   checkSizes(shape, run);
-  const [bottomOut, topIn, logits] = [work.bottom?.activations.at(-1), work.top.activations[0], work.top.activations.at(-1)];
+  const [bottomOut, topIn, logits] = [
+    work.bottom?.activations.at(-1),
+    work.top.activations[0],
+    work.top.activations.at(-1),
+  ];
   if (shape.bottom !== undefined && work.bottom !== undefined) {
     copyFloats(batch.dense, { to: work.bottom.activations[0], count: size * shape.denseFeatures });
     forwardMlp(shape.bottom, { parameters: run.parameters[0] ?? NONE, size, work: work.bottom });
@@ -122,7 +135,9 @@ export function backward(
   const { batch, work } = run;
   const { size, labels, weights } = batch;
   const [logits, delta, topInDelta] = [work.top.activations.at(-1), work.top.deltas.at(-1), work.top.deltas[0]];
-  if (logits === undefined || delta === undefined || topInDelta === undefined) return { lossSum: 0, weightSum: 0, loss: 0 };
+  if (logits === undefined || delta === undefined || topInDelta === undefined) {
+    return { lossSum: 0, weightSum: 0, loss: 0 };
+  }
   let lossSum = 0;
   let weightSum = 0;
   for (let sample = 0; sample < size; sample += 1) {
@@ -153,7 +168,9 @@ export function backward(
     backwardMlp(shape.bottom, { parameters: run.parameters[0] ?? NONE, size, work: work.bottom });
   }
   const scale = weightSum > 0 ? 1 / weightSum : 0;
-  for (const gradient of work.denseGradients) for (let i = 0; i < gradient.length; i += 1) gradient[i] = (gradient[i] ?? 0) * scale;
+  for (const gradient of work.denseGradients) {
+    for (let i = 0; i < gradient.length; i += 1) gradient[i] = (gradient[i] ?? 0) * scale;
+  }
   return { lossSum, weightSum, loss: lossSum * scale };
 }
 
@@ -173,22 +190,37 @@ const NONE = new Float32Array(0);
 
 function checkSizes(
   shape: DlrmShape,
-  { parameters, batch, work }: { readonly parameters: readonly Float32Array[]; readonly batch: Batch; readonly work: DlrmWorkspace },
+  {
+    parameters,
+    batch,
+    work,
+  }: { readonly parameters: readonly Float32Array[]; readonly batch: Batch; readonly work: DlrmWorkspace },
 ): void {
   const { size, dense, embeddings } = batch;
-  if (size > work.batchMax) throw new RangeError(`Cannot predict ${size} samples: the workspace holds ${work.batchMax}`);
+  if (size > work.batchMax) {
+    throw new RangeError(`Cannot predict ${size} samples: the workspace holds ${work.batchMax}`);
+  }
   if (dense.length < size * shape.denseFeatures || embeddings.length < size * shape.tables * shape.dim) {
-    throw new RangeError(`Cannot predict ${size} samples: the batch holds ${dense.length} dense and ${embeddings.length} embedding floats`);
+    throw new RangeError(
+      `Cannot predict ${size} samples: the batch holds ${dense.length} dense and ${embeddings.length} embedding floats`,
+    );
   }
   for (const [at, group] of shape.groups.entries()) {
     const given = parameters[at]?.length ?? 0;
-    if (given !== group.floats) throw new RangeError(`Cannot predict: group ${group.name} has ${given} floats, not ${group.floats}`);
+    if (given !== group.floats) {
+      throw new RangeError(`Cannot predict: group ${group.name} has ${given} floats, not ${group.floats}`);
+    }
   }
 }
 
 function loadVectors(
   { tables, dim }: DlrmShape,
-  from: { readonly batch: Batch; readonly work: DlrmWorkspace; readonly bottomOut: Float32Array | undefined; readonly sample: number },
+  from: {
+    readonly batch: Batch;
+    readonly work: DlrmWorkspace;
+    readonly bottomOut: Float32Array | undefined;
+    readonly sample: number;
+  },
 ): void {
   const { batch, bottomOut, sample } = from;
   const { values } = from.work.interaction;
@@ -198,7 +230,10 @@ function loadVectors(
   for (let i = 0; i < tables * dim; i += 1) values[to + i] = batch.embeddings[at + i] ?? 0;
 }
 
-function copyFloats(from: Float32Array, { to, count }: { readonly to: Float32Array | undefined; readonly count: number }): void {
+function copyFloats(
+  from: Float32Array,
+  { to, count }: { readonly to: Float32Array | undefined; readonly count: number },
+): void {
   if (to === undefined) return;
   for (let i = 0; i < count; i += 1) to[i] = from[i] ?? 0;
 }

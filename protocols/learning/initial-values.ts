@@ -24,7 +24,10 @@ export function initialDense(shape: DlrmShape, seed: number): Float32Array[] {
  * The first values of a row, and what an unknown key is served with: uniform within the limit, from the key's seed
  * (`keySeed` of its key) and the table's index.
  */
-export function initialRow(out: Float32Array, row: { readonly table: number; readonly keySeed: number; readonly limit?: number }): void {
+export function initialRow(
+  out: Float32Array,
+  row: { readonly table: number; readonly keySeed: number; readonly limit?: number },
+): void {
   const limit = row.limit ?? INITIAL_EMBEDDING_LIMIT;
   const seed = mixUint32(row.keySeed, row.table);
   for (let i = 0; i < out.length; i += 1) out[i] = limit * (mixUint32(seed, i) / 0x8000_0000 - 1);

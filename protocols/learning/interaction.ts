@@ -85,7 +85,10 @@ export function backwardInteraction(work: InteractionWorkspace, deltas: Float32A
       for (let d = 0; d < dim; d += 1) {
         const v = right + d;
         gradients[to + d] =
-          (gradients[to + d] ?? 0) + p0 * (values[v] ?? 0) + p1 * (values[v + dim] ?? 0) + p2 * (values[v + 2 * dim] ?? 0);
+          (gradients[to + d] ?? 0) +
+          p0 * (values[v] ?? 0) +
+          p1 * (values[v + dim] ?? 0) +
+          p2 * (values[v + 2 * dim] ?? 0);
       }
     }
     for (let j = triples; j < vectors; j += 1) {

@@ -15,9 +15,14 @@ export interface MarketStream {
 }
 
 /** A stream of `requestsPerSecond` requests from the market's start on. Its name stands in its request ids, so several can run side by side. */
-export function createMarketStream(market: Market, options: { readonly requestsPerSecond: number; readonly name: string; readonly purpose: number }): MarketStream {
+export function createMarketStream(
+  market: Market,
+  options: { readonly requestsPerSecond: number; readonly name: string; readonly purpose: number },
+): MarketStream {
   const { requestsPerSecond, name, purpose } = options;
-  if (!(Number.isFinite(requestsPerSecond) && requestsPerSecond > 0)) throw new RangeError(`Cannot make ${requestsPerSecond} requests per second`);
+  if (!(Number.isFinite(requestsPerSecond) && requestsPerSecond > 0)) {
+    throw new RangeError(`Cannot make ${requestsPerSecond} requests per second`);
+  }
   return { market, requestsPerSecond, name, random: marketRandom(market, purpose), pending: [], requests: 0 };
 }
 
@@ -27,7 +32,10 @@ export function createMarketStream(market: Market, options: { readonly requestsP
  */
 export function* marketEvents(
   stream: MarketStream,
-  options: { readonly untilMs?: number; readonly listFor?: (request: { readonly user: string; readonly timeMs: number }) => readonly string[] } = {},
+  options: {
+    readonly untilMs?: number;
+    readonly listFor?: (request: { readonly user: string; readonly timeMs: number }) => readonly string[];
+  } = {},
 ): Generator<FeedbackEvent, void, undefined> {
   const { untilMs = Infinity, listFor } = options;
   for (;;) {
@@ -43,18 +51,46 @@ export function* marketEvents(
     const user = drawUser(stream.market, stream.random);
     const drawn = drawList(stream.market, requestMs, stream.random);
     stream.requests += 1;
-    yield* show(stream, { request: `${stream.name}-${stream.requests}`, user, items: listFor?.({ user, timeMs: requestMs }) ?? drawn, timeMs: requestMs });
+    yield* show(stream, {
+      request: `${stream.name}-${stream.requests}`,
+      user,
+      items: listFor?.({ user, timeMs: requestMs }) ?? drawn,
+      timeMs: requestMs,
+    });
   }
 }
 
 /** Shows a list to a user: returns its impressions and queues the clicks that follow from it. Use it to close the loop with a real recommender's answers. */
-export function show(stream: MarketStream, shown: { readonly request: string; readonly user: string; readonly items: readonly string[]; readonly timeMs: number }): Impression[] {
+export function show(
+  stream: MarketStream,
+  shown: {
+    readonly request: string;
+    readonly user: string;
+    readonly items: readonly string[];
+    readonly timeMs: number;
+  },
+): Impression[] {
   const { market, random, pending } = stream;
   const { request, user, items, timeMs } = shown;
   return items.map((item, position) => {
     const delayMs = drawClick(market, { user, item, timeMs }, random);
-    if (delayMs !== undefined) pushHeap(pending, { type: "feedback", kind: "click", request, item, time: Math.ceil(timeMs + delayMs) }, happensBefore);
-    return { type: "impression", request, user, item, position, time: timeMs, features: featuresOf(market, { user, item }), dense: {} };
+    if (delayMs !== undefined) {
+      pushHeap(
+        pending,
+        { type: "feedback", kind: "click", request, item, time: Math.ceil(timeMs + delayMs) },
+        happensBefore,
+      );
+    }
+    return {
+      type: "impression",
+      request,
+      user,
+      item,
+      position,
+      time: timeMs,
+      features: featuresOf(market, { user, item }),
+      dense: {},
+    };
   });
 }
 

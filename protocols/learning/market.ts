@@ -54,12 +54,16 @@ export function createMarket(options: MarketOptions): Market {
   const { users, initialItems, itemsPerMinute, itemLifeMinutes, driftMinutes, listLength, clickDelayMs } = options;
   const sizes = { users, initialItems, itemLifeMinutes, driftMinutes, listLength, clickDelayMs };
   for (const [name, size] of Object.entries(sizes)) {
-    if (!(Number.isFinite(size) && size > 0)) throw new RangeError(`Cannot open a market: ${name} is ${size}, it must be above 0`);
+    if (!(Number.isFinite(size) && size > 0)) {
+      throw new RangeError(`Cannot open a market: ${name} is ${size}, it must be above 0`);
+    }
   }
   // What is on the market never falls below this, give or take one for rounding.
   const stock = Math.min(initialItems, itemsPerMinute * itemLifeMinutes);
   if (!(stock >= listLength + 2)) {
-    throw new RangeError(`Cannot open a market: it would fall to ${stock} items, too few for lists of ${listLength}; raise initialItems, itemsPerMinute or itemLifeMinutes`);
+    throw new RangeError(
+      `Cannot open a market: it would fall to ${stock} items, too few for lists of ${listLength}; raise initialItems, itemsPerMinute or itemLifeMinutes`,
+    );
   }
   return { options, seed: mixUint32(options.seed, 0x6d61726b) };
 }
@@ -90,29 +94,45 @@ export function tasteOf(market: Market, user: string, timeMs: number): Float64Ar
 }
 
 /** The probability that the user clicks the item when it is shown at a time. */
-export function expectedClick(market: Market, pair: { readonly user: string; readonly item: string; readonly timeMs: number }): number {
+export function expectedClick(
+  market: Market,
+  pair: { readonly user: string; readonly item: string; readonly timeMs: number },
+): number {
   return clickOf(market, { taste: tasteOf(market, pair.user, pair.timeMs), item: Number(pair.item) });
 }
 
 /** The `k` items on the market that the user is most likely to click, best first: the answer that no recommender can beat. */
-export function bestItems(market: Market, ask: { readonly user: string; readonly k: number; readonly timeMs: number }): { readonly item: string; readonly probability: number }[] {
+export function bestItems(
+  market: Market,
+  ask: { readonly user: string; readonly k: number; readonly timeMs: number },
+): { readonly item: string; readonly probability: number }[] {
   const taste = tasteOf(market, ask.user, ask.timeMs);
   const { first, last } = activeItems(market, ask.timeMs);
   const all: { item: string; probability: number }[] = [];
-  for (let item = first; item <= last; item += 1) all.push({ item: String(item), probability: clickOf(market, { taste, item }) });
+  for (let item = first; item <= last; item += 1) {
+    all.push({ item: String(item), probability: clickOf(market, { taste, item }) });
+  }
   return all.sort((a, b) => b.probability - a.probability || Number(a.item) - Number(b.item)).slice(0, ask.k);
 }
 
 /** What showing a list costs against the best list of its length, in expected clicks; 0 is perfect. */
-export function regretOf(market: Market, shown: { readonly user: string; readonly items: readonly string[]; readonly timeMs: number }): number {
+export function regretOf(
+  market: Market,
+  shown: { readonly user: string; readonly items: readonly string[]; readonly timeMs: number },
+): number {
   const { user, items, timeMs } = shown;
-  const total = (probabilities: readonly number[]): number => probabilities.reduce((sum, p) => sum + p, 0);
+  function total(probabilities: readonly number[]): number {
+    return probabilities.reduce((sum, p) => sum + p, 0);
+  }
   const best = bestItems(market, { user, k: items.length, timeMs }).map(({ probability }) => probability);
   return total(best) - total(items.map((item) => expectedClick(market, { user, item, timeMs })));
 }
 
 /** What is known of a user before any click. It says something of the taste: users of one country start out alike. */
-export function featuresOf(market: Market, pair: { readonly user: string; readonly item: string }): Readonly<Record<"country" | "device" | "category", string>> {
+export function featuresOf(
+  market: Market,
+  pair: { readonly user: string; readonly item: string },
+): Readonly<Record<"country" | "device" | "category", string>> {
   const own = mixUint32(market.seed ^ 0x75736572, Number(pair.user));
   return {
     // The first pair of dimensions points to the country, so that it is a weak but true signal.
@@ -123,7 +143,11 @@ export function featuresOf(market: Market, pair: { readonly user: string; readon
 }
 
 /** Draws whether a user clicks a shown item, and how long after. Undefined is no click. */
-export function drawClick(market: Market, pair: { readonly user: string; readonly item: string; readonly timeMs: number }, random: Random): number | undefined {
+export function drawClick(
+  market: Market,
+  pair: { readonly user: string; readonly item: string; readonly timeMs: number },
+  random: Random,
+): number | undefined {
   // Both draws happen either way, so that one answer does not shift all that follow.
   const [clicks, u] = [nextFloat(random), nextFloat(random)];
   if (clicks >= expectedClick(market, pair)) return undefined;

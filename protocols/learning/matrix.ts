@@ -13,7 +13,11 @@ export interface ProductSizes {
  * out = a b^T. Both inputs are read along their rows, so every product of training takes this form once the operands that
  * lie the wrong way are transposed. Tiles of 2 x 4 sums live in registers: 6 loads for 8 multiply-adds.
  */
-export function multiplyTransposed(a: Float32Array, b: Float32Array, into: ProductSizes & { readonly out: Float32Array }): void {
+export function multiplyTransposed(
+  a: Float32Array,
+  b: Float32Array,
+  into: ProductSizes & { readonly out: Float32Array },
+): void {
   const { m, n, k, out, bAt = 0, outAt = 0 } = into;
   const pairs = m - (m % 2);
   const quads = n - (n % 4);

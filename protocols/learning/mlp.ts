@@ -58,7 +58,10 @@ export function mlpWorkspace({ sizes, layers, floats }: MlpShape, batchMax: numb
 }
 
 /** Fills the workspace's activations from its first one. */
-export function forwardMlp(shape: MlpShape, run: { readonly parameters: Float32Array; readonly size: number; readonly work: MlpWorkspace }): void {
+export function forwardMlp(
+  shape: MlpShape,
+  run: { readonly parameters: Float32Array; readonly size: number; readonly work: MlpWorkspace },
+): void {
   const { parameters, size, work } = run;
   for (const [at, layer] of shape.layers.entries()) {
     const input = work.activations[at];
@@ -70,7 +73,10 @@ export function forwardMlp(shape: MlpShape, run: { readonly parameters: Float32A
 }
 
 /** From the last of the workspace's deltas, fills its gradient and all earlier deltas. Needs the activations of `forwardMlp` on the same batch. */
-export function backwardMlp(shape: MlpShape, run: { readonly parameters: Float32Array; readonly size: number; readonly work: MlpWorkspace }): void {
+export function backwardMlp(
+  shape: MlpShape,
+  run: { readonly parameters: Float32Array; readonly size: number; readonly work: MlpWorkspace },
+): void {
   const { parameters, size, work } = run;
   const { gradient, weightsTurned, inputsTurned, deltasTurned } = work;
   for (let at = shape.layers.length - 1; at >= 0; at -= 1) {
@@ -79,7 +85,15 @@ export function backwardMlp(shape: MlpShape, run: { readonly parameters: Float32
     const output = work.activations[at + 1];
     const delta = work.deltas[at + 1];
     const before = work.deltas[at];
-    if (layer === undefined || input === undefined || output === undefined || delta === undefined || before === undefined) return;
+    if (
+      layer === undefined ||
+      input === undefined ||
+      output === undefined ||
+      delta === undefined ||
+      before === undefined
+    ) {
+      return;
+    }
     const { inputs, outputs, weightsAt, biasesAt } = layer;
     if (shape.activateLast || at + 1 < shape.layers.length) {
       for (let i = 0; i < size * outputs; i += 1) if ((output[i] ?? 0) <= 0) delta[i] = 0;
@@ -99,7 +113,12 @@ export function backwardMlp(shape: MlpShape, run: { readonly parameters: Float32
 
 function addBiases(
   out: Float32Array,
-  options: { readonly parameters: Float32Array; readonly layer: LayerShape; readonly size: number; readonly activate: boolean },
+  options: {
+    readonly parameters: Float32Array;
+    readonly layer: LayerShape;
+    readonly size: number;
+    readonly activate: boolean;
+  },
 ): void {
   const { parameters, size, activate } = options;
   const { outputs, biasesAt } = options.layer;

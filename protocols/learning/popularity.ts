@@ -12,7 +12,11 @@ export interface Decay {
 export const NO_POPULARITY = -Infinity;
 
 /** The score after one more event at `timeMs`, counting `weight` (default 1) when it is fresh. The order of events does not matter. */
-export function addPopularity(score: number, event: { readonly timeMs: number; readonly weight?: number }, decay: Decay): number {
+export function addPopularity(
+  score: number,
+  event: { readonly timeMs: number; readonly weight?: number },
+  decay: Decay,
+): number {
   const { timeMs, weight = 1 } = event;
   if (!(weight > 0) || !Number.isFinite(timeMs)) return score;
   return logSum(score, Math.log(weight) + lambda(decay) * (timeMs - decay.landmarkMs));
@@ -37,7 +41,9 @@ export interface TopList {
 }
 
 export function createTopList(max: number): TopList {
-  if (!Number.isSafeInteger(max) || max < 1) throw new RangeError(`Cannot keep a list of the best ${max}: the size must be at least 1`);
+  if (!Number.isSafeInteger(max) || max < 1) {
+    throw new RangeError(`Cannot keep a list of the best ${max}: the size must be at least 1`);
+  }
   return { max, scores: new Map(), weakest: undefined };
 }
 

@@ -49,8 +49,17 @@ const CLIP = 1e-7;
 const GROWTH_MAX = 2 ** 64;
 
 export function createMetrics(options: { readonly halfLifeMs: number }): ProgressiveMetrics {
-  if (!(options.halfLifeMs > 0)) throw new RangeError(`Cannot measure with a half-life of ${options.halfLifeMs} ms: it must be above 0`);
-  return { halfLifeMs: options.halfLifeMs, landmarkMs: 0, newestMs: 0, nonFinite: 0, total: createTally(), recent: createTally() };
+  if (!(options.halfLifeMs > 0)) {
+    throw new RangeError(`Cannot measure with a half-life of ${options.halfLifeMs} ms: it must be above 0`);
+  }
+  return {
+    halfLifeMs: options.halfLifeMs,
+    landmarkMs: 0,
+    newestMs: 0,
+    nonFinite: 0,
+    total: createTally(),
+    recent: createTally(),
+  };
 }
 
 /** Takes in one prediction made before its sample was learned. `label` is in [0, 1]. Times may come in any order. */
@@ -59,7 +68,16 @@ export function addPrediction(
   sample: { readonly probability: number; readonly label: number; readonly timeMs: number; readonly weight?: number },
 ): void {
   const { probability, label, timeMs, weight = 1 } = sample;
-  if (!(probability >= 0 && probability <= 1 && label >= 0 && label <= 1 && weight >= 0 && Number.isFinite(weight + timeMs))) {
+  if (
+    !(
+      probability >= 0 &&
+      probability <= 1 &&
+      label >= 0 &&
+      label <= 1 &&
+      weight >= 0 &&
+      Number.isFinite(weight + timeMs)
+    )
+  ) {
     metrics.nonFinite += 1;
     return;
   }
@@ -69,7 +87,7 @@ export function addPrediction(
   const loss = -label * Math.log(p) - (1 - label) * Math.log(1 - p);
   if (metrics.total.samples === 0) metrics.landmarkMs = timeMs;
   metrics.newestMs = metrics.total.samples === 0 ? timeMs : Math.max(metrics.newestMs, timeMs);
-  const add = (tally: Tally, by: number): void => {
+  function add(tally: Tally, by: number): void {
     tally.samples += 1;
     tally.weight += by;
     tally.loss += by * loss;
@@ -77,7 +95,7 @@ export function addPrediction(
     tally.clicked += by * label;
     tally.positives[bin] = (tally.positives[bin] ?? 0) + by * label;
     tally.negatives[bin] = (tally.negatives[bin] ?? 0) + by * (1 - label);
-  };
+  }
   add(metrics.total, weight);
   if (2 ** ((timeMs - metrics.landmarkMs) / metrics.halfLifeMs) > GROWTH_MAX) moveLandmark(metrics, timeMs);
   add(metrics.recent, weight * 2 ** ((timeMs - metrics.landmarkMs) / metrics.halfLifeMs));
@@ -133,7 +151,9 @@ function area({ positives, negatives }: Tally): { auc: number; aucError: number 
 }
 
 function createTally(): Tally {
-  const bins = (): number[] => Array.from({ length: AUC_BINS }, () => 0);
+  function bins(): number[] {
+    return Array.from({ length: AUC_BINS }, () => 0);
+  }
   return { samples: 0, weight: 0, loss: 0, predicted: 0, clicked: 0, positives: bins(), negatives: bins() };
 }
 

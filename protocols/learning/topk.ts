@@ -10,7 +10,10 @@ export interface Scored {
  * The `k` rows of the flat `rows` x `query.length` matrix with the largest inner products, best first; equal scores go to the smaller
  * index. A score that is NaN never wins. Memory is in proportion to `k`.
  */
-export function topK(query: Float32Array, options: { readonly matrix: Float32Array; readonly rows: number; readonly k: number }): Scored[] {
+export function topK(
+  query: Float32Array,
+  options: { readonly matrix: Float32Array; readonly rows: number; readonly k: number },
+): Scored[] {
   const { matrix, rows } = options;
   const dim = query.length;
   const k = Math.max(0, Math.min(options.k, rows));
@@ -38,7 +41,10 @@ interface Heap {
   readonly scores: Float64Array;
 }
 
-function siftUp({ indices, scores }: Heap, { at, index, score }: { readonly at: number; readonly index: number; readonly score: number }): void {
+function siftUp(
+  { indices, scores }: Heap,
+  { at, index, score }: { readonly at: number; readonly index: number; readonly score: number },
+): void {
   let child = at;
   while (child > 0) {
     const parent = (child - 1) >> 1;
@@ -52,14 +58,19 @@ function siftUp({ indices, scores }: Heap, { at, index, score }: { readonly at: 
 }
 
 /** Replaces the root by a row and restores the order. */
-function siftDown({ indices, scores }: Heap, { held, index, score }: { readonly held: number; readonly index: number; readonly score: number }): void {
+function siftDown(
+  { indices, scores }: Heap,
+  { held, index, score }: { readonly held: number; readonly index: number; readonly score: number },
+): void {
   let parent = 0;
   for (;;) {
     let child = 2 * parent + 1;
     if (child >= held) break;
     const right = child + 1;
-    if (right < held && isWorse(at({ indices, scores }, right), at({ indices, scores }, child))) child = right;
-    const candidate = at({ indices, scores }, child);
+    if (right < held && isWorse(scoredAt({ indices, scores }, right), scoredAt({ indices, scores }, child))) {
+      child = right;
+    }
+    const candidate = scoredAt({ indices, scores }, child);
     if (!isWorse(candidate, { score, index })) break;
     scores[parent] = candidate.score;
     indices[parent] = candidate.index;
@@ -69,7 +80,7 @@ function siftDown({ indices, scores }: Heap, { held, index, score }: { readonly 
   indices[parent] = index;
 }
 
-function at({ indices, scores }: Heap, index: number): Scored {
+function scoredAt({ indices, scores }: Heap, index: number): Scored {
   return { score: scores[index] ?? 0, index: indices[index] ?? 0 };
 }
 

@@ -52,7 +52,12 @@ export interface Cause {
 export type Grade = "good" | "poor" | "bad" | "silent";
 
 export type Observation =
-  | { readonly kind: "window"; readonly timeMs: number; readonly model: QualityWindow; readonly baseline?: QualityWindow }
+  | {
+      readonly kind: "window";
+      readonly timeMs: number;
+      readonly model: QualityWindow;
+      readonly baseline?: QualityWindow;
+    }
   /** Somebody rolled the model back or replaced it: it has to earn its verdict anew. */
   | { readonly kind: "restored"; readonly timeMs: number };
 
@@ -82,7 +87,11 @@ export const TRANSITIONS = [
   { from: "uncertain", on: "bad", to: "corrupted" },
   { from: "corrupted", on: "good", to: "uncertain" },
   { from: "corrupted", on: "restored", to: "uncertain" },
-] as const satisfies readonly { readonly from: Verdict; readonly on: "good" | "poor" | "bad" | "restored"; readonly to: Verdict }[];
+] as const satisfies readonly {
+  readonly from: Verdict;
+  readonly on: "good" | "poor" | "bad" | "restored";
+  readonly to: Verdict;
+}[];
 
 /** A model that nobody has watched yet is uncertain. */
 export function initialHealth(timeMs: number): HealthState {
@@ -90,7 +99,11 @@ export function initialHealth(timeMs: number): HealthState {
 }
 
 /** Takes one observation in. The transition, if one happened, is what goes into the log. */
-export function observe(state: HealthState, observation: Observation, limits: VerdictLimits): { readonly state: HealthState; readonly transition?: Transition } {
+export function observe(
+  state: HealthState,
+  observation: Observation,
+  limits: VerdictLimits,
+): { readonly state: HealthState; readonly transition?: Transition } {
   if (observation.kind === "restored") return move(state, { on: "restored", observation, cause: { kind: "restored" } });
   const { grade, cause } = gradeWindow(observation, limits);
   // A silent window is no evidence: it neither adds to a row nor ends one.
@@ -108,17 +121,27 @@ export function observe(state: HealthState, observation: Observation, limits: Ve
 }
 
 /** How one window looks by itself, and by which figure. The worst grade wins; of equal ones, the first of non-finite, log loss, calibration. */
-export function gradeWindow(window: { readonly model: QualityWindow; readonly baseline?: QualityWindow }, limits: VerdictLimits): { readonly grade: Grade; readonly cause: Cause } {
+export function gradeWindow(
+  window: { readonly model: QualityWindow; readonly baseline?: QualityWindow },
+  limits: VerdictLimits,
+): { readonly grade: Grade; readonly cause: Cause } {
   const { model, baseline } = window;
   const judged = [judge("non-finite", model.nonFiniteShare, { poor: 0, bad: limits.nonFiniteBad })];
   const enough = model.samples >= limits.samplesMin;
   if (enough && model.logLoss !== undefined) {
     const trusted = baseline !== undefined && baseline.samples >= limits.samplesMin ? baseline.logLoss : undefined;
     const reference = trusted ?? limits.logLossReference;
-    if (reference !== undefined) judged.push(judge("log-loss", model.logLoss - reference, { poor: limits.logLossPoor, bad: limits.logLossBad }));
+    if (reference !== undefined) {
+      judged.push(judge("log-loss", model.logLoss - reference, { poor: limits.logLossPoor, bad: limits.logLossBad }));
+    }
   }
   if (enough && model.calibration !== undefined) {
-    judged.push(judge("calibration", Math.abs(Math.log(model.calibration)), { poor: limits.calibrationPoor, bad: limits.calibrationBad }));
+    judged.push(
+      judge("calibration", Math.abs(Math.log(model.calibration)), {
+        poor: limits.calibrationPoor,
+        bad: limits.calibrationBad,
+      }),
+    );
   }
   for (const grade of ["bad", "poor"] as const) {
     const found = judged.find((each) => each.grade === grade);
@@ -127,9 +150,15 @@ export function gradeWindow(window: { readonly model: QualityWindow; readonly ba
   return enough ? { grade: "good", cause: { kind: "recovered" } } : { grade: "silent", cause: { kind: "recovered" } };
 }
 
-function judge(kind: Cause["kind"], excess: number, limits: { readonly poor: number; readonly bad: number }): { readonly grade: Grade; readonly cause: Cause } {
+function judge(
+  kind: Cause["kind"],
+  excess: number,
+  limits: { readonly poor: number; readonly bad: number },
+): { readonly grade: Grade; readonly cause: Cause } {
   // A figure that is NaN is as bad as can be; written so that it fails the comparison. JSON has no word for it, so it is left out.
-  if (!(excess < limits.bad)) return { grade: "bad", cause: { kind, ...(Number.isFinite(excess) ? { excess } : {}), limit: limits.bad } };
+  if (!(excess < limits.bad)) {
+    return { grade: "bad", cause: { kind, ...(Number.isFinite(excess) ? { excess } : {}), limit: limits.bad } };
+  }
   return { grade: excess > limits.poor ? "poor" : "good", cause: { kind, excess, limit: limits.poor } };
 }
 
