@@ -50,4 +50,6 @@ export const POLL_LIMITS = {
   backoffMs: 250,
   backoffMsMax: 10_000,
   shardNameCharsMax: 160,
+  /** Nodes that poll one node. */
+  peersMax: 256,
 } as const;

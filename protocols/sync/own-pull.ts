@@ -10,7 +10,7 @@ import { buildPull, parseRefuse } from "../wire/pull.ts";
 import { checkFrame } from "./check-frame.ts";
 import { equalKnowledge, join } from "./knowledge.ts";
 import { knownTimes, newVersion, noteSlots, type OwnPull, type PullFailure, type ReceivedAnswer, type Replica, type ReplicaEffect, settleEarly } from "./replica-state.ts";
-import { versionAfterMerge } from "./shard-version.ts";
+import { sameVersion, versionAfterMerge } from "./shard-version.ts";
 import { observe } from "./stamper.ts";
 
 /** Asks a peer for all that we lack. While another pull runs, this one fails at once. */
@@ -100,18 +100,18 @@ function applyRows(replica: Replica, pull: OwnPull, frame: Frame): ReplicaEffect
 }
 
 function complete(replica: Replica, pull: OwnPull, { answer, end }: { answer: ReceivedAnswer; end: AnswerEnd }): ReplicaEffect[] {
-  const { stamper, knowledge } = replica;
+  const { stamper, knowledge, version: before } = replica;
   replica.pull = undefined;
   for (const t of end.knowledge.values()) observe(stamper, t);
   const grew = join(knowledge, end.knowledge);
   settleEarly(replica);
   const changed = grew || pull.rows > 0;
   const equalNow = replica.early.size === 0 && !end.early && equalKnowledge(knowledge, end.knowledge);
-  const version = versionAfterMerge({ ours: replica.version, peers: end.version, equalNow, changed });
+  const version = versionAfterMerge({ ours: before, peers: end.version, equalNow, changed });
   const effects: ReplicaEffect[] = [{ kind: "send", to: pull.peer, message: "release", body: { pullId: pull.pullId, answer: answer.id } }];
   if (version === "new") newVersion(replica);
   else replica.version = version;
-  effects.push({ kind: "changed", version: replica.version });
+  if (!sameVersion(replica.version, before)) effects.push({ kind: "changed", version: replica.version });
   effects.push({ kind: "pulled", peer: pull.peer, pullId: pull.pullId, outcome: "complete", rows: pull.rows });
   return effects;
 }

@@ -16,6 +16,10 @@ export function coversVersion(a: ShardVersion, b: ShardVersion): boolean {
   return a.generator === b.generator && a.counter >= b.counter;
 }
 
+export function sameVersion(a: ShardVersion, b: ShardVersion): boolean {
+  return a.generator === b.generator && a.counter === b.counter;
+}
+
 /** The greater of two versions of the same content, in an order that all replicas share: both sides of a pair choose the same. */
 export function greaterVersion(a: ShardVersion, b: ShardVersion): ShardVersion {
   if (a.generator !== b.generator) return a.generator > b.generator ? a : b;

@@ -25,8 +25,7 @@ function describeSection(section: FrameSection, { writers, rowsMax }: { writers:
     const values = section.values.subarray(row * section.valueBytes, (row + 1) * section.valueBytes);
     first.push({
       key: String(section.keys[row]),
-      t: section.t[row],
-      time: new Date((section.t[row] ?? 0) / 1000).toISOString(),
+      tMicroseconds: section.t[row],
       writer: writers[section.writers[row] ?? 0],
       ...(section.flags[row] === 1 ? { deleted: true } : { valueHex: hexOf(values.subarray(0, 16)) + (values.length > 16 ? "..." : "") }),
     });

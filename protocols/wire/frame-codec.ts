@@ -1,11 +1,11 @@
-import { SYNC_LIMITS, T_MAX } from "../limits.ts";
-import { knowledgeToJson } from "../sync/knowledge.ts";
+import { SYNC_LIMITS } from "../limits.ts";
 import { type RowBatch, type TableSpec } from "../sync/row-store.ts";
-import { isWriterId, type WriterId, WRITER_CHARS_MAX } from "../sync/version.ts";
+import { type WriterId } from "../sync/version.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import { crc32c } from "./checksum.ts";
 import { DecodeError } from "./decode-error.ts";
 import { type AnswerEnd, type Frame, FLAG_LAST, FLAG_STATE, FRAME_MAGIC, FRAME_VERSION, type FrameSection } from "./frame.ts";
+import { readDictionary, readKnowledge, readWriterId, writeKnowledge } from "./knowledge-section.ts";
 import { readSection, writeSection } from "./row-section.ts";
 
 /** What the encoder needs; `batches` have writers as indexes of `writers`, of which only the used ones travel. */
@@ -83,43 +83,20 @@ function reindex(writers: Uint16Array, dictionary: Map<number, number>): Uint16A
 }
 
 function writeEnd(writer: ByteWriter, end: AnswerEnd): void {
-  const entries = knowledgeToJson(end.knowledge);
-  writer.varint(entries.length);
-  for (const [id, t] of entries) {
-    writer.text(id);
-    writer.varint(t);
-  }
+  writeKnowledge(writer, end.knowledge);
   writer.varint(end.version.counter);
   writer.text(end.version.generator);
   writer.u8(end.early ? 1 : 0);
 }
 
 function readEnd(reader: ByteReader): AnswerEnd {
-  const count = reader.varint(SYNC_LIMITS.writersMax);
-  const knowledge = new Map<WriterId, number>();
-  let before = "";
-  for (let entry = 0; entry < count; entry += 1) {
-    const id = readWriterId(reader);
-    if (id <= before) throw reader.fail("the knowledge is not in rising order");
-    const t = reader.varint(T_MAX);
-    if (t === 0) throw reader.fail("the knowledge holds a zero");
-    knowledge.set(id, t);
-    before = id;
-  }
+  const knowledge = readKnowledge(reader);
   const counter = reader.varint();
   if (counter === 0) throw reader.fail("the shard version's counter is zero");
   const generator = readWriterId(reader);
   const early = reader.u8();
   if (early > 1) throw reader.fail("the mark for early rows is neither 0 nor 1");
   return { knowledge, version: { counter, generator }, early: early === 1 };
-}
-
-function readDictionary(reader: ByteReader): WriterId[] {
-  const count = reader.varint(SYNC_LIMITS.writersMax);
-  const writers = new Set<WriterId>();
-  for (let entry = 0; entry < count; entry += 1) writers.add(readWriterId(reader));
-  if (writers.size !== count) throw reader.fail("a writer stands twice in the dictionary");
-  return [...writers];
 }
 
 function readSections(reader: ByteReader, options: { dictionary: number; hasState: boolean }): FrameSection[] {
@@ -143,10 +120,4 @@ function checkDictionaryOrder(reader: ByteReader, sections: readonly FrameSectio
     }
   }
   if (used !== dictionary) throw reader.fail("the dictionary names a writer that no row has");
-}
-
-function readWriterId(reader: ByteReader): WriterId {
-  const text = reader.text(WRITER_CHARS_MAX);
-  if (!isWriterId(text)) throw reader.fail("a writer id is malformed");
-  return text;
 }

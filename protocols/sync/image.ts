@@ -1,0 +1,115 @@
+/*
+ * What a shard replica keeps on disk, all of one moment: rows, knowledge, the greatest t seen and the highest batch per trainer.
+ * Little-endian; varint, text, knowledge and table sections as in wire/frame.ts.
+ *
+ *   4           magic 0x46 0x72 0x49 0x6d ("FrIm")
+ *   1           layout version, 1
+ *   1           1 when rows carry optimizer state, else 0
+ *   8           digest of the declaration of the tables
+ *   varint      greatest t stamped or seen, 0 for none
+ *   knowledge   entries of writer and t
+ *   varint      A, trainers; A times: text trainer, strictly rising; varint highest batch applied
+ *   varint      W, writers in the dictionary; W texts
+ *   varint      T, table sections; T times a section
+ *   4           CRC-32C of all bytes before
+ *
+ * What is left out on purpose: the writer id and the shard version, which are new at each start, and which rows are early, which
+ * is every row ahead of the knowledge. An image is taken between two events, so the rows are never older than the knowledge.
+ */
+import { SYNC_LIMITS, T_MAX } from "../limits.ts";
+import { ByteReader, ByteWriter } from "../wire/bytes.ts";
+import { crc32c } from "../wire/checksum.ts";
+import { DecodeError } from "../wire/decode-error.ts";
+import { readDictionary, readKnowledge, writeKnowledge } from "../wire/knowledge-section.ts";
+import { readSection, writeSection } from "../wire/row-section.ts";
+import { declarationDigest } from "./declaration.ts";
+import { type Knowledge } from "./knowledge.ts";
+import { type Replica } from "./replica-state.ts";
+import { type RowStore } from "./row-store.ts";
+
+const MAGIC = [0x46, 0x72, 0x49, 0x6d] as const;
+const VERSION = 1;
+const TRAINER_CHARS_MAX = 200;
+
+/** What an image holds besides rows: give it to `createReplica` with a writer id never used before. */
+export interface LoadedImage {
+  readonly store: RowStore;
+  readonly knowledge: Knowledge;
+  readonly greatestSeen: number;
+  readonly applied: ReadonlyMap<string, number>;
+}
+
+/** The replica as it is now. The bytes share nothing with it. */
+export function encodeImage(replica: Replica): Uint8Array<ArrayBuffer> {
+  const { store, knowledge, stamper, applied } = replica;
+  const list = store.collect(new Float64Array());
+  const batches = store.pack(list, { from: 0, to: list.slots.length });
+  store.release(list);
+
+  const writer = new ByteWriter(4096 + batches.reduce((sum, { keys, values, state }) => sum + keys.length * 16 + values.length + (state?.length ?? 0), 0));
+  for (const byte of MAGIC) writer.u8(byte);
+  writer.u8(VERSION);
+  writer.u8(store.hasState ? 1 : 0);
+  writer.hex(replica.declaration);
+  writer.varint(Math.max(stamper.last, stamper.greatestSeen));
+  writeKnowledge(writer, knowledge);
+  const trainers = [...applied].sort(([a], [b]) => (a < b ? -1 : 1));
+  writer.varint(trainers.length);
+  for (const [trainer, batch] of trainers) {
+    writer.text(trainer);
+    writer.varint(batch);
+  }
+  writer.varint(store.writers.length);
+  for (const id of store.writers) writer.text(id);
+  writer.varint(batches.length);
+  for (const batch of batches) {
+    const spec = store.tables[batch.table];
+    if (spec === undefined) throw new RangeError(`Cannot encode rows of table ${batch.table}: there are ${store.tables.length}`);
+    writeSection(writer, { ...batch, valueBytes: spec.valueBytes, stateBytes: spec.stateBytes }, store.writers.length);
+  }
+  writer.u32(crc32c(writer.view()));
+  return writer.finish();
+}
+
+/** Loads an image into an empty store; throws `DecodeError` on anything else than a whole image of these tables, and the store is then of no use. */
+export function loadImage(bytes: Uint8Array, store: RowStore): LoadedImage {
+  const end = bytes.length - 4;
+  const reader = new ByteReader(bytes, { what: "image", end: Math.max(0, end) });
+  for (const byte of MAGIC) if (reader.u8() !== byte) throw reader.fail("it does not begin as an image");
+  const version = reader.u8();
+  if (version !== VERSION) throw reader.fail(`its layout version is ${version}, not ${VERSION}`);
+  const checksum = new DataView(bytes.buffer, bytes.byteOffset + end, 4).getUint32(0, true);
+  if (crc32c(bytes, 0, end) !== checksum) throw reader.fail("its checksum is wrong");
+  const hasState = reader.u8();
+  if (hasState !== (store.hasState ? 1 : 0)) throw reader.fail(hasState === 1 ? "it is a full replica's and this one is serving" : "it is a serving replica's and this one is full");
+  if (reader.hex(8) !== declarationDigest(store.declared)) throw reader.fail("its tables are declared otherwise than these");
+
+  const greatestSeen = reader.varint(T_MAX);
+  const knowledge = readKnowledge(reader);
+  const applied = readApplied(reader);
+  const indexes = readDictionary(reader).map((id) => store.writerIndex(id));
+  const sections = reader.varint(SYNC_LIMITS.tablesMax);
+  let tableMin = 0;
+  for (let count = 0; count < sections; count += 1) {
+    const section = readSection(reader, { dictionary: indexes.length, hasState: store.hasState, tableMin, tablesMax: store.tables.length });
+    const spec = store.tables[section.table];
+    if (section.valueBytes !== spec?.valueBytes || section.stateBytes !== spec.stateBytes) throw reader.fail("a table's rows have another shape");
+    tableMin = section.table + 1;
+    store.merge({ ...section, writers: section.writers.map((index) => indexes[index] ?? 0) }, new Float64Array());
+  }
+  reader.finish();
+  return { store, knowledge, greatestSeen, applied };
+}
+
+function readApplied(reader: ByteReader): Map<string, number> {
+  const count = reader.varint(SYNC_LIMITS.trainersMax);
+  const applied = new Map<string, number>();
+  let before = "";
+  for (let entry = 0; entry < count; entry += 1) {
+    const trainer = reader.text(TRAINER_CHARS_MAX);
+    if (trainer <= before) throw new DecodeError("image", "its trainers are not in rising order");
+    applied.set(trainer, reader.varint());
+    before = trainer;
+  }
+  return applied;
+}

@@ -1,0 +1,86 @@
+/*
+ * Answering polls. A poll that has nothing to report is held until something changes or its time is up; answers that report
+ * something keep a distance, so that many updates of one shard are listed once.
+ */
+import { POLL_LIMITS } from "../limits.ts";
+import { type Cursor, parsePoll, type PollMessage } from "../wire/poll.ts";
+import { changesAfter } from "./change-list.ts";
+import { type PollEffect, type Poller } from "./poll.ts";
+
+/** Someone who polls us. */
+export interface Asker {
+  readonly peer: string;
+  /** Its latest poll, while it is held. */
+  held: PollMessage | undefined;
+  /** The distance since the last answer has not passed yet. */
+  resting: boolean;
+  /** Tells timers of earlier polls and answers from the current ones. */
+  turn: number;
+}
+
+/** Takes a poll: answers it, or holds it in place of an earlier one. */
+export function answerPoll(poller: Poller, { from, body }: { readonly from: string; readonly body: unknown }): PollEffect[] {
+  const poll = parsePoll(body);
+  const asker = poller.askers.get(from) ?? { peer: from, held: undefined, resting: false, turn: 0 };
+  if (!poller.askers.has(from)) {
+    if (poller.askers.size >= POLL_LIMITS.peersMax) return [{ kind: "refused", reason: "full", from, detail: `more than ${POLL_LIMITS.peersMax} nodes poll this one` }];
+    poller.askers.set(from, asker);
+  }
+  asker.held = poll;
+  asker.turn += 1;
+  const answered = answerHeld(poller, asker);
+  return answered.length > 0 ? answered : [{ kind: "timer", name: timerName("wait", asker), delayMs: poll.waitMs }];
+}
+
+/** Something changed here: answers whoever waits for that. */
+export function answerHeldPolls(poller: Poller): PollEffect[] {
+  return [...poller.askers.values()].flatMap((asker) => answerHeld(poller, asker));
+}
+
+export function timeAsker(poller: Poller, name: string): PollEffect[] {
+  const [what, turn, peer] = splitTimer(name);
+  const asker = poller.askers.get(peer);
+  if (asker === undefined) return [];
+  // While it rests, the end of the rest answers what is held.
+  if (what === "wait" && asker.held !== undefined && turn === asker.turn && !asker.resting) return answer(poller, asker, asker.held);
+  if (what === "rest") {
+    asker.resting = false;
+    return answerHeld(poller, asker);
+  }
+  return [];
+}
+
+/** `<what> <turn> <peer>`; a peer's text may hold spaces. */
+export function splitTimer(name: string): [what: string, turn: number, peer: string] {
+  const [what = "", turn = "", ...peer] = name.split(" ");
+  return [what, Number(turn), peer.join(" ")];
+}
+
+function answerHeld(poller: Poller, asker: Asker): PollEffect[] {
+  const { held } = asker;
+  if (held === undefined || asker.resting) return [];
+  const isKnown = held.cursor !== undefined && isOurs(poller, held.cursor);
+  if (isKnown && held.cursor.change >= poller.changes.latest) return [];
+  return answer(poller, asker, held);
+}
+
+function answer(poller: Poller, asker: Asker, poll: PollMessage): PollEffect[] {
+  const { writer, changes } = poller;
+  asker.held = undefined;
+  const after = poll.cursor !== undefined && isOurs(poller, poll.cursor) ? poll.cursor.change : 0;
+  const { shards, upTo, more } = changesAfter(changes, { change: after, max: POLL_LIMITS.changesMax });
+  const body = { pollId: poll.pollId, cursor: { writer, change: upTo }, more, shards };
+  const send: PollEffect = { kind: "send", to: asker.peer, message: "changes", body };
+  if (more || shards.length === 0) return [send];
+  asker.resting = true;
+  return [send, { kind: "timer", name: timerName("rest", asker), delayMs: POLL_LIMITS.gapMs }];
+}
+
+/** Whether a cursor is of this start and not beyond what has happened. */
+function isOurs({ writer, changes }: Poller, cursor: Cursor): boolean {
+  return cursor.writer === writer && cursor.change <= changes.latest;
+}
+
+function timerName(what: string, { turn, peer }: Asker): string {
+  return `${what} ${turn} ${peer}`;
+}

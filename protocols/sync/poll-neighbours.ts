@@ -1,0 +1,156 @@
+/*
+ * Polling neighbours, and the shards pending from them.
+ */
+import { POLL_LIMITS } from "../limits.ts";
+import { type Cursor, parseChanges } from "../wire/poll.ts";
+import { type PollEffect, type Poller } from "./poll.ts";
+import { splitTimer } from "./poll-answers.ts";
+import { coversVersion, type ShardVersion } from "./shard-version.ts";
+
+/** A peer that we poll. */
+export interface Neighbour {
+  readonly peer: string;
+  /** All up to here is noted. Absent: list everything. */
+  cursor: Cursor | undefined;
+  /** Id of the latest poll; only its answer counts. */
+  pollId: number;
+  /** Whether that poll is still to be answered. */
+  asked: boolean;
+  readonly pending: Map<string, Pending>;
+}
+
+/** A shard of which a neighbour may know more than we. */
+export interface Pending {
+  readonly peer: string;
+  readonly shard: string;
+  /** The neighbour's when it was last listed. */
+  version: ShardVersion;
+  /** Listed again since the running pull began: that pull may have been answered before. */
+  again: boolean;
+  /** Failures in a row. */
+  failures: number;
+}
+
+export function addNeighbour(poller: Poller, peer: string): PollEffect[] {
+  if (poller.neighbours.has(peer)) return [];
+  const neighbour: Neighbour = { peer, cursor: undefined, pollId: 0, asked: false, pending: new Map() };
+  poller.neighbours.set(peer, neighbour);
+  return sendPoll(neighbour);
+}
+
+/** A pull that runs goes on and is settled as any other. */
+export function removeNeighbour(poller: Poller, peer: string): void {
+  const neighbour = poller.neighbours.get(peer);
+  if (neighbour === undefined) return;
+  poller.neighbours.delete(peer);
+  for (const pending of neighbour.pending.values()) {
+    poller.ready.delete(pending);
+    poller.blocked.get(pending.shard)?.delete(pending);
+  }
+}
+
+/** A shard is new here: what neighbours listed of it before was not noted, so they list everything again. */
+export function relist(poller: Poller): PollEffect[] {
+  return [...poller.neighbours.values()].flatMap((neighbour) => {
+    if (neighbour.cursor === undefined) return [];
+    neighbour.cursor = undefined;
+    return sendPoll(neighbour);
+  });
+}
+
+/** Notes what a neighbour lists, then moves the cursor, then asks on. */
+export function takeChanges(poller: Poller, { from, body }: { readonly from: string; readonly body: unknown }): PollEffect[] {
+  const { pollId, cursor, more, shards } = parseChanges(body);
+  const neighbour = poller.neighbours.get(from);
+  if (neighbour === undefined || !neighbour.asked || neighbour.pollId !== pollId) return [{ kind: "refused", reason: "stale", from, detail: "changes that answer no open poll" }];
+  for (const { shard, counter, generator } of shards) notePending(poller, neighbour, { shard, version: { counter, generator } });
+  neighbour.cursor = cursor;
+  neighbour.asked = false;
+  // A neighbour that answers nothing at once must not make us ask without pause.
+  return more || shards.length > 0 ? sendPoll(neighbour) : [{ kind: "timer", name: `ask ${pollId} ${from}`, delayMs: POLL_LIMITS.gapMs }];
+}
+
+export function timeNeighbour(poller: Poller, name: string): PollEffect[] {
+  const [what, turn, rest] = splitTimer(name);
+  if (what === "retry") {
+    const [shard = "", ...peer] = rest.split(" ");
+    const pending = poller.neighbours.get(peer.join(" "))?.pending.get(shard);
+    if (pending !== undefined && pending.failures === turn) makeReady(poller, pending);
+    return [];
+  }
+  const neighbour = poller.neighbours.get(rest);
+  if (neighbour === undefined || neighbour.pollId !== turn) return [];
+  if ((what === "poll" && neighbour.asked) || (what === "ask" && !neighbour.asked)) return sendPoll(neighbour);
+  return [];
+}
+
+/** Starts pulls while there is room. Shards that we know as much of as their neighbour are pending no more. */
+export function startPulls(poller: Poller): PollEffect[] {
+  const effects: PollEffect[] = [];
+  for (const pending of poller.ready) {
+    if (poller.pulling.size >= POLL_LIMITS.pullsMax) break;
+    const { peer, shard } = pending;
+    poller.ready.delete(pending);
+    const ours = poller.changes.byShard.get(shard)?.version;
+    if (ours === undefined || coversVersion(ours, pending.version)) {
+      poller.neighbours.get(peer)?.pending.delete(shard);
+    } else if (poller.pulling.has(shard)) {
+      const blocked = poller.blocked.get(shard) ?? new Set();
+      poller.blocked.set(shard, blocked.add(pending));
+    } else {
+      pending.again = false;
+      poller.pulling.set(shard, pending);
+      effects.push({ kind: "pull", peer, shard });
+    }
+  }
+  return effects;
+}
+
+/** A pull has ended. Only a complete one, of a shard not listed again meanwhile, takes the shard off the neighbour's pending ones. */
+export function settlePull(poller: Poller, { shard, outcome }: { readonly shard: string; readonly outcome: "complete" | "failed" }): PollEffect[] {
+  const pending = poller.pulling.get(shard);
+  if (pending === undefined) return [];
+  poller.pulling.delete(shard);
+  for (const waiting of poller.blocked.get(shard) ?? []) poller.ready.add(waiting);
+  poller.blocked.delete(shard);
+  const neighbour = poller.neighbours.get(pending.peer);
+  if (neighbour?.pending.get(shard) !== pending) return [];
+  if (outcome === "complete") {
+    pending.failures = 0;
+    if (pending.again) poller.ready.add(pending);
+    else neighbour.pending.delete(shard);
+    return [];
+  }
+  pending.failures += 1;
+  const delayMs = Math.min(POLL_LIMITS.backoffMs * 2 ** (pending.failures - 1), POLL_LIMITS.backoffMsMax);
+  return [{ kind: "timer", name: `retry ${pending.failures} ${shard} ${pending.peer}`, delayMs }];
+}
+
+function notePending(poller: Poller, neighbour: Neighbour, { shard, version }: { shard: string; version: ShardVersion }): void {
+  if (!poller.changes.byShard.has(shard)) return;
+  const held = neighbour.pending.get(shard);
+  if (held !== undefined) {
+    held.version = version;
+    held.again = true;
+    return;
+  }
+  const pending: Pending = { peer: neighbour.peer, shard, version, again: false, failures: 0 };
+  neighbour.pending.set(shard, pending);
+  poller.ready.add(pending);
+}
+
+function makeReady(poller: Poller, pending: Pending): void {
+  if (poller.pulling.get(pending.shard) === pending || poller.blocked.get(pending.shard)?.has(pending)) return;
+  poller.ready.add(pending);
+}
+
+function sendPoll(neighbour: Neighbour): PollEffect[] {
+  const { peer, cursor } = neighbour;
+  neighbour.pollId += 1;
+  neighbour.asked = true;
+  const { waitMs, graceMs } = POLL_LIMITS;
+  return [
+    { kind: "send", to: peer, message: "poll", body: { pollId: neighbour.pollId, waitMs, ...(cursor && { cursor }) } },
+    { kind: "timer", name: `poll ${neighbour.pollId} ${peer}`, delayMs: waitMs + graceMs },
+  ];
+}

@@ -1,0 +1,91 @@
+/*
+ * How nodes find out what to pull: one pure state machine per node, over all its shards. It answers neighbours' polls
+ * (poll-answers.ts), polls them (poll-neighbours.ts), and says which shard to pull from whom. It knows shards by name and
+ * shard version only. A lost, late or repeated message never hides a changed shard:
+ *   1. A cursor moves when the listed shards are noted as pending, not when they were sent.
+ *   2. A shard stays pending until a pull of it, begun after it was noted, has completed.
+ */
+import { DecodeError } from "../wire/decode-error.ts";
+import { type ChangesMessage, isShardName, type PollMessage } from "../wire/poll.ts";
+import { type ChangeList, createChangeList, noteChange, removeShard } from "./change-list.ts";
+import { answerHeldPolls, answerPoll, type Asker, timeAsker } from "./poll-answers.ts";
+import { addNeighbour, type Neighbour, type Pending, relist, removeNeighbour, settlePull, startPulls, takeChanges, timeNeighbour } from "./poll-neighbours.ts";
+import { type ShardVersion } from "./shard-version.ts";
+import { type WriterId } from "./version.ts";
+
+/** The state of one node's polling. */
+export interface Poller {
+  /** Of this start of the node. */
+  readonly writer: WriterId;
+  readonly changes: ChangeList;
+  readonly askers: Map<string, Asker>;
+  readonly neighbours: Map<string, Neighbour>;
+  /** What is to be pulled, in order; not what is being pulled or waits for another try. */
+  readonly ready: Set<Pending>;
+  /** Shard -> what is being pulled. One pull a shard at a time. */
+  readonly pulling: Map<string, Pending>;
+  /** Shard -> what waits until the shard's running pull has ended. */
+  readonly blocked: Map<string, Set<Pending>>;
+}
+
+export type PollEvent =
+  /** A shard of this node has this version now; a shard is introduced by its first change. */
+  | { readonly kind: "changed"; readonly shard: string; readonly version: ShardVersion }
+  | { readonly kind: "removed"; readonly shard: string }
+  /** Start or stop polling a peer. `peer` is the address text under which its messages arrive. */
+  | { readonly kind: "neighbour"; readonly peer: string }
+  | { readonly kind: "neighbour-removed"; readonly peer: string }
+  | { readonly kind: "message"; readonly from: string; readonly message: "poll" | "changes"; readonly body: unknown }
+  /** Every `pull` effect must be answered by one of these, also when the shard's actor died meanwhile (failed). */
+  | { readonly kind: "pulled"; readonly shard: string; readonly outcome: "complete" | "failed" }
+  | { readonly kind: "timer"; readonly name: string };
+
+export type PollEffect =
+  | { readonly kind: "send"; readonly to: string; readonly message: "poll"; readonly body: PollMessage }
+  | { readonly kind: "send"; readonly to: string; readonly message: "changes"; readonly body: ChangesMessage }
+  /** Timers are never cancelled; stale ones do nothing. */
+  | { readonly kind: "timer"; readonly name: string; readonly delayMs: number }
+  | { readonly kind: "pull"; readonly peer: string; readonly shard: string }
+  | { readonly kind: "refused"; readonly reason: "undecodable" | "full" | "stale"; readonly from: string; readonly detail: string };
+
+export function createPoller(writer: WriterId): Poller {
+  return { writer, changes: createChangeList(), askers: new Map(), neighbours: new Map(), ready: new Set(), pulling: new Map(), blocked: new Map() };
+}
+
+/** Takes one event and returns what is to be done, in order. It needs no clock. */
+export function stepPoller(poller: Poller, event: PollEvent): PollEffect[] {
+  switch (event.kind) {
+    case "changed": {
+      const isNew = !poller.changes.byShard.has(event.shard);
+      if (isNew && !isShardName(event.shard)) throw new RangeError(`Cannot poll for a shard named ${JSON.stringify(event.shard)}: use lower-case letters, digits and _ . / -`);
+      noteChange(poller.changes, event);
+      return [...answerHeldPolls(poller), ...(isNew ? relist(poller) : [])];
+    }
+    case "removed":
+      removeShard(poller.changes, event.shard);
+      return [];
+    case "neighbour":
+      return addNeighbour(poller, event.peer);
+    case "neighbour-removed":
+      removeNeighbour(poller, event.peer);
+      return [];
+    case "pulled":
+      return [...settlePull(poller, event), ...startPulls(poller)];
+    case "timer":
+      return [...timeAsker(poller, event.name), ...timeNeighbour(poller, event.name), ...startPulls(poller)];
+    case "message":
+      try {
+        return event.message === "poll" ? answerPoll(poller, event) : [...takeChanges(poller, event), ...startPulls(poller)];
+      } catch (error) {
+        if (!(error instanceof DecodeError)) throw error;
+        return [{ kind: "refused", reason: "undecodable", from: event.from, detail: error.message }];
+      }
+  }
+}
+
+/** How many shards wait for a pull or are being pulled, over all neighbours. */
+export function pendingCount(poller: Poller): number {
+  let count = 0;
+  for (const { pending } of poller.neighbours.values()) count += pending.size;
+  return count;
+}

@@ -1,0 +1,78 @@
+/*
+ * The two messages of the poll between nodes, in JSON, and their checks.
+ */
+import { POLL_LIMITS } from "../limits.ts";
+import { parseShardVersion, type ShardVersion } from "../sync/shard-version.ts";
+import { isWriterId, type WriterId } from "../sync/version.ts";
+import { DecodeError } from "./decode-error.ts";
+
+/** A place in a node's list of changes: all up to `change` are noted. Means nothing to another start of that node. */
+export interface Cursor {
+  readonly writer: WriterId;
+  readonly change: number;
+}
+
+/** "Which shards changed after this?" Without a cursor: all of them. May be held back up to `waitMs`. */
+export interface PollMessage {
+  readonly pollId: number;
+  readonly cursor?: Cursor;
+  readonly waitMs: number;
+}
+
+/** Changed shards, oldest change first; `cursor` is where the next poll goes on, `more` that there is more already. */
+export interface ChangesMessage {
+  readonly pollId: number;
+  readonly cursor: Cursor;
+  readonly more: boolean;
+  readonly shards: readonly ShardChange[];
+}
+
+export interface ShardChange extends ShardVersion {
+  readonly shard: string;
+}
+
+/** Whether a text can name a shard in polls. */
+export function isShardName(value: unknown): value is string {
+  return typeof value === "string" && value.length <= POLL_LIMITS.shardNameCharsMax && /^[a-z0-9][a-z0-9_./-]*$/.test(value);
+}
+
+/** Throws `DecodeError`, as `parseChanges` does. */
+export function parsePoll(value: unknown): PollMessage {
+  const { pollId, cursor, waitMs } = record("poll", value);
+  if (!isCount(pollId)) throw new DecodeError("poll", "its id is not a whole number");
+  if (!isCount(waitMs) || waitMs > POLL_LIMITS.waitMs) throw new DecodeError("poll", `waitMs is not a whole number up to ${POLL_LIMITS.waitMs}`);
+  return cursor === undefined ? { pollId, waitMs } : { pollId, waitMs, cursor: parseCursor("poll", cursor) };
+}
+
+export function parseChanges(value: unknown): ChangesMessage {
+  const { pollId, cursor, more, shards } = record("changes", value);
+  if (!isCount(pollId)) throw new DecodeError("changes", "its id is not a whole number");
+  if (typeof more !== "boolean") throw new DecodeError("changes", "more is not true or false");
+  if (!Array.isArray(shards) || shards.length > POLL_LIMITS.changesMax) throw new DecodeError("changes", `shards is not a list of up to ${POLL_LIMITS.changesMax}`);
+  return { pollId, cursor: parseCursor("changes", cursor), more, shards: shards.map(parseShardChange) };
+}
+
+function parseShardChange(value: unknown): ShardChange {
+  const { shard } = record("changes", value);
+  if (!isShardName(shard)) throw new DecodeError("changes", "a shard's name is malformed");
+  return { shard, ...parseShardVersion(value) };
+}
+
+function parseCursor(what: string, value: unknown): Cursor {
+  const { writer, change } = record(what, value);
+  if (!isWriterId(writer) || !isCount(change)) throw new DecodeError(what, "its cursor is not {writer, change}");
+  return { writer, change };
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
+
+function record(what: string, value: unknown): Readonly<Record<string, unknown>> {
+  if (!isRecord(value)) throw new DecodeError(what, "it is not an object");
+  return value;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
