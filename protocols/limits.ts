@@ -34,6 +34,9 @@ export const SYNC_LIMITS = {
   trainersMax: 1024,
 } as const;
 
+/** Bounds in the shape of `SYNC_LIMITS`: simulated worlds run with small ones. */
+export type SyncLimits = Readonly<Record<keyof typeof SYNC_LIMITS, number>>;
+
 /** What the poll between nodes may cost. */
 export const POLL_LIMITS = {
   /** Shards in one answer; the rest follows in the next. */
@@ -53,3 +56,6 @@ export const POLL_LIMITS = {
   /** Nodes that poll one node. */
   peersMax: 256,
 } as const;
+
+/** Bounds in the shape of `POLL_LIMITS`. */
+export type PollLimits = Readonly<Record<keyof typeof POLL_LIMITS, number>>;

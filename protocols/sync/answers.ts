@@ -3,7 +3,6 @@
  * they have when their frame is packed, which is the one listed or newer. So whoever applied every frame of one answer may
  * join its knowledge, and nobody else may.
  */
-import { SYNC_LIMITS } from "../limits.ts";
 import { encodeFrame } from "../wire/frame-codec.ts";
 import { sameAnswer } from "../wire/frame.ts";
 import { parseMore, parsePull, parseRelease } from "../wire/pull.ts";
@@ -19,7 +18,7 @@ export function openAnswer(replica: Replica, { from, body, nowMs }: { from: stri
   const pull = parsePull(body);
   const { pullId } = pull;
   const held = replica.answers.get(answerKey(from, pullId));
-  if (held !== undefined) return sendFrames(replica, held, firstFrames(held));
+  if (held !== undefined) return sendFrames(replica, held, firstFrames(replica, held));
   if (pull.declaration !== replica.declaration) return [refuse(from, pullId, "declaration"), refused("declaration", from, "the peer's tables differ from ours")];
   if (pull.wantsState && !replica.store.hasState) return [refuse(from, pullId, "serving")];
   for (const t of pull.knowledge.values()) {
@@ -34,14 +33,14 @@ export function openAnswer(replica: Replica, { from, body, nowMs }: { from: stri
     pullId,
     id: { responder: replica.writer, number: replica.answersOpened },
     list,
-    cuts: cutFrames(list, { tables: replica.store.tables, hasState: pull.wantsState }),
+    cuts: cutFrames(list, { tables: replica.store.tables, hasState: pull.wantsState, frameBytes: replica.limits.frameBytes }),
     hasState: pull.wantsState,
     end: { knowledge: new Map(replica.knowledge), version: replica.version, early: replica.early.size > 0 },
     used: true,
   };
   replica.answers.set(answerKey(from, pullId), answer);
-  const frames = sendFrames(replica, answer, firstFrames(answer));
-  return sweeping ? frames : [...frames, { kind: "timer", name: SWEEP_TIMER, delayMs: SYNC_LIMITS.answerIdleMs }];
+  const frames = sendFrames(replica, answer, firstFrames(replica, answer));
+  return sweeping ? frames : [...frames, { kind: "timer", name: SWEEP_TIMER, delayMs: replica.limits.answerIdleMs }];
 }
 
 /** Sends the frames asked for, or says that the answer is gone. */
@@ -67,11 +66,11 @@ export function sweepAnswers(replica: Replica): ReplicaEffect[] {
     if (answer.used) answer.used = false;
     else dropAnswer(replica, key, answer);
   }
-  return replica.answers.size > 0 ? [{ kind: "timer", name: SWEEP_TIMER, delayMs: SYNC_LIMITS.answerIdleMs }] : [];
+  return replica.answers.size > 0 ? [{ kind: "timer", name: SWEEP_TIMER, delayMs: replica.limits.answerIdleMs }] : [];
 }
 
 /** Ends of frames over a list, each frame within the size by the largest its rows can become; one empty frame for no rows. */
-export function cutFrames(list: SlotList, options: { tables: readonly TableSpec[]; hasState: boolean }): number[] {
+export function cutFrames(list: SlotList, options: { tables: readonly TableSpec[]; hasState: boolean; frameBytes: number }): number[] {
   const cuts = [0];
   let bytes = 0;
   for (const { table, from, to } of list.sections) {
@@ -80,7 +79,7 @@ export function cutFrames(list: SlotList, options: { tables: readonly TableSpec[
     // Key 8, difference of t 8, writer 2, flags 1.
     const rowBytes = 19 + spec.valueBytes + (options.hasState ? spec.stateBytes : 0);
     for (let position = from; position < to; position += 1) {
-      if (bytes > 0 && bytes + rowBytes > SYNC_LIMITS.frameBytes) {
+      if (bytes > 0 && bytes + rowBytes > options.frameBytes) {
         cuts.push(position);
         bytes = 0;
       }
@@ -118,13 +117,13 @@ function sendFrames(replica: Replica, answer: OpenAnswer, indexes: readonly numb
   });
 }
 
-function firstFrames(answer: OpenAnswer): number[] {
-  return Array.from({ length: Math.min(SYNC_LIMITS.windowFrames, answer.cuts.length - 1) }, (_, index) => index);
+function firstFrames(replica: Replica, answer: OpenAnswer): number[] {
+  return Array.from({ length: Math.min(replica.limits.windowFrames, answer.cuts.length - 1) }, (_, index) => index);
 }
 
 function evictAnswers(replica: Replica): void {
   for (const [key, answer] of replica.answers) {
-    if (replica.answers.size < SYNC_LIMITS.answersMax) return;
+    if (replica.answers.size < replica.limits.answersMax) return;
     dropAnswer(replica, key, answer);
   }
 }

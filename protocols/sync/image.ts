@@ -9,7 +9,7 @@
  *   varint      greatest t stamped or seen, 0 for none
  *   knowledge   entries of writer and t
  *   varint      A, trainers; A times: text trainer, strictly rising; varint highest batch applied
- *   varint      W, writers in the dictionary; W texts
+ *   varint      W, writers in the dictionary, each with a row here; W texts
  *   varint      T, table sections; T times a section
  *   4           CRC-32C of all bytes before
  *
@@ -21,7 +21,7 @@ import { ByteReader, ByteWriter } from "../wire/bytes.ts";
 import { crc32c } from "../wire/checksum.ts";
 import { DecodeError } from "../wire/decode-error.ts";
 import { readDictionary, readKnowledge, writeKnowledge } from "../wire/knowledge-section.ts";
-import { readSection, writeSection } from "../wire/row-section.ts";
+import { readSection, reindexWriters, writeSection } from "../wire/row-section.ts";
 import { declarationDigest } from "./declaration.ts";
 import { type Knowledge } from "./knowledge.ts";
 import { type Replica } from "./replica-state.ts";
@@ -29,7 +29,8 @@ import { type RowStore } from "./row-store.ts";
 
 const MAGIC = [0x46, 0x72, 0x49, 0x6d] as const;
 const VERSION = 1;
-const TRAINER_CHARS_MAX = 200;
+/** The longest name of a trainer. */
+export const TRAINER_CHARS_MAX = 200;
 
 /** What an image holds besides rows: give it to `createReplica` with a writer id never used before. */
 export interface LoadedImage {
@@ -59,13 +60,15 @@ export function encodeImage(replica: Replica): Uint8Array<ArrayBuffer> {
     writer.text(trainer);
     writer.varint(batch);
   }
-  writer.varint(store.writers.length);
-  for (const id of store.writers) writer.text(id);
-  writer.varint(batches.length);
-  for (const batch of batches) {
-    const spec = store.tables[batch.table];
-    if (spec === undefined) throw new RangeError(`Cannot encode rows of table ${batch.table}: there are ${store.tables.length}`);
-    writeSection(writer, { ...batch, valueBytes: spec.valueBytes, stateBytes: spec.stateBytes }, store.writers.length);
+  const dictionary = new Map<number, number>();
+  const sections = batches.map((batch) => ({ ...batch, writers: reindexWriters(batch.writers, dictionary) }));
+  writer.varint(dictionary.size);
+  for (const index of dictionary.keys()) writer.text(store.writers[index] ?? "");
+  writer.varint(sections.length);
+  for (const section of sections) {
+    const spec = store.tables[section.table];
+    if (spec === undefined) throw new RangeError(`Cannot encode rows of table ${section.table}: there are ${store.tables.length}`);
+    writeSection(writer, { ...section, valueBytes: spec.valueBytes, stateBytes: spec.stateBytes }, dictionary.size);
   }
   writer.u32(crc32c(writer.view()));
   return writer.finish();

@@ -2,7 +2,7 @@
  * Pulling. Rows are applied as they come, as early rows; the peer's knowledge is joined when all frames of one answer were
  * applied, never before and never from two answers together.
  */
-import { SYNC_LIMITS } from "../limits.ts";
+import { type SyncLimits } from "../limits.ts";
 import { DecodeError } from "../wire/decode-error.ts";
 import { decodeFrame } from "../wire/frame-codec.ts";
 import { type AnswerEnd, type Frame, sameAnswer } from "../wire/frame.ts";
@@ -18,7 +18,7 @@ export function startPull(replica: Replica, { peer, pullId }: { readonly peer: s
   if (replica.pull !== undefined) return [{ kind: "pulled", peer, pullId, outcome: "failed", reason: "busy" }];
   const pull: OwnPull = { peer, pullId, answer: undefined, rows: 0, progress: false, retries: 0 };
   replica.pull = pull;
-  return [ask(replica, pull), timer(pull)];
+  return [ask(replica, pull), timer(replica, pull)];
 }
 
 /** Applies a frame of our pull's answer; anything else changes nothing. */
@@ -39,7 +39,7 @@ export function acceptFrame(replica: Replica, { from, body, nowMs }: { from: str
     id: frame.answer,
     received: new Uint8Array(frame.frames),
     receivedCount: 0,
-    asked: Math.min(SYNC_LIMITS.windowFrames, frame.frames),
+    asked: Math.min(replica.limits.windowFrames, frame.frames),
     end: undefined,
   });
   answer.received[frame.index] = 1;
@@ -68,12 +68,12 @@ export function timePull(replica: Replica, name: string): ReplicaEffect[] {
   if (pull.progress) {
     pull.progress = false;
     pull.retries = 0;
-    return [timer(pull)];
+    return [timer(replica, pull)];
   }
   pull.retries += 1;
-  if (pull.retries > SYNC_LIMITS.retriesMax) return fail(replica, pull, "no-answer");
+  if (pull.retries > replica.limits.retriesMax) return fail(replica, pull, "no-answer");
   const { answer } = pull;
-  return [answer === undefined ? ask(replica, pull) : askMore(pull, answer, missingFrames(answer)), timer(pull)];
+  return [answer === undefined ? ask(replica, pull) : askMore(pull, answer, missingFrames(answer, replica.limits)), timer(replica, pull)];
 }
 
 function applyRows(replica: Replica, pull: OwnPull, frame: Frame): ReplicaEffect[] {
@@ -126,9 +126,9 @@ function fail(replica: Replica, pull: OwnPull, reason: PullFailure): ReplicaEffe
   return effects;
 }
 
-function missingFrames({ received, asked }: ReceivedAnswer): number[] {
+function missingFrames({ received, asked }: ReceivedAnswer, limits: SyncLimits): number[] {
   const missing: number[] = [];
-  for (let index = 0; index < asked && missing.length < SYNC_LIMITS.windowFrames; index += 1) {
+  for (let index = 0; index < asked && missing.length < limits.windowFrames; index += 1) {
     if (received[index] !== 1) missing.push(index);
   }
   return missing;
@@ -143,8 +143,8 @@ function askMore(pull: OwnPull, answer: ReceivedAnswer, frames: readonly number[
   return { kind: "send", to: pull.peer, message: "more", body: { pullId: pull.pullId, answer: answer.id, frames } };
 }
 
-function timer(pull: OwnPull): ReplicaEffect {
-  return { kind: "timer", name: timerName(pull), delayMs: SYNC_LIMITS.retryMs };
+function timer(replica: Replica, pull: OwnPull): ReplicaEffect {
+  return { kind: "timer", name: timerName(pull), delayMs: replica.limits.retryMs };
 }
 
 function timerName(pull: OwnPull): string {

@@ -2,7 +2,6 @@
  * Answering polls. A poll that has nothing to report is held until something changes or its time is up; answers that report
  * something keep a distance, so that many updates of one shard are listed once.
  */
-import { POLL_LIMITS } from "../limits.ts";
 import { type Cursor, parsePoll, type PollMessage } from "../wire/poll.ts";
 import { changesAfter } from "./change-list.ts";
 import { type PollEffect, type Poller } from "./poll.ts";
@@ -23,7 +22,7 @@ export function answerPoll(poller: Poller, { from, body }: { readonly from: stri
   const poll = parsePoll(body);
   const asker = poller.askers.get(from) ?? { peer: from, held: undefined, resting: false, turn: 0 };
   if (!poller.askers.has(from)) {
-    if (poller.askers.size >= POLL_LIMITS.peersMax) return [{ kind: "refused", reason: "full", from, detail: `more than ${POLL_LIMITS.peersMax} nodes poll this one` }];
+    if (poller.askers.size >= poller.limits.peersMax) return [{ kind: "refused", reason: "full", from, detail: `more than ${poller.limits.peersMax} nodes poll this one` }];
     poller.askers.set(from, asker);
   }
   asker.held = poll;
@@ -68,12 +67,12 @@ function answer(poller: Poller, asker: Asker, poll: PollMessage): PollEffect[] {
   const { writer, changes } = poller;
   asker.held = undefined;
   const after = poll.cursor !== undefined && isOurs(poller, poll.cursor) ? poll.cursor.change : 0;
-  const { shards, upTo, more } = changesAfter(changes, { change: after, max: POLL_LIMITS.changesMax });
+  const { shards, upTo, more } = changesAfter(changes, { change: after, max: poller.limits.changesMax });
   const body = { pollId: poll.pollId, cursor: { writer, change: upTo }, more, shards };
   const send: PollEffect = { kind: "send", to: asker.peer, message: "changes", body };
   if (more || shards.length === 0) return [send];
   asker.resting = true;
-  return [send, { kind: "timer", name: timerName("rest", asker), delayMs: POLL_LIMITS.gapMs }];
+  return [send, { kind: "timer", name: timerName("rest", asker), delayMs: poller.limits.gapMs }];
 }
 
 /** Whether a cursor is of this start and not beyond what has happened. */

@@ -1,7 +1,6 @@
 /*
  * Polling neighbours, and the shards pending from them.
  */
-import { POLL_LIMITS } from "../limits.ts";
 import { type Cursor, parseChanges } from "../wire/poll.ts";
 import { type PollEffect, type Poller } from "./poll.ts";
 import { splitTimer } from "./poll-answers.ts";
@@ -35,7 +34,7 @@ export function addNeighbour(poller: Poller, peer: string): PollEffect[] {
   if (poller.neighbours.has(peer)) return [];
   const neighbour: Neighbour = { peer, cursor: undefined, pollId: 0, asked: false, pending: new Map() };
   poller.neighbours.set(peer, neighbour);
-  return sendPoll(neighbour);
+  return sendPoll(poller, neighbour);
 }
 
 /** A pull that runs goes on and is settled as any other. */
@@ -54,7 +53,7 @@ export function relist(poller: Poller): PollEffect[] {
   return [...poller.neighbours.values()].flatMap((neighbour) => {
     if (neighbour.cursor === undefined) return [];
     neighbour.cursor = undefined;
-    return sendPoll(neighbour);
+    return sendPoll(poller, neighbour);
   });
 }
 
@@ -67,7 +66,7 @@ export function takeChanges(poller: Poller, { from, body }: { readonly from: str
   neighbour.cursor = cursor;
   neighbour.asked = false;
   // A neighbour that answers nothing at once must not make us ask without pause.
-  return more || shards.length > 0 ? sendPoll(neighbour) : [{ kind: "timer", name: `ask ${pollId} ${from}`, delayMs: POLL_LIMITS.gapMs }];
+  return more || shards.length > 0 ? sendPoll(poller, neighbour) : [{ kind: "timer", name: `ask ${pollId} ${from}`, delayMs: poller.limits.gapMs }];
 }
 
 export function timeNeighbour(poller: Poller, name: string): PollEffect[] {
@@ -80,7 +79,7 @@ export function timeNeighbour(poller: Poller, name: string): PollEffect[] {
   }
   const neighbour = poller.neighbours.get(rest);
   if (neighbour === undefined || neighbour.pollId !== turn) return [];
-  if ((what === "poll" && neighbour.asked) || (what === "ask" && !neighbour.asked)) return sendPoll(neighbour);
+  if ((what === "poll" && neighbour.asked) || (what === "ask" && !neighbour.asked)) return sendPoll(poller, neighbour);
   return [];
 }
 
@@ -88,7 +87,7 @@ export function timeNeighbour(poller: Poller, name: string): PollEffect[] {
 export function startPulls(poller: Poller): PollEffect[] {
   const effects: PollEffect[] = [];
   for (const pending of poller.ready) {
-    if (poller.pulling.size >= POLL_LIMITS.pullsMax) break;
+    if (poller.pulling.size >= poller.limits.pullsMax) break;
     const { peer, shard } = pending;
     poller.ready.delete(pending);
     const ours = poller.changes.byShard.get(shard)?.version;
@@ -122,7 +121,7 @@ export function settlePull(poller: Poller, { shard, outcome }: { readonly shard:
     return [];
   }
   pending.failures += 1;
-  const delayMs = Math.min(POLL_LIMITS.backoffMs * 2 ** (pending.failures - 1), POLL_LIMITS.backoffMsMax);
+  const delayMs = Math.min(poller.limits.backoffMs * 2 ** (pending.failures - 1), poller.limits.backoffMsMax);
   return [{ kind: "timer", name: `retry ${pending.failures} ${shard} ${pending.peer}`, delayMs }];
 }
 
@@ -144,11 +143,11 @@ function makeReady(poller: Poller, pending: Pending): void {
   poller.ready.add(pending);
 }
 
-function sendPoll(neighbour: Neighbour): PollEffect[] {
+function sendPoll(poller: Poller, neighbour: Neighbour): PollEffect[] {
   const { peer, cursor } = neighbour;
   neighbour.pollId += 1;
   neighbour.asked = true;
-  const { waitMs, graceMs } = POLL_LIMITS;
+  const { waitMs, graceMs } = poller.limits;
   return [
     { kind: "send", to: peer, message: "poll", body: { pollId: neighbour.pollId, waitMs, ...(cursor && { cursor }) } },
     { kind: "timer", name: `poll ${neighbour.pollId} ${peer}`, delayMs: waitMs + graceMs },

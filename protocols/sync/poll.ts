@@ -5,6 +5,7 @@
  *   1. A cursor moves when the listed shards are noted as pending, not when they were sent.
  *   2. A shard stays pending until a pull of it, begun after it was noted, has completed.
  */
+import { POLL_LIMITS, type PollLimits } from "../limits.ts";
 import { DecodeError } from "../wire/decode-error.ts";
 import { type ChangesMessage, isShardName, type PollMessage } from "../wire/poll.ts";
 import { type ChangeList, createChangeList, noteChange, removeShard } from "./change-list.ts";
@@ -17,6 +18,7 @@ import { type WriterId } from "./version.ts";
 export interface Poller {
   /** Of this start of the node. */
   readonly writer: WriterId;
+  readonly limits: PollLimits;
   readonly changes: ChangeList;
   readonly askers: Map<string, Asker>;
   readonly neighbours: Map<string, Neighbour>;
@@ -48,8 +50,8 @@ export type PollEffect =
   | { readonly kind: "pull"; readonly peer: string; readonly shard: string }
   | { readonly kind: "refused"; readonly reason: "undecodable" | "full" | "stale"; readonly from: string; readonly detail: string };
 
-export function createPoller(writer: WriterId): Poller {
-  return { writer, changes: createChangeList(), askers: new Map(), neighbours: new Map(), ready: new Set(), pulling: new Map(), blocked: new Map() };
+export function createPoller(writer: WriterId, limits: PollLimits = POLL_LIMITS): Poller {
+  return { writer, limits, changes: createChangeList(), askers: new Map(), neighbours: new Map(), ready: new Set(), pulling: new Map(), blocked: new Map() };
 }
 
 /** Takes one event and returns what is to be done, in order. It needs no clock. */

@@ -1,3 +1,4 @@
+import { type SyncLimits } from "../limits.ts";
 import { type PullMessage, type MoreMessage, type PullRefusal, type RefuseMessage, type ReleaseMessage } from "../wire/pull.ts";
 import { type AnswerEnd, type AnswerId } from "../wire/frame.ts";
 import { covers, type Knowledge, type ReadonlyKnowledge } from "./knowledge.ts";
@@ -9,6 +10,7 @@ import { type WriterId } from "./version.ts";
 /** The whole state of one shard replica. Owned by replica.ts and its parts; others read. */
 export interface Replica {
   readonly store: RowStore;
+  readonly limits: SyncLimits;
   readonly writer: WriterId;
   /** The writer's index in the store's dictionary. */
   readonly self: number;

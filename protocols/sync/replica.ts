@@ -5,16 +5,17 @@
  *   2. Rows ahead of knowledge (early rows) are visible and never raise it.
  *   3. If shard version a covers b, nothing behind b is missing behind a.
  */
+import { SYNC_LIMITS, type SyncLimits } from "../limits.ts";
 import { DecodeError } from "../wire/decode-error.ts";
 import { closeAnswer, openAnswer, sendMore, sweepAnswers, SWEEP_TIMER } from "./answers.ts";
 import { declarationDigest } from "./declaration.ts";
-import { equalKnowledge, join, type Knowledge, type ReadonlyKnowledge } from "./knowledge.ts";
+import { join, type Knowledge, type ReadonlyKnowledge } from "./knowledge.ts";
 import { acceptFrame, acceptRefusal, startPull, timePull } from "./own-pull.ts";
 import { knownTimes, newVersion, noteSlots, type Replica, type ReplicaEffect, type ReplicaEvent, type TableWrite } from "./replica-state.ts";
 import { type RowStore } from "./row-store.ts";
+import { TRAINER_CHARS_MAX } from "./image.ts";
 import { canStamp, createStamper, observe, stamp } from "./stamper.ts";
 import { type WriterId } from "./version.ts";
-import { SYNC_LIMITS } from "../limits.ts";
 
 /** What a start begins with. All but the writer is what the image of the last run held, or nothing. */
 export interface ReplicaStart {
@@ -27,12 +28,14 @@ export interface ReplicaStart {
   readonly greatestSeen?: number;
   /** Trainer -> highest batch whose effect the rows hold. */
   readonly applied?: ReadonlyMap<string, number>;
+  readonly limits?: SyncLimits;
 }
 
 /** A replica after a start: a new writer with a new shard version. */
-export function createReplica({ writer, store, knowledge = new Map(), greatestSeen = 0, applied = new Map() }: ReplicaStart): Replica {
+export function createReplica({ writer, store, knowledge = new Map(), greatestSeen = 0, applied = new Map(), limits = SYNC_LIMITS }: ReplicaStart): Replica {
   const replica: Replica = {
     store,
+    limits,
     writer,
     self: store.writerIndex(writer),
     declaration: declarationDigest(store.declared),
@@ -76,11 +79,6 @@ export function stepReplica(replica: Replica, event: ReplicaEvent, nowMs: number
   }
 }
 
-/** The knowledge a peer would have after taking all of ours: for checks and metrics. */
-export function knowsAsMuchAs(replica: Replica, other: Replica): boolean {
-  return equalKnowledge(replica.knowledge, other.knowledge);
-}
-
 function receive(replica: Replica, event: ReplicaEvent & { kind: "message" }, nowMs: number): ReplicaEffect[] {
   const { from, message, body } = event;
   switch (message) {
@@ -100,11 +98,12 @@ function receive(replica: Replica, event: ReplicaEvent & { kind: "message" }, no
 function write(replica: Replica, event: ReplicaEvent & { kind: "write" }, nowMs: number): ReplicaEffect[] {
   const { store, stamper, knowledge, applied } = replica;
   const { writes, batch } = event;
+  if (batch !== undefined && !isBatch(batch)) throw new RangeError(`Cannot apply batch ${batch.id} of trainer ${JSON.stringify(batch.trainer)}: ids count from 0, names are printable ASCII up to ${TRAINER_CHARS_MAX} characters`);
   if (batch !== undefined && batch.id <= (applied.get(batch.trainer) ?? -1)) return [{ kind: "written", rows: 0, refused: 0, duplicate: true }];
   const rowsMax = writes.reduce((sum, { keys }) => sum + keys.length, 0);
   if (!canStamp(stamper, { nowMs, count: rowsMax })) return [{ kind: "refused", reason: "time", from: undefined, detail: "this machine's clock leaves no t to stamp" }];
-  if (batch !== undefined && !applied.has(batch.trainer) && applied.size >= SYNC_LIMITS.trainersMax) {
-    return [{ kind: "refused", reason: "full", from: undefined, detail: `more than ${SYNC_LIMITS.trainersMax} trainers` }];
+  if (batch !== undefined && !applied.has(batch.trainer) && applied.size >= replica.limits.trainersMax) {
+    return [{ kind: "refused", reason: "full", from: undefined, detail: `more than ${replica.limits.trainersMax} trainers` }];
   }
 
   const effects: ReplicaEffect[] = [];
@@ -125,6 +124,10 @@ function write(replica: Replica, event: ReplicaEvent & { kind: "write" }, nowMs:
   if (rows > 0) effects.push({ kind: "changed", version: newVersion(replica) });
   effects.push({ kind: "written", rows, refused, duplicate: false });
   return effects;
+}
+
+function isBatch({ trainer, id }: { readonly trainer: string; readonly id: number }): boolean {
+  return Number.isSafeInteger(id) && id >= 0 && trainer.length <= TRAINER_CHARS_MAX && /^[ -~]+$/.test(trainer);
 }
 
 function ownKnowledge({ writer, stamper }: Replica): Knowledge {

@@ -6,7 +6,7 @@ import { crc32c } from "./checksum.ts";
 import { DecodeError } from "./decode-error.ts";
 import { type AnswerEnd, type Frame, FLAG_LAST, FLAG_STATE, FRAME_MAGIC, FRAME_VERSION, type FrameSection } from "./frame.ts";
 import { readDictionary, readKnowledge, readWriterId, writeKnowledge } from "./knowledge-section.ts";
-import { readSection, writeSection } from "./row-section.ts";
+import { readSection, reindexWriters, writeSection } from "./row-section.ts";
 
 /** What the encoder needs; `batches` have writers as indexes of `writers`, of which only the used ones travel. */
 export interface FrameInput extends Omit<Frame, "sections" | "writers"> {
@@ -21,7 +21,7 @@ export function encodeFrame(frame: FrameInput): Uint8Array<ArrayBuffer> {
   const sections = frame.batches.map((batch): FrameSection => {
     const spec = frame.tables[batch.table];
     if (spec === undefined) throw new RangeError(`Cannot encode rows of table ${batch.table}: there are ${frame.tables.length}`);
-    return { ...batch, valueBytes: spec.valueBytes, stateBytes: frame.hasState ? spec.stateBytes : 0, writers: reindex(batch.writers, dictionary) };
+    return { ...batch, valueBytes: spec.valueBytes, stateBytes: frame.hasState ? spec.stateBytes : 0, writers: reindexWriters(batch.writers, dictionary) };
   });
   const writer = new ByteWriter(512 + sections.reduce((sum, { keys, valueBytes, stateBytes }) => sum + keys.length * (valueBytes + stateBytes + 16), 0));
   for (const byte of FRAME_MAGIC) writer.u8(byte);
@@ -71,15 +71,6 @@ export function decodeFrame(bytes: Uint8Array): Frame {
   const answerEnd = index + 1 === frames ? readEnd(reader) : undefined;
   reader.finish();
   return { declaration, pullId, answer, index, frames, hasState, writers, sections, end: answerEnd };
-}
-
-function reindex(writers: Uint16Array, dictionary: Map<number, number>): Uint16Array {
-  return writers.map((index) => {
-    const known = dictionary.get(index);
-    if (known !== undefined) return known;
-    dictionary.set(index, dictionary.size);
-    return dictionary.size - 1;
-  });
 }
 
 function writeEnd(writer: ByteWriter, end: AnswerEnd): void {

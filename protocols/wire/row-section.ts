@@ -57,6 +57,16 @@ export function readSection(reader: ByteReader, options: { dictionary: number; h
   return { table, valueBytes, stateBytes, keys, t, writers, flags, values, state };
 }
 
+/** Translates indexes of a large dictionary into those of a small one, which grows in order of first use. */
+export function reindexWriters(writers: Uint16Array, dictionary: Map<number, number>): Uint16Array {
+  return writers.map((index) => {
+    const known = dictionary.get(index);
+    if (known !== undefined) return known;
+    dictionary.set(index, dictionary.size);
+    return dictionary.size - 1;
+  });
+}
+
 function readWriters(reader: ByteReader, rows: number, dictionary: number): Uint16Array {
   if (dictionary === 0) throw reader.fail("it has rows and no writers");
   if (dictionary === 1) return new Uint16Array(rows);
