@@ -10,15 +10,15 @@ export const DEMO_OPTIONS: readonly Option[] = [
     about: "Replay the real clicks in this folder (MovieLens or Globo.com)",
     default: "a simulated market",
   },
-  { name: "speed", value: "N", about: "Stream seconds per second of real time", default: "chosen from the data" },
+  { name: "speed", value: "N", about: "Seconds of the clicks' own time per second", default: "as fast as the regions take it" },
   { name: "for", value: "TIME", about: "End by itself after this time, such as 30s", default: "until Ctrl-C" },
   { name: "json", about: "One JSON object on standard output at the end; progress goes to standard error" },
   { name: "seed", value: "N", about: "Seed of everything that is drawn by chance", default: "1" },
-  { name: "port-base", value: "N", about: "First of the ports that the regions listen on", default: "free ones" },
+  { name: "port-base", value: "N", about: "First of the six ports that the regions listen on", default: "free ones" },
   {
     name: "state",
     value: "DIR",
-    about: "Keep the regions' state here",
+    about: "Keep the regions' configs, logs and state here; a second run goes on from there",
     default: "a temporary folder, removed at the end",
   },
 ];

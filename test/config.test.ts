@@ -1,0 +1,251 @@
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { type ModelDeclaration } from "../protocols/model.ts";
+import { isToken } from "../protocols/subjects.ts";
+import { mismatches } from "../regions/config-together.ts";
+import { token } from "../regions/config-values.ts";
+import { regionConfigJsonSchema, type RegionConfigInput } from "../regions/config.ts";
+import { BadConfig, parseConfig, readConfig, type RegionConfig } from "../regions/read-config.ts";
+import { resolveSecret, SecretMissing } from "../regions/secret.ts";
+
+const LEAST = { region: "frankfurt", training: "frankfurt", models: [{ name: "clicks" }] } satisfies RegionConfigInput;
+const EXAMPLES = ["frankfurt", "oregon", "singapore"].map((region) => `regions/examples/${region}.jsonc`);
+
+function parse(config: object | string): RegionConfig {
+  const text = typeof config === "string" ? config : JSON.stringify(config, undefined, 2);
+  return parseConfig(text, { file: "x.jsonc", folder: "/etc/freshet", env: { XDG_STATE_HOME: "/state" } });
+}
+
+function problemsOf(config: object | string): string[] {
+  try {
+    parse(config);
+  } catch (error) {
+    if (error instanceof BadConfig) return error.message.split("\n").slice(1).map((line) => line.trim());
+    throw error;
+  }
+  throw new Error("this config is taken");
+}
+
+interface Folder extends AsyncDisposable {
+  readonly path: string;
+}
+
+async function temporaryFolder(): Promise<Folder> {
+  const path = await mkdtemp(join(tmpdir(), "freshet-config-"));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+}
+
+test("parseConfig() fills in every default", () => {
+  const config = parse(LEAST);
+  const model: ModelDeclaration | undefined = config.models[0];
+  expect(model).toEqual({
+    name: "clicks",
+    shards: 4,
+    architecture: { kind: "dlrm", embedding: 16, bottom: [32], top: [32, 16] },
+    tables: [
+      { name: "users", key: "user" },
+      { name: "items", key: "item" },
+    ],
+    dense: [],
+    optimizer: { kind: "adagrad", learningRate: 0.05 },
+    denseOptimizer: { kind: "adagrad", learningRate: 0.02 },
+  });
+  expect(config.state).toBe("/state/freshet/frankfurt-a");
+  expect(config.nats).toEqual({
+    kind: "own",
+    listen: { host: "127.0.0.1", port: 4222, loopback: true },
+    limits: { streamBytes: 4 * 2 ** 30, maxAgeMs: 3 * 86_400_000 },
+    inspectAnonymously: true,
+  });
+  expect(config.joiner).toEqual({ windowMs: 600_000, latenessMs: 5_000, pendingMax: 1_000_000, correctionWindowMs: 3_600_000 });
+  expect(config.http).toMatchObject({ bodyBytesMax: 2 ** 20, deadlineMs: 30 });
+});
+
+test("parseConfig() resolves paths from the folder of the file", () => {
+  const config = parse({
+    ...LEAST,
+    state: "state",
+    nats: { listen: "0.0.0.0:4222", tls: { cert: "cert.pem", key: "/keys/key.pem", ca: "ca.pem" } },
+    grants: [{ region: "oregon", password: { file: "../oregon" } }],
+  });
+  expect(config.state).toBe("/etc/freshet/state");
+  expect(config.nats).toMatchObject({
+    tls: { cert: "/etc/freshet/cert.pem", key: "/keys/key.pem", ca: "/etc/freshet/ca.pem" },
+    inspectAnonymously: false,
+  });
+  expect(config.grants[0]?.password).toEqual({ kind: "file", path: "/etc/oregon" });
+});
+
+test("a problem names file, line and column, path, what was given and what is allowed", () => {
+  const text = '{\n  // a comment\n  "region": "frankfurt", "training": "frankfurt",\n  "models": [{ "name": "clicks", "shards": 4096 }],\n}';
+  expect(problemsOf(text)).toEqual(["x.jsonc:4:34: models[0].shards is 4096; allowed: an integer from 1 to 1024"]);
+});
+
+test("all problems are listed, those between fields too", () => {
+  const found = problemsOf({
+    region: "Frankfurt",
+    training: "tokyo",
+    models: [{ name: "a", optimizer: { kind: "sgd" } }, { name: "a" }],
+    peers: [
+      { region: "oregon", url: "nats://127.0.0.1:1" },
+      { region: "oregon", url: "http://127.0.0.1:2" },
+    ],
+    http: { deadline: 30 },
+  });
+  expect(found.map((line) => / (\S+) is /.exec(line)?.[1])).toEqual([
+    "region",
+    "training",
+    "models[0].optimizer.kind",
+    "models[1].name",
+    "peers[1].region",
+    "peers[1].url",
+    "http.deadline",
+  ]);
+});
+
+test("a mistyped field is told its nearest name", () => {
+  expect(problemsOf({ ...LEAST, trainnig: "x" })[0]).toContain('trainnig is unknown; allowed: "training" is the nearest of ');
+  expect(problemsOf({ ...LEAST, nats: { listne: "127.0.0.1:1" } })[0]).toContain('nats.listne is unknown; allowed: "listen"');
+  expect(problemsOf({ ...LEAST, nats: { url: "nats://127.0.0.1:1", usr: "x" } })[0]).toContain('nats.usr is unknown; allowed: "user"');
+});
+
+test("a secret in the file is refused and not shown", () => {
+  const secret = "hunter2-hunter2";
+  const found = problemsOf({
+    ...LEAST,
+    nats: { password: secret, passwrod: secret },
+    http: { token: secret },
+    grants: [{ region: "oregon", password: secret }],
+    peers: [{ region: "oregon", url: `nats://me:${secret}@127.0.0.1:1` }],
+  });
+  expect(found).toHaveLength(5);
+  expect(found.join("\n")).not.toContain(secret);
+  expect(found.join("\n")).toContain("never stands in a config file");
+});
+
+test.each([
+  ["NATS beyond loopback without TLS", { nats: { listen: "0.0.0.0:4222" } }, "nats.listen"],
+  ["NATS on every IPv6 address without TLS", { nats: { listen: "[::]:4222" } }, "nats.listen"],
+  ["a name that only begins like loopback", { nats: { listen: "127.example.com:4222" } }, "nats.listen"],
+  ["anonymous inspection beyond loopback", { nats: { listen: "0.0.0.0:1", tls: { cert: "a", key: "b", ca: "c" }, inspectAnonymously: true } }, "nats.inspectAnonymously"],
+  ["HTTP beyond loopback without a token", { http: { listen: "0.0.0.0:80" } }, "http.listen"],
+  ["a grant without a password beyond loopback", { nats: { listen: "0.0.0.0:1", tls: { cert: "a", key: "b", ca: "c" } }, grants: [{ region: "oregon" }] }, "grants[0].password"],
+  ["a password in the clear over a network", { peers: [{ region: "oregon", url: "nats://oregon.example.com:4222", password: { env: "P" } }] }, "peers[0].url"],
+  ["a peer elsewhere without a password", { peers: [{ region: "oregon", url: "tls://oregon.example.com:4222" }] }, "peers[0].password"],
+  ["a peer that is this region", { peers: [{ region: "frankfurt", url: "nats://127.0.0.1:1" }] }, "peers[0].region"],
+  ["a training region that is neither own nor a peer", { training: "oregon" }, "training"],
+  ["grants of an external server", { nats: { url: "nats://127.0.0.1:1" }, grants: [{ region: "oregon" }] }, "grants"],
+  ["a model without a user table", { models: [{ name: "m", tables: [{ name: "items", key: "item" }] }] }, "models[0].tables"],
+  ["two tables of one name", { models: [{ name: "m", tables: [{ name: "t", key: "item" }, { name: "t", key: "user" }] }] }, "models[0].tables[1].name"],
+  ["a dense feature twice", { models: [{ name: "m", dense: ["age", "age"] }] }, "models[0].dense[1]"],
+  ["no model", { models: [] }, "models"],
+  ["a learning rate of 0", { models: [{ name: "m", optimizer: { learningRate: 0 } }] }, "models[0].optimizer.learningRate"],
+  ["a duration without a unit", { snapshot: { every: "5" } }, "snapshot.every"],
+  ["a duration beyond its bounds", { snapshot: { every: "2d" } }, "snapshot.every"],
+  ["a size of an unknown unit", { http: { bodyMax: "1MiB" } }, "http.bodyMax"],
+  ["a port that is none", { http: { listen: "127.0.0.1:65536" } }, "http.listen"],
+  ["an address without a port", { http: { listen: "127.0.0.1" } }, "http.listen"],
+])("refused: %s", (_, change, path) => {
+  const found = problemsOf({ ...LEAST, ...change });
+  expect(found).toHaveLength(1);
+  expect(found[0]).toContain(`: ${path} is `);
+});
+
+test.each([
+  ["empty", "", "is empty"],
+  ["a comment", "// nothing yet", "is empty"],
+  ["an end too soon", "[1, 2", "not JSON here"],
+  ["a value left out", '{ "region": }', "not JSON here"],
+  ["very deep", "[".repeat(100_000), "nested deeper"],
+  ["a number", "17", "allowed: an object"],
+  ["null", "null", "allowed: an object"],
+  ["a field twice", '{ "region": "a", "region": "b" }', "region is written twice"],
+  ["the prototype", '{ "__proto__": {} }', "__proto__ is unknown"],
+])("a file that is no config is a clear error: %s", (_, text, says) => {
+  expect(problemsOf(text).join("\n")).toContain(says);
+});
+
+test("a byte order mark changes nothing", () => {
+  expect(parse(`\uFEFF${JSON.stringify(LEAST)}`).region).toBe("frankfurt");
+});
+
+test("readConfig() of no file, or of a folder, says so", async () => {
+  await using folder = await temporaryFolder();
+  await expect(readConfig(join(folder.path, "none.jsonc"))).rejects.toThrow("is not there");
+  await expect(readConfig(folder.path)).rejects.toThrow("not readable (EISDIR)");
+});
+
+test("the token of a config is the token of a subject", () => {
+  for (const text of ["a", "a-b", "a_b", "-a", "a-", "A", "", "a.b", "a b", "a".repeat(64), "a".repeat(65), "ä", "a\n"]) {
+    expect(token.safeParse(text).success, text).toBe(isToken(text));
+  }
+});
+
+test("the JSON Schema describes what may be written, not what becomes of it", () => {
+  const schema = JSON.stringify(regionConfigJsonSchema());
+  expect(schema).toContain('"additionalProperties":false');
+  expect(schema).toContain('"default":"127.0.0.1:4222"');
+  expect(JSON.parse(schema)).toMatchObject({ required: ["region", "training", "models"] });
+});
+
+test("the examples are good, each and together", async () => {
+  const configs = await Promise.all(EXAMPLES.map((file) => readConfig(file, { env: { XDG_STATE_HOME: "/state" } })));
+  expect(mismatches(configs)).toEqual([]);
+  for (const config of configs) {
+    for (const peer of config.peers) {
+      const theirs = configs.find((each) => each.region === peer.region);
+      expect(theirs?.nats).toMatchObject({ listen: { port: Number(new URL(peer.url).port) } });
+      // Both ends find the one password without being told it.
+      expect(theirs?.grants.find((grant) => grant.region === config.region)?.password).toEqual(peer.password);
+    }
+  }
+});
+
+test("mismatches() says what does not fit together", () => {
+  const one = parse({ ...LEAST, peers: [{ region: "oregon", url: "nats://127.0.0.1:2" }] });
+  const other = parse({ ...LEAST, region: "oregon", training: "oregon", models: [{ name: "clicks", shards: 8 }] });
+  const found = mismatches([one, other]).join("\n");
+  for (const says of ["listen on 127.0.0.1:4222", "listen on 127.0.0.1:8080", "trains", "not declared alike", "peer oregon grants region frankfurt nothing"]) {
+    expect(found).toContain(says);
+  }
+  expect(mismatches([one, one]).join("\n")).toContain("both are node a of region frankfurt");
+});
+
+test("resolveSecret() reads from the environment and from files, without the last line break", async () => {
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, "secret");
+  await writeFile(path, "s3cret\n", { mode: 0o600 });
+  await expect(resolveSecret({ kind: "env", name: "P" }, { what: "it", env: { P: "p4ss" } })).resolves.toBe("p4ss");
+  await expect(resolveSecret({ kind: "file", path }, { what: "it" })).resolves.toBe("s3cret");
+});
+
+test("resolveSecret() refuses what is missing, empty, of many lines or open to everyone, and names the place only", async () => {
+  await using folder = await temporaryFolder();
+  const [lines, open] = [join(folder.path, "lines"), join(folder.path, "open")];
+  await writeFile(lines, "s3cret\ns3cret\n", { mode: 0o600 });
+  await writeFile(open, "s3cret", { mode: 0o644 });
+  const asked = [
+    resolveSecret({ kind: "env", name: "NONE" }, { what: "the token", env: {} }),
+    resolveSecret({ kind: "file", path: join(folder.path, "none") }, { what: "the token" }),
+    resolveSecret({ kind: "file", path: lines }, { what: "the token" }),
+    ...(process.platform === "win32" ? [] : [resolveSecret({ kind: "file", path: open }, { what: "the token" })]),
+  ];
+  for (const outcome of await Promise.allSettled(asked)) {
+    const error: unknown = outcome.status === "rejected" ? outcome.reason : undefined;
+    expect(error).toBeInstanceOf(SecretMissing);
+    expect(String(error)).toContain("Cannot read the token from ");
+    expect(String(error)).not.toContain("s3cret");
+  }
+});
+
+test("a shared secret is made once, however many want it at the same time, for this user alone", async () => {
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, "links", "oregon-at-frankfurt");
+  const all = await Promise.all(Array.from({ length: 20 }, () => resolveSecret({ kind: "shared", path }, { what: "it" })));
+  expect(new Set(all).size).toBe(1);
+  expect(all[0]?.length).toBeGreaterThanOrEqual(32);
+  await expect(readFile(path, "utf8")).resolves.toBe(`${all[0]}\n`);
+  if (process.platform !== "win32") expect((await stat(path)).mode & 0o077).toBe(0);
+});

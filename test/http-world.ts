@@ -1,0 +1,96 @@
+import { type Logger, type Metrics } from "../runtime/actor.ts";
+import { type HttpOptions, type HttpPorts, type Recommendation } from "../regions/http-ports.ts";
+import { type NodeStatus } from "../regions/status.ts";
+
+/** A region behind the HTTP interface: an EVENTS stream in memory, and parts that can be made to fail or to be late. */
+export interface HttpWorld {
+  readonly ports: HttpPorts;
+  /** What the stream holds: one list of events for each append. */
+  readonly stored: unknown[];
+  readonly counted: Map<string, number>;
+  nowMs: number;
+  ready: boolean;
+  append: "works" | "fails" | "hangs";
+  replica: "works" | "fails" | "hangs";
+  popular: "works" | "fails";
+}
+
+export const OPTIONS: HttpOptions = { models: ["clicks", "movies"], bodyBytesMax: 100_000, deadlineMs: 30, loopback: true };
+export const NOW_MS = Date.UTC(2026, 0, 1);
+
+export const STATUS: NodeStatus = {
+  region: "frankfurt",
+  node: "a",
+  version: "0.1.0",
+  role: "serving",
+  upSeconds: 61,
+  ready: true,
+  problems: [],
+  models: [{ model: "clicks", rows: 1234, digest: "0123456789abcdef", samples: 99, auc: 0.71, verdict: "healthy" }],
+  lagMs: { p50: 41, p99: 1250, count: 77 },
+  links: [{ peer: "oregon", connected: true, rttMs: 1.5, bytesIn: 2048, bytesOut: 10 }],
+  events: { accepted: 5, refused: 1 },
+  workers: [{ name: "shards", state: "running", restarts: 0 }],
+  leaders: [{ model: "clicks", shard: 0, holder: "a" }],
+  nats: { version: "2.12.1", url: "nats://127.0.0.1:4241", jetstream: "ok" },
+};
+
+export function httpWorld(): HttpWorld {
+  const counted = new Map<string, number>();
+  const metrics: Metrics = {
+    count: (name, by = 1, labels = {}) => {
+      const series = `${name}${JSON.stringify(labels)}`;
+      counted.set(series, (counted.get(series) ?? 0) + by);
+    },
+    gauge: () => {},
+    observe: () => {},
+  };
+  const log: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+  const seen = new Map<string, number>();
+  let requests = 0;
+  const world: HttpWorld = {
+    stored: [],
+    counted,
+    nowMs: NOW_MS,
+    ready: true,
+    append: "works",
+    replica: "works",
+    popular: "works",
+    ports: {
+      log,
+      metrics,
+      nowMs: () => world.nowMs,
+      requestId: () => `request-${++requests}`,
+      append: async (body, { signal, msgId }) => {
+        if (world.append === "hangs") await cut(signal);
+        if (world.append === "fails") throw new Error("no stream");
+        const before = msgId === undefined ? undefined : seen.get(msgId);
+        if (before !== undefined) return { kind: "appended", seq: before, duplicate: true };
+        const events: unknown = JSON.parse(new TextDecoder().decode(body));
+        const seq = world.stored.push(events);
+        if (msgId !== undefined) seen.set(msgId, seq);
+        return { kind: "appended", seq, duplicate: false };
+      },
+      recommend: async (model, request, { signal }) => {
+        if (world.replica === "hangs") await cut(signal);
+        if (world.replica === "fails") throw new Error("no replica");
+        const items = Array.from({ length: request.k }, (_, index) => ({ item: `item-${index}`, score: 1 / (index + 1), from: "neighbours" }));
+        return { request: `request-${++requests}`, model, step: "model", items } satisfies Recommendation;
+      },
+      popular: async (_model, k) => {
+        if (world.popular === "fails") throw new Error("no list");
+        return Array.from({ length: k }, (_, index) => ({ item: `popular-${index}`, score: 1, from: "popular" }));
+      },
+      status: async () => ({ ...STATUS, ready: world.ready, problems: world.ready ? [] : ["the shards are loading"] }),
+      prometheus: async () => "# TYPE freshet_up gauge\nfreshet_up 1\n",
+    },
+  };
+  return world;
+}
+
+/** Rejects when the signal fires, and never resolves. */
+function cut(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(new Error("too late")), { once: true });
+  });
+}
