@@ -17,7 +17,8 @@ function fieldsOf(records: readonly CsvRecord[]): (readonly string[] | string)[]
 }
 
 test("parseCsv() takes quotes, commas and line breaks inside quotes, both line ends and a byte order mark", async () => {
-  const text = '\uFEFFid,title\r\n1,"Lighthouse, The"\r\n\r\n2,"a ""quiet"" mile"\n3,"two\r\nlines"\n4,plain "quote"\n5,""\n6,last';
+  const text =
+    '\uFEFFid,title\r\n1,"Lighthouse, The"\r\n\r\n2,"a ""quiet"" mile"\n3,"two\r\nlines"\n4,plain "quote"\n5,""\n6,last';
   const records = await parse([text]);
   expect(fieldsOf(records)).toEqual([
     ["id", "title"],
@@ -39,9 +40,15 @@ test("parseCsv() gives any table back, however it is cut into pieces", async () 
       fc.array(fc.nat(200), { maxLength: 6 }),
       fc.constantFrom("\n", "\r\n"),
       async (table, cuts, lineEnd) => {
-        const quote = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+        function quote(text: string): string {
+          return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+        }
         const text = table.map((row) => row.map(quote).join(",") + lineEnd).join("");
-        const at = [0, ...cuts.map((cut) => Math.min(cut, text.length)).toSorted((one, other) => one - other), text.length];
+        const at = [
+          0,
+          ...cuts.map((cut) => Math.min(cut, text.length)).toSorted((one, other) => one - other),
+          text.length,
+        ];
         const pieces = at.slice(1).map((end, index) => text.slice(at[index], end));
         expect(fieldsOf(await parse(pieces))).toEqual(table);
       },
@@ -63,7 +70,7 @@ test("parseCsv() never holds more than a record's limit", async () => {
   expect(records.slice(1, -1).map(({ kind }) => kind)).toContain("broken");
   expect(records.at(-1)).toMatchObject({ line: 3, fields: ["c", "d"] });
 
-  const quoted = await parse(['a,b\n"', `${`${"y".repeat(99)}\n`.repeat(RECORD_CHARS_MAX / 100)}`, "z,1\n", "c,d\n"]);
+  const quoted = await parse(['a,b\n"', `${"y".repeat(99)}\n`.repeat(RECORD_CHARS_MAX / 100), "z,1\n", "c,d\n"]);
   expect(quoted[1]).toMatchObject({ kind: "broken", line: 2, why: "a quote that is never closed" });
   expect(quoted.at(-1)).toMatchObject({ fields: ["c", "d"] });
 });

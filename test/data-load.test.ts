@@ -34,7 +34,9 @@ function expectTimeOrder(clicks: readonly Click[]): void {
 test("openData() reads MovieLens in time order, films with quoted titles, broken lines counted with file and line", async () => {
   const data = await openData(join(FIXTURES, "movielens"));
   const clicks = await readAll(data);
-  const ratings = (await readFile(join(FIXTURES, "movielens", "ratings.csv"), "utf8")).split("\r\n").filter((line) => /^\d+,\d+,[\d.]+,\d+$/.test(line));
+  const ratings = (await readFile(join(FIXTURES, "movielens", "ratings.csv"), "utf8"))
+    .split("\r\n")
+    .filter((line) => /^\d+,\d+,[\d.]+,\d+$/.test(line));
   expect(data.kind).toBe("movielens");
   expect(data.report).toMatchObject({ rows: 120, broken: 3, late: 0 });
   expect(clicks.length).toBe(ratings.filter((line) => Number(line.split(",")[2]) >= 4).length);
@@ -44,7 +46,11 @@ test("openData() reads MovieLens in time order, films with quoted titles, broken
   expect(data.featuresOf("7")).toEqual({ genre: "Comedy", decade: "1990s" });
   expect(data.featuresOf("9")).toEqual({ genre: "(no genres listed)", decade: "unknown" });
   expect(data.featuresOf("404")).toEqual({ genre: "unknown", decade: "unknown" });
-  expect(data.report.firstBroken.map(({ file, line }) => `${file}:${line}`)).toEqual(["ratings.csv:12", "ratings.csv:22", "ratings.csv:32"]);
+  expect(data.report.firstBroken.map(({ file, line }) => `${file}:${line}`)).toEqual([
+    "ratings.csv:12",
+    "ratings.csv:22",
+    "ratings.csv:32",
+  ]);
 });
 
 test("openData() reads Globo.com's hours in time order, packed or not, with a straggler of days", async () => {
@@ -59,8 +65,15 @@ test("openData() reads Globo.com's hours in time order, packed or not, with a st
   expectTimeOrder(clicks);
   expect(clicks.length).toBe(plain.report.rows);
   expect(plain.report).toMatchObject({ broken: 2, late: 0, done: 1 });
-  expect(plain.report.firstBroken.map(({ file, line }) => `${file}:${line}`)).toEqual(["clicks_hour_001.csv:5", "clicks_hour_001.csv:7"]);
-  expect(clicks.at(-1)).toMatchObject({ user: "3", item: "101", context: { environment: "4", device: "1", os: "17", country: "1", region: "5", referrer: "2" } });
+  expect(plain.report.firstBroken.map(({ file, line }) => `${file}:${line}`)).toEqual([
+    "clicks_hour_001.csv:5",
+    "clicks_hour_001.csv:7",
+  ]);
+  expect(clicks.at(-1)).toMatchObject({
+    user: "3",
+    item: "101",
+    context: { environment: "4", device: "1", os: "17", country: "1", region: "5", referrer: "2" },
+  });
 });
 
 test("openData() says what it expects and where it is found when a folder is empty, missing, a file or something else", async () => {
@@ -94,7 +107,10 @@ test("a truncated, a damaged, an empty and a foreign file are named, with what i
 
 test("a data set without one usable line is refused with the first of its broken lines", async () => {
   await using folder = await temporaryFolder();
-  await writeFile(join(folder.path, "clicks_hour_000.csv"), `${HEADER}\n1,2,3\n${ROW.replace("1600000000000,4", "16e11,4")}\n`);
+  await writeFile(
+    join(folder.path, "clicks_hour_000.csv"),
+    `${HEADER}\n1,2,3\n${ROW.replace("1600000000000,4", "16e11,4")}\n`,
+  );
   const failure: unknown = await readAll(await openData(folder.path)).catch((error: unknown) => error);
   expect(failure).toBeInstanceOf(NoUsableData);
   expect(String(failure)).toContain("2 lines are broken, the first clicks_hour_000.csv:2: 3 fields instead of 12");
@@ -103,7 +119,9 @@ test("a data set without one usable line is refused with the first of its broken
 test("checkData() counts what is there and gives 0, 1 for broken lines, 2 for unusable folders", async () => {
   const lines: string[] = [];
   expect(await checkData(join(FIXTURES, "movielens"), (line) => lines.push(line))).toBe(1);
-  expect(lines.join("\n")).toMatch(/rows +120, \d+ of them no clicks[\s\S]*by \d users[\s\S]*3 lines left out[\s\S]*ratings\.csv:12: 3 fields instead of 4/);
+  expect(lines.join("\n")).toMatch(
+    /rows +120, \d+ of them no clicks[\s\S]*by \d users[\s\S]*3 lines left out[\s\S]*ratings\.csv:12: 3 fields instead of 4/,
+  );
   expect(await checkData(join(FIXTURES, "nowhere"), (line) => lines.push(line))).toBe(2);
   await using folder = await temporaryFolder();
   await cp(join(FIXTURES, "globo", "clicks_hour_000.csv"), join(folder.path, "clicks_hour_000.csv"));
@@ -129,7 +147,9 @@ test("inTimeOrder() gives every row once and in order, holding no more than its 
         // Equal times keep the order they came in.
         expect(rows).toEqual(rows.toSorted((one, other) => one.time - other.time || one.id - other.id));
         // Claims that hold, and room enough, lose nothing.
-        const honest = arrivals.every(({ until }, index) => arrivals.slice(index + 1).every(({ times }) => times.every((time) => time >= until)));
+        const honest = arrivals.every(({ until }, index) =>
+          arrivals.slice(index + 1).every(({ times }) => times.every((time) => time >= until)),
+        );
         if (honest && total <= pendingMax) expect(report.late).toBe(0);
       },
     ),

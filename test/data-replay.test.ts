@@ -16,10 +16,17 @@ function replayAll(clicks: readonly Click[], options: { readonly seed: number })
 }
 
 const clicksArbitrary = fc
-  .array(fc.record({ pause: fc.oneof(fc.nat(20_000), fc.nat(2 * HOUR_MS)), user: fc.nat(5), item: fc.nat(30) }), { maxLength: 120 })
+  .array(fc.record({ pause: fc.oneof(fc.nat(20_000), fc.nat(2 * HOUR_MS)), user: fc.nat(5), item: fc.nat(30) }), {
+    maxLength: 120,
+  })
   .map((rows) => {
     let time = 1_500_000_000_000;
-    return rows.map(({ pause, user, item }): Click => ({ time: (time += pause), user: `u${user}`, item: `i${item}`, context: { os: "1" } }));
+    return rows.map(({ pause, user, item }): Click => ({
+      time: (time += pause),
+      user: `u${user}`,
+      item: `i${item}`,
+      context: { os: "1" },
+    }));
   });
 
 test("Replay gives each click one request: the clicked item once among distinct others, and one click after it", () => {
@@ -37,7 +44,12 @@ test("Replay gives each click one request: the clicked item once among distinct 
         expect(new Set(shown.map(({ item }) => item)).size).toBe(shown.length);
         expect(shown.map(({ position }) => position)).toEqual(shown.keys().toArray());
         expect(shown.filter(({ item }) => item === click?.item)).toHaveLength(1);
-        expect(shown.every(({ user, time, features, item }) => user === click?.user && time === click.time && features["os"] === "1" && features["of"] === item)).toBe(true);
+        expect(
+          shown.every(
+            ({ user, time, features, item }) =>
+              user === click?.user && time === click.time && features["os"] === "1" && features["of"] === item,
+          ),
+        ).toBe(true);
         expect(feedback).toHaveLength(1);
         expect(feedback[0]?.item).toBe(click?.item);
         expect(feedback[0]?.time).toBeGreaterThan(click?.time ?? 0);
@@ -51,8 +63,12 @@ test("Replay gives events in time order, and all are what the interface takes", 
   fc.assert(
     fc.property(clicksArbitrary, (clicks) => {
       const events = replayAll(clicks, { seed: 3 });
-      expect(events.map(({ time }) => time)).toEqual(events.map(({ time }) => time).toSorted((one, other) => one - other));
-      for (const event of events) expect(parseEvent(event, { nowMs: 2e12, path: "event" })).toEqual({ kind: "event", event });
+      expect(events.map(({ time }) => time)).toEqual(
+        events.map(({ time }) => time).toSorted((one, other) => one - other),
+      );
+      for (const event of events) {
+        expect(parseEvent(event, { nowMs: 2e12, path: "event" })).toEqual({ kind: "event", event });
+      }
     }),
   );
 });
@@ -79,14 +95,20 @@ test("Replay repeats itself for a seed and differs for another", async () => {
   const clicks: Click[] = [];
   for await (const batch of data.clicks()) clicks.push(...batch);
   expect(replayAll(clicks, { seed: 1 })).toEqual(replayAll(clicks, { seed: 1 }));
-  const items = (seed: number): string[] => replayAll(clicks, { seed }).map(({ item }) => item);
+  function items(seed: number): string[] {
+    return replayAll(clicks, { seed }).map(({ item }) => item);
+  }
   expect(items(1)).not.toEqual(items(2));
 });
 
 test("Replay's features know nothing of the click they belong to, nor of clicks not yet fed back", () => {
-  const click = (time: number): Click => ({ time, user: "u", item: "new", context: {} });
+  function click(time: number): Click {
+    return { time, user: "u", item: "new", context: {} };
+  }
   const start = 1_500_000_000_000;
-  const dense = replayAll([click(start), click(start), click(start + HOUR_MS / 2), click(start + 3 * HOUR_MS)], { seed: 1 })
+  const dense = replayAll([click(start), click(start), click(start + HOUR_MS / 2), click(start + 3 * HOUR_MS)], {
+    seed: 1,
+  })
     .filter((event) => event.type === "impression")
     .map((event) => event.dense);
   expect(dense[0]).toEqual({ age: 0, popularity: 0 });
@@ -98,22 +120,28 @@ test("Replay's features know nothing of the click they belong to, nor of clicks 
 
 test("Popularity counts exactly the clicks of its window, and draws only others' items from it", () => {
   fc.assert(
-    fc.property(fc.array(fc.record({ pause: fc.nat(500), item: fc.nat(8), user: fc.nat(3) }), { maxLength: 60 }), fc.nat(9), (rows, seed) => {
-      const popularity = new Popularity(1_000);
-      let time = 0;
-      const past: { time: number; item: string; user: string }[] = [];
-      for (const { pause, item, user } of rows) {
-        past.push({ time: (time += pause), item: `i${item}`, user: `u${user}` });
-        popularity.add(past.at(-1) ?? { time, item: "", user: "" });
-      }
-      const live = past.filter((click) => click.time >= time - 1_000);
-      for (let item = 0; item < 9; item++) expect(popularity.clicksOf(`i${item}`)).toBe(live.filter((click) => click.item === `i${item}`).length);
-      const known = new Set(live.map(({ item }) => item));
-      known.delete("i3");
-      const drawn = popularity.draw(createRandom(seed), { count: 4, except: "i3", user: "u1" });
-      expect(drawn.length).toBe(Math.min(4, known.size));
-      expect(drawn.every((item) => known.has(item))).toBe(true);
-      expect(new Set(drawn).size).toBe(drawn.length);
-    }),
+    fc.property(
+      fc.array(fc.record({ pause: fc.nat(500), item: fc.nat(8), user: fc.nat(3) }), { maxLength: 60 }),
+      fc.nat(9),
+      (rows, seed) => {
+        const popularity = new Popularity(1_000);
+        let time = 0;
+        const past: { time: number; item: string; user: string }[] = [];
+        for (const { pause, item, user } of rows) {
+          past.push({ time: (time += pause), item: `i${item}`, user: `u${user}` });
+          popularity.add(past.at(-1) ?? { time, item: "", user: "" });
+        }
+        const live = past.filter((click) => click.time >= time - 1_000);
+        for (let item = 0; item < 9; item++) {
+          expect(popularity.clicksOf(`i${item}`)).toBe(live.filter((click) => click.item === `i${item}`).length);
+        }
+        const known = new Set(live.map(({ item }) => item));
+        known.delete("i3");
+        const drawn = popularity.draw(createRandom(seed), { count: 4, except: "i3", user: "u1" });
+        expect(drawn.length).toBe(Math.min(4, known.size));
+        expect(drawn.every((item) => known.has(item))).toBe(true);
+        expect(new Set(drawn).size).toBe(drawn.length);
+      },
+    ),
   );
 });

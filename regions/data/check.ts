@@ -27,13 +27,19 @@ export async function checkData(folder: string, say: (line: string) => void): Pr
     say(`${folder}: ${data.title}`);
     say(`  rows    ${rows}${notClicks > 0 ? `, ${notClicks} of them no clicks` : ""}`);
     say(`  clicks  ${clicks}, by ${users.size} users on ${items.size} items`);
-    say(`  times   ${new Date(first).toISOString()} to ${new Date(last).toISOString()} (${((last - first) / 86_400_000).toFixed(1)} days)`);
-    say(`  broken  ${broken} lines left out${late > 0 ? `, and ${late} clicks that come too long after later ones` : ""}`);
+    say(
+      `  times   ${new Date(first).toISOString()} to ${new Date(last).toISOString()} (${((last - first) / 86_400_000).toFixed(1)} days)`,
+    );
+    say(
+      `  broken  ${broken} lines left out${late > 0 ? `, and ${late} clicks that come too long after later ones` : ""}`,
+    );
     for (const line of firstBroken) say(`          ${describeBroken(line)}`);
     if (broken > firstBroken.length) say(`          and ${broken - firstBroken.length} more`);
     return broken + late === 0 ? 0 : 1;
   } catch (error) {
-    if (!(error instanceof UnknownDataFormat || error instanceof UnreadableDataFile || error instanceof NoUsableData)) throw error;
+    if (!(error instanceof UnknownDataFormat || error instanceof UnreadableDataFile || error instanceof NoUsableData)) {
+      throw error;
+    }
     say(error.message);
     return 2;
   }

@@ -1,4 +1,4 @@
-import { isId, isItemId } from "../../protocols/feedback.ts";
+import { EVENT_LIMITS, isId, isItemId } from "../../protocols/feedback.ts";
 
 /** A click as a data set has it. */
 export interface Click {
@@ -10,13 +10,20 @@ export interface Click {
   readonly context: Readonly<Record<string, string>>;
 }
 
-/** Why a user, an item or a time of a row cannot be used, or undefined. */
-export function problemOf(row: { readonly user: string; readonly item: string; readonly time: number }): string | undefined {
+/** Why a row cannot be used as a click, or undefined. */
+export function problemOf(row: Click): string | undefined {
   const isUser: boolean = isId(row.user);
   const isItem: boolean = isItemId(row.item);
   if (!isUser) return `user ${JSON.stringify(row.user.slice(0, 40))} is not 1 to 128 characters`;
   if (!isItem) return `item ${JSON.stringify(row.item.slice(0, 40))} is not 1 to 46 bytes`;
-  if (!(row.time >= TIME_MIN && row.time < TIME_MAX)) return `its time ${row.time} ms is not between the years 1990 and 2100`;
+  if (!(row.time >= TIME_MIN && row.time < TIME_MAX)) {
+    return `its time ${row.time} ms is not between the years 1990 and 2100`;
+  }
+  for (const [name, text] of Object.entries(row.context)) {
+    if (text.length > EVENT_LIMITS.valueCharsMax) {
+      return `its ${name} is longer than ${EVENT_LIMITS.valueCharsMax} characters`;
+    }
+  }
   return undefined;
 }
 

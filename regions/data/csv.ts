@@ -51,7 +51,9 @@ function splitRecords(text: string, firstLine: number, final: boolean): Split {
     if (complete && (record.kind === "broken" || length <= RECORD_CHARS_MAX)) {
       const end = record.kind === "fields" ? record.end : lineEnd;
       if (record.kind === "broken") records.push({ kind: "broken", line, why: record.why });
-      else if (record.fields.length > 1 || record.fields[0] !== "") records.push({ kind: "record", line, fields: record.fields });
+      else if (record.fields.length > 1 || record.fields[0] !== "") {
+        records.push({ kind: "record", line, fields: record.fields });
+      }
       line += linesIn(text, start, end + 1);
       start = end + 1;
     } else if (!final && length <= RECORD_CHARS_MAX) {
@@ -61,7 +63,11 @@ function splitRecords(text: string, firstLine: number, final: boolean): Split {
       records.push({ kind: "broken", line, why: `longer than ${RECORD_CHARS_MAX} characters` });
       return { records, end: text.length, line };
     } else {
-      records.push({ kind: "broken", line, why: record.kind === "open" ? "a quote that is never closed" : `longer than ${RECORD_CHARS_MAX} characters` });
+      records.push({
+        kind: "broken",
+        line,
+        why: record.kind === "open" ? "a quote that is never closed" : `longer than ${RECORD_CHARS_MAX} characters`,
+      });
       start = lineEnd + 1;
       line += 1;
     }
@@ -107,7 +113,9 @@ function closingQuote(text: string, from: number): number {
 
 function fieldEnd(text: string, from: number): number {
   let at = from;
-  while (at < text.length && text[at] !== "," && text[at] !== "\n" && !(text[at] === "\r" && text[at + 1] === "\n")) at += 1;
+  while (at < text.length && text[at] !== "," && text[at] !== "\n" && !(text[at] === "\r" && text[at + 1] === "\n")) {
+    at += 1;
+  }
   return at;
 }
 

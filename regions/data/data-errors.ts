@@ -10,7 +10,9 @@ export class UnknownDataFormat extends Error {
   readonly folder: string;
 
   constructor(folder: string, why: string) {
-    super(`Cannot read data from ${JSON.stringify(folder)}: ${why}. It must hold one of:\n  - ${WHERE_DATA_IS.join("\n  - ")}`);
+    super(
+      `Cannot read data from ${JSON.stringify(folder)}: ${why}. It must hold one of:\n  - ${WHERE_DATA_IS.join("\n  - ")}`,
+    );
     this.folder = folder;
   }
 }
@@ -32,7 +34,9 @@ export class NoUsableData extends Error {
   readonly folder: string;
 
   constructor(folder: string, why: string) {
-    super(`Cannot use the data in ${JSON.stringify(folder)}: ${why}. It must hold one of:\n  - ${WHERE_DATA_IS.join("\n  - ")}`);
+    super(
+      `Cannot use the data in ${JSON.stringify(folder)}: ${why}. It must hold one of:\n  - ${WHERE_DATA_IS.join("\n  - ")}`,
+    );
     this.folder = folder;
   }
 }

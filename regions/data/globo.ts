@@ -29,11 +29,17 @@ const SLACK_MS = 3_600_000;
 const PENDING_MAX = 1_000_000;
 
 /** The clicks of a folder of hourly files, in time order. */
-export function readGlobo(folder: string, options: { readonly files: readonly string[]; readonly report: DataReport }): AsyncGenerator<readonly Click[]> {
+export function readGlobo(
+  folder: string,
+  options: { readonly files: readonly string[]; readonly report: DataReport },
+): AsyncGenerator<readonly Click[]> {
   return inTimeOrder(arrivals(folder, options), { pendingMax: PENDING_MAX, report: options.report });
 }
 
-async function* arrivals(folder: string, options: { readonly files: readonly string[]; readonly report: DataReport }): AsyncGenerator<Arrivals<Click>> {
+async function* arrivals(
+  folder: string,
+  options: { readonly files: readonly string[]; readonly report: DataReport },
+): AsyncGenerator<Arrivals<Click>> {
   const { report } = options;
   const paths = options.files.toSorted(byNumber).map((file) => join(folder, file));
   for (const path of paths) report.bytesTotal += (await stat(path)).size;
@@ -43,8 +49,23 @@ async function* arrivals(folder: string, options: { readonly files: readonly str
     for await (const rows of readCsv(path, { columns: COLUMNS, report })) {
       const clicks: Click[] = [];
       for (const { line, fields } of rows) {
-        const [user = "", item = "", time = "", environment = "", device = "", os = "", country = "", region = "", referrer = ""] = fields;
-        const click: Click = { time: toTime(time), user, item, context: { environment, device, os, country, region, referrer } };
+        const [
+          user = "",
+          item = "",
+          time = "",
+          environment = "",
+          device = "",
+          os = "",
+          country = "",
+          region = "",
+          referrer = "",
+        ] = fields;
+        const click: Click = {
+          time: toTime(time),
+          user,
+          item,
+          context: { environment, device, os, country, region, referrer },
+        };
         const why = problemOf(click);
         if (why === undefined) {
           first = Math.min(first, click.time);

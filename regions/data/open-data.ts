@@ -51,7 +51,8 @@ export async function openData(folder: string): Promise<DataSet> {
       featuresOf: (item) => movies.get(item) ?? UNKNOWN_MOVIE,
     };
   }
-  const found = names.length === 0 ? "it is empty" : `it has ${names.slice(0, 5).join(", ")}${names.length > 5 ? ", ..." : ""}`;
+  const found =
+    names.length === 0 ? "it is empty" : `it has ${names.slice(0, 5).join(", ")}${names.length > 5 ? ", ..." : ""}`;
   throw new UnknownDataFormat(folder, found);
 }
 

@@ -15,7 +15,7 @@ export class Popularity {
 
   /** Takes in a click; times must not go back. */
   add(click: { readonly time: number; readonly user: string; readonly item: string }): void {
-    this.forgetBefore(click.time - this.#windowMs);
+    this.moveTo(click.time);
     if (this.#clicks.length - this.#head >= CLICKS_MAX) this.#dropOldest();
     this.#clicks.push({ time: click.time, user: click.user, item: click.item });
     this.#counts.set(click.item, this.clicksOf(click.item) + 1);
@@ -27,12 +27,14 @@ export class Popularity {
 
   /** Moves on to a time: clicks that are by then older than the window do not count any more. */
   moveTo(time: number): void {
-    this.forgetBefore(time - this.#windowMs);
-  }
-
-  /** Forgets the clicks before a time. */
-  forgetBefore(time: number): void {
-    for (let oldest = this.#clicks[this.#head]; oldest !== undefined && oldest.time < time; oldest = this.#clicks[this.#head]) this.#dropOldest();
+    const from = time - this.#windowMs;
+    for (
+      let oldest = this.#clicks[this.#head];
+      oldest !== undefined && oldest.time < from;
+      oldest = this.#clicks[this.#head]
+    ) {
+      this.#dropOldest();
+    }
   }
 
   /** Clicks on an item within the window. */
@@ -64,6 +66,14 @@ export class Popularity {
       }
     }
     return [...drawn];
+  }
+
+  /** The items with the most clicks within the window, most first; equal ones in the order they came into it. */
+  top(count: number): string[] {
+    return [...this.#counts]
+      .sort(([, one], [, other]) => other - one)
+      .slice(0, count)
+      .map(([item]) => item);
   }
 
   #dropOldest(): void {

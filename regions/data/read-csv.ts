@@ -17,7 +17,10 @@ export interface CsvRow {
  * Rows of another width than the header's are counted as broken. A file without these columns, or one that ends
  * before its time, is an `UnreadableDataFile`; the rows before the end have been given out by then.
  */
-export async function* readCsv(path: string, options: { readonly columns: readonly string[]; readonly report: DataReport }): AsyncGenerator<readonly CsvRow[]> {
+export async function* readCsv(
+  path: string,
+  options: { readonly columns: readonly string[]; readonly report: DataReport },
+): AsyncGenerator<readonly CsvRow[]> {
   const { columns, report } = options;
   const file = basename(path);
   let header: { readonly width: number; readonly at: readonly number[] } | undefined;
@@ -31,19 +34,27 @@ export async function* readCsv(path: string, options: { readonly columns: readon
       } else if (record.fields.length === header.width) {
         rows.push({ line: record.line, fields: header.at.map((index) => record.fields[index] ?? "") });
       } else {
-        noteBroken(report, { file, line: record.line, why: `${record.fields.length} fields instead of ${header.width}` });
+        noteBroken(report, {
+          file,
+          line: record.line,
+          why: `${record.fields.length} fields instead of ${header.width}`,
+        });
       }
     }
     if (rows.length > 0) yield rows;
   }
-  if (header === undefined) throw new UnreadableDataFile(path, `it is empty; its first line must name the columns ${columns.join(", ")}`);
+  if (header === undefined) {
+    throw new UnreadableDataFile(path, `it is empty; its first line must name the columns ${columns.join(", ")}`);
+  }
 }
 
 async function* readText(path: string, report: DataReport): AsyncGenerator<string> {
   const file = createReadStream(path);
   file.on("data", (chunk) => (report.bytesRead += chunk.length));
   // The error reaches the loop below through the last stream.
-  const bytes: AsyncIterable<Uint8Array> = path.endsWith(".gz") ? pipeline(file, createGunzip(), () => undefined) : file;
+  const bytes: AsyncIterable<Uint8Array> = path.endsWith(".gz")
+    ? pipeline(file, createGunzip(), () => undefined)
+    : file;
   const decoder = new TextDecoder();
   try {
     for await (const chunk of bytes) yield decoder.decode(chunk, { stream: true });
@@ -61,11 +72,17 @@ function explain(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function findColumns(path: string, options: { readonly header: readonly string[]; readonly columns: readonly string[] }): readonly number[] {
+function findColumns(
+  path: string,
+  options: { readonly header: readonly string[]; readonly columns: readonly string[] },
+): readonly number[] {
   const header = options.header.map((name) => name.trim());
   const missing = options.columns.filter((name) => !header.includes(name));
   if (missing.length > 0) {
-    throw new UnreadableDataFile(path, `its first line must name the columns ${options.columns.join(", ")}; missing are ${missing.join(", ")}`);
+    throw new UnreadableDataFile(
+      path,
+      `its first line must name the columns ${options.columns.join(", ")}; missing are ${missing.join(", ")}`,
+    );
   }
   return options.columns.map((name) => header.indexOf(name));
 }

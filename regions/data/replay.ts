@@ -56,7 +56,11 @@ export class Replay {
     const request = `replay-${this.#options.seed}-${this.#requests}`;
     this.#requests += 1;
     this.#popularity.moveTo(click.time);
-    const items = this.#popularity.draw(this.#random, { count: REPLAY_ITEMS - 1, except: click.item, user: click.user });
+    const items = this.#popularity.draw(this.#random, {
+      count: REPLAY_ITEMS - 1,
+      except: click.item,
+      user: click.user,
+    });
     items.splice(nextBelow(this.#random, items.length + 1), 0, click.item);
     for (const [position, item] of items.entries()) {
       events.push({

@@ -1,0 +1,211 @@
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { ensureNatsServer } from "../../runtime/nats-server/provision.ts";
+import { openData } from "../data/open-data.ts";
+import { DEMO_TRAINING_REGION, type DemoRegion, writeDemoConfigs } from "./demo-regions.ts";
+import { type DemoOutcome, describeOutcome, isConverged, summarizeRegion } from "./demo-summary.ts";
+import { DemoWatch } from "./demo-watch.ts";
+import { EventSender } from "./event-sender.ts";
+import { readFeedPosition, writeFeedPosition } from "./feed-position.ts";
+import { type Feed, replayFeed } from "./feed.ts";
+import { marketFeed, marketPlan } from "./market-feed.ts";
+import { RegionProcess, STOP_MS_MAX } from "./region-process.ts";
+import { Screen, type ScreenOutput } from "./screen.ts";
+import { type StreamProgress, streamFeed } from "./stream.ts";
+
+export interface DemoOptions {
+  /** A folder of real clicks. Default: the simulated market. */
+  readonly data?: string;
+  /** Event time per real time. Default: as fast as the regions take it. A market has the speed of the clock. */
+  readonly speed?: number;
+  /** Ends the stream after this time. Default: with the data, or by the signal. */
+  readonly forMs?: number;
+  /** Keeps standard output for the outcome as one JSON object. */
+  readonly json: boolean;
+  readonly seed?: number;
+  /** The first of six ports. Default: free ones. */
+  readonly portBase?: number;
+  /** Keeps configs, logs and state here; a second run goes on from there. Default: a temporary folder, removed at the end. */
+  readonly state?: string;
+  /** Ends the demo in order. */
+  readonly signal: AbortSignal;
+}
+
+/** Runs three regions and streams feedback through them; prints the outcome. Gives the exit code: 1 when the regions did not converge in time. */
+export async function runDemo(options: DemoOptions): Promise<number> {
+  const output: ScreenOutput = options.json ? process.stderr : process.stdout;
+  const outcome = await demonstrate(options, output);
+  if (outcome === undefined) return 0;
+  if (options.json) process.stdout.write(`${JSON.stringify(outcome.summary)}\n`);
+  else for (const line of describeOutcome(outcome)) process.stdout.write(`${line}\n`);
+  return outcome.summary.converged || options.signal.aborted ? 0 : 1;
+}
+
+/** Runs the demo and gives its outcome; undefined when it was ended before the regions were up. Shows progress on `output`. */
+export async function demonstrate(options: DemoOptions, output: ScreenOutput): Promise<DemoOutcome | undefined> {
+  const { seed = 1, signal } = options;
+  const screen = new Screen(output, { color: output.isTTY === true && (process.env["NO_COLOR"] ?? "") === "" });
+  function say(line: string): void {
+    screen.say(line);
+  }
+  // Before anything is started: a wrong folder is said at once.
+  const data = options.data === undefined ? undefined : await openData(options.data);
+
+  await using stack = new AsyncDisposableStack();
+  const folder = await stateFolder(options.state, stack);
+  const beginning = {
+    data: options.data === undefined ? "" : resolve(options.data),
+    seed,
+    requests: 0,
+    startedMs: Date.now(),
+  };
+  const position = await readFeedPosition(folder, beginning);
+  const natsServer = await ensureNatsServer({ say, signal });
+  const replay = data === undefined ? undefined : replayFeed(data, { seed, from: position.requests });
+  const regions = await writeDemoConfigs(folder, {
+    plan: replay ?? marketPlan(seed),
+    natsServer: natsServer.path,
+    portBase: options.portBase,
+  });
+  const feed = replay ?? marketFeed({ seed, startMs: position.startedMs, urls: regions.map(({ url }) => url) });
+  say(`Streaming ${feed.title}`);
+  if (options.state !== undefined) say(`State, configs and logs are in ${folder}`);
+
+  const processes = regions.map((region) => stack.use(new RegionProcess(region, { say })));
+  // All stop at the same time; disposing them one by one afterwards finds them stopped.
+  stack.defer(async () => void (await Promise.all(processes.map((each) => each.stop({ deadlineMs: STOP_MS_MAX })))));
+  try {
+    await Promise.all(processes.map((each) => each.ready({ signal, deadlineMs: READY_MS_MAX })));
+  } catch (error) {
+    if (signal.aborted) return undefined;
+    throw error;
+  }
+  say(
+    `Three regions are up: ${regions.map(({ region, url }) => `${region}${region === DEMO_TRAINING_REGION ? " (trains)" : ""} ${url}`).join(", ")}`,
+  );
+
+  const outcome = await streamAndWatch({ options, feed, regions, processes, screen, from: position.requests });
+  await writeFeedPosition(folder, { ...position, requests: outcome.requests });
+  for (const remark of feed.remarks()) say(remark);
+  return outcome;
+}
+
+interface Running {
+  readonly options: DemoOptions;
+  readonly feed: Feed;
+  readonly regions: readonly DemoRegion[];
+  readonly processes: readonly RegionProcess[];
+  readonly screen: Screen;
+  readonly from: number;
+}
+
+async function streamAndWatch(running: Running): Promise<DemoOutcome & { readonly requests: number }> {
+  const { options, feed, regions, processes, screen } = running;
+  const { signal, forMs } = options;
+  const failed = new AbortController(); // a region ended by itself
+  for (const each of processes) void each.ended.then(() => each.failure !== undefined && failed.abort(each.failure));
+  const streamEnd = AbortSignal.any([
+    signal,
+    failed.signal,
+    ...(forMs === undefined ? [] : [AbortSignal.timeout(forMs)]),
+  ]);
+  const done = new AbortController();
+  const senders = regions.map(
+    ({ url }) => new EventSender({ url, signal: AbortSignal.any([failed.signal, done.signal]) }),
+  );
+  const progress: StreamProgress = { events: 0, requests: running.from };
+  const watch = new DemoWatch(regions);
+  let phase = "streaming";
+  function show(): void {
+    const rates = watch.rates();
+    screen.show({
+      phase,
+      elapsedMs: watch.elapsedMs,
+      progress: shareDone({ feed, elapsedMs: watch.elapsedMs, forMs }),
+      events: progress.events,
+      eventsPerSecond: rates.events,
+      samples: watch.model?.samples ?? 0,
+      samplesPerSecond: rates.samples,
+      auc: watch.model?.auc,
+      logLoss: watch.model?.logLoss,
+      regions: regions.map(({ region }, index) => ({
+        region,
+        training: region === DEMO_TRAINING_REGION,
+        status: watch.statuses[index],
+      })),
+      extra: feed.extra(),
+    });
+  }
+
+  const startMs = performance.now();
+  const streaming = streamFeed(feed, {
+    senders,
+    speed: feed.live ? undefined : options.speed,
+    signal: streamEnd,
+    progress,
+  }).finally(() => done.abort());
+  const watching = (async () => {
+    while (!done.signal.aborted) {
+      await watch.look({ events: progress.events, signal: failed.signal });
+      show();
+      await setTimeout(LOOK_MS, undefined, { signal: done.signal }).catch(() => undefined); // woken by the stream's end
+    }
+  })();
+  await Promise.all([streaming, watching]).catch((error: unknown) => {
+    throw failed.signal.aborted ? failed.signal.reason : error;
+  });
+  failed.signal.throwIfAborted();
+  const endMs = performance.now();
+
+  phase = "converging";
+  const waited = AbortSignal.any([signal, failed.signal, AbortSignal.timeout(CONVERGE_MS_MAX)]);
+  const convergedMs = await watch.converged({ sinceMs: endMs, events: progress.events, signal: waited, show });
+  failed.signal.throwIfAborted();
+  // A status that a stop interrupted says nothing; the last word is asked for without hurry.
+  await watch.look({ events: progress.events, signal: failed.signal });
+  phase = "done";
+  show();
+  screen.end();
+  return {
+    requests: progress.requests,
+    summary: {
+      events: progress.events,
+      samples: watch.model?.samples ?? 0,
+      progressiveAuc: watch.model?.auc ?? null,
+      regions: regions.map(({ region }, index) => summarizeRegion(region, watch.statuses[index])),
+      converged: convergedMs !== undefined || isConverged(watch.statuses),
+      convergedMs: convergedMs === undefined ? null : Math.round(convergedMs),
+    },
+    logLoss: watch.model?.logLoss,
+    streamMs: endMs - startMs,
+    trainedMs: Math.max(0, watch.samplesChangedMs - startMs),
+    measures: feed.measures(),
+  };
+}
+
+const READY_MS_MAX = 120_000;
+const CONVERGE_MS_MAX = 60_000;
+const LOOK_MS = 500;
+
+function shareDone(options: {
+  readonly feed: Feed;
+  readonly elapsedMs: number;
+  readonly forMs: number | undefined;
+}): number | undefined {
+  const { feed, elapsedMs, forMs } = options;
+  const ofTime = forMs === undefined ? 0 : elapsedMs / forMs;
+  const ofData = feed.progress();
+  return ofData === undefined && forMs === undefined ? undefined : Math.max(ofTime, ofData ?? 0);
+}
+
+async function stateFolder(named: string | undefined, stack: AsyncDisposableStack): Promise<string> {
+  if (named !== undefined) {
+    await mkdir(named, { recursive: true, mode: 0o700 });
+    return resolve(named);
+  }
+  const folder = await mkdtemp(join(tmpdir(), "freshet-demo-"));
+  stack.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+  return folder;
+}

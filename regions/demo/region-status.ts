@@ -1,0 +1,73 @@
+import * as z from "zod";
+import { type NodeStatus } from "../status.ts";
+
+/** What the demo looks at in a node's status. */
+export type RegionStatus = Pick<NodeStatus, "region" | "ready" | "problems"> & {
+  readonly model:
+    | {
+        readonly rows: number;
+        readonly digest: string;
+        readonly samples: number;
+        readonly verdict: string;
+        readonly verdictCause?: string | undefined;
+        readonly auc?: number | undefined;
+        readonly logLoss?: number | undefined;
+      }
+    | undefined;
+  readonly lagMs: { readonly p50: number; readonly p99: number } | undefined;
+  readonly linkBytes: { readonly in: number; readonly out: number };
+  readonly linksDown: readonly string[];
+  readonly eventsAccepted: number;
+};
+
+const statusSchema = z.object({
+  region: z.string(),
+  ready: z.boolean(),
+  problems: z.array(z.string()),
+  models: z.array(
+    z.object({
+      rows: z.number(),
+      digest: z.string(),
+      samples: z.number(),
+      auc: z.number().optional(),
+      logLoss: z.number().optional(),
+      verdict: z.string(),
+      verdictCause: z.string().optional(),
+    }),
+  ),
+  lagMs: z.object({ p50: z.number(), p99: z.number() }).optional(),
+  links: z.array(z.object({ peer: z.string(), connected: z.boolean(), bytesIn: z.number(), bytesOut: z.number() })),
+  events: z.object({ accepted: z.number() }),
+});
+
+/** Asks a region for its status; undefined when it does not answer in time or not with one. */
+export async function readRegionStatus(url: string, signal: AbortSignal): Promise<RegionStatus | undefined> {
+  let body: unknown;
+  try {
+    const response = await fetch(`${url}/status`, {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(STATUS_MS_MAX)]),
+    });
+    body = await response.json();
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    return undefined; // gone, stopping or too busy: the caller shows that
+  }
+  const parsed = statusSchema.safeParse(body);
+  if (!parsed.success) return undefined;
+  const { region, ready, problems, models, lagMs, links, events } = parsed.data;
+  return {
+    region,
+    ready,
+    problems,
+    model: models[0],
+    lagMs,
+    linkBytes: {
+      in: links.reduce((sum, link) => sum + link.bytesIn, 0),
+      out: links.reduce((sum, link) => sum + link.bytesOut, 0),
+    },
+    linksDown: links.filter((link) => !link.connected).map((link) => link.peer),
+    eventsAccepted: events.accepted,
+  };
+}
+
+const STATUS_MS_MAX = 2_000;

@@ -1,0 +1,119 @@
+import { parseArgs } from "node:util";
+import { durationMs } from "../../regions/config-values.ts";
+import { type Bench, type BenchFigure } from "./bench-figure.ts";
+
+/*
+ * `npm run -s bench -- NAME`: measures one thing and prints its figures. A bench is a module of this folder that is
+ * loaded when it is asked for.
+ */
+
+interface Entry {
+  readonly about: string;
+  readonly load: () => Promise<Bench>;
+}
+
+const BENCHES: Readonly<Record<string, Entry>> = {
+  main: {
+    about: "three regions, a stream of clicks (--data DIR, else the simulated market), freshness, learning, link bytes",
+    load: async () => (await import("./main.ts")).main,
+  },
+};
+
+const HELP = `npm run -s bench -- NAME [--json] [--data DIR] [--for TIME] [--seed N]
+
+Measures one thing and prints its figures as a table, or with --json as one object a line:
+{bench, figure, value, unit, compared, ratio, target, met}, what there is none of left out. Progress goes to standard error.
+The exit code is 1 when a figure misses its target.
+
+  --data DIR   real clicks: a folder of Globo.com's clicks_hour_*.csv.gz or of MovieLens' ratings.csv and movies.csv
+  --for TIME   how long the measured part takes, such as 60s
+  --seed N     of everything drawn by chance (default 1)
+
+Benches:
+${Object.entries(BENCHES)
+  .map(([name, { about }]) => `  ${name.padEnd(10)} ${about}`)
+  .join("\n")}
+`;
+
+process.exitCode = await run();
+
+async function run(): Promise<number> {
+  let parsed: ReturnType<typeof readArguments>;
+  try {
+    parsed = readArguments();
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    return refuse(error.message);
+  }
+  const { values, positionals } = parsed;
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const [name, ...more] = positionals;
+  if (name === undefined) return refuse("Name a bench");
+  if (more.length > 0) return refuse("Name one bench at a time");
+  const entry = Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined;
+  if (entry === undefined) return refuse(`There is no bench ${JSON.stringify(name.slice(0, 80))}`);
+  const forMs = values.for === undefined ? undefined : durationMs(values.for);
+  if (values.for !== undefined && forMs === undefined) return refuse("--for takes a duration such as 60s");
+  if (!/^\d{1,9}$/.test(values.seed)) return refuse("--seed takes a whole number");
+
+  const stop = new AbortController();
+  process.once("SIGINT", () => stop.abort());
+  process.once("SIGTERM", () => stop.abort());
+  const bench = await entry.load();
+  const options = {
+    data: values.data,
+    forMs,
+    seed: Number(values.seed),
+    progress: process.stderr,
+    signal: stop.signal,
+  };
+  let missed = false;
+  const figures: BenchFigure[] = [];
+  for await (const figure of bench(options)) {
+    missed ||= figure.met === false;
+    if (values.json) process.stdout.write(`${JSON.stringify(figure)}\n`);
+    else figures.push(figure);
+  }
+  if (!values.json) process.stdout.write(describeTable(figures));
+  return missed || stop.signal.aborted ? 1 : 0;
+}
+
+function readArguments() {
+  return parseArgs({
+    allowPositionals: true,
+    options: {
+      json: { type: "boolean", default: false },
+      data: { type: "string" },
+      for: { type: "string" },
+      seed: { type: "string", default: "1" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+}
+
+function refuse(why: string): number {
+  process.stderr.write(`${why}\n\n${HELP}`);
+  return 2;
+}
+
+function describeTable(figures: readonly BenchFigure[]): string {
+  const rows = figures.map(({ figure, value, unit, compared, ratio, target, met }) => [
+    figure,
+    `${value.toLocaleString("en-US", { maximumSignificantDigits: 6 })} ${unit}`.trim(),
+    compared === undefined ? "" : `${compared}${ratio === undefined ? "" : ` (${ratio.toFixed(2)}x)`}`,
+    target === undefined ? "" : `target ${target}: ${met === true ? "met" : "missed"}`,
+  ]);
+  const widths = [0, 1, 2].map((column) => Math.max(0, ...rows.map((row) => row[column]?.length ?? 0)));
+  return rows
+    .map(
+      (row) =>
+        `${row
+          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+          .join("  ")
+          .trimEnd()}\n`,
+    )
+    .join("");
+}
