@@ -1,4 +1,6 @@
-import { type Address } from "../runtime/actor.ts";
+import { type QuantileSketch } from "../protocols/quantile-sketch.ts";
+import { type Address, type Outcome } from "../runtime/actor.ts";
+import { type SaveOutcome } from "../runtime/file-store-protocol.ts";
 
 /** Rows of one table asked for by key. */
 export interface KeyList {
@@ -48,8 +50,6 @@ export interface RowsChanged {
   readonly table: number;
   readonly keys: BigUint64Array;
   readonly values: Uint8Array;
-  /** Greatest t of the rows, microseconds. */
-  readonly newestT: number;
 }
 
 export interface ShardStatus {
@@ -58,8 +58,8 @@ export interface ShardStatus {
   readonly digest: string;
   readonly primary: boolean;
   readonly refused: number;
-  /** Freshness of the rows that came from elsewhere, from the stamp at the primary to the merge here: a quantile sketch as data. */
-  readonly lag: unknown;
+  /** Freshness of the rows that came from elsewhere, from the stamp at the primary to the merge here, milliseconds. */
+  readonly lag: QuantileSketch;
 }
 
 /** What a shard replica accepts. */
@@ -82,9 +82,11 @@ export interface ShardProtocol {
   readonly pull: { request: unknown; reply: void };
   readonly more: { request: unknown; reply: void };
   readonly release: { request: unknown; reply: void };
+  readonly refuse: { request: unknown; reply: void };
   readonly frame: { request: unknown; reply: void };
 
   // To itself.
   readonly due: { request: { readonly timer: string }; reply: void };
-  readonly saved: { request: { readonly error?: string; readonly bytes: number; readonly applied: readonly (readonly [string, number])[] }; reply: void };
+  readonly save: { request: Record<string, never>; reply: void };
+  readonly saved: { request: { readonly outcome: Outcome<SaveOutcome> }; reply: void };
 }

@@ -1,0 +1,170 @@
+/*
+ * Finds out what this node's shards lack and has them pull it: polls the leaders of peer regions and of the other nodes of its own
+ * (protocols/sync/poll.ts), and holds the leases that say which node of a region pulls a shard across the wide area
+ * (protocols/leadership/lease.ts). Without any lease every node pulls for itself: more traffic, the same result.
+ */
+import { isHeld, leaderOf, type LeaseEvent, type LeaseState, newLease, stepLease } from "../protocols/leadership/lease.ts";
+import { createPoller, pendingCount, type PollEffect, type PollEvent, stepPoller } from "../protocols/sync/poll.ts";
+import { buildWriterId, isWriterId } from "../protocols/sync/version.ts";
+import { type Address, type Context, defineActor } from "../runtime/actor.ts";
+import { type StreamProtocol } from "../runtime/stream-protocol.ts";
+import { type LeaderProtocol, type LeaseAnswer } from "./leader-protocol.ts";
+import { peerAddress, peerText, replicaAddress } from "./shard-name.ts";
+import { type ShardProtocol } from "./shard-protocol.ts";
+import { drawNonce } from "./writer-nonce.ts";
+
+export interface LeaderConfig {
+  readonly region: string;
+  readonly node: string;
+  /** Names of the shards that this node holds. */
+  readonly shards: readonly string[];
+  /** Nodes that hold the same shards: of other regions, and of this one. */
+  readonly peers: readonly { readonly region: string; readonly node: string }[];
+  readonly stream: Address;
+  readonly leaseMs: number;
+}
+
+/** The leader of one region node. */
+export const leader = defineActor<LeaderProtocol, LeaderConfig>({
+  kind: "leader",
+  messages: ["shard-changed", "shard-pulled", "status", "poll", "changes", "due", "lease-turn", "lease-answer", "overdue"],
+  setup: (config, context) => {
+    const { region, node } = config;
+    const poller = createPoller(buildWriterId({ epoch: 0, region, node, nonce: drawNonce(context) }));
+    const leases = createLeases(config, context);
+    /** By which way a peer's poll came: its answer goes back there. */
+    const ways = new Map<string, Address>();
+    const pulls = new Map<string, number>();
+    let turns = 0;
+
+    function step(event: PollEvent): void {
+      for (const effect of stepPoller(poller, event)) perform(effect);
+    }
+
+    function perform(effect: PollEffect): void {
+      switch (effect.kind) {
+        case "send": {
+          const to = peerAddress("leader", effect.to);
+          if (effect.message === "poll") context.ref<LeaderProtocol>(to).tell("poll", effect.body);
+          else context.ref<LeaderProtocol>(ways.get(effect.to) ?? to).tell("changes", effect.body);
+          return;
+        }
+        case "timer":
+          context.after(effect.delayMs, "due", { timer: effect.name });
+          return;
+        case "pull":
+          pull(effect.peer, effect.shard);
+          return;
+        case "refused":
+          if (effect.reason === "stale") return;
+          context.metrics.count("freshet_sync_refused_total", 1, { what: "poll", reason: effect.reason });
+          context.log.warn("A message about changed shards was refused", { reason: effect.reason, from: effect.from, why: effect.detail });
+      }
+    }
+
+    function pull(peerName: string, shard: string): void {
+      const peer = peerAddress("leader", peerName);
+      if (peer.region !== region && leases.ledByAnother(shard)) {
+        // Its rows come from our region's leader. Should they not, the poller tries again later, and ever less often.
+        context.metrics.count("freshet_pulls_left_to_leader_total");
+        context.after(0, "shard-pulled", { shard, outcome: "failed" });
+        return;
+      }
+      turns += 1;
+      pulls.set(shard, turns);
+      context.ref<ShardProtocol>(replicaAddress({ region, node }, shard)).tell("synchronise", { peer: replicaAddress({ region: peer.region, node: peer.id }, shard) });
+      // The shard's actor may die with the pull: the poller must hear of an end.
+      context.after(PULL_MS_MAX, "overdue", { shard, turn: turns });
+    }
+
+    for (const peer of config.peers) step({ kind: "neighbour", peer: peerText({ region: peer.region, kind: "leader", id: peer.node }) });
+    context.after(0, "lease-turn", {});
+    return {
+      handlers: {
+        "shard-changed": ({ shard, counter, generator }) => {
+          if (isWriterId(generator)) step({ kind: "changed", shard, version: { counter, generator } });
+        },
+        "shard-pulled": ({ shard, outcome }) => {
+          pulls.delete(shard);
+          step({ kind: "pulled", shard, outcome });
+        },
+        overdue: ({ shard, turn }) => {
+          if (pulls.get(shard) !== turn) return;
+          pulls.delete(shard);
+          step({ kind: "pulled", shard, outcome: "failed" });
+        },
+        status: () => ({ leaders: leases.known(), pending: pendingCount(poller) }),
+        poll: (body, from) => {
+          ways.set(peerText(from), from);
+          step({ kind: "message", from: peerText(from), message: "poll", body });
+        },
+        changes: (body, from) => step({ kind: "message", from: peerText(from), message: "changes", body }),
+        due: ({ timer }) => step({ kind: "timer", name: timer }),
+        "lease-turn": () => {
+          leases.turn();
+          context.metrics.gauge("freshet_sync_pending_shards", pendingCount(poller));
+          context.after(config.leaseMs * LEASE_TURN_SHARE, "lease-turn", {});
+        },
+        "lease-answer": ({ shard, answer }) => leases.answered(shard, answer),
+      },
+    };
+  },
+});
+
+/** Ten minutes: no pull that makes progress is cut off, and a lost one does not hide a shard for long. */
+const PULL_MS_MAX = 600_000;
+const LEASE_TURN_SHARE = 1 / 6;
+const BUCKET = "LEASES";
+const UNKNOWN: LeaseAnswer = { kind: "not-written" };
+
+/** One lease a shard, in the region's key-value store. */
+function createLeases(config: LeaderConfig, context: Context<LeaderProtocol>) {
+  const stream = context.ref<StreamProtocol>(config.stream);
+  const states = new Map<string, LeaseState>(
+    config.shards.map((shard) => [shard, newLease({ self: config.node, durationMs: config.leaseMs })] as const),
+  );
+
+  function step(shard: string, event: LeaseEvent): void {
+    const state = states.get(shard);
+    if (state === undefined) return;
+    const before = leaderOf(state, context.now())?.holder;
+    const next = stepLease(state, event, context.now());
+    states.set(shard, next.state);
+    const after = leaderOf(next.state, context.now())?.holder;
+    if (after !== undefined && after !== before) context.metrics.count("freshet_leader_changes_total");
+    for (const effect of next.effects) {
+      const work = effect.kind === "read" ? readRecord(shard) : writeRecord(shard, effect.revision);
+      context.pipe(work, "lease-answer", (outcome) => ({ shard, answer: outcome.kind === "done" ? outcome.value : UNKNOWN }));
+    }
+  }
+
+  async function readRecord(shard: string): Promise<LeaseAnswer> {
+    const { record } = await stream.ask("kv-get", { bucket: BUCKET, key: shard }, { signal: context.deadline(config.leaseMs) });
+    return record === undefined ? { kind: "record" } : { kind: "record", record: { holder: record.value, revision: record.revision } };
+  }
+
+  async function writeRecord(shard: string, revision: number): Promise<LeaseAnswer> {
+    const request = { bucket: BUCKET, key: shard, value: config.node, revision };
+    const outcome = await stream.ask("kv-write", request, { signal: context.deadline(config.leaseMs) });
+    return outcome.kind === "written" ? outcome : UNKNOWN;
+  }
+
+  return {
+    turn: () => {
+      for (const shard of states.keys()) step(shard, { kind: "tick" });
+    },
+    answered: (shard: string, answer: LeaseAnswer) => step(shard, answer),
+    /** Whether somebody else pulls this shard for the region, as far as we know. */
+    ledByAnother: (shard: string): boolean => {
+      const state = states.get(shard);
+      if (state === undefined || isHeld(state, context.now())) return false;
+      const known = leaderOf(state, context.now());
+      return known !== undefined && known.holder !== config.node;
+    },
+    known: () =>
+      [...states].flatMap(([shard, state]) => {
+        const found = leaderOf(state, context.now());
+        return found === undefined ? [] : [{ shard, ...found }];
+      }),
+  };
+}

@@ -1,0 +1,296 @@
+/*
+ * Holds one replica of one shard: serves reads, takes gradients where it is the primary, pulls from peers and answers them, and keeps
+ * an image on disk. Synchronisation itself is protocols/sync; this carries its messages and timers.
+ *
+ * What holds:
+ * 1. Rows, knowledge and the trainers' positions are in one image, taken between two messages: a restart never sees one without the others.
+ * 2. A batch of a trainer takes effect whole and once, or not at all.
+ * 3. What a trainer is told is durable, is in an image on disk.
+ */
+import { type ModelDeclaration } from "../protocols/model.ts";
+import { initialValues, modelLayout } from "../protocols/model-layout.ts";
+import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
+import { encodeImage, loadImage } from "../protocols/sync/image.ts";
+import { createReplica, type Replica, type ReplicaEffect, type ReplicaEvent, stepReplica } from "../protocols/sync/replica.ts";
+import { buildWriterId } from "../protocols/sync/version.ts";
+import { DecodeError } from "../protocols/wire/decode-error.ts";
+import { drawPullId } from "../protocols/wire/pull.ts";
+import { type Address, type Context, defineActor, type Outcome, Refused } from "../runtime/actor.ts";
+import { type FileStoreProtocol, type SaveOutcome } from "../runtime/file-store-protocol.ts";
+import { createLagMeter } from "./lag-meter.ts";
+import { type LeaderProtocol } from "./leader-protocol.ts";
+import { createRowFeed } from "./row-feed.ts";
+import { peerAddress, peerText } from "./shard-name.ts";
+import { type KeyList, type Push, type PushOutcome, type ShardProtocol } from "./shard-protocol.ts";
+import { problemOf, writesOf } from "./shard-writes.ts";
+import { drawNonce } from "./writer-nonce.ts";
+
+export interface ShardConfig {
+  readonly region: string;
+  readonly node: string;
+  readonly model: ModelDeclaration;
+  readonly shard: number;
+  /** The name under which nodes speak of this shard, and under which its image lies. */
+  readonly name: string;
+  /** Whether trainers push here. Others refuse gradients. */
+  readonly primary: boolean;
+  /** Full replicas hold optimizer state and may become primary; others hold values only. */
+  readonly full: boolean;
+  readonly leader: Address;
+  readonly files: Address;
+  readonly snapshotMs: number;
+}
+
+/** One replica of one shard. */
+export const shard = defineActor<ShardProtocol, ShardConfig>({
+  kind: "shard",
+  messages: [
+    ...["gather", "push", "position", "subscribe", "synchronise", "status", "snapshot"] as const,
+    ...["pull", "more", "release", "refuse", "frame", "due", "save", "saved"] as const,
+  ],
+  setup: async (config, context) => {
+    const layout = modelLayout(config.model);
+    const replica = await openReplica(config, context);
+    const leader = context.ref<LeaderProtocol>(config.leader);
+    const lag = createLagMeter(context.now());
+    const feed = createRowFeed(config.shard, replica.store, context);
+    const images = createImages(config, context, replica);
+    /** By which way a peer asked: its answer goes back there. */
+    const ways = new Map<string, Address>();
+    const labels = { model: config.model.name };
+    let refused = 0;
+
+    function step(event: ReplicaEvent): readonly ReplicaEffect[] {
+      const effects = stepReplica(replica, event, context.now());
+      for (const effect of effects) perform(effect);
+      return effects;
+    }
+
+    function perform(effect: ReplicaEffect): void {
+      switch (effect.kind) {
+        case "send":
+          send(effect);
+          return;
+        case "timer":
+          context.after(effect.delayMs, "due", { timer: effect.name });
+          return;
+        case "changed":
+          images.note();
+          leader.tell("shard-changed", { shard: config.name, ...effect.version });
+          return;
+        case "pulled":
+          images.note();
+          leader.tell("shard-pulled", { shard: config.name, outcome: effect.outcome });
+          context.metrics.count("freshet_pulls_total", 1, { ...labels, outcome: effect.outcome === "complete" ? "complete" : effect.reason });
+          return;
+        case "applied":
+          feed.publish(effect.table, effect.keys);
+          if (effect.origin === "peer") lag.add(effect.t, context.now());
+          context.metrics.count("freshet_rows_applied_total", effect.keys.length, { ...labels, origin: effect.origin });
+          return;
+        case "refused":
+          // Late and repeated messages are what a network does; all else deserves a look.
+          if (effect.reason === "stale") return;
+          refused += 1;
+          context.metrics.count("freshet_sync_refused_total", 1, { what: "shard", reason: effect.reason });
+          context.log.warn("A message was refused whole", { shard: config.name, reason: effect.reason, from: effect.from ?? "", why: effect.detail });
+          return;
+        case "written":
+          if (effect.refused > 0) context.metrics.count("freshet_rows_refused_total", effect.refused, labels);
+      }
+    }
+
+    function send(effect: ReplicaEffect & { kind: "send" }): void {
+      const to = peerAddress("shard", effect.to);
+      const peer = context.ref<ShardProtocol>(to);
+      const asker = context.ref<ShardProtocol>(ways.get(effect.to) ?? to);
+      switch (effect.message) {
+        case "pull":
+          return peer.tell("pull", effect.body);
+        case "more":
+          return peer.tell("more", effect.body);
+        case "release":
+          return peer.tell("release", effect.body);
+        case "refuse":
+          return asker.tell("refuse", effect.body);
+        case "frame":
+          return asker.tell("frame", effect.body);
+      }
+    }
+
+    function fromAsker(message: "pull" | "more" | "release", body: unknown, from: Address): void {
+      ways.set(peerText(from), from);
+      step({ kind: "message", from: peerText(from), message, body });
+    }
+
+    function push(request: Push): PushOutcome {
+      if (!config.primary) throw new Refused(`shard ${config.name} of region ${config.region} is not the primary`);
+      const { trainer, batch, previous } = request;
+      const applied = replica.applied.get(trainer) ?? 0;
+      if (batch <= applied) return { kind: "applied", durable: images.durable(trainer) };
+      if (applied !== previous) return { kind: "elsewhere", applied, durable: images.durable(trainer) };
+      const problem = problemOf(layout, request);
+      if (problem !== undefined) {
+        context.metrics.count("freshet_pushes_refused_total", 1, { ...labels, reason: problem });
+        context.log.warn("A push was refused whole", { shard: config.name, trainer, reason: problem });
+        return { kind: "refused", reason: problem };
+      }
+      const effects = step({ kind: "write", writes: writesOf(layout, request, config.shard), batch: { trainer, id: batch } });
+      const stopped = effects.find((effect) => effect.kind === "refused");
+      if (stopped !== undefined) return { kind: "refused", reason: stopped.reason };
+      return { kind: "applied", durable: images.durable(trainer) };
+    }
+
+    function gather({ table, keys }: KeyList): Float32Array {
+      const declared = layout.tables[table];
+      if (declared?.learning === undefined) throw new Refused(`table ${table} of model '${config.model.name}' has no rows to gather`);
+      const { found, values } = replica.store.read(table, keys);
+      const floats = new Float32Array(values.buffer, values.byteOffset, values.byteLength / 4);
+      for (const [at, key] of keys.entries()) if (found[at] === 0) floats.set(initialValues(layout, table, key), at * declared.dim);
+      return floats;
+    }
+
+    leader.tell("shard-changed", { shard: config.name, ...replica.version });
+    context.after(config.snapshotMs, "save", {});
+    context.after(ANNOUNCE_MS, "due", { timer: ANNOUNCE });
+    return {
+      handlers: {
+        gather: ({ lists }) => ({ values: lists.map(gather) }),
+        push,
+        position: ({ trainer }) => ({ applied: replica.applied.get(trainer) ?? 0, durable: images.durable(trainer) }),
+        subscribe: (request, from) => feed.subscribe(request, from),
+        synchronise: ({ peer }) => {
+          step({ kind: "pull", peer: peerText(peer), pullId: drawPullId(() => context.random()) });
+        },
+        status: () => ({
+          shard: config.shard,
+          rows: layout.tables.reduce((sum, _, table) => sum + replica.store.rows(table), 0),
+          digest: replica.store.digest(),
+          primary: config.primary,
+          refused,
+          lag: lag.recent(context.now()),
+        }),
+        snapshot: async () => ({ bytes: await images.saveNow() }),
+        pull: (body, from) => fromAsker("pull", body, from),
+        more: (body, from) => fromAsker("more", body, from),
+        release: (body, from) => fromAsker("release", body, from),
+        refuse: (body, from) => {
+          step({ kind: "message", from: peerText(from), message: "refuse", body });
+        },
+        frame: (body, from) => {
+          step({ kind: "message", from: peerText(from), message: "frame", body });
+        },
+        due: ({ timer }) => {
+          if (timer !== ANNOUNCE) {
+            step({ kind: "timer", name: timer });
+            return;
+          }
+          // A leader that restarted knows no shards; telling it again costs nothing.
+          leader.tell("shard-changed", { shard: config.name, ...replica.version });
+          context.after(ANNOUNCE_MS, "due", { timer: ANNOUNCE });
+        },
+        save: () => {
+          images.saveIfChanged();
+          context.after(config.snapshotMs, "save", {});
+        },
+        saved: ({ outcome }) => images.saved(outcome),
+      },
+      stop: async () => {
+        await images.saveNow();
+      },
+    };
+  },
+});
+
+const ANNOUNCE = "announce";
+const ANNOUNCE_MS = 2_000;
+const SAVE_MS_MAX = 60_000;
+
+/** The replica as the newest whole image has it, or empty; always as a new writer. */
+async function openReplica(config: ShardConfig, context: Context<ShardProtocol>): Promise<Replica> {
+  const writer = buildWriterId({ epoch: 0, region: config.region, node: config.node, nonce: drawNonce(context) });
+  const layout = modelLayout(config.model);
+  const files = context.ref<FileStoreProtocol>(config.files);
+  const { images } = await files.ask("load", { name: config.name }, { signal: context.deadline(SAVE_MS_MAX) });
+  let why = "";
+  for (const image of images) {
+    const store = createMapRowStore(layout.tables, { state: config.full });
+    try {
+      const loaded = loadImage(image, store);
+      context.log.info("A shard was restored from its image", { shard: config.name, rows: store.rows(1), bytes: image.length });
+      return createReplica({ writer, ...loaded });
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      why = error.message;
+      context.metrics.count("freshet_images_refused_total");
+      context.log.error("An image cannot be used; trying the one before", { shard: config.name, why });
+    }
+  }
+  // Starting empty over images that exist would overwrite them: that is for a person to decide.
+  if (images.length > 0) throw new ImagesUnusable(config.name, why);
+  return createReplica({ writer, store: createMapRowStore(layout.tables, { state: config.full }) });
+}
+
+/** No image of a shard can be loaded, though there are some. */
+export class ImagesUnusable extends Error {
+  override readonly name = "ImagesUnusable";
+
+  constructor(shard: string, why: string) {
+    super(
+      `Cannot restore shard '${shard}': none of its images can be used (${why}). Undo the change to the model's declaration, or move the images of the ` +
+        "shard out of the state folder's 'shards' to start it empty: it then pulls what its peers hold",
+    );
+  }
+}
+
+/** Images of a replica: at most one being written, the trainers' positions of the last one that reached the disk. */
+function createImages(config: ShardConfig, context: Context<ShardProtocol>, replica: Replica) {
+  const files = context.ref<FileStoreProtocol>(config.files);
+  let durable: ReadonlyMap<string, number> = new Map(replica.applied);
+  let changed = false;
+  let saving: ReadonlyMap<string, number> | undefined;
+
+  function begin(): Promise<SaveOutcome> {
+    changed = false;
+    saving = new Map(replica.applied);
+    const bytes = encodeImage(replica);
+    context.metrics.gauge("freshet_image_bytes", bytes.length, { shard: config.name });
+    return files.ask("save", { name: config.name, bytes }, { signal: context.deadline(SAVE_MS_MAX), transfer: [bytes.buffer] });
+  }
+
+  function settle(outcome: Outcome<SaveOutcome>): number {
+    const positions = saving;
+    saving = undefined;
+    if (outcome.kind === "done" && outcome.value.kind === "saved") {
+      if (positions !== undefined) durable = positions;
+      return outcome.value.bytes;
+    }
+    // The last image stays, nothing is lost but time: trainers are told what is durable, and keep the rest.
+    changed = true;
+    const why = outcome.kind === "failed" ? outcome.error.message : outcome.value.kind === "failed" ? outcome.value.message : "";
+    context.metrics.count("freshet_image_failures_total", 1, { shard: config.name });
+    context.log.error("An image could not be written; the last one stays and the next turn tries again", { shard: config.name, why });
+    return 0;
+  }
+
+  return {
+    note: () => {
+      changed = true;
+    },
+    durable: (trainer: string) => durable.get(trainer) ?? 0,
+    saveIfChanged: () => {
+      if (changed && saving === undefined) context.pipe(begin(), "saved", (outcome) => ({ outcome }));
+    },
+    saveNow: async (): Promise<number> => {
+      if (!changed) return 0;
+      try {
+        return settle({ kind: "done", value: await begin() });
+      } catch (error) {
+        return settle({ kind: "failed", error: error instanceof Error ? error : new Error(String(error)) });
+      }
+    },
+    saved: (outcome: Outcome<SaveOutcome>) => {
+      settle(outcome);
+    },
+  };
+}
