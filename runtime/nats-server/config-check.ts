@@ -70,6 +70,10 @@ export function checkConfig(config: NatsServerConfig): void {
     }
   }
   checkUsers(users);
+  const { anonymousUser } = config;
+  if (anonymousUser !== undefined && !(isLoopback(listen.host) && users?.some(({ user }) => user === anonymousUser))) {
+    throw new InvalidNatsConfig("anonymousUser", "must be one of the users, of a server that listens on loopback");
+  }
   const missing = [...(tls === undefined ? ["tls" as const] : []), ...(users === undefined ? ["users" as const] : [])];
   if (missing.length > 0 && !isLoopback(listen.host)) {
     throw new UnprotectedListen(listen.host, missing);

@@ -14,6 +14,8 @@ export interface NatsServerConfig {
   readonly jetStream?: JetStreamConfig;
   /** Absent: whoever reaches the port may do everything, which is refused beyond loopback. */
   readonly users?: readonly NatsUser[];
+  /** One of `users`: who connects without credentials is that one. On loopback only. */
+  readonly anonymousUser?: string;
   readonly tls?: NatsTls;
   /** Port of the server's own HTTP statistics, on 127.0.0.1 always. Absent: none. */
   readonly monitoringPort?: number | "random";
@@ -91,6 +93,7 @@ export function natsServerConfig(config: NatsServerConfig, version: NatsVersion,
     ["ping_max", String(config.pingMax ?? 2)],
     ["max_payload", String(config.maxPayloadBytes ?? 1 << 20)],
     ["max_connections", String(config.connectionsMax ?? 1024)],
+    ["no_auth_user", config.anonymousUser === undefined ? undefined : quote(config.anonymousUser)],
     ["write_deadline", duration(config.writeDeadlineMs ?? 10_000)],
     ["jetstream", jetStream === undefined ? undefined : map(jetStreamEntries(jetStream, version))],
     ["tls", tls === undefined ? undefined : map(tlsEntries(tls))],

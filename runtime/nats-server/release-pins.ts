@@ -14,8 +14,8 @@ export interface ArchivePin {
 }
 
 /**
- * The release that is fetched where no package manager gives one. The sums are those of the release's own SHA256SUMS,
- * compared with the official container images' build files where these name the platform.
+ * The release that is fetched where no package manager gives one. The sums were collected from build files of others that pin this
+ * release (for linux-x64 and windows-x64 those of the official container images), each from two places at least that agree.
  */
 export const pinnedRelease: ReleasePins = {
   version: "2.14.0",

@@ -1,0 +1,85 @@
+import { type NatsPermissions, type NatsUser } from "../runtime/nats-server/config.ts";
+
+/** The user of the node itself on its own server. Its password is new at each start and never leaves the process. */
+export const NODE_USER = "freshet-node";
+/** Whoever connects without credentials, where that is allowed: may look, and ask services who they are. */
+export const ANONYMOUS_USER = "freshet-anonymous";
+/** A person with the operator's password: may read every message and stream, and change nothing. */
+export const OPERATOR_USER = "operator";
+
+/** Streams that other regions read. */
+const SHARED_STREAMS = ["EVENTS", "LOG"] as const;
+
+/**
+ * What a peer region may do here: send as itself and nobody else, receive what is addressed to it, and read the shared streams.
+ * No stream can be written, no record seen, no service answered for.
+ */
+export function peerPermissions(own: string, peer: string): NatsPermissions {
+  return {
+    publish: { allow: [`freshet.${own}.*.*.*.${peer}`, ...SHARED_STREAMS.flatMap(readStream)] },
+    subscribe: { allow: [`freshet.${peer}.>`, `_INBOX_${peer}.>`] },
+  };
+}
+
+/** All users of a region's own server. */
+export function serverUsers(options: {
+  readonly region: string;
+  readonly nodePassword: string;
+  readonly grants: readonly { readonly region: string; readonly password: string }[];
+  readonly operatorPassword?: string;
+  readonly anonymousPassword?: string;
+}): NatsUser[] {
+  const { region, nodePassword, grants, operatorPassword, anonymousPassword } = options;
+  return [
+    { user: NODE_USER, password: nodePassword, permissions: "all" },
+    ...grants.map((grant) => ({
+      user: grant.region,
+      password: grant.password,
+      permissions: peerPermissions(region, grant.region),
+    })),
+    ...(operatorPassword === undefined
+      ? []
+      : [{ user: OPERATOR_USER, password: operatorPassword, permissions: OPERATOR }]),
+    ...(anonymousPassword === undefined
+      ? []
+      : [{ user: ANONYMOUS_USER, password: anonymousPassword, permissions: ANONYMOUS }]),
+  ];
+}
+
+const DISCOVERY = ["$SRV.PING", "$SRV.PING.>", "$SRV.INFO", "$SRV.INFO.>", "$SRV.STATS", "$SRV.STATS.>"];
+
+const ANONYMOUS: NatsPermissions = {
+  publish: { allow: DISCOVERY },
+  subscribe: { allow: ["freshet.>", "_INBOX.>"] },
+};
+
+const OPERATOR: NatsPermissions = {
+  publish: {
+    allow: [
+      ...DISCOVERY,
+      "$JS.API.INFO",
+      "$JS.API.STREAM.NAMES",
+      "$JS.API.STREAM.LIST",
+      "$JS.API.STREAM.INFO.*",
+      "$JS.API.STREAM.MSG.GET.*",
+      "$JS.API.DIRECT.GET.>",
+      "$JS.API.CONSUMER.NAMES.*",
+      "$JS.API.CONSUMER.LIST.*",
+      "$JS.API.CONSUMER.INFO.>",
+    ],
+  },
+  subscribe: { allow: [">"] },
+};
+
+function readStream(stream: string): string[] {
+  return [
+    `$JS.API.STREAM.INFO.${stream}`,
+    `$JS.API.STREAM.MSG.GET.${stream}`,
+    `$JS.API.DIRECT.GET.${stream}`,
+    `$JS.API.CONSUMER.CREATE.${stream}`,
+    `$JS.API.CONSUMER.CREATE.${stream}.>`,
+    `$JS.API.CONSUMER.INFO.${stream}.*`,
+    `$JS.API.CONSUMER.DELETE.${stream}.*`,
+    `$JS.API.CONSUMER.MSG.NEXT.${stream}.*`,
+  ];
+}
