@@ -1,0 +1,111 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { type Address, defineActor, type Promised, Refused } from "../../runtime/actor.ts";
+
+/** An actor that does on request whatever an actor can do wrong. */
+export interface WayProtocol {
+  readonly add: { request: number; reply: void };
+  readonly total: { request: undefined; reply: number };
+  readonly echo: { request: unknown; reply: unknown };
+  readonly whoAsks: { request: undefined; reply: Address };
+  readonly throw: { request: string; reply: number };
+  readonly throwTold: { request: string; reply: void };
+  readonly refuse: { request: unknown; reply: number };
+  readonly hang: { request: undefined; reply: number };
+  readonly later: { request: undefined; reply: number };
+  readonly settle: { request: number; reply: void };
+  readonly wait: { request: undefined; reply: number };
+  readonly release: { request: undefined; reply: void };
+  readonly relay: { request: { to: Address; value: unknown }; reply: unknown };
+  readonly relayTold: { request: { to: Address; value: number }; reply: void };
+  readonly block: { request: undefined; reply: void };
+  readonly fillHeap: { request: undefined; reply: void };
+  readonly throwLater: { request: undefined; reply: void };
+  readonly start: { request: undefined; reply: number };
+  readonly tick: { request: number; reply: void };
+  readonly file: { request: { path: string; write: boolean }; reply: string };
+  readonly measure: { request: undefined; reply: void };
+}
+
+export const way = defineActor<WayProtocol, { readonly start?: number; readonly failSetup?: boolean }>({
+  kind: "way",
+  messages: [
+    "add", "total", "echo", "whoAsks", "throw", "throwTold", "refuse", "hang", "later", "settle", "wait", "release", "relay", "relayTold", "block", "fillHeap", "throwLater", "start", "tick",
+    "file", "measure",
+  ],
+  setup({ start = 0, failSetup = false }, context) {
+    if (failSetup) throw new Error("as asked");
+    let total = start;
+    const laters: Promised<number>[] = [];
+    const held: Promised<number>[] = [];
+    const kept: unknown[] = [];
+    return {
+      handlers: {
+        add(by) {
+          total += by;
+        },
+        total: () => total,
+        echo: (value) => value,
+        whoAsks: (_, from) => from,
+        throw(text) {
+          throw new RangeError(text);
+        },
+        throwTold(text) {
+          throw new RangeError(text);
+        },
+        refuse(data) {
+          throw new Refused("not today", data);
+        },
+        hang: () => new Promise<number>(() => undefined),
+        later() {
+          const later = context.later<number>();
+          laters.push(later);
+          return later.reply;
+        },
+        settle(value) {
+          for (const later of laters.splice(0)) later.resolve(value);
+        },
+        wait() {
+          const later = context.later<number>();
+          held.push(later);
+          return later.reply;
+        },
+        release() {
+          for (const later of held.splice(0)) later.resolve(total);
+        },
+        relay: ({ to, value }) => context.ref<WayProtocol>(to).ask("echo", value, { signal: context.deadline(2000) }),
+        relayTold({ to, value }) {
+          context.ref<WayProtocol>(to).tell("add", value);
+        },
+        block() {
+          for (;;) total = 0;
+        },
+        fillHeap() {
+          for (;;) kept.push(Array.from({ length: 100_000 }, (_, index) => ({ index })));
+        },
+        throwLater() {
+          setImmediate(() => {
+            throw new TypeError("thrown outside any handler");
+          });
+        },
+        start: () => start,
+        tick(left) {
+          total++;
+          if (left > 1) context.after(1, "tick", left - 1);
+        },
+        file({ path, write }) {
+          try {
+            if (write) writeFileSync(path, "written");
+            return write ? "written" : readFileSync(path, "utf8");
+          } catch (error) {
+            return error instanceof Error && "code" in error ? String(error.code) : String(error);
+          }
+        },
+        measure() {
+          context.metrics.count("freshet_test_total");
+          context.metrics.gauge("freshet_test_depth", total);
+          context.metrics.observe("freshet_test_seconds", 0.5);
+        },
+      },
+    };
+  },
+});
