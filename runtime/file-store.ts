@@ -1,0 +1,176 @@
+import { readdir, stat } from "node:fs/promises";
+import { isToken } from "../protocols/subjects.ts";
+import { type Context, defineActor, type Later, Refused } from "./actor.ts";
+import { errorCode, type ImageAge, imagePath, prepareImageFolder, readImage, writeImage } from "./image-files.ts";
+
+/** What became of a save. `failed` lost nothing: an image from before is still there, and a later save may succeed. */
+export type SaveOutcome =
+  | { readonly kind: "saved"; readonly bytes: number }
+  | {
+      readonly kind: "failed";
+      /** full: no space or quota is left. denied: no permission, or a read-only disk. io: anything else. */
+      readonly code: "full" | "denied" | "io";
+      readonly message: string;
+    };
+
+/** The newest image of one name. */
+export interface StoredImage {
+  readonly name: string;
+  readonly bytes: number;
+  readonly savedAtMs: number;
+}
+
+/**
+ * Names are tokens (1 to 64 of a-z, 0-9, `-`, `_`), so that none leaves the folder. A name that is none, an image that is empty or too
+ * large and a save when too many wait are refused (`AskFailed`, code `refused`).
+ */
+export interface FileStoreProtocol {
+  /** Answered once the image survives a power failure. The bytes must not change until then. Saves of one name keep their order. */
+  readonly save: { request: { readonly name: string; readonly bytes: Uint8Array }; reply: SaveOutcome };
+  /**
+   * The images of one name, newest first: none, one, or the current one and the one before it. Whoever cannot decode the first tries the
+   * second. Refused where there is an image and none can be read, so that a bad disk never looks like an empty one.
+   */
+  readonly load: { request: { readonly name: string }; reply: { readonly images: readonly Uint8Array[] } };
+  /** Every name that has an image, in the order of the names. */
+  readonly list: { request: Readonly<Record<string, never>>; reply: { readonly files: readonly StoredImage[] } };
+}
+
+export interface FileStoreConfig {
+  /** Made where it is missing, open to its owner only. One store at a time may use it. */
+  readonly folder: string;
+  /** Default: 512 MiB. */
+  readonly imageBytesMax?: number;
+}
+
+const IMAGE_BYTES_MAX = 512 * 1024 * 1024;
+/** Saves and loads on their way, over all names. */
+const WAITING_MAX = 1024;
+/** Saves and loads that touch the disk at one time. Node has four threads for files. */
+const RUNNING_MAX = 4;
+
+/** Keeps images of a folder for behaviours that may touch no files: `FileStoreProtocol`. */
+export const fileStore = defineActor<FileStoreProtocol, FileStoreConfig>({
+  kind: "files",
+  messages: ["save", "load", "list"],
+  async setup({ folder, imageBytesMax = IMAGE_BYTES_MAX }, context) {
+    await prepareImageFolder(folder);
+    /** The last piece of work of each name that has any; it never rejects. */
+    const lastOf = new Map<string, Promise<void>>();
+    const waiting: (() => void)[] = [];
+    let accepted = 0;
+    let running = 0;
+
+    /** Runs after whatever this name waits for, when the disk has room for one more. Its answer is the handler's, later. */
+    function queue<Reply>(name: string, work: () => Promise<Reply>): Later<Reply> {
+      if (!isToken(name)) throw new Refused(`Cannot use ${JSON.stringify(name.slice(0, 80))} as the name of an image: it is no token`);
+      if (accepted >= WAITING_MAX) throw new Refused(`Cannot take more work: ${accepted} saves and loads are waiting`);
+      accepted += 1;
+      const answer = context.later<Reply>();
+      const mine = (lastOf.get(name) ?? Promise.resolve()).then(async () => {
+        if (running >= RUNNING_MAX) await new Promise<void>((resolve) => waiting.push(resolve));
+        else running += 1;
+        await work().then(answer.resolve, (error: unknown) => answer.reject(error instanceof Error ? error : new Error(String(error))));
+        const next = waiting.shift();
+        if (next === undefined) running -= 1;
+        else next(); // which takes over this one's place
+        accepted -= 1;
+        if (lastOf.get(name) === mine) lastOf.delete(name);
+      });
+      lastOf.set(name, mine);
+      return answer.reply;
+    }
+
+    return {
+      handlers: {
+        save({ name, bytes }) {
+          if (bytes.length === 0 || bytes.length > imageBytesMax) {
+            throw new Refused(`Cannot save an image of ${bytes.length} bytes: 1 to ${imageBytesMax} are allowed`);
+          }
+          return queue(name, () => save({ folder, name, bytes }, context));
+        },
+        load: ({ name }) => queue(name, async () => ({ images: await load({ folder, name, imageBytesMax }, context) })),
+        list: async () => ({ files: await list(folder) }),
+      },
+      async stop() {
+        await Promise.all(lastOf.values());
+      },
+    };
+  },
+});
+
+async function save(
+  { folder, name, bytes }: { folder: string; name: string; bytes: Uint8Array },
+  { log, metrics }: Context<FileStoreProtocol>,
+): Promise<SaveOutcome> {
+  try {
+    await writeImage(folder, name, bytes);
+    metrics.count("freshet_images_saved_total");
+    metrics.count("freshet_images_saved_bytes_total", bytes.length);
+    return { kind: "saved", bytes: bytes.length };
+  } catch (error) {
+    const code = failureCode(error);
+    const message = `Cannot save image '${name}' in '${folder}': ${error instanceof Error ? error.message : String(error)}`;
+    log.error("an image was not saved; the one from before is kept", { image: name, code, error });
+    metrics.count("freshet_images_not_saved_total", 1, { code });
+    return { kind: "failed", code, message };
+  }
+}
+
+function failureCode(error: unknown): "full" | "denied" | "io" {
+  switch (errorCode(error)) {
+    case "ENOSPC":
+    case "EDQUOT":
+    case "EFBIG": // the process may write no larger file
+      return "full";
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+    case "ERR_ACCESS_DENIED": // by this thread's permissions
+      return "denied";
+    case undefined:
+    default:
+      return "io";
+  }
+}
+
+async function load(
+  { folder, name, imageBytesMax }: { folder: string; name: string; imageBytesMax: number },
+  { log, metrics }: Context<FileStoreProtocol>,
+): Promise<Uint8Array[]> {
+  const images: Uint8Array[] = [];
+  let unreadable: unknown;
+  for (const age of ["current", "previous"] as const) {
+    try {
+      const image = await readImage(imagePath(folder, name, age), imageBytesMax);
+      if (image !== undefined) images.push(image);
+    } catch (error) {
+      unreadable = error;
+      log.error("an image cannot be read", { image: name, age, error });
+      metrics.count("freshet_images_not_read_total", 1, { age });
+    }
+  }
+  if (images.length === 0 && unreadable !== undefined) {
+    throw new Refused(`Cannot load image '${name}' from '${folder}': ${unreadable instanceof Error ? unreadable.message : String(unreadable)}`);
+  }
+  return images;
+}
+
+async function list(folder: string): Promise<StoredImage[]> {
+  const ages = new Map<string, ImageAge>();
+  for (const file of await readdir(folder)) {
+    const [, name, age] = /^image-(.+)\.(current|previous)$/.exec(file) ?? [];
+    if (name === undefined || !isToken(name)) continue;
+    if (age === "current" || !ages.has(name)) ages.set(name, age === "current" ? "current" : "previous");
+  }
+  const files: StoredImage[] = [];
+  for (const [name, age] of [...ages].sort(([one], [other]) => (one < other ? -1 : 1))) {
+    try {
+      const { size, mtimeMs } = await stat(imagePath(folder, name, age));
+      files.push({ name, bytes: size, savedAtMs: mtimeMs });
+    } catch (error) {
+      if (errorCode(error) !== "ENOENT") throw error; // a save has just renamed it; the next list has it
+    }
+  }
+  return files;
+}
