@@ -128,6 +128,34 @@ test("checkData() counts what is there and gives 0, 1 for broken lines, 2 for un
   expect(await checkData(folder.path, () => undefined)).toBe(0);
 });
 
+test("openData() keeps the order where an hour's first session comes later than the next hour's, and ties as the file has them", async () => {
+  await using folder = await temporaryFolder();
+  const hour = 1_600_002_000_000;
+  function row(item: number, time: number): string {
+    return `1,1,${time},1,${item},${time},4,1,17,1,5,2\n`;
+  }
+  await writeFile(
+    join(folder.path, "clicks_hour_9.csv"),
+    `${HEADER}\n${row(3, hour + 3_000_000)}${row(4, hour + 3_000_000)}`,
+  );
+  await writeFile(
+    join(folder.path, "clicks_hour_10.csv"),
+    `${HEADER}\n${row(2, hour + 2_000_000)}${row(5, hour + 3_000_000)}`,
+  );
+  await writeFile(join(folder.path, "clicks_hour_8.csv"), `${HEADER}\n${row(1, hour + 1_000_000)}`);
+  const data = await openData(folder.path);
+  expect((await readAll(data)).map(({ item }) => item)).toEqual(["1", "2", "3", "4", "5"]);
+  expect(data.report.late).toBe(0);
+
+  await using films = await temporaryFolder();
+  await writeFile(join(films.path, "movies.csv"), "movieId,title,genres\n1,A,B\n");
+  await writeFile(
+    join(films.path, "ratings.csv"),
+    "userId,movieId,rating,timestamp\n1,9,4,1000000000\n1,2,5,1000000000\n1,5,4,999999999\n1,3,5,1000000000\n",
+  );
+  expect((await readAll(await openData(films.path))).map(({ item }) => item)).toEqual(["5", "9", "2", "3"]);
+});
+
 test("inTimeOrder() gives every row once and in order, holding no more than its limit, and counts what came too late", async () => {
   await fc.assert(
     fc.asyncProperty(
@@ -137,7 +165,10 @@ test("inTimeOrder() gives every row once and in order, holding no more than its 
         const report = emptyReport();
         async function* arrive(): AsyncGenerator<{ rows: { time: number; id: number }[]; until: number }> {
           let id = 0;
-          for (const { times, until } of arrivals) yield { rows: times.map((time) => ({ time, id: id++ })), until };
+          for (const { times, until } of arrivals) {
+            expect(id - rows.length - report.late).toBeLessThanOrEqual(pendingMax);
+            yield { rows: times.map((time) => ({ time, id: id++ })), until };
+          }
         }
         const rows: { time: number; id: number }[] = [];
         for await (const batch of inTimeOrder(arrive(), { pendingMax, report })) rows.push(...batch);

@@ -99,6 +99,16 @@ test("Replay repeats itself for a seed and differs for another", async () => {
     return replayAll(clicks, { seed }).map(({ item }) => item);
   }
   expect(items(1)).not.toEqual(items(2));
+
+  // The clicked item stands anywhere, or its place would give the click away.
+  const events = replayAll(clicks, { seed: 1 });
+  const clicked = new Set(
+    events.filter(({ type }) => type === "feedback").map(({ request, item }) => `${request} ${item}`),
+  );
+  const places = events.flatMap((event) =>
+    event.type === "impression" && clicked.has(`${event.request} ${event.item}`) ? [event.position] : [],
+  );
+  expect(new Set(places).size).toBe(REPLAY_ITEMS);
 });
 
 test("Replay's features know nothing of the click they belong to, nor of clicks not yet fed back", () => {
@@ -116,6 +126,23 @@ test("Replay's features know nothing of the click they belong to, nor of clicks 
   expect(dense[2]?.["popularity"]).toBeCloseTo(Math.log1p(2));
   expect(dense[2]?.["age"]).toBeCloseTo(Math.log1p(0.5), 1);
   expect(dense[3]?.["popularity"]).toBe(0);
+});
+
+test("Popularity draws what others clicked as long as that suffices, in proportion to their clicks", () => {
+  const popularity = new Popularity(1_000);
+  for (let index = 0; index < 40; index++) {
+    popularity.add({ time: 0, user: index % 2 === 0 ? "me" : "other", item: `${index}` });
+  }
+  for (let index = 0; index < 60; index++) popularity.add({ time: 0, user: "other", item: "hit" });
+  let hits = 0;
+  for (let seed = 0; seed < 200; seed++) {
+    const drawn = popularity.draw(createRandom(seed), { count: 3, except: "1", user: "me" });
+    expect(drawn.filter((item) => item !== "hit" && Number(item) % 2 === 0)).toEqual([]);
+    if (drawn[0] === "hit") hits += 1;
+  }
+  expect(hits).toBeGreaterThan(110);
+  expect(hits).toBeLessThan(190);
+  expect(popularity.top(1)).toEqual(["hit"]);
 });
 
 test("Popularity counts exactly the clicks of its window, and draws only others' items from it", () => {

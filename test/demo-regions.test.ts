@@ -134,9 +134,9 @@ test("DemoWatch waits until samples stand still and all digests are equal, and g
   await using stack = new AsyncDisposableStack();
   const looks = { oregon: 0, others: 0 };
   function status(region: string) {
-    // The training region learns for three looks; the others hold its rows two looks later.
+    // All begin alike. Then the training region learns for three looks; the others hold its rows two looks later.
     const age = region === DEMO_TRAINING_REGION ? ++looks.oregon : (looks.others += 0.5);
-    const step = region === DEMO_TRAINING_REGION ? Math.min(age, 3) : Math.min(Math.max(0, Math.ceil(age) - 2), 3);
+    const step = region === DEMO_TRAINING_REGION ? Math.min(age - 1, 3) : Math.min(Math.max(0, Math.ceil(age) - 3), 3);
     return {
       region,
       ready: true,
