@@ -1,0 +1,54 @@
+import { nextBelow, nextFloat, type Random } from "../../protocols/random.ts";
+
+/** What is fixed for one world: everything is drawn from its seed, and about half of the kinds of faults are off in each. */
+export interface Knobs {
+  readonly nodes: number;
+  readonly shards: number;
+  readonly keys: number;
+  /** The last node serves: it holds no optimizer state, and full nodes do not pull from it. */
+  readonly serving: boolean;
+  /** Each node polls only the one before and the one after it, instead of all. */
+  readonly ring: boolean;
+  /** Simulated time with faults and writes, before all is healed. */
+  readonly troubleMs: number;
+  readonly delayMs: number;
+  readonly lossRate: number;
+  readonly duplicateRate: number;
+  readonly corruptRate: number;
+  /** Mean time between events of a kind; 0 for never. */
+  readonly writeEveryMs: number;
+  readonly cutEveryMs: number;
+  readonly crashEveryMs: number;
+  readonly saveEveryMs: number;
+  readonly jumpEveryMs: number;
+  /** Of restarts, how many have lost their disk. */
+  readonly amnesiaRate: number;
+  readonly frameBytes: number;
+  readonly answersMax: number;
+}
+
+export function drawKnobs(random: Random): Knobs {
+  const sometimes = (draw: () => number): number => (nextFloat(random) < 0.5 ? 0 : draw());
+  const between = (low: number, high: number): number => low + nextFloat(random) * (high - low);
+  const nodes = 2 + nextBelow(random, 4);
+  return {
+    nodes,
+    shards: 1 + nextBelow(random, 2),
+    keys: 2 + nextBelow(random, 14),
+    serving: nodes > 2 && nextFloat(random) < 0.3,
+    ring: nextFloat(random) < 0.3,
+    troubleMs: between(5_000, 20_000),
+    delayMs: between(1, 120),
+    lossRate: sometimes(() => between(0, 0.3)),
+    duplicateRate: sometimes(() => between(0, 0.3)),
+    corruptRate: sometimes(() => between(0, 0.05)),
+    writeEveryMs: between(20, 400),
+    cutEveryMs: sometimes(() => between(500, 4_000)),
+    crashEveryMs: sometimes(() => between(500, 6_000)),
+    saveEveryMs: between(200, 3_000),
+    jumpEveryMs: sometimes(() => between(500, 5_000)),
+    amnesiaRate: sometimes(() => 0.3),
+    frameBytes: nextFloat(random) < 0.7 ? 90 : 100_000,
+    answersMax: 1 + nextBelow(random, 4),
+  };
+}
