@@ -14,6 +14,9 @@ export interface ModelStatus {
   readonly auc?: number;
   readonly logLoss?: number;
   readonly calibration?: number;
+  /** Messages of events and samples not learned from yet, and impressions that wait for feedback; on the training node only. */
+  readonly backlog?: number;
+  readonly pending?: number;
   readonly verdict: "healthy" | "uncertain" | "corrupted";
   readonly verdictCause?: string;
 }

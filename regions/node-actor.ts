@@ -1,0 +1,175 @@
+import { type InferenceProtocol } from "../actors/inference.ts";
+import { type JoinerProtocol, type JoinerStatus } from "../actors/joiner.ts";
+import { type LeaderProtocol } from "../actors/leader-protocol.ts";
+import { type ShardProtocol, type ShardStatus } from "../actors/shard-protocol.ts";
+import { shardName } from "../actors/shard-name.ts";
+import { type ModelSummary, type StateManagerProtocol } from "../actors/state-manager.ts";
+import { type TrainerProtocol, type TrainerStatus } from "../actors/trainer.ts";
+import { type ModelDeclaration } from "../protocols/model.ts";
+import { createSketch, mergeSketch, quantile } from "../protocols/quantile-sketch.ts";
+import { type Asked, type ActorRef, type Address, type Context, defineActor, type Protocol } from "../runtime/actor.ts";
+import { type Series } from "../runtime/metrics.ts";
+import { type SystemHealth } from "../runtime/system.ts";
+import { isTrainingNode, nodeAddresses } from "./node-plan.ts";
+import { type RegionConfig } from "./read-config.ts";
+import { type ModelStatus, type NodeProtocol, type NodeStatus } from "./status.ts";
+import { freshetVersion } from "./version.ts";
+
+/** What the node actor knows of the process it lives in. It runs on the main thread, so it may hold functions. */
+export interface NodeActorConfig {
+  readonly config: RegionConfig;
+  readonly startedMs: number;
+  readonly health: () => Promise<SystemHealth>;
+  readonly metrics: () => Promise<Series[]>;
+  readonly metricsText: () => Promise<string>;
+  readonly nats: () => NodeStatus["nats"];
+  /** What the process itself knows to be wrong. */
+  readonly problems: () => readonly string[];
+}
+
+/** Says how the node is: gathers what its actors say of themselves, and waits for none of them long. */
+export const nodeActor = defineActor<NodeProtocol, NodeActorConfig>({
+  kind: "node",
+  messages: ["status", "metrics"],
+  setup: (settings, context) => ({
+    handlers: {
+      status: () => {
+        const answer = context.later<NodeStatus>();
+        void gatherStatus(settings, context).then(answer.resolve, answer.reject);
+        return answer.reply;
+      },
+      metrics: () => {
+        const answer = context.later<string>();
+        void settings.metricsText().then(answer.resolve, answer.reject);
+        return answer.reply;
+      },
+    },
+  }),
+});
+
+const ASK_MS = 800;
+
+async function gatherStatus(settings: NodeActorConfig, context: Context<NodeProtocol>): Promise<NodeStatus> {
+  const { config } = settings;
+  const addresses = nodeAddresses(config);
+  const isTraining = isTrainingNode(config);
+
+  /** What an actor answers, or nothing: a status must come also from a node that is half down. */
+  async function ask<P extends Protocol<P>, K extends Asked<P>>(to: Address, message: K, request: P[K]["request"]): Promise<P[K]["reply"] | undefined> {
+    try {
+      const ref: ActorRef<P> = context.ref<P>(to);
+      return await ref.ask(message, request, { signal: context.deadline(ASK_MS) });
+    } catch {
+      // Whoever is down shows in the workers' states; the reason is in the log.
+      return undefined;
+    }
+  }
+
+  const [health, series, summary, leader, joiner, models] = await Promise.all([
+    settings.health(),
+    settings.metrics(),
+    ask<StateManagerProtocol, "summary">(addresses.stateManager, "summary", {}),
+    ask<LeaderProtocol, "status">(addresses.leader, "status", {}),
+    isTraining ? ask<JoinerProtocol, "status">(addresses.joiner, "status", {}) : undefined,
+    Promise.all(
+      config.models.map(async (model) => ({
+        model,
+        shards: await Promise.all(
+          Array.from({ length: model.shards }, (_, index) => ask<ShardProtocol, "status">(addresses.shard(model.name, index), "status", {})),
+        ),
+        trainer: isTraining ? await ask<TrainerProtocol, "status">(addresses.trainer(model.name), "status", {}) : undefined,
+        inference: await ask<InferenceProtocol, "status">(addresses.inference(model.name), "status", {}),
+      })),
+    ),
+  ]);
+
+  const workers = health.workers.map(({ name, state, restarts, lastFailure }) => ({
+    name,
+    state,
+    restarts,
+    ...(lastFailure === undefined ? {} : { lastFailure: `${lastFailure.reason}: ${lastFailure.message}` }),
+  }));
+  const nats = settings.nats();
+  const links = linksOf(series, config);
+  const isDown = models.flatMap(({ model, shards, inference }) => [
+    ...shards.flatMap((shard, index) => (shard === undefined ? [`shard ${shardName(model.name, index)} does not answer`] : [])),
+    ...(inference === undefined ? [`the inference replica of ${model.name} does not answer`] : []),
+  ]);
+  const problems = [
+    ...settings.problems(),
+    ...workers.filter(({ state }) => state !== "running").map(({ name, state }) => `worker ${name} is ${state}`),
+    ...isDown,
+    ...(valueOf(series, "freshet_link_connected", { peer: config.region }) === 0 ? ["not connected to the region's own nats-server"] : []),
+  ];
+  const lag = createSketch();
+  for (const { shards } of models) for (const shard of shards) if (shard !== undefined) mergeSketch(lag, shard.lag);
+  const [p50, p99] = [quantile(lag, 0.5), quantile(lag, 0.99)];
+  return {
+    region: config.region,
+    node: config.node,
+    version: freshetVersion(),
+    role: isTraining ? "training" : "serving",
+    upSeconds: Math.round((context.now() - settings.startedMs) / 1000),
+    ready: problems.length === 0,
+    // Links that are down are worth saying and no reason not to serve.
+    problems: [...problems, ...links.filter(({ connected }) => !connected).map(({ peer }) => `the link to ${peer} is down`)],
+    models: models.map(({ model, shards, trainer }) =>
+      modelStatus({ model, shards, trainer, joiner, summary: summary?.models.find((each) => each.model === model.name) }),
+    ),
+    ...(p50 === undefined || p99 === undefined ? {} : { lagMs: { p50, p99, count: lag.count } }),
+    links,
+    events: {
+      accepted: sumOf(series, "freshet_http_events_accepted_total"),
+      refused: sumOf(series, "freshet_http_events_refused_total"),
+    },
+    workers,
+    leaders: (leader?.leaders ?? []).map(({ shard, holder }) => {
+      const dash = shard.lastIndexOf("-");
+      return { model: shard.slice(0, dash), shard: Number(shard.slice(dash + 1)), holder };
+    }),
+    nats,
+  };
+}
+
+function modelStatus(of: {
+  readonly model: ModelDeclaration;
+  readonly shards: readonly (ShardStatus | undefined)[];
+  readonly trainer: TrainerStatus | undefined;
+  readonly joiner: JoinerStatus | undefined;
+  readonly summary: ModelSummary | undefined;
+}): ModelStatus {
+  const { model, shards, trainer, joiner, summary } = of;
+  return {
+    model: model.name,
+    rows: shards.reduce((sum, shard) => sum + (shard?.rows ?? 0), 0),
+    digest: shards.map((shard) => shard?.digest ?? "unknown").join("-"),
+    samples: trainer?.samples ?? 0,
+    ...(trainer === undefined || joiner === undefined ? {} : { backlog: joiner.backlog + trainer.backlog, pending: joiner.pending }),
+    ...(summary?.auc === undefined ? {} : { auc: summary.auc }),
+    ...(summary?.logLoss === undefined ? {} : { logLoss: summary.logLoss }),
+    ...(summary?.calibration === undefined ? {} : { calibration: summary.calibration }),
+    verdict: summary?.verdict ?? "uncertain",
+    ...(summary?.cause === undefined ? {} : { verdictCause: summary.cause }),
+  };
+}
+
+function linksOf(series: readonly Series[], { peers }: RegionConfig): NodeStatus["links"] {
+  return peers.map(({ region: peer }) => {
+    const rttSeconds = valueOf(series, "freshet_link_rtt_seconds", { peer });
+    return {
+      peer,
+      connected: valueOf(series, "freshet_link_connected", { peer }) === 1,
+      ...(rttSeconds === undefined ? {} : { rttMs: rttSeconds * 1000 }),
+      bytesIn: valueOf(series, "freshet_link_bytes_total", { peer, direction: "in" }) ?? 0,
+      bytesOut: valueOf(series, "freshet_link_bytes_total", { peer, direction: "out" }) ?? 0,
+    };
+  });
+}
+
+function valueOf(series: readonly Series[], name: string, labels: Readonly<Record<string, string>>): number | undefined {
+  return series.find((each) => each.name === name && Object.entries(labels).every(([label, value]) => each.labels[label] === value))?.value;
+}
+
+function sumOf(series: readonly Series[], name: string): number {
+  return series.reduce((sum, each) => (each.name === name ? sum + each.value : sum), 0);
+}

@@ -1,0 +1,184 @@
+/*
+ * Which actors a region node runs, in which workers, with which permissions. Data only: what `node.ts` starts, tests can read.
+ */
+import { type InferenceConfig } from "../actors/inference.ts";
+import { type JoinerConfig } from "../actors/joiner.ts";
+import { type LeaderConfig } from "../actors/leader.ts";
+import { type ShardConfig } from "../actors/shard.ts";
+import { replicaAddress, shardName } from "../actors/shard-name.ts";
+import { type StateManagerConfig } from "../actors/state-manager.ts";
+import { type TrainerConfig } from "../actors/trainer.ts";
+import { type ModelDeclaration } from "../protocols/model.ts";
+import { type Address } from "../runtime/actor.ts";
+import { type FileStoreConfig } from "../runtime/file-store.ts";
+import { type WorkerSpec } from "../runtime/managed-worker.ts";
+import { type RestartPolicy } from "../runtime/supervisor.ts";
+import { type ActorSpec } from "../runtime/worker-protocol.ts";
+import { type RegionConfig } from "./read-config.ts";
+
+/** Where this node's actors are reached. */
+export interface NodeAddresses {
+  readonly stream: Address;
+  readonly files: Address;
+  readonly leader: Address;
+  readonly stateManager: Address;
+  readonly joiner: Address;
+  shard(model: string, shard: number): Address;
+  trainer(model: string): Address;
+  inference(model: string): Address;
+}
+
+/** The node that trains is the one called `a` of the training region. */
+const TRAINING_NODE = "a";
+
+/** Events that a joiner remembers to tell copies from news. */
+const SETTLED_MAX = 1_000_000;
+const HELD_MAX = 100_000;
+const FUTURE_MS_MAX = 60_000;
+/** How long a source may be silent until its windows are closed by the clock. */
+const IDLE_AFTER_MS = 5_000;
+const JUDGE_MS = 10_000;
+/** For an actor that fails when a server it needs is away, and has only to begin again when it is back. */
+const FOR_EVER: RestartPolicy = { restartsMax: Number.MAX_SAFE_INTEGER, withinMs: 60_000, delayMinMs: 100, delayMaxMs: 5_000 };
+
+export function isTrainingNode({ region, node, training }: Pick<RegionConfig, "region" | "node" | "training">): boolean {
+  return region === training && node === TRAINING_NODE;
+}
+
+export function nodeAddresses({ region, node }: Pick<RegionConfig, "region" | "node">): NodeAddresses {
+  function at(kind: string, id: string): Address {
+    return { region, kind, id };
+  }
+  return {
+    stream: at("stream", node),
+    files: at("files", node),
+    leader: at("leader", node),
+    stateManager: at("state-manager", node),
+    joiner: at("joiner", node),
+    shard: (model, shard) => replicaAddress({ region, node }, shardName(model, shard)),
+    trainer: (model) => at("trainer", `${model}-${node}`),
+    inference: (model) => at("inference", `${model}-${node}`),
+  };
+}
+
+/** The workers that hold no socket. The link's and HTTP's are added by `node.ts`, which knows the secrets. */
+export function planWorkers(config: RegionConfig): WorkerSpec[] {
+  const shardFolder = imageFolder(config);
+  const isTraining = isTrainingNode(config);
+  return [
+    {
+      name: "shards",
+      permissions: { read: [shardFolder], write: [shardFolder] },
+      actors: [files(config), ...config.models.flatMap((model) => shards(config, model))],
+    },
+    { name: "control", permissions: {}, actors: [leader(config), stateManager(config), ...(isTraining ? [joiner(config)] : [])] },
+    ...config.models.map((model) => ({ name: `inference-${model.name}`, permissions: {}, actors: [inference(config, model)] })),
+    ...(isTraining ? config.models.map((model) => ({ name: `trainer-${model.name}`, permissions: {}, actors: [trainer(config, model)] })) : []),
+  ];
+}
+
+/** Where the shards' images lie. */
+export function imageFolder({ state }: Pick<RegionConfig, "state">): string {
+  return `${state}/shards`;
+}
+
+function shardAddresses(config: RegionConfig, model: ModelDeclaration): Address[] {
+  const { shard } = nodeAddresses(config);
+  return Array.from({ length: model.shards }, (_, index) => shard(model.name, index));
+}
+
+function shards(config: RegionConfig, model: ModelDeclaration): ActorSpec[] {
+  const addresses = nodeAddresses(config);
+  return shardAddresses(config, model).map(({ id }, index): ActorSpec => {
+    const shard: ShardConfig = {
+      region: config.region,
+      node: config.node,
+      model,
+      shard: index,
+      name: shardName(model.name, index),
+      primary: isTrainingNode(config),
+      full: config.region === config.training,
+      leader: addresses.leader,
+      files: addresses.files,
+      snapshotMs: config.snapshot.everyMs,
+    };
+    return spec("shard", "shard", id, shard);
+  });
+}
+
+function files(config: RegionConfig): ActorSpec {
+  const store: FileStoreConfig = { folder: imageFolder(config) };
+  return { ...spec("shard", "files", config.node, store), module: new URL("../runtime/file-store.ts", import.meta.url), export: "fileStore" };
+}
+
+function leader(config: RegionConfig): ActorSpec {
+  const { region, node, peers, leases } = config;
+  const settings: LeaderConfig = {
+    region,
+    node,
+    shards: config.models.flatMap((model) => Array.from({ length: model.shards }, (_, index) => shardName(model.name, index))),
+    peers: peers.map((peer) => ({ region: peer.region, node: TRAINING_NODE })),
+    stream: nodeAddresses(config).stream,
+    leaseMs: leases.durationMs,
+  };
+  return spec("leader", "leader", node, settings);
+}
+
+function stateManager(config: RegionConfig): ActorSpec {
+  const settings: StateManagerConfig = {
+    region: config.region,
+    regions: regionsOf(config),
+    training: config.training,
+    models: config.models.map(({ name }) => name),
+    stream: nodeAddresses(config).stream,
+    windowMs: JUDGE_MS,
+  };
+  return spec("state-manager", "stateManager", config.node, settings);
+}
+
+function joiner(config: RegionConfig): ActorSpec {
+  const { windowMs, latenessMs, pendingMax, correctionWindowMs } = config.joiner;
+  const settings: JoinerConfig = {
+    region: config.region,
+    stream: nodeAddresses(config).stream,
+    sources: regionsOf(config),
+    options: {
+      windowMs,
+      latenessMs,
+      pendingMax,
+      correctionMs: correctionWindowMs,
+      idleAfterMs: IDLE_AFTER_MS,
+      futureMsMax: FUTURE_MS_MAX,
+      heldMax: HELD_MAX,
+      settledMax: SETTLED_MAX,
+    },
+  };
+  return { ...spec("joiner", "joiner", config.node, settings), restart: FOR_EVER };
+}
+
+function trainer(config: RegionConfig, model: ModelDeclaration): ActorSpec {
+  const addresses = nodeAddresses(config);
+  const settings: TrainerConfig = {
+    model,
+    shards: shardAddresses(config, model),
+    stream: addresses.stream,
+    stateManager: addresses.stateManager,
+    region: config.region,
+    batch: config.trainer.batch,
+    maxWaitMs: config.trainer.maxWaitMs,
+  };
+  return spec("trainer", "trainer", addresses.trainer(model.name).id, settings);
+}
+
+function inference(config: RegionConfig, model: ModelDeclaration): ActorSpec {
+  const settings: InferenceConfig = { model, shards: shardAddresses(config, model) };
+  return spec("inference", "inference", nodeAddresses(config).inference(model.name).id, settings);
+}
+
+function regionsOf({ region, peers }: RegionConfig): string[] {
+  return [region, ...peers.map((peer) => peer.region)].toSorted();
+}
+
+function spec(file: string, name: string, id: string, config: unknown): ActorSpec {
+  return { module: new URL(`../actors/${file}.ts`, import.meta.url), export: name, id, config };
+}

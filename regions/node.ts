@@ -1,0 +1,112 @@
+/*
+ * One region node: one process, from one config file. Its state folder is locked, its nats-server runs (or is reached), its workers
+ * host the actors, and one actor on the main thread says how it all is. Started in the order in which things need each other, and
+ * stopped in the reverse.
+ */
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { createLogger, type LogSink } from "../runtime/log.ts";
+import { codeFolder } from "../runtime/permissions.ts";
+import { type Canary } from "../runtime/probe.ts";
+import { lockStateFolder } from "../runtime/state-lock.ts";
+import { ActorSystem } from "../runtime/system.ts";
+import { httpWorker } from "./http-worker.ts";
+import { linkWorker } from "./link-worker.ts";
+import { startNatsServer } from "./node-nats.ts";
+import { nodeActor } from "./node-actor.ts";
+import { imageFolder, isTrainingNode, planWorkers } from "./node-plan.ts";
+import { type RegionConfig } from "./read-config.ts";
+import { type NodeProtocol, type NodeStatus } from "./status.ts";
+
+export interface NodeOptions {
+  readonly log: LogSink;
+  /** Gives up the start. */
+  readonly signal?: AbortSignal;
+}
+
+/** A running region node. Hold it with `await using`: disposal stops it in order. */
+export interface RegionNode extends AsyncDisposable {
+  readonly region: string;
+  readonly natsUrl: string;
+  readonly system: ActorSystem;
+  /** Fulfilled when the node cannot go on by itself, with why: a worker or the nats-server is given up. */
+  readonly ended: Promise<string>;
+  status(): Promise<NodeStatus>;
+}
+
+const STOP_MS = 15_000;
+const STATUS_MS = 5_000;
+
+/**
+ * Starts a region node; resolves when all its actors run. Rejects with the error of whatever could not start, each of which says what
+ * to do, and then nothing is left running.
+ */
+export async function startNode(config: RegionConfig, options: NodeOptions): Promise<RegionNode> {
+  await using undo = new AsyncDisposableStack();
+  const log = createLogger(options.log, { source: config.region, nowMs: () => Date.now(), level: config.log.level });
+  const startedMs = Date.now();
+  const problems = new Map<string, string>();
+  const { promise: ended, resolve: end } = Promise.withResolvers<string>();
+
+  await mkdir(config.state, { recursive: true, mode: 0o700 });
+  undo.use(await lockStateFolder(config.state, { owner: `region ${config.region}, node ${config.node}` }));
+  await mkdir(imageFolder(config), { recursive: true, mode: 0o700 });
+  const { signal } = options;
+  const nats = undo.use(await startNatsServer(config, { log, problems, end, ...(signal === undefined ? {} : { signal }) }));
+
+  const system = await ActorSystem.start(systemOptions(config, options.log, await placeCanaries(config)));
+  undo.defer(() => system.stop({ deadlineMs: STOP_MS }));
+  void system.failed.then((failure) => end(failure.message));
+  const { health, metrics, metricsText } = system;
+  await system.host(nodeActor, {
+    id: config.node,
+    config: {
+      config,
+      startedMs,
+      health: health.bind(system),
+      metrics: metrics.bind(system),
+      metricsText: metricsText.bind(system),
+      nats: () => nats.about,
+      problems: () => [...problems.values()],
+    },
+  });
+  await system.worker(await linkWorker(config, nats));
+  for (const worker of planWorkers(config)) await system.worker(worker);
+  if (config.http !== false) await system.worker(await httpWorker(config, config.http));
+  log.info("The region node is up", { nats: nats.url, trains: isTrainingNode(config) });
+
+  const all = undo.move();
+  const address = { region: config.region, kind: "node", id: config.node };
+  return {
+    region: config.region,
+    natsUrl: nats.url,
+    system,
+    ended,
+    status: () => system.ref<NodeProtocol>(address).ask("status", {}, { signal: AbortSignal.timeout(STATUS_MS) }),
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  };
+}
+
+function systemOptions(config: RegionConfig, sink: LogSink, canaries: readonly Canary[]): Parameters<typeof ActorSystem.start>[0] {
+  const { restarts, withinMs, backoffMs, backoffMaxMs, blockedAfterMs } = config.supervision;
+  return {
+    region: config.region,
+    sink,
+    level: config.log.level,
+    inspect: config.inspect,
+    canaries,
+    stuckAfterMs: blockedAfterMs,
+    restart: { restartsMax: restarts, withinMs, delayMinMs: backoffMs, delayMaxMs: backoffMaxMs },
+  };
+}
+
+/** Places that no worker may reach: each tries them when it starts, and ends if it can. Those that need not exist, do not. */
+async function placeCanaries(config: RegionConfig): Promise<Canary[]> {
+  const inState = join(config.state, "canary");
+  await writeFile(inState, "A worker that can read this has more rights than it was granted.\n", { mode: 0o600 });
+  return [
+    { path: inState, refused: ["read", "write"] },
+    { path: join(dirname(codeFolder), "freshet-canary"), refused: ["read", "write"] },
+    { path: join(codeFolder, "package.json"), refused: ["write"] },
+  ];
+}
