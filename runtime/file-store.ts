@@ -1,7 +1,8 @@
 import { readdir, stat } from "node:fs/promises";
 import { isToken } from "../protocols/subjects.ts";
-import { type Context, defineActor, type Later, Refused } from "./actor.ts";
-import { errorCode, type ImageAge, imagePath, prepareImageFolder, readImage, writeImage } from "./image-files.ts";
+import { type Context, defineActor, type Later, type Promised, Refused } from "./actor.ts";
+import { errorCode } from "./error-code.ts";
+import { imagePath, prepareImageFolder, readImage, writeImage } from "./image-files.ts";
 
 /** What became of a save. `failed` lost nothing: an image from before is still there, and a later save may succeed. */
 export type SaveOutcome =
@@ -49,36 +50,51 @@ const WAITING_MAX = 1024;
 /** Saves and loads that touch the disk at one time. Node has four threads for files. */
 const RUNNING_MAX = 4;
 
+interface Job<Reply> {
+  readonly after: Promise<void> | undefined;
+  readonly work: () => Promise<Reply>;
+  readonly answer: Promised<Reply>;
+}
+
 /** Keeps images of a folder for behaviours that may touch no files: `FileStoreProtocol`. */
 export const fileStore = defineActor<FileStoreProtocol, FileStoreConfig>({
   kind: "files",
   messages: ["save", "load", "list"],
   async setup({ folder, imageBytesMax = IMAGE_BYTES_MAX }, context) {
     await prepareImageFolder(folder);
-    /** The last piece of work of each name that has any; it never rejects. */
+    /** The last piece of work of each name that has any; these never reject. */
     const lastOf = new Map<string, Promise<void>>();
     const waiting: (() => void)[] = [];
     let accepted = 0;
     let running = 0;
 
-    /** Runs after whatever this name waits for, when the disk has room for one more. Its answer is the handler's, later. */
     function queue<Reply>(name: string, work: () => Promise<Reply>): Later<Reply> {
-      if (!isToken(name)) throw new Refused(`Cannot use ${JSON.stringify(name.slice(0, 80))} as the name of an image: it is no token`);
+      if (!isToken(name))
+        throw new Refused(`Cannot use ${JSON.stringify(name.slice(0, 80))} as the name of an image: it is no token`);
       if (accepted >= WAITING_MAX) throw new Refused(`Cannot take more work: ${accepted} saves and loads are waiting`);
       accepted += 1;
       const answer = context.later<Reply>();
-      const mine = (lastOf.get(name) ?? Promise.resolve()).then(async () => {
-        if (running >= RUNNING_MAX) await new Promise<void>((resolve) => waiting.push(resolve));
-        else running += 1;
-        await work().then(answer.resolve, (error: unknown) => answer.reject(error instanceof Error ? error : new Error(String(error))));
-        const next = waiting.shift();
-        if (next === undefined) running -= 1;
-        else next(); // which takes over this one's place
+      const mine = perform({ after: lastOf.get(name), work, answer }).finally(() => {
         accepted -= 1;
         if (lastOf.get(name) === mine) lastOf.delete(name);
       });
       lastOf.set(name, mine);
       return answer.reply;
+    }
+
+    /** Works when this name has nothing before it, and the disk has room for one more. */
+    async function perform<Reply>(job: Job<Reply>): Promise<void> {
+      await job.after;
+      if (running < RUNNING_MAX) running += 1;
+      else await new Promise<void>((resolve) => waiting.push(resolve));
+      try {
+        job.answer.resolve(await job.work());
+      } catch (error) {
+        job.answer.reject(error instanceof Error ? error : new Error(String(error)));
+      }
+      const next = waiting.shift();
+      if (next === undefined) running -= 1;
+      else next(); // which takes over this one's place
     }
 
     return {
@@ -139,37 +155,39 @@ async function load(
   { log, metrics }: Context<FileStoreProtocol>,
 ): Promise<Uint8Array[]> {
   const images: Uint8Array[] = [];
-  let unreadable: unknown;
+  let unreadable: Error | undefined;
   for (const age of ["current", "previous"] as const) {
     try {
       const image = await readImage(imagePath(folder, name, age), imageBytesMax);
       if (image !== undefined) images.push(image);
     } catch (error) {
-      unreadable = error;
+      unreadable = error instanceof Error ? error : new Error(String(error));
       log.error("an image cannot be read", { image: name, age, error });
       metrics.count("freshet_images_not_read_total", 1, { age });
     }
   }
   if (images.length === 0 && unreadable !== undefined) {
-    throw new Refused(`Cannot load image '${name}' from '${folder}': ${unreadable instanceof Error ? unreadable.message : String(unreadable)}`);
+    throw new Refused(`Cannot load image '${name}' from '${folder}': ${unreadable.message}`);
   }
   return images;
 }
 
 async function list(folder: string): Promise<StoredImage[]> {
-  const ages = new Map<string, ImageAge>();
+  const names = new Set<string>();
   for (const file of await readdir(folder)) {
-    const [, name, age] = /^image-(.+)\.(current|previous)$/.exec(file) ?? [];
-    if (name === undefined || !isToken(name)) continue;
-    if (age === "current" || !ages.has(name)) ages.set(name, age === "current" ? "current" : "previous");
+    const name = /^image-(.+)\.(?:current|previous)$/.exec(file)?.[1];
+    if (name !== undefined && isToken(name)) names.add(name);
   }
   const files: StoredImage[] = [];
-  for (const [name, age] of [...ages].sort(([one], [other]) => (one < other ? -1 : 1))) {
-    try {
-      const { size, mtimeMs } = await stat(imagePath(folder, name, age));
-      files.push({ name, bytes: size, savedAtMs: mtimeMs });
-    } catch (error) {
-      if (errorCode(error) !== "ENOENT") throw error; // a save has just renamed it; the next list has it
+  for (const name of [...names].sort()) {
+    // A save may be between its two renames: whoever finds no current and then no previous finds a current.
+    for (const age of ["current", "previous", "current"] as const) {
+      const stats = await stat(imagePath(folder, name, age)).catch((error: unknown) => {
+        if (errorCode(error) !== "ENOENT") throw error;
+      });
+      if (stats === undefined) continue;
+      files.push({ name, bytes: stats.size, savedAtMs: stats.mtimeMs });
+      break;
     }
   }
   return files;

@@ -12,12 +12,11 @@
  * write; and where the folder cannot be synced, the last byte of the renamed file is written once more. To sync a file after its
  * rename also makes its new name durable where the journal keeps order (ext4, XFS, APFS, NTFS) or logs a file's name with it (Btrfs).
  */
+import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-
-/** The two images of a name, as files. */
-export type ImageAge = "current" | "previous";
+import { errorCode } from "./error-code.ts";
 
 /** Bytes of one write: large, since each one waits for the disk. */
 const WRITE_BYTES = 8 * 1024 * 1024;
@@ -25,33 +24,33 @@ const WRITE_BYTES = 8 * 1024 * 1024;
 const SYNCHRONOUS = constants.O_WRONLY | (constants.O_SYNC ?? 0);
 
 /** The file of an image. The prefix keeps names that Windows reserves (`nul`) harmless. */
-export function imagePath(folder: string, name: string, age: ImageAge): string {
+export function imagePath(folder: string, name: string, age: "current" | "previous"): string {
   return join(folder, `image-${name}.${age}`);
 }
 
 /** Makes the folder, open to its owner only, and removes what writers that were killed left half-written. */
 export async function prepareImageFolder(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  for (const file of await readdir(folder)) if (/^image-.*\.saving$/.test(file)) await rm(join(folder, file), { force: true });
+  for (const file of await readdir(folder))
+    if (/^image-.*\.saving$/.test(file)) await rm(join(folder, file), { force: true });
 }
 
-/** Replaces the image of `name`, durably and at once. Rejects with Node's error, and then the images from before are still there. */
+/** Replaces the image of `name`, durably and at once. Rejects with Node's error, and then an image from before is still there. */
 export async function writeImage(folder: string, name: string, bytes: Uint8Array): Promise<void> {
-  const saving = join(folder, `image-${name}.saving`);
+  // A name of its own: a writer that outlived its actor can fail to rename its file, but never rename another's half-written one.
+  const saving = join(folder, `image-${name}.${randomUUID()}.saving`);
   const current = imagePath(folder, name, "current");
   try {
-    await rm(saving, { force: true });
-    await using file = await open(saving, SYNCHRONOUS | constants.O_CREAT | constants.O_EXCL, 0o600);
-    await writeThrough(file, bytes);
+    await writeFileThrough(saving, bytes);
+    await rename(current, imagePath(folder, name, "previous")).catch((error: unknown) => {
+      if (errorCode(error) !== "ENOENT") throw error; // the first image of this name, or the first after a crash between 2 and 3
+    });
+    await rename(saving, current);
   } catch (error) {
-    // A full disk needs the space back. If even this fails, the next save or start removes it.
+    // A full disk needs the space back. If even this fails, the next start removes it.
     await rm(saving, { force: true }).catch(() => undefined);
     throw error;
   }
-  await rename(current, imagePath(folder, name, "previous")).catch((error: unknown) => {
-    if (errorCode(error) !== "ENOENT") throw error; // the first image of this name, or a crash between 2 and 3
-  });
-  await rename(saving, current);
   if (!(await syncFolder(folder))) await syncAgain(current, bytes);
 }
 
@@ -67,7 +66,8 @@ export async function readImage(path: string, bytesMax: number): Promise<Uint8Ar
   await using opened = file;
   const stats = await opened.stat();
   if (!stats.isFile()) throw new Error(`Cannot read image '${path}': it is not a file`);
-  if (stats.size > bytesMax) throw new Error(`Cannot read image '${path}': it has ${stats.size} bytes, more than ${bytesMax}`);
+  if (stats.size > bytesMax)
+    throw new Error(`Cannot read image '${path}': it has ${stats.size} bytes, more than ${bytesMax}`);
   const bytes = new Uint8Array(stats.size);
   let offset = 0;
   while (offset < bytes.length) {
@@ -78,36 +78,38 @@ export async function readImage(path: string, bytesMax: number): Promise<Uint8Ar
   return bytes;
 }
 
-/** The `code` of one of Node's errors, or undefined. */
-export function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
-}
-
-async function writeThrough(file: FileHandle, bytes: Uint8Array): Promise<void> {
+async function writeFileThrough(path: string, bytes: Uint8Array): Promise<void> {
+  await using file = await open(path, SYNCHRONOUS | constants.O_CREAT | constants.O_EXCL, 0o600);
   let offset = 0;
   while (offset < bytes.length) {
     const { bytesWritten } = await file.write(bytes, offset, Math.min(bytes.length - offset, WRITE_BYTES), offset);
     if (bytesWritten === 0) throw new Error(`Cannot write an image: the disk took ${offset} of ${bytes.length} bytes`);
     offset += bytesWritten;
   }
+  await trySync(file); // says more than O_SYNC on macOS, where a disk keeps a cache, and on Windows
 }
 
 /** Whether the folder's names are durable now. */
 async function syncFolder(folder: string): Promise<boolean> {
-  if (process.platform === "win32") return false; // has no handles on folders that can be synced
+  if (process.platform === "win32") return false; // Node opens no folders there
   await using handle = await open(folder, constants.O_RDONLY);
+  return await trySync(handle);
+}
+
+/** False where syncing is refused to this thread, or unknown to the file system. */
+async function trySync(file: FileHandle): Promise<boolean> {
   try {
-    await handle.sync();
+    await file.sync();
     return true;
   } catch (error) {
-    // Refused to this thread, or unknown to this file system.
     if (["ERR_ACCESS_DENIED", "EINVAL", "ENOTSUP"].includes(errorCode(error) ?? "")) return false;
     throw error;
   }
 }
 
-/** Writes the last byte again, where it is: the only way to sync a file that a thread with permissions has. */
+/** Writes the last byte again, where it is: the one way in which a thread with permissions can sync a file. */
 async function syncAgain(path: string, bytes: Uint8Array): Promise<void> {
   await using file = await open(path, SYNCHRONOUS);
   await file.write(bytes, bytes.length - 1, 1, bytes.length - 1);
+  await trySync(file);
 }
