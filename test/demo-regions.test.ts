@@ -121,6 +121,16 @@ test.skipIf(process.platform === "win32")("RegionProcess kills a process that do
   expect(await running.stop({ deadlineMs: 50 })).toEqual({ code: undefined, signal: "SIGKILL" });
 });
 
+test("RegionProcess that is stopped before it is ready stops waiting for that", async () => {
+  await using folder = await temporaryFolder();
+  const { region, cli } = await prepare(folder.path, {});
+  // Nobody listens there.
+  const elsewhere = { ...region, url: "http://127.0.0.1:1" };
+  await using running = new RegionProcess(elsewhere, { cli, say: () => undefined });
+  const waiting = running.ready({ signal: never, deadlineMs: 600_000 });
+  await Promise.all([expect(waiting).rejects.toBeInstanceOf(RegionFailed), running.stop({ deadlineMs: 20_000 })]);
+});
+
 test("RegionProcess that ends by itself is a failure with its last lines", async () => {
   await using folder = await temporaryFolder();
   const { region, cli } = await prepare(folder.path, { crash: true });

@@ -1,5 +1,5 @@
 /** Where a stranger gets data in the formats that are understood. */
-export const WHERE_DATA_IS = [
+const WHERE_DATA_IS = [
   'clicks_hour_*.csv.gz, from Kaggle "News Portal User Interactions by Globo.com" (gzip each file of its clicks folder; .csv is read as well)',
   'ratings.csv and movies.csv, from GroupLens "ml-latest-small" or another MovieLens release with these files',
 ] as const;

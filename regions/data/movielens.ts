@@ -11,7 +11,7 @@ export const MOVIELENS_FILES = ["ratings.csv", "movies.csv"] as const;
 export const MOVIELENS_FEATURES = ["genre", "decade", "hour"] as const;
 
 /** The lowest rating that counts as a click. */
-export const CLICK_RATING_MIN = 4;
+const CLICK_RATING_MIN = 4;
 
 const RATINGS_MAX = 40_000_000;
 const MOVIES_MAX = 1_000_000;

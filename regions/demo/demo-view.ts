@@ -79,7 +79,7 @@ export function describeInOneLine(view: DemoView): string {
 }
 
 /** A region's health in a few words. */
-export function healthOf(status: RegionStatus | undefined): string {
+function healthOf(status: RegionStatus | undefined): string {
   if (status === undefined) return "no answer";
   if (!status.ready) return `not ready${status.problems[0] === undefined ? "" : `: ${status.problems[0]}`}`;
   if (status.linksDown.length > 0) return `cut off from ${status.linksDown.join(", ")}`;
