@@ -2,17 +2,8 @@ import { readdir, stat } from "node:fs/promises";
 import { isToken } from "../protocols/subjects.ts";
 import { type Context, defineActor, type Later, type Promised, Refused } from "./actor.ts";
 import { errorCode } from "./error-code.ts";
+import { type FileStoreProtocol, type SaveOutcome } from "./file-store-protocol.ts";
 import { imagePath, prepareImageFolder, readImage, writeImage } from "./image-files.ts";
-
-/** What became of a save. `failed` lost nothing: an image from before is still there, and a later save may succeed. */
-export type SaveOutcome =
-  | { readonly kind: "saved"; readonly bytes: number }
-  | {
-      readonly kind: "failed";
-      /** full: no space or quota is left. denied: no permission, or a read-only disk. io: anything else. */
-      readonly code: "full" | "denied" | "io";
-      readonly message: string;
-    };
 
 /** The newest image of one name. */
 export interface StoredImage {
@@ -22,17 +13,13 @@ export interface StoredImage {
 }
 
 /**
- * Names are tokens (1 to 64 of a-z, 0-9, `-`, `_`), so that none leaves the folder. A name that is none, an image that is empty or too
- * large and a save when too many wait are refused (`AskFailed`, code `refused`).
+ * What the store answers; behaviours see the part in `file-store-protocol.ts`. `saved` means that the image survives a power failure, and
+ * `failed` that an image from before is still there and a later save may succeed. The bytes must not change until the answer. Saves of one
+ * name keep their order. A `load` is refused where there is an image and none can be read, so that a bad disk never looks like an empty
+ * one. Names are tokens (1 to 64 of a-z, 0-9, `-`, `_`), so that none leaves the folder. A name that is none, an image that is empty or too
+ * large, and work beyond what may wait are refused (`AskFailed`, code `refused`).
  */
-export interface FileStoreProtocol {
-  /** Answered once the image survives a power failure. The bytes must not change until then. Saves of one name keep their order. */
-  readonly save: { request: { readonly name: string; readonly bytes: Uint8Array }; reply: SaveOutcome };
-  /**
-   * The images of one name, newest first: none, one, or the current one and the one before it. Whoever cannot decode the first tries the
-   * second. Refused where there is an image and none can be read, so that a bad disk never looks like an empty one.
-   */
-  readonly load: { request: { readonly name: string }; reply: { readonly images: readonly Uint8Array[] } };
+export interface ImageStoreProtocol extends FileStoreProtocol {
   /** Every name that has an image, in the order of the names. */
   readonly list: { request: Readonly<Record<string, never>>; reply: { readonly files: readonly StoredImage[] } };
 }
@@ -56,8 +43,8 @@ interface Job<Reply> {
   readonly answer: Promised<Reply>;
 }
 
-/** Keeps images of a folder for behaviours that may touch no files: `FileStoreProtocol`. */
-export const fileStore = defineActor<FileStoreProtocol, FileStoreConfig>({
+/** Keeps images of a folder for behaviours that may touch no files: `ImageStoreProtocol`. */
+export const fileStore = defineActor<ImageStoreProtocol, FileStoreConfig>({
   kind: "files",
   messages: ["save", "load", "list"],
   async setup({ folder, imageBytesMax = IMAGE_BYTES_MAX }, context) {
@@ -70,7 +57,7 @@ export const fileStore = defineActor<FileStoreProtocol, FileStoreConfig>({
 
     function queue<Reply>(name: string, work: () => Promise<Reply>): Later<Reply> {
       if (!isToken(name))
-        throw new Refused(`Cannot use ${JSON.stringify(name.slice(0, 80))} as the name of an image: it is no token`);
+        throw new Refused(`Cannot store image ${JSON.stringify(name.slice(0, 80))}: its name is no token`);
       if (accepted >= WAITING_MAX) throw new Refused(`Cannot take more work: ${accepted} saves and loads are waiting`);
       accepted += 1;
       const answer = context.later<Reply>();
@@ -117,7 +104,7 @@ export const fileStore = defineActor<FileStoreProtocol, FileStoreConfig>({
 
 async function save(
   { folder, name, bytes }: { folder: string; name: string; bytes: Uint8Array },
-  { log, metrics }: Context<FileStoreProtocol>,
+  { log, metrics }: Context<ImageStoreProtocol>,
 ): Promise<SaveOutcome> {
   try {
     await writeImage(folder, name, bytes);
@@ -152,7 +139,7 @@ function failureCode(error: unknown): "full" | "denied" | "io" {
 
 async function load(
   { folder, name, imageBytesMax }: { folder: string; name: string; imageBytesMax: number },
-  { log, metrics }: Context<FileStoreProtocol>,
+  { log, metrics }: Context<ImageStoreProtocol>,
 ): Promise<Uint8Array[]> {
   const images: Uint8Array[] = [];
   let unreadable: Error | undefined;

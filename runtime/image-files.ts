@@ -66,8 +66,7 @@ export async function readImage(path: string, bytesMax: number): Promise<Uint8Ar
   await using opened = file;
   const stats = await opened.stat();
   if (!stats.isFile()) throw new Error(`Cannot read image '${path}': it is not a file`);
-  if (stats.size > bytesMax)
-    throw new Error(`Cannot read image '${path}': it has ${stats.size} bytes, more than ${bytesMax}`);
+  if (stats.size > bytesMax) throw new Error(`Cannot read image '${path}': ${stats.size} bytes are over ${bytesMax}`);
   const bytes = new Uint8Array(stats.size);
   let offset = 0;
   while (offset < bytes.length) {

@@ -113,8 +113,8 @@ async function takeOver(folder: string, draft: string): Promise<number> {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
     const last = await highest(folder);
     const holder = await readRecord(folder, last);
-    if (holder !== undefined && (await isListening(socketPath(folder, holder.socket))))
-      throw new StateFolderLocked(folder, holder);
+    const isHeld = holder !== undefined && (await isListening(socketPath(folder, holder.socket)));
+    if (isHeld) throw new StateFolderLocked(folder, holder);
     try {
       await link(draft, recordPath(folder, last + 1));
     } catch (error) {
@@ -150,14 +150,8 @@ async function highest(folder: string): Promise<number> {
 async function readRecord(folder: string, number: number): Promise<LockRecord | undefined> {
   try {
     const record: unknown = JSON.parse(await readFile(recordPath(folder, number), "utf8"));
-    if (
-      typeof record !== "object" ||
-      record === null ||
-      !("pid" in record) ||
-      !("owner" in record) ||
-      !("socket" in record)
-    )
-      return undefined;
+    if (typeof record !== "object" || record === null) return undefined;
+    if (!("pid" in record) || !("owner" in record) || !("socket" in record)) return undefined;
     const { pid, owner, socket } = record;
     if (typeof pid !== "number" || typeof owner !== "string" || typeof socket !== "string") return undefined;
     return /^(?:lock-[0-9a-f]{8}\.sock|freshet-lock-[0-9a-f-]{36})$/.test(socket) ? { pid, owner, socket } : undefined;
