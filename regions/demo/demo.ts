@@ -11,7 +11,7 @@ import { EventSender } from "./event-sender.ts";
 import { readFeedPosition, writeFeedPosition } from "./feed-position.ts";
 import { type Feed, replayFeed } from "./feed.ts";
 import { marketFeed, marketPlan } from "./market-feed.ts";
-import { RegionProcess, STOP_MS_MAX } from "./region-process.ts";
+import { RegionFailed, RegionProcess, STOP_MS_MAX } from "./region-process.ts";
 import { Screen, type ScreenOutput } from "./screen.ts";
 import { type StreamProgress, streamFeed } from "./stream.ts";
 
@@ -29,6 +29,8 @@ export interface DemoOptions {
   readonly portBase?: number;
   /** Keeps configs, logs and state here; a second run goes on from there. Default: a temporary folder, removed at the end. */
   readonly state?: string;
+  /** The program that starts a region node from `start CONFIG`. Default: our own command line. */
+  readonly cli?: string;
   /** Ends the demo in order. */
   readonly signal: AbortSignal;
 }
@@ -54,7 +56,12 @@ export async function demonstrate(options: DemoOptions, output: ScreenOutput): P
   const data = options.data === undefined ? undefined : await openData(options.data);
 
   await using stack = new AsyncDisposableStack();
-  const folder = await stateFolder(options.state, stack);
+  let keep = options.state !== undefined;
+  const folder = options.state === undefined ? await mkdtemp(join(tmpdir(), "freshet-demo-")) : resolve(options.state);
+  stack.defer(async () => {
+    if (!keep) await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+  });
+  await mkdir(folder, { recursive: true, mode: 0o700 });
   const beginning = {
     data: options.data === undefined ? "" : resolve(options.data),
     seed,
@@ -73,23 +80,30 @@ export async function demonstrate(options: DemoOptions, output: ScreenOutput): P
   say(`Streaming ${feed.title}`);
   if (options.state !== undefined) say(`State, configs and logs are in ${folder}`);
 
-  const processes = regions.map((region) => stack.use(new RegionProcess(region, { say })));
+  const processes = regions.map((region) =>
+    stack.use(new RegionProcess(region, { say, ...(options.cli === undefined ? {} : { cli: options.cli }) })),
+  );
   // All stop at the same time; disposing them one by one afterwards finds them stopped.
   stack.defer(async () => void (await Promise.all(processes.map((each) => each.stop({ deadlineMs: STOP_MS_MAX })))));
   try {
     await Promise.all(processes.map((each) => each.ready({ signal, deadlineMs: READY_MS_MAX })));
+    say(describeRegions(regions));
+    const outcome = await streamAndWatch({ options, feed, regions, processes, screen, from: position.requests });
+    await writeFeedPosition(folder, { ...position, requests: outcome.requests });
+    for (const remark of feed.remarks()) say(remark);
+    return outcome;
   } catch (error) {
-    if (signal.aborted) return undefined;
+    keep ||= error instanceof RegionFailed; // its log says why
+    if (signal.aborted && !(error instanceof RegionFailed)) return undefined;
     throw error;
   }
-  say(
-    `Three regions are up: ${regions.map(({ region, url }) => `${region}${region === DEMO_TRAINING_REGION ? " (trains)" : ""} ${url}`).join(", ")}`,
-  );
+}
 
-  const outcome = await streamAndWatch({ options, feed, regions, processes, screen, from: position.requests });
-  await writeFeedPosition(folder, { ...position, requests: outcome.requests });
-  for (const remark of feed.remarks()) say(remark);
-  return outcome;
+function describeRegions(regions: readonly DemoRegion[]): string {
+  const each = regions.map(
+    ({ region, url }) => `${region}${region === DEMO_TRAINING_REGION ? " (trains)" : ""} ${url}`,
+  );
+  return `Three regions are up: ${each.join(", ")}`;
 }
 
 interface Running {
@@ -198,14 +212,4 @@ function shareDone(options: {
   const ofTime = forMs === undefined ? 0 : elapsedMs / forMs;
   const ofData = feed.progress();
   return ofData === undefined && forMs === undefined ? undefined : Math.max(ofTime, ofData ?? 0);
-}
-
-async function stateFolder(named: string | undefined, stack: AsyncDisposableStack): Promise<string> {
-  if (named !== undefined) {
-    await mkdir(named, { recursive: true, mode: 0o700 });
-    return resolve(named);
-  }
-  const folder = await mkdtemp(join(tmpdir(), "freshet-demo-"));
-  stack.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
-  return folder;
 }

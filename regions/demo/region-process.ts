@@ -77,8 +77,9 @@ export class RegionProcess implements AsyncDisposable {
     const deadline = performance.now() + options.deadlineMs;
     while (!(await isReady(this.region.url))) {
       options.signal.throwIfAborted();
-      if (this.#exit !== undefined || this.#stopping)
+      if (this.#exit !== undefined || this.#stopping) {
         throw this.failure ?? this.#failed("it was stopped before it was ready");
+      }
       if (performance.now() > deadline) {
         throw this.#failed(`it is not ready after ${options.deadlineMs / 1000} s; its log is ${this.region.logFile}`);
       }
