@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
 import { createReplica, type Replica, type ReplicaEffect, stepReplica } from "../protocols/sync/replica.ts";
-import { type TableSpec } from "../protocols/sync/row-store.ts";
+import { type RowEdit, type TableSpec } from "../protocols/sync/row-store.ts";
 import { parseWriterId } from "../protocols/sync/version.ts";
 
 const NOW = 1_760_000_000_000;
@@ -15,7 +15,9 @@ test("a pull brings a replica to equal content, knowledge and shard version, sta
   write(net.b, { table: 0, keys: [1n, 2n, 0xffff_ffff_ffff_ffffn], value: 0.5 });
   write(net.b, { table: 1, keys: [7n], value: 65 });
 
-  expect(run(net, "a", pullEvent(1))).toContainEqual(expect.objectContaining({ kind: "pulled", outcome: "complete", rows: 4 }));
+  expect(run(net, "a", pullEvent(1))).toContainEqual(
+    expect.objectContaining({ kind: "pulled", outcome: "complete", rows: 4 }),
+  );
   expect(net.a.store.digest()).toBe(net.b.store.digest());
   expect(net.a.knowledge).toEqual(net.b.knowledge);
   expect(net.a.version).toEqual(net.b.version);
@@ -41,16 +43,25 @@ test("a serving replica pulls values without state, and cannot be pulled from by
 
   expect(run(net, "a", pullEvent(3))).toContainEqual(expect.objectContaining({ kind: "pulled", outcome: "complete" }));
   expect(net.a.store.digest()).toBe(net.b.store.digest());
-  expect(run(net, "b", { kind: "pull", peer: "a", pullId: hexId(4) })).toContainEqual(expect.objectContaining({ kind: "pulled", outcome: "failed", reason: "serving" }));
+  expect(run(net, "b", { kind: "pull", peer: "a", pullId: hexId(4) })).toContainEqual(
+    expect.objectContaining({ kind: "pulled", outcome: "failed", reason: "serving" }),
+  );
 });
 
 test("a batch that was applied before is left out whole", () => {
   const { b } = createPair();
   const batch = { trainer: "trainer-1", id: 5 };
   const writes = [{ table: 0, keys: BigUint64Array.of(1n), mutate: () => undefined }];
-  expect(stepReplica(b, { kind: "write", writes, batch }, NOW)).toContainEqual({ kind: "written", rows: 1, refused: 0, duplicate: false });
+  expect(stepReplica(b, { kind: "write", writes, batch }, NOW)).toContainEqual({
+    kind: "written",
+    rows: 1,
+    refused: 0,
+    duplicate: false,
+  });
   const digest = b.store.digest();
-  expect(stepReplica(b, { kind: "write", writes, batch }, NOW)).toEqual([{ kind: "written", rows: 0, refused: 0, duplicate: true }]);
+  expect(stepReplica(b, { kind: "write", writes, batch }, NOW)).toEqual([
+    { kind: "written", rows: 0, refused: 0, duplicate: true },
+  ]);
   expect(b.store.digest()).toBe(digest);
 });
 
@@ -58,7 +69,10 @@ type Name = "a" | "b";
 
 function createPair(options: { aHasState: boolean } = { aHasState: true }): Record<Name, Replica> {
   return {
-    a: createReplica({ writer: parseWriterId("0.fra.n1.a1"), store: createMapRowStore(TABLES, { state: options.aHasState }) }),
+    a: createReplica({
+      writer: parseWriterId("0.fra.n1.a1"),
+      store: createMapRowStore(TABLES, { state: options.aHasState }),
+    }),
     b: createReplica({ writer: parseWriterId("0.iad.n1.b1"), store: createMapRowStore(TABLES, { state: true }) }),
   };
 }
@@ -71,12 +85,15 @@ function pullEvent(id: number): { kind: "pull"; peer: string; pullId: string } {
   return { kind: "pull", peer: "b", pullId: hexId(id) };
 }
 
-function write(replica: Replica, { table, keys, value }: { table: number; keys: readonly bigint[]; value: number }): void {
-  const mutate = ({ floats, state, bytes }: { floats: Float32Array; state: Float32Array; bytes: Uint8Array }): void => {
+function write(
+  replica: Replica,
+  { table, keys, value }: { table: number; keys: readonly bigint[]; value: number },
+): void {
+  function mutate({ floats, state, bytes }: RowEdit): void {
     if (floats.length === 0) bytes.fill(value);
     floats.fill(value);
     state.fill(value * 2);
-  };
+  }
   stepReplica(replica, { kind: "write", writes: [{ table, keys: BigUint64Array.from(keys), mutate }] }, NOW);
 }
 

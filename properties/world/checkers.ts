@@ -22,13 +22,20 @@ interface Update {
   readonly value: number;
 }
 
+/** A replica when it was last looked at. */
+interface Seen {
+  readonly knowledge: Knowledge;
+  readonly versions: Map<bigint, Version>;
+  version: string;
+}
+
 /** All that was ever written to one shard, and what each replica of it was last seen to hold. */
 export class ShardChecker {
   readonly #updates = new Map<WriterId, Update[]>();
   readonly #values = new Map<string, number>();
   readonly #keys: BigUint64Array;
   readonly #behind = new Map<string, Map<number, Knowledge>>();
-  readonly #seen = new WeakMap<Replica, { knowledge: Knowledge; versions: Map<bigint, Version>; version: string }>();
+  readonly #seen = new WeakMap<Replica, Seen>();
 
   constructor(keys: number) {
     this.#keys = BigUint64Array.from({ length: keys }, (_, key) => BigInt(key));
@@ -47,7 +54,7 @@ export class ShardChecker {
 
   /** Looks at a replica after anything happened to it. */
   check(replica: Replica, where: string): void {
-    const last = this.#seen.get(replica) ?? { knowledge: new Map(), versions: new Map(), version: "" };
+    const last: Seen = this.#seen.get(replica) ?? { knowledge: new Map(), versions: new Map(), version: "" };
     this.#seen.set(replica, last);
     this.#checkRows(replica, last.versions, where);
     this.#checkKnowledge(replica, last.knowledge, where);
@@ -61,17 +68,27 @@ export class ShardChecker {
     this.#keys.forEach((key, index) => {
       const version = store.versionOf(0, key);
       const before = versions.get(key);
-      if (before !== undefined && (version === undefined || compareVersions(version, before) < 0)) throw new Violation("S2", `row ${key} of ${where} went back from ${text(before)} to ${text(version)}`);
+      if (before !== undefined && (version === undefined || compareVersions(version, before) < 0)) {
+        throw new Violation("S2", `row ${key} of ${where} went back from ${text(before)} to ${text(version)}`);
+      }
       if (version === undefined) return;
       versions.set(key, version);
       const written = this.#values.get(nameOf(key, version));
-      if (found[index] !== 1 || written === undefined || written !== floats[index]) throw new Violation("S3", `row ${key} of ${where} holds ${floats[index]} at ${text(version)}, of which ${written} was written`);
+      if (found[index] !== 1 || written === undefined || written !== floats[index]) {
+        throw new Violation(
+          "S3",
+          `row ${key} of ${where} holds ${floats[index]} at ${text(version)}, of which ${written} was written`,
+        );
+      }
     });
   }
 
   /** S1: all that knowledge covers is held or superseded. Looks at what was newly covered; rows never go back (S2). */
   #checkKnowledge({ store, knowledge }: Replica, last: Knowledge, where: string): void {
-    for (const [writer, before] of last) if ((knowledge.get(writer) ?? 0) < before) throw new Violation("S1", `knowledge of ${writer} at ${where} went back`);
+    for (const [writer, before] of last) {
+      if ((knowledge.get(writer) ?? 0) < before)
+        throw new Violation("S1", `knowledge of ${writer} at ${where} went back`);
+    }
     for (const [writer, t] of knowledge) {
       const before = last.get(writer) ?? 0;
       if (t === before) continue;
@@ -81,7 +98,12 @@ export class ShardChecker {
         if (update === undefined || update.version.t <= before) break;
         if (update.version.t > t) continue;
         const held = store.versionOf(0, update.key);
-        if (held === undefined || compareVersions(held, update.version) < 0) throw new Violation("S1", `${where} knows ${writer} up to ${t}, and lacks row ${update.key} at ${text(update.version)}`);
+        if (held === undefined || compareVersions(held, update.version) < 0) {
+          throw new Violation(
+            "S1",
+            `${where} knows ${writer} up to ${t}, and lacks row ${update.key} at ${text(update.version)}`,
+          );
+        }
       }
       last.set(writer, t);
     }
@@ -96,7 +118,13 @@ export class ShardChecker {
     this.#behind.set(version.generator, counters);
     for (const [counter, behind] of counters) {
       if (counter > version.counter) continue;
-      for (const [writer, t] of behind) if ((knowledge.get(writer) ?? 0) < t) throw new Violation("X3", `${where} has shard version ${name}, and knows less of ${writer} than there was behind ${counter}`);
+      for (const [writer, t] of behind) {
+        if ((knowledge.get(writer) ?? 0) < t)
+          throw new Violation(
+            "X3",
+            `${where} has shard version ${name}, and knows less of ${writer} than there was behind ${counter}`,
+          );
+      }
     }
     if (!counters.has(version.counter)) counters.set(version.counter, new Map(knowledge));
   }

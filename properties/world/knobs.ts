@@ -23,13 +23,21 @@ export interface Knobs {
   readonly jumpEveryMs: number;
   /** Of restarts, how many have lost their disk. */
   readonly amnesiaRate: number;
+  /** Clocks tick in steps of this size, so that writers stamp the same t. */
+  readonly clockStepMs: number;
   readonly frameBytes: number;
   readonly answersMax: number;
+  readonly retryMs: number;
+  readonly retriesMax: number;
 }
 
 export function drawKnobs(random: Random): Knobs {
-  const sometimes = (draw: () => number): number => (nextFloat(random) < 0.5 ? 0 : draw());
-  const between = (low: number, high: number): number => low + nextFloat(random) * (high - low);
+  function sometimes(draw: () => number): number {
+    return nextFloat(random) < 0.5 ? 0 : draw();
+  }
+  function between(low: number, high: number): number {
+    return low + nextFloat(random) * (high - low);
+  }
   const nodes = 2 + nextBelow(random, 4);
   return {
     nodes,
@@ -48,7 +56,10 @@ export function drawKnobs(random: Random): Knobs {
     saveEveryMs: between(200, 3_000),
     jumpEveryMs: sometimes(() => between(500, 5_000)),
     amnesiaRate: sometimes(() => 0.3),
+    clockStepMs: sometimes(() => between(100, 5_000)),
     frameBytes: nextFloat(random) < 0.7 ? 90 : 100_000,
     answersMax: 1 + nextBelow(random, 4),
+    retryMs: between(200, 1_000),
+    retriesMax: 1 + nextBelow(random, 4),
   };
 }

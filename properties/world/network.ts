@@ -18,8 +18,13 @@ export interface Network {
 }
 
 /** When the copies of a message arrive: none when it is lost, two when it is repeated. Exponential delays reorder freely. */
-export function deliveries(network: Network, { knobs, random, envelope }: { knobs: Knobs; random: Random; envelope: Envelope }): { delayMs: number; envelope: Envelope }[] {
-  const delayMs = (): number => knobs.delayMs * (0.3 - Math.log(1 - nextFloat(random)));
+export function deliveries(
+  network: Network,
+  { knobs, random, envelope }: { knobs: Knobs; random: Random; envelope: Envelope },
+): { delayMs: number; envelope: Envelope }[] {
+  function delayMs(): number {
+    return knobs.delayMs * (0.3 - Math.log(1 - nextFloat(random)));
+  }
   if (network.healed) return [{ delayMs: delayMs(), envelope }];
   if (network.cut.has(`${envelope.from}>${envelope.to}`) || nextFloat(random) < knobs.lossRate) return [];
   const copies = nextFloat(random) < knobs.duplicateRate ? 2 : 1;
@@ -41,7 +46,12 @@ export function changeCuts(network: Network, { nodes, random }: { nodes: number;
   const other = nextBelow(random, nodes);
   for (let from = 0; from < nodes; from += 1) {
     for (let to = 0; to < nodes; to += 1) {
-      const isCut = kind === 0 ? from === one && to === other : kind === 1 ? (from === one) !== (to === one) : from <= one !== to <= one;
+      const isCut =
+        kind === 0
+          ? from === one && to === other
+          : kind === 1
+            ? (from === one) !== (to === one)
+            : from <= one !== to <= one;
       if (isCut) network.cut.add(`${from}>${to}`);
     }
   }
@@ -50,7 +60,9 @@ export function changeCuts(network: Network, { nodes, random }: { nodes: number;
 /** A number that differs when the message does. */
 export function hashEnvelope(hash: number, { from, to, shard = -1, message, body }: Envelope): number {
   let mixed = mixUint32(mixUint32(hash, from * 64 + to), shard * 256 + message.length);
-  for (let at = 0; at < body.length; at += 1) mixed = (Math.imul(mixed, 31) + (typeof body === "string" ? body.charCodeAt(at) : (body[at] ?? 0))) | 0;
+  for (let at = 0; at < body.length; at += 1) {
+    mixed = (Math.imul(mixed, 31) + (typeof body === "string" ? body.charCodeAt(at) : (body[at] ?? 0))) | 0;
+  }
   return mixed >>> 0;
 }
 

@@ -6,15 +6,23 @@ import { nextFloat, type Random } from "../../protocols/random.ts";
 import { encodeImage, loadImage } from "../../protocols/sync/image.ts";
 import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
 import { createPoller, type PollEffect, type Poller, stepPoller } from "../../protocols/sync/poll.ts";
-import { createReplica, type Replica, type ReplicaEffect, type ReplicaEvent, stepReplica } from "../../protocols/sync/replica.ts";
+import {
+  createReplica,
+  type Replica,
+  type ReplicaEffect,
+  type ReplicaEvent,
+  stepReplica,
+} from "../../protocols/sync/replica.ts";
 import { type TableSpec } from "../../protocols/sync/row-store.ts";
 import { buildWriterId } from "../../protocols/sync/version.ts";
 import { drawPullId } from "../../protocols/wire/pull.ts";
-import { type ShardChecker } from "./checkers.ts";
+import { type ShardChecker, Violation } from "./checkers.ts";
 import { type Knobs } from "./knobs.ts";
 import { type Envelope } from "./network.ts";
 
-const TABLES: readonly TableSpec[] = [{ name: "rows", dim: 1, valueBytes: 4, stateBytes: 4, precision: "f32", optimizer: "test" }];
+const TABLES: readonly TableSpec[] = [
+  { name: "rows", dim: 1, valueBytes: 4, stateBytes: 4, precision: "f32", optimizer: "test" },
+];
 
 /** What a node asks of its world. */
 export interface Surroundings {
@@ -23,7 +31,10 @@ export interface Surroundings {
   readonly checkers: readonly ShardChecker[];
   send(envelope: Envelope): void;
   /** Brings `{shard, name}` back after a delay, to this life of the node. */
-  after(delayMs: number, timer: { readonly node: number; readonly life: number; readonly shard: number | undefined; readonly name: string }): void;
+  after(
+    delayMs: number,
+    timer: { readonly node: number; readonly life: number; readonly shard: number | undefined; readonly name: string },
+  ): void;
   count(what: string, by?: number): void;
 }
 
@@ -35,13 +46,23 @@ export class SimulatedNode {
   readonly #world: Surroundings;
 
   /** Starts from the images of the disk, with a writer id that only this life has. */
-  constructor(world: Surroundings, start: { index: number; life: number; disk: ReadonlyMap<number, Uint8Array>; peers: readonly number[] }) {
+  constructor(
+    world: Surroundings,
+    start: { index: number; life: number; disk: ReadonlyMap<number, Uint8Array>; peers: readonly number[] },
+  ) {
     const { knobs } = world;
     this.#world = world;
     this.index = start.index;
     this.life = start.life;
     const writer = buildWriterId({ epoch: 0, region: "sim", node: `n${start.index}`, nonce: `l${start.life}` });
-    const limits = { ...SYNC_LIMITS, frameBytes: knobs.frameBytes, answersMax: knobs.answersMax, windowFrames: 2 };
+    const limits = {
+      ...SYNC_LIMITS,
+      frameBytes: knobs.frameBytes,
+      answersMax: knobs.answersMax,
+      retryMs: knobs.retryMs,
+      retriesMax: knobs.retriesMax,
+      windowFrames: 2,
+    };
     const state = !(knobs.serving && start.index === knobs.nodes - 1);
     this.replicas = world.checkers.map((checker, shard) => {
       const store = createMapRowStore(TABLES, { state });
@@ -51,18 +72,32 @@ export class SimulatedNode {
       return replica;
     });
     this.poller = createPoller(writer);
-    this.replicas.forEach((replica, shard) => this.#poll({ kind: "changed", shard: `s/${shard}`, version: replica.version }));
+    this.replicas.forEach((replica, shard) =>
+      this.#poll({ kind: "changed", shard: `s/${shard}`, version: replica.version }),
+    );
     for (const peer of start.peers) this.#poll({ kind: "neighbour", peer: `n${peer}` });
   }
 
   write(shard: number, { key, value, nowMs }: { key: bigint; value: number; nowMs: number }): void {
     const replica = this.#replica(shard);
-    const writes = [{ table: 0, keys: BigUint64Array.of(key), mutate: ({ floats, state }: { floats: Float32Array; state: Float32Array }) => void (floats.fill(value), state.fill(value)) }];
+    const writes = [
+      {
+        table: 0,
+        keys: BigUint64Array.of(key),
+        mutate: ({ floats, state }: { floats: Float32Array; state: Float32Array }) =>
+          void (floats.fill(value), state.fill(value)),
+      },
+    ];
     const { last } = replica.stamper;
     const effects = stepReplica(replica, { kind: "write", writes }, nowMs);
+    if (effects.some((effect) => effect.kind === "written" && effect.refused > 0)) {
+      throw new Violation("V7", `a local write of ${this.#place(shard)} lost against a row it had seen`);
+    }
     const applied = effects.find((effect) => effect.kind === "applied");
     // Filed before the check: the row must be one that was written.
-    if (applied !== undefined && replica.stamper.last > last) this.#checker(shard).wrote({ key, version: { t: applied.t[0] ?? 0, writer: replica.writer }, value });
+    if (applied !== undefined && replica.stamper.last > last) {
+      this.#checker(shard).wrote({ key, version: { t: applied.t[0] ?? 0, writer: replica.writer }, value });
+    }
     this.#checker(shard).check(replica, this.#place(shard));
     this.#act(shard, effects, nowMs);
   }
@@ -70,10 +105,18 @@ export class SimulatedNode {
   receive({ from, shard, message, body }: Envelope, nowMs: number): void {
     const parsed: unknown = typeof body === "string" ? JSON.parse(body) : body;
     if (shard !== undefined) {
-      if (message === "pull" || message === "more" || message === "release" || message === "refuse" || message === "frame") {
+      if (
+        message === "pull" ||
+        message === "more" ||
+        message === "release" ||
+        message === "refuse" ||
+        message === "frame"
+      ) {
         this.step(shard, { kind: "message", from: `n${from}`, message, body: parsed }, nowMs);
       }
-    } else if (message === "poll" || message === "changes") this.#poll({ kind: "message", from: `n${from}`, message, body: parsed }, nowMs);
+    } else if (message === "poll" || message === "changes") {
+      this.#poll({ kind: "message", from: `n${from}`, message, body: parsed }, nowMs);
+    }
   }
 
   timer({ shard, name }: { readonly shard: number | undefined; readonly name: string }, nowMs: number): void {
@@ -128,13 +171,23 @@ export class SimulatedNode {
     for (const effect of effects) {
       switch (effect.kind) {
         case "send":
-          this.#world.send({ from: this.index, to: Number(effect.to.slice(1)), shard: undefined, message: effect.message, body: JSON.stringify(effect.body) });
+          this.#world.send({
+            from: this.index,
+            to: Number(effect.to.slice(1)),
+            shard: undefined,
+            message: effect.message,
+            body: JSON.stringify(effect.body),
+          });
           break;
         case "timer":
           this.#world.after(effect.delayMs, { node: this.index, life: this.life, shard: undefined, name: effect.name });
           break;
         case "pull":
-          this.step(Number(effect.shard.slice(2)), { kind: "pull", peer: effect.peer, pullId: drawPullId(() => nextFloat(this.#world.random)) }, nowMs);
+          this.step(
+            Number(effect.shard.slice(2)),
+            { kind: "pull", peer: effect.peer, pullId: drawPullId(() => nextFloat(this.#world.random)) },
+            nowMs,
+          );
           break;
         case "refused":
           this.#world.count(`poll refused ${effect.reason}`);
@@ -145,13 +198,17 @@ export class SimulatedNode {
 
   #replica(shard: number): Replica {
     const replica = this.replicas[shard];
-    if (replica === undefined) throw new RangeError(`Cannot use shard ${shard} of the simulated node: it has ${this.replicas.length}`);
+    if (replica === undefined) {
+      throw new RangeError(`Cannot use shard ${shard} of the simulated node: it has ${this.replicas.length}`);
+    }
     return replica;
   }
 
   #checker(shard: number): ShardChecker {
     const checker = this.#world.checkers[shard];
-    if (checker === undefined) throw new RangeError(`Cannot check shard ${shard}: there are ${this.#world.checkers.length}`);
+    if (checker === undefined) {
+      throw new RangeError(`Cannot check shard ${shard}: there are ${this.#world.checkers.length}`);
+    }
     return checker;
   }
 

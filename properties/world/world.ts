@@ -27,7 +27,13 @@ export interface WorldOutcome {
 
 type Happening =
   | { readonly kind: "deliver"; readonly envelope: Envelope }
-  | { readonly kind: "timer"; readonly node: number; readonly life: number; readonly shard: number | undefined; readonly name: string }
+  | {
+      readonly kind: "timer";
+      readonly node: number;
+      readonly life: number;
+      readonly shard: number | undefined;
+      readonly name: string;
+    }
   | { readonly kind: "write" | "cut" | "crash" | "save" | "jump" | "heal" | "look" }
   | { readonly kind: "restart"; readonly node: number };
 
@@ -45,7 +51,10 @@ export function runWorld(seed: number, options: { readonly trace?: (line: string
     world.run();
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    failure = { property: error instanceof Violation ? error.property : error.name, message: error instanceof Violation ? error.message : (error.stack ?? error.message) };
+    failure = {
+      property: error instanceof Violation ? error.property : error.name,
+      message: error instanceof Violation ? error.message : (error.stack ?? error.message),
+    };
   }
   return { seed, failure, events: world.events, simulatedMs: world.nowMs, hash: world.hash, counts: world.counts };
 }
@@ -80,8 +89,10 @@ class World implements Surroundings {
     this.checkers = Array.from({ length: shards }, () => new ShardChecker(keys));
     this.#nodes = Array.from({ length: nodes }, () => undefined);
     this.#lives = Array.from({ length: nodes }, () => 0);
-    this.#disks = Array.from({ length: nodes }, () => new Map());
-    this.#skewMs = Array.from({ length: nodes }, () => (this.knobs.jumpEveryMs > 0 ? (nextFloat(this.random) - 0.5) * 7_200_000 : 0));
+    this.#disks = Array.from({ length: nodes }, () => new Map<number, Uint8Array>());
+    this.#skewMs = Array.from({ length: nodes }, () =>
+      this.knobs.jumpEveryMs > 0 ? (nextFloat(this.random) - 0.5) * 7_200_000 : 0,
+    );
     trace?.(JSON.stringify(this.knobs));
   }
 
@@ -100,10 +111,19 @@ class World implements Surroundings {
   }
 
   send(envelope: Envelope): void {
-    for (const { delayMs, envelope: copy } of deliveries(this.#network, { knobs: this.knobs, random: this.#faults, envelope })) this.#schedule(delayMs, { kind: "deliver", envelope: copy });
+    for (const { delayMs, envelope: copy } of deliveries(this.#network, {
+      knobs: this.knobs,
+      random: this.#faults,
+      envelope,
+    })) {
+      this.#schedule(delayMs, { kind: "deliver", envelope: copy });
+    }
   }
 
-  after(delayMs: number, timer: { readonly node: number; readonly life: number; readonly shard: number | undefined; readonly name: string }): void {
+  after(
+    delayMs: number,
+    timer: { readonly node: number; readonly life: number; readonly shard: number | undefined; readonly name: string },
+  ): void {
     this.#schedule(delayMs, { kind: "timer", ...timer });
   }
 
@@ -162,7 +182,11 @@ class World implements Surroundings {
     const node = this.#nodes[nextBelow(this.random, this.knobs.nodes)];
     if (node === undefined || (this.knobs.serving && node.index === this.knobs.nodes - 1)) return;
     this.#value += 1;
-    node.write(nextBelow(this.random, this.knobs.shards), { key: BigInt(nextBelow(this.random, this.knobs.keys)), value: this.#value, nowMs: this.#clock(node.index) });
+    node.write(nextBelow(this.random, this.knobs.shards), {
+      key: BigInt(nextBelow(this.random, this.knobs.keys)),
+      value: this.#value,
+      nowMs: this.#clock(node.index),
+    });
     this.count("written");
   }
 
@@ -175,7 +199,8 @@ class World implements Surroundings {
     this.count("crash");
     if (nextFloat(this.#faults) < this.knobs.amnesiaRate) this.#disks[index]?.clear();
     // Half of them are back within about a round trip, while answers to their last life are still under way.
-    const delayMs = nextFloat(this.#faults) < 0.5 ? nextFloat(this.#faults) * this.knobs.delayMs : nextFloat(this.#faults) * 5_000;
+    const delayMs =
+      nextFloat(this.#faults) < 0.5 ? nextFloat(this.#faults) * this.knobs.delayMs : nextFloat(this.#faults) * 5_000;
     this.#schedule(delayMs, { kind: "restart", node: index });
   }
 
@@ -189,7 +214,12 @@ class World implements Surroundings {
 
   #start(index: number): void {
     this.#lives[index] = (this.#lives[index] ?? 0) + 1;
-    this.#nodes[index] = new SimulatedNode(this, { index, life: this.#lives[index], disk: this.#disks[index] ?? new Map(), peers: this.#peers(index) });
+    this.#nodes[index] = new SimulatedNode(this, {
+      index,
+      life: this.#lives[index],
+      disk: this.#disks[index] ?? new Map(),
+      peers: this.#peers(index),
+    });
   }
 
   #peers(index: number): number[] {
@@ -208,11 +238,16 @@ class World implements Surroundings {
     const difference = this.#difference();
     if (difference !== undefined) {
       this.#equalSinceMs = undefined;
-      if (this.nowMs > this.knobs.troubleMs + CONVERGE_MS) throw new Violation("L1", `not equal ${CONVERGE_MS} ms after all was healed: ${difference}`);
+      if (this.nowMs > this.knobs.troubleMs + CONVERGE_MS) {
+        throw new Violation("L1", `not equal ${CONVERGE_MS} ms after all was healed: ${difference}`);
+      }
       return undefined;
     }
     const pulls = this.counts.get("sent pull") ?? 0;
-    if (this.#equalSinceMs === undefined || (pulls !== this.#pullsWhenEqual && this.nowMs < this.knobs.troubleMs + CONVERGE_MS)) {
+    if (
+      this.#equalSinceMs === undefined ||
+      (pulls !== this.#pullsWhenEqual && this.nowMs < this.knobs.troubleMs + CONVERGE_MS)
+    ) {
       this.#equalSinceMs = this.nowMs;
       this.#pullsWhenEqual = pulls;
       return undefined;
@@ -228,8 +263,12 @@ class World implements Surroundings {
       for (const [shard, replica] of first.replicas.entries()) {
         const theirs = other?.replicas[shard];
         if (theirs === undefined) return "a node is down";
-        if (replica.store.digest() !== theirs.store.digest()) return `contents of shard ${shard} differ between nodes 0 and ${other?.index}`;
-        if (!equalKnowledge(replica.knowledge, theirs.knowledge)) return `knowledges of shard ${shard} differ between nodes 0 and ${other?.index}`;
+        if (replica.store.digest() !== theirs.store.digest()) {
+          return `contents of shard ${shard} differ between nodes 0 and ${other?.index}`;
+        }
+        if (!equalKnowledge(replica.knowledge, theirs.knowledge)) {
+          return `knowledges of shard ${shard} differ between nodes 0 and ${other?.index}`;
+        }
       }
     }
     return undefined;
@@ -248,7 +287,8 @@ class World implements Surroundings {
   }
 
   #clock(node: number): number {
-    return EPOCH_MS + this.nowMs + (this.#skewMs[node] ?? 0);
+    const nowMs = EPOCH_MS + this.nowMs + (this.#skewMs[node] ?? 0);
+    return this.knobs.clockStepMs > 0 ? Math.floor(nowMs / this.knobs.clockStepMs) * this.knobs.clockStepMs : nowMs;
   }
 }
 
@@ -257,7 +297,9 @@ function isBefore(a: Scheduled, b: Scheduled): boolean {
 }
 
 function describe(happening: Happening): string {
-  if (happening.kind === "timer") return `timer of node ${happening.node} shard ${happening.shard ?? "-"}: ${happening.name}`;
+  if (happening.kind === "timer") {
+    return `timer of node ${happening.node} shard ${happening.shard ?? "-"}: ${happening.name}`;
+  }
   if (happening.kind === "restart") return `restart of node ${happening.node}`;
   if (happening.kind !== "deliver") return happening.kind;
   const { from, to, shard, message, body } = happening.envelope;

@@ -14,12 +14,17 @@ import { isPlausible } from "./stamper.ts";
 export const SWEEP_TIMER = "answers";
 
 /** Answers a pull with its first frames. A pull repeated under the same id gets the same answer. */
-export function openAnswer(replica: Replica, { from, body, nowMs }: { from: string; body: unknown; nowMs: number }): ReplicaEffect[] {
+export function openAnswer(
+  replica: Replica,
+  { from, body, nowMs }: { from: string; body: unknown; nowMs: number },
+): ReplicaEffect[] {
   const pull = parsePull(body);
   const { pullId } = pull;
   const held = replica.answers.get(answerKey(from, pullId));
   if (held !== undefined) return sendFrames(replica, held, firstFrames(replica, held));
-  if (pull.declaration !== replica.declaration) return [refuse(from, pullId, "declaration"), refused("declaration", from, "the peer's tables differ from ours")];
+  if (pull.declaration !== replica.declaration) {
+    return [refuse(from, pullId, "declaration"), refused("declaration", from, "the peer's tables differ from ours")];
+  }
   if (pull.wantsState && !replica.store.hasState) return [refuse(from, pullId, "serving")];
   for (const t of pull.knowledge.values()) {
     if (!isPlausible(t, nowMs)) return [refused("time", from, `a knowledge of t ${t}`)];
@@ -33,7 +38,11 @@ export function openAnswer(replica: Replica, { from, body, nowMs }: { from: stri
     pullId,
     id: { responder: replica.writer, number: replica.answersOpened },
     list,
-    cuts: cutFrames(list, { tables: replica.store.tables, hasState: pull.wantsState, frameBytes: replica.limits.frameBytes }),
+    cuts: cutFrames(list, {
+      tables: replica.store.tables,
+      hasState: pull.wantsState,
+      frameBytes: replica.limits.frameBytes,
+    }),
     hasState: pull.wantsState,
     end: { knowledge: new Map(replica.knowledge), version: replica.version, early: replica.early.size > 0 },
     used: true,
@@ -70,7 +79,10 @@ export function sweepAnswers(replica: Replica): ReplicaEffect[] {
 }
 
 /** Ends of frames over a list, each frame within the size by the largest its rows can become; one empty frame for no rows. */
-export function cutFrames(list: SlotList, options: { tables: readonly TableSpec[]; hasState: boolean; frameBytes: number }): number[] {
+export function cutFrames(
+  list: SlotList,
+  options: { tables: readonly TableSpec[]; hasState: boolean; frameBytes: number },
+): number[] {
   const cuts = [0];
   let bytes = 0;
   for (const { table, from, to } of list.sections) {

@@ -25,7 +25,10 @@ export function createChangeList(): ChangeList {
 }
 
 /** Files a change of a shard, or a shard that is new here. */
-export function noteChange(list: ChangeList, { shard, version }: { readonly shard: string; readonly version: ShardVersion }): void {
+export function noteChange(
+  list: ChangeList,
+  { shard, version }: { readonly shard: string; readonly version: ShardVersion },
+): void {
   const held = list.byShard.get(shard);
   if (held !== undefined) unlink(list, held);
   const entry: Entry = held ?? { shard, version, change: 0, older: undefined, newer: undefined };
@@ -48,9 +51,14 @@ export function removeShard(list: ChangeList, shard: string): void {
 }
 
 /** Shards changed after a number, oldest change first, at most `max`; `upTo` is the change that the listing reaches. */
-export function changesAfter(list: ChangeList, options: { readonly change: number; readonly max: number }): { shards: ShardChange[]; upTo: number; more: boolean } {
+export function changesAfter(
+  list: ChangeList,
+  options: { readonly change: number; readonly max: number },
+): { shards: ShardChange[]; upTo: number; more: boolean } {
   let oldest: Entry | undefined;
-  for (let entry = list.newest; entry !== undefined && entry.change > options.change; entry = entry.older) oldest = entry;
+  for (let entry = list.newest; entry !== undefined && entry.change > options.change; entry = entry.older) {
+    oldest = entry;
+  }
   const shards: ShardChange[] = [];
   let upTo = list.latest;
   let entry = oldest;

@@ -5,10 +5,18 @@ import { isPlausible } from "./stamper.ts";
 import { type WriterId } from "./version.ts";
 
 /** Why a decoded frame must be refused whole, before any of it is applied; undefined when it is good. */
-export function checkFrame(replica: Replica, frame: Frame, nowMs: number): { readonly reason: Refusal; readonly detail: string } | undefined {
+export function checkFrame(
+  replica: Replica,
+  frame: Frame,
+  nowMs: number,
+): { readonly reason: Refusal; readonly detail: string } | undefined {
   const { store } = replica;
-  if (frame.declaration !== replica.declaration) return { reason: "declaration", detail: "the peer's tables differ from ours" };
-  if (frame.hasState !== store.hasState) return { reason: "state", detail: frame.hasState ? "unwanted optimizer state" : "no optimizer state" };
+  if (frame.declaration !== replica.declaration) {
+    return { reason: "declaration", detail: "the peer's tables differ from ours" };
+  }
+  if (frame.hasState !== store.hasState) {
+    return { reason: "state", detail: frame.hasState ? "unwanted optimizer state" : "no optimizer state" };
+  }
   for (const section of frame.sections) {
     const problem = checkSection(replica, { frame, section, nowMs });
     if (problem !== undefined) return problem;
@@ -20,13 +28,20 @@ export function checkFrame(replica: Replica, frame: Frame, nowMs: number): { rea
   return checkRoom(replica, frame);
 }
 
-function checkSection(replica: Replica, { frame, section, nowMs }: { frame: Frame; section: FrameSection; nowMs: number }): { reason: Refusal; detail: string } | undefined {
+function checkSection(
+  replica: Replica,
+  { frame, section, nowMs }: { frame: Frame; section: FrameSection; nowMs: number },
+): { reason: Refusal; detail: string } | undefined {
   const spec = replica.store.tables[section.table];
   if (spec === undefined || section.valueBytes !== spec.valueBytes || section.stateBytes !== spec.stateBytes) {
     return { reason: "declaration", detail: `rows of table ${section.table} have another shape` };
   }
-  if (spec.precision === "f32" && !isFinite32(section.values)) return { reason: "not-finite", detail: `values of table '${spec.name}'` };
-  if (section.state !== undefined && !isFinite32(section.state)) return { reason: "not-finite", detail: `state of table '${spec.name}'` };
+  if (spec.precision === "f32" && !isFinite32(section.values)) {
+    return { reason: "not-finite", detail: `values of table '${spec.name}'` };
+  }
+  if (section.state !== undefined && !isFinite32(section.state)) {
+    return { reason: "not-finite", detail: `state of table '${spec.name}'` };
+  }
   for (let row = 0; row < section.keys.length; row += 1) {
     const writer = frame.writers[section.writers[row] ?? 0];
     const t = section.t[row] ?? 0;
@@ -36,11 +51,18 @@ function checkSection(replica: Replica, { frame, section, nowMs }: { frame: Fram
   return undefined;
 }
 
-function checkVersion(replica: Replica, { writer, t, nowMs }: { writer: WriterId; t: number; nowMs: number }): { reason: Refusal; detail: string } | undefined {
+function checkVersion(
+  replica: Replica,
+  { writer, t, nowMs }: { writer: WriterId; t: number; nowMs: number },
+): { reason: Refusal; detail: string } | undefined {
   if (writer === replica.writer) {
-    return t <= replica.stamper.last ? undefined : { reason: "minted", detail: `t ${t} in our name, of which the last is ${replica.stamper.last}` };
+    return t <= replica.stamper.last
+      ? undefined
+      : { reason: "minted", detail: `t ${t} in our name, of which the last is ${replica.stamper.last}` };
   }
-  return isPlausible(t, nowMs) ? undefined : { reason: "time", detail: `t ${t} of ${writer} is too far ahead of our clock` };
+  return isPlausible(t, nowMs)
+    ? undefined
+    : { reason: "time", detail: `t ${t} of ${writer} is too far ahead of our clock` };
 }
 
 /** Refuses before anything is interned what would not fit. */

@@ -10,10 +10,24 @@ export class ContentHash {
   #rows = 0;
 
   addRow(
-    row: { readonly table: number; readonly key: bigint; readonly t: number; readonly flags: number; readonly values: Uint8Array },
+    row: {
+      readonly table: number;
+      readonly key: bigint;
+      readonly t: number;
+      readonly flags: number;
+      readonly values: Uint8Array;
+    },
     options: { readonly writerHash: number },
   ): void {
-    const head = [row.table, Number(row.key & 0xffff_ffffn), Number(row.key >> 32n), row.t % 0x1_0000_0000, Math.floor(row.t / 0x1_0000_0000), options.writerHash, row.flags];
+    const head = [
+      row.table,
+      Number(row.key & 0xffff_ffffn),
+      Number(row.key >> 32n),
+      row.t % 0x1_0000_0000,
+      Math.floor(row.t / 0x1_0000_0000),
+      options.writerHash,
+      row.flags,
+    ];
     let first = 1;
     let second = 2;
     for (const word of head) {

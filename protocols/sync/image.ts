@@ -47,7 +47,13 @@ export function encodeImage(replica: Replica): Uint8Array<ArrayBuffer> {
   const batches = store.pack(list, { from: 0, to: list.slots.length });
   store.release(list);
 
-  const writer = new ByteWriter(4096 + batches.reduce((sum, { keys, values, state }) => sum + keys.length * 16 + values.length + (state?.length ?? 0), 0));
+  const writer = new ByteWriter(
+    4096 +
+      batches.reduce(
+        (sum, { keys, values, state }) => sum + keys.length * 16 + values.length + (state?.length ?? 0),
+        0,
+      ),
+  );
   for (const byte of MAGIC) writer.u8(byte);
   writer.u8(VERSION);
   writer.u8(store.hasState ? 1 : 0);
@@ -67,7 +73,9 @@ export function encodeImage(replica: Replica): Uint8Array<ArrayBuffer> {
   writer.varint(sections.length);
   for (const section of sections) {
     const spec = store.tables[section.table];
-    if (spec === undefined) throw new RangeError(`Cannot encode rows of table ${section.table}: there are ${store.tables.length}`);
+    if (spec === undefined) {
+      throw new RangeError(`Cannot encode rows of table ${section.table}: there are ${store.tables.length}`);
+    }
     writeSection(writer, { ...section, valueBytes: spec.valueBytes, stateBytes: spec.stateBytes }, dictionary.size);
   }
   writer.u32(crc32c(writer.view()));
@@ -84,8 +92,16 @@ export function loadImage(bytes: Uint8Array, store: RowStore): LoadedImage {
   const checksum = new DataView(bytes.buffer, bytes.byteOffset + end, 4).getUint32(0, true);
   if (crc32c(bytes, 0, end) !== checksum) throw reader.fail("its checksum is wrong");
   const hasState = reader.u8();
-  if (hasState !== (store.hasState ? 1 : 0)) throw reader.fail(hasState === 1 ? "it is a full replica's and this one is serving" : "it is a serving replica's and this one is full");
-  if (reader.hex(8) !== declarationDigest(store.declared)) throw reader.fail("its tables are declared otherwise than these");
+  if (hasState !== (store.hasState ? 1 : 0)) {
+    throw reader.fail(
+      hasState === 1
+        ? "it is a full replica's and this one is serving"
+        : "it is a serving replica's and this one is full",
+    );
+  }
+  if (reader.hex(8) !== declarationDigest(store.declared)) {
+    throw reader.fail("its tables are declared otherwise than these");
+  }
 
   const greatestSeen = reader.varint(T_MAX);
   const knowledge = readKnowledge(reader);
@@ -94,9 +110,16 @@ export function loadImage(bytes: Uint8Array, store: RowStore): LoadedImage {
   const sections = reader.varint(SYNC_LIMITS.tablesMax);
   let tableMin = 0;
   for (let count = 0; count < sections; count += 1) {
-    const section = readSection(reader, { dictionary: indexes.length, hasState: store.hasState, tableMin, tablesMax: store.tables.length });
+    const section = readSection(reader, {
+      dictionary: indexes.length,
+      hasState: store.hasState,
+      tableMin,
+      tablesMax: store.tables.length,
+    });
     const spec = store.tables[section.table];
-    if (section.valueBytes !== spec?.valueBytes || section.stateBytes !== spec.stateBytes) throw reader.fail("a table's rows have another shape");
+    if (section.valueBytes !== spec?.valueBytes || section.stateBytes !== spec.stateBytes) {
+      throw reader.fail("a table's rows have another shape");
+    }
     tableMin = section.table + 1;
     store.merge({ ...section, writers: section.writers.map((index) => indexes[index] ?? 0) }, new Float64Array());
   }

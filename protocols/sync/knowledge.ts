@@ -56,7 +56,9 @@ export function parseKnowledge(value: unknown): Knowledge {
     if (!Array.isArray(entry) || entry.length !== 2) throw new DecodeError("knowledge", "an entry is not a pair");
     const writer: unknown = entry[0];
     const t: unknown = entry[1];
-    if (!isWriterId(writer) || knowledge.has(writer)) throw new DecodeError("knowledge", "an entry's writer is malformed or repeated");
+    if (!isWriterId(writer) || knowledge.has(writer)) {
+      throw new DecodeError("knowledge", "an entry's writer is malformed or repeated");
+    }
     if (!isTime(t)) throw new DecodeError("knowledge", `the t of ${writer} is no time`);
     knowledge.set(writer, t);
   }

@@ -126,10 +126,17 @@ class MapRowStore implements RowStore {
   merge(batch: RowBatch, known: Float64Array): MergeOutcome {
     const { valueBytes, stateBytes } = this.#spec(batch.table);
     const rows = batch.keys.length;
-    if (batch.t.length !== rows || batch.writers.length !== rows || batch.flags.length !== rows || batch.values.length !== rows * valueBytes) {
+    if (
+      batch.t.length !== rows ||
+      batch.writers.length !== rows ||
+      batch.flags.length !== rows ||
+      batch.values.length !== rows * valueBytes
+    ) {
       throw new RangeError(`Cannot merge ${rows} rows of table ${batch.table}: the columns do not fit`);
     }
-    if (this.hasState && batch.state?.length !== rows * stateBytes) throw new RangeError(`Cannot merge ${rows} rows of table ${batch.table}: their state does not fit`);
+    if (this.hasState && batch.state?.length !== rows * stateBytes) {
+      throw new RangeError(`Cannot merge ${rows} rows of table ${batch.table}: their state does not fit`);
+    }
     const applied: number[] = [];
     const slots: Slot[] = [];
     let ignored = 0;
@@ -145,9 +152,22 @@ class MapRowStore implements RowStore {
       }
       if (old !== undefined && !this.#isNewer({ t, writer }, old)) continue;
       const values = batch.values.slice(index * valueBytes, (index + 1) * valueBytes);
-      const state = this.hasState && batch.state ? batch.state.slice(index * stateBytes, (index + 1) * stateBytes) : new Uint8Array();
+      const state =
+        this.hasState && batch.state
+          ? batch.state.slice(index * stateBytes, (index + 1) * stateBytes)
+          : new Uint8Array();
       applied.push(index);
-      slots.push(this.#put({ table: batch.table, key, t, writer, flags: batch.flags[index] ?? 0, values: new Uint8Array(values), state: new Uint8Array(state) }));
+      slots.push(
+        this.#put({
+          table: batch.table,
+          key,
+          t,
+          writer,
+          flags: batch.flags[index] ?? 0,
+          values: new Uint8Array(values),
+          state: new Uint8Array(state),
+        }),
+      );
     }
     return { applied: Uint32Array.from(applied), slots: Float64Array.from(slots), ignored };
   }
@@ -163,7 +183,11 @@ class MapRowStore implements RowStore {
       }
       if (slots.length > from) sections.push({ table, from, to: slots.length });
     });
-    const list = { slots: Float64Array.from(slots), generations: Uint32Array.from(slots, (slot) => this.#generations[slot] ?? 0), sections };
+    const list = {
+      slots: Float64Array.from(slots),
+      generations: Uint32Array.from(slots, (slot) => this.#generations[slot] ?? 0),
+      sections,
+    };
     this.#open.add(list);
     return list;
   }
@@ -232,7 +256,10 @@ class MapRowStore implements RowStore {
     return slot === undefined ? undefined : this.#rows[slot];
   }
 
-  #isNewer(a: { readonly t: number; readonly writer: number }, b: { readonly t: number; readonly writer: number }): boolean {
+  #isNewer(
+    a: { readonly t: number; readonly writer: number },
+    b: { readonly t: number; readonly writer: number },
+  ): boolean {
     if (a.writer === b.writer) return a.t > b.t;
     const [writerA, writerB] = [this.#writer(a.writer), this.#writer(b.writer)];
     if (writerA.epoch !== writerB.epoch) return writerA.epoch > writerB.epoch;

@@ -14,7 +14,10 @@ export interface Row {
 type Edited = Pick<Row, "values" | "state" | "flags">;
 
 /** The row after a local change, applied to a copy: a refused one leaves no trace. */
-export function editRow(spec: TableSpec, edit: { old: Row | undefined; key: bigint; index: number; mutate: Mutate }): Edited | "skip" | "refused" {
+export function editRow(
+  spec: TableSpec,
+  edit: { old: Row | undefined; key: bigint; index: number; mutate: Mutate },
+): Edited | "skip" | "refused" {
   const { old, key, index, mutate } = edit;
   const isNew = old === undefined || (old.flags & TOMBSTONE) !== 0;
   const values = isNew ? new Uint8Array(spec.valueBytes) : old.values.slice();

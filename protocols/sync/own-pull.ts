@@ -9,12 +9,25 @@ import { type AnswerEnd, type Frame, sameAnswer } from "../wire/frame.ts";
 import { buildPull, parseRefuse } from "../wire/pull.ts";
 import { checkFrame } from "./check-frame.ts";
 import { equalKnowledge, join } from "./knowledge.ts";
-import { knownTimes, newVersion, noteSlots, type OwnPull, type PullFailure, type ReceivedAnswer, type Replica, type ReplicaEffect, settleEarly } from "./replica-state.ts";
+import {
+  knownTimes,
+  newVersion,
+  noteSlots,
+  type OwnPull,
+  type PullFailure,
+  type ReceivedAnswer,
+  type Replica,
+  type ReplicaEffect,
+  settleEarly,
+} from "./replica-state.ts";
 import { sameVersion, versionAfterMerge } from "./shard-version.ts";
 import { observe } from "./stamper.ts";
 
 /** Asks a peer for all that we lack. While another pull runs, this one fails at once. */
-export function startPull(replica: Replica, { peer, pullId }: { readonly peer: string; readonly pullId: string }): ReplicaEffect[] {
+export function startPull(
+  replica: Replica,
+  { peer, pullId }: { readonly peer: string; readonly pullId: string },
+): ReplicaEffect[] {
   if (replica.pull !== undefined) return [{ kind: "pulled", peer, pullId, outcome: "failed", reason: "busy" }];
   const pull: OwnPull = { peer, pullId, answer: undefined, rows: 0, progress: false, retries: 0 };
   replica.pull = pull;
@@ -22,13 +35,18 @@ export function startPull(replica: Replica, { peer, pullId }: { readonly peer: s
 }
 
 /** Applies a frame of our pull's answer; anything else changes nothing. */
-export function acceptFrame(replica: Replica, { from, body, nowMs }: { from: string; body: unknown; nowMs: number }): ReplicaEffect[] {
+export function acceptFrame(
+  replica: Replica,
+  { from, body, nowMs }: { from: string; body: unknown; nowMs: number },
+): ReplicaEffect[] {
   if (!(body instanceof Uint8Array)) throw new DecodeError("frame", "it is not bytes");
   const frame = decodeFrame(body);
   const { pull } = replica;
   if (pull === undefined || pull.pullId !== frame.pullId || pull.peer !== from) return [stale(from, "of another pull")];
   if (pull.answer !== undefined && !sameAnswer(pull.answer.id, frame.answer)) return [stale(from, "of another answer")];
-  if (pull.answer !== undefined && pull.answer.received.length !== frame.frames) return [stale(from, "of another count of frames")];
+  if (pull.answer !== undefined && pull.answer.received.length !== frame.frames) {
+    return [stale(from, "of another count of frames")];
+  }
   if (pull.answer?.received[frame.index] === 1) return [stale(from, "repeated")];
   const problem = checkFrame(replica, frame, nowMs);
   if (problem !== undefined) return [{ kind: "refused", from, ...problem }];
@@ -45,7 +63,9 @@ export function acceptFrame(replica: Replica, { from, body, nowMs }: { from: str
   answer.received[frame.index] = 1;
   answer.receivedCount += 1;
   answer.end ??= frame.end;
-  if (answer.receivedCount === frame.frames && answer.end !== undefined) return [...effects, ...complete(replica, pull, { answer, end: answer.end })];
+  if (answer.receivedCount === frame.frames && answer.end !== undefined) {
+    return [...effects, ...complete(replica, pull, { answer, end: answer.end })];
+  }
   if (answer.asked < frame.frames) {
     effects.push(askMore(pull, answer, [answer.asked]));
     answer.asked += 1;
@@ -73,7 +93,10 @@ export function timePull(replica: Replica, name: string): ReplicaEffect[] {
   pull.retries += 1;
   if (pull.retries > replica.limits.retriesMax) return fail(replica, pull, "no-answer");
   const { answer } = pull;
-  return [answer === undefined ? ask(replica, pull) : askMore(pull, answer, missingFrames(answer, replica.limits)), timer(replica, pull)];
+  return [
+    answer === undefined ? ask(replica, pull) : askMore(pull, answer, missingFrames(answer, replica.limits)),
+    timer(replica, pull),
+  ];
 }
 
 function applyRows(replica: Replica, pull: OwnPull, frame: Frame): ReplicaEffect[] {
@@ -99,7 +122,11 @@ function applyRows(replica: Replica, pull: OwnPull, frame: Frame): ReplicaEffect
   return effects;
 }
 
-function complete(replica: Replica, pull: OwnPull, { answer, end }: { answer: ReceivedAnswer; end: AnswerEnd }): ReplicaEffect[] {
+function complete(
+  replica: Replica,
+  pull: OwnPull,
+  { answer, end }: { answer: ReceivedAnswer; end: AnswerEnd },
+): ReplicaEffect[] {
   const { stamper, knowledge, version: before } = replica;
   replica.pull = undefined;
   for (const t of end.knowledge.values()) observe(stamper, t);
@@ -108,7 +135,9 @@ function complete(replica: Replica, pull: OwnPull, { answer, end }: { answer: Re
   const changed = grew || pull.rows > 0;
   const equalNow = replica.early.size === 0 && !end.early && equalKnowledge(knowledge, end.knowledge);
   const version = versionAfterMerge({ ours: before, peers: end.version, equalNow, changed });
-  const effects: ReplicaEffect[] = [{ kind: "send", to: pull.peer, message: "release", body: { pullId: pull.pullId, answer: answer.id } }];
+  const effects: ReplicaEffect[] = [
+    { kind: "send", to: pull.peer, message: "release", body: { pullId: pull.pullId, answer: answer.id } },
+  ];
   if (version === "new") newVersion(replica);
   else replica.version = version;
   if (!sameVersion(replica.version, before)) effects.push({ kind: "changed", version: replica.version });
@@ -119,7 +148,14 @@ function complete(replica: Replica, pull: OwnPull, { answer, end }: { answer: Re
 function fail(replica: Replica, pull: OwnPull, reason: PullFailure): ReplicaEffect[] {
   replica.pull = undefined;
   const effects: ReplicaEffect[] = [];
-  if (pull.answer !== undefined && reason !== "gone") effects.push({ kind: "send", to: pull.peer, message: "release", body: { pullId: pull.pullId, answer: pull.answer.id } });
+  if (pull.answer !== undefined && reason !== "gone") {
+    effects.push({
+      kind: "send",
+      to: pull.peer,
+      message: "release",
+      body: { pullId: pull.pullId, answer: pull.answer.id },
+    });
+  }
   // The rows that came are visible here and must be found by others, even if their sender never returns.
   if (pull.rows > 0) effects.push({ kind: "changed", version: newVersion(replica) });
   effects.push({ kind: "pulled", peer: pull.peer, pullId: pull.pullId, outcome: "failed", reason });
@@ -136,7 +172,12 @@ function missingFrames({ received, asked }: ReceivedAnswer, limits: SyncLimits):
 
 function ask(replica: Replica, pull: OwnPull): ReplicaEffect {
   const { declaration, knowledge, store } = replica;
-  return { kind: "send", to: pull.peer, message: "pull", body: buildPull({ pullId: pull.pullId, declaration, wantsState: store.hasState, knowledge }) };
+  return {
+    kind: "send",
+    to: pull.peer,
+    message: "pull",
+    body: buildPull({ pullId: pull.pullId, declaration, wantsState: store.hasState, knowledge }),
+  };
 }
 
 function askMore(pull: OwnPull, answer: ReceivedAnswer, frames: readonly number[]): ReplicaEffect {

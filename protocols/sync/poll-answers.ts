@@ -18,11 +18,18 @@ export interface Asker {
 }
 
 /** Takes a poll: answers it, or holds it in place of an earlier one. */
-export function answerPoll(poller: Poller, { from, body }: { readonly from: string; readonly body: unknown }): PollEffect[] {
+export function answerPoll(
+  poller: Poller,
+  { from, body }: { readonly from: string; readonly body: unknown },
+): PollEffect[] {
   const poll = parsePoll(body);
   const asker = poller.askers.get(from) ?? { peer: from, held: undefined, resting: false, turn: 0 };
   if (!poller.askers.has(from)) {
-    if (poller.askers.size >= poller.limits.peersMax) return [{ kind: "refused", reason: "full", from, detail: `more than ${poller.limits.peersMax} nodes poll this one` }];
+    if (poller.askers.size >= poller.limits.peersMax) {
+      return [
+        { kind: "refused", reason: "full", from, detail: `more than ${poller.limits.peersMax} nodes poll this one` },
+      ];
+    }
     poller.askers.set(from, asker);
   }
   asker.held = poll;
@@ -41,7 +48,9 @@ export function timeAsker(poller: Poller, name: string): PollEffect[] {
   const asker = poller.askers.get(peer);
   if (asker === undefined) return [];
   // While it rests, the end of the rest answers what is held.
-  if (what === "wait" && asker.held !== undefined && turn === asker.turn && !asker.resting) return answer(poller, asker, asker.held);
+  if (what === "wait" && asker.held !== undefined && turn === asker.turn && !asker.resting) {
+    return answer(poller, asker, asker.held);
+  }
   if (what === "rest") {
     asker.resting = false;
     return answerHeld(poller, asker);

@@ -58,15 +58,24 @@ export function relist(poller: Poller): PollEffect[] {
 }
 
 /** Notes what a neighbour lists, then moves the cursor, then asks on. */
-export function takeChanges(poller: Poller, { from, body }: { readonly from: string; readonly body: unknown }): PollEffect[] {
+export function takeChanges(
+  poller: Poller,
+  { from, body }: { readonly from: string; readonly body: unknown },
+): PollEffect[] {
   const { pollId, cursor, more, shards } = parseChanges(body);
   const neighbour = poller.neighbours.get(from);
-  if (neighbour === undefined || !neighbour.asked || neighbour.pollId !== pollId) return [{ kind: "refused", reason: "stale", from, detail: "changes that answer no open poll" }];
-  for (const { shard, counter, generator } of shards) notePending(poller, neighbour, { shard, version: { counter, generator } });
+  if (neighbour === undefined || !neighbour.asked || neighbour.pollId !== pollId) {
+    return [{ kind: "refused", reason: "stale", from, detail: "changes that answer no open poll" }];
+  }
+  for (const { shard, counter, generator } of shards) {
+    notePending(poller, neighbour, { shard, version: { counter, generator } });
+  }
   neighbour.cursor = cursor;
   neighbour.asked = false;
   // A neighbour that answers nothing at once must not make us ask without pause.
-  return more || shards.length > 0 ? sendPoll(poller, neighbour) : [{ kind: "timer", name: `ask ${pollId} ${from}`, delayMs: poller.limits.gapMs }];
+  return more || shards.length > 0
+    ? sendPoll(poller, neighbour)
+    : [{ kind: "timer", name: `ask ${pollId} ${from}`, delayMs: poller.limits.gapMs }];
 }
 
 export function timeNeighbour(poller: Poller, name: string): PollEffect[] {
@@ -106,7 +115,10 @@ export function startPulls(poller: Poller): PollEffect[] {
 }
 
 /** A pull has ended. Only a complete one, of a shard not listed again meanwhile, takes the shard off the neighbour's pending ones. */
-export function settlePull(poller: Poller, { shard, outcome }: { readonly shard: string; readonly outcome: "complete" | "failed" }): PollEffect[] {
+export function settlePull(
+  poller: Poller,
+  { shard, outcome }: { readonly shard: string; readonly outcome: "complete" | "failed" },
+): PollEffect[] {
   const pending = poller.pulling.get(shard);
   if (pending === undefined) return [];
   poller.pulling.delete(shard);
@@ -125,7 +137,11 @@ export function settlePull(poller: Poller, { shard, outcome }: { readonly shard:
   return [{ kind: "timer", name: `retry ${pending.failures} ${shard} ${pending.peer}`, delayMs }];
 }
 
-function notePending(poller: Poller, neighbour: Neighbour, { shard, version }: { shard: string; version: ShardVersion }): void {
+function notePending(
+  poller: Poller,
+  neighbour: Neighbour,
+  { shard, version }: { shard: string; version: ShardVersion },
+): void {
   if (!poller.changes.byShard.has(shard)) return;
   const held = neighbour.pending.get(shard);
   if (held !== undefined) {

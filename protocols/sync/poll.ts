@@ -10,7 +10,17 @@ import { DecodeError } from "../wire/decode-error.ts";
 import { type ChangesMessage, isShardName, type PollMessage } from "../wire/poll.ts";
 import { type ChangeList, createChangeList, noteChange, removeShard } from "./change-list.ts";
 import { answerHeldPolls, answerPoll, type Asker, timeAsker } from "./poll-answers.ts";
-import { addNeighbour, type Neighbour, type Pending, relist, removeNeighbour, settlePull, startPulls, takeChanges, timeNeighbour } from "./poll-neighbours.ts";
+import {
+  addNeighbour,
+  type Neighbour,
+  type Pending,
+  relist,
+  removeNeighbour,
+  settlePull,
+  startPulls,
+  takeChanges,
+  timeNeighbour,
+} from "./poll-neighbours.ts";
 import { type ShardVersion } from "./shard-version.ts";
 import { type WriterId } from "./version.ts";
 
@@ -48,10 +58,24 @@ export type PollEffect =
   /** Timers are never cancelled; stale ones do nothing. */
   | { readonly kind: "timer"; readonly name: string; readonly delayMs: number }
   | { readonly kind: "pull"; readonly peer: string; readonly shard: string }
-  | { readonly kind: "refused"; readonly reason: "undecodable" | "full" | "stale"; readonly from: string; readonly detail: string };
+  | {
+      readonly kind: "refused";
+      readonly reason: "undecodable" | "full" | "stale";
+      readonly from: string;
+      readonly detail: string;
+    };
 
 export function createPoller(writer: WriterId, limits: PollLimits = POLL_LIMITS): Poller {
-  return { writer, limits, changes: createChangeList(), askers: new Map(), neighbours: new Map(), ready: new Set(), pulling: new Map(), blocked: new Map() };
+  return {
+    writer,
+    limits,
+    changes: createChangeList(),
+    askers: new Map(),
+    neighbours: new Map(),
+    ready: new Set(),
+    pulling: new Map(),
+    blocked: new Map(),
+  };
 }
 
 /** Takes one event and returns what is to be done, in order. It needs no clock. */
@@ -59,7 +83,11 @@ export function stepPoller(poller: Poller, event: PollEvent): PollEffect[] {
   switch (event.kind) {
     case "changed": {
       const isNew = !poller.changes.byShard.has(event.shard);
-      if (isNew && !isShardName(event.shard)) throw new RangeError(`Cannot poll for a shard named ${JSON.stringify(event.shard)}: use lower-case letters, digits and _ . / -`);
+      if (isNew && !isShardName(event.shard)) {
+        throw new RangeError(
+          `Cannot poll for a shard named ${JSON.stringify(event.shard)}: use lower-case letters, digits and _ . / -`,
+        );
+      }
       noteChange(poller.changes, event);
       return [...answerHeldPolls(poller), ...(isNew ? relist(poller) : [])];
     }
@@ -77,7 +105,9 @@ export function stepPoller(poller: Poller, event: PollEvent): PollEffect[] {
       return [...timeAsker(poller, event.name), ...timeNeighbour(poller, event.name), ...startPulls(poller)];
     case "message":
       try {
-        return event.message === "poll" ? answerPoll(poller, event) : [...takeChanges(poller, event), ...startPulls(poller)];
+        return event.message === "poll"
+          ? answerPoll(poller, event)
+          : [...takeChanges(poller, event), ...startPulls(poller)];
       } catch (error) {
         if (!(error instanceof DecodeError)) throw error;
         return [{ kind: "refused", reason: "undecodable", from: event.from, detail: error.message }];

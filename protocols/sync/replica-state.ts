@@ -1,5 +1,11 @@
 import { type SyncLimits } from "../limits.ts";
-import { type PullMessage, type MoreMessage, type PullRefusal, type RefuseMessage, type ReleaseMessage } from "../wire/pull.ts";
+import {
+  type PullMessage,
+  type MoreMessage,
+  type PullRefusal,
+  type RefuseMessage,
+  type ReleaseMessage,
+} from "../wire/pull.ts";
 import { type AnswerEnd, type AnswerId } from "../wire/frame.ts";
 import { covers, type Knowledge, type ReadonlyKnowledge } from "./knowledge.ts";
 import { type Mutate, type RowStore, type Slot, type SlotList } from "./row-store.ts";
@@ -78,7 +84,11 @@ export type ReplicaMessage = "pull" | "more" | "release" | "refuse" | "frame";
 
 export type ReplicaEvent =
   /** Stamps and stores. A batch at or below its trainer's highest is left out whole: effect once. */
-  | { readonly kind: "write"; readonly writes: readonly TableWrite[]; readonly batch?: { readonly trainer: string; readonly id: number } }
+  | {
+      readonly kind: "write";
+      readonly writes: readonly TableWrite[];
+      readonly batch?: { readonly trainer: string; readonly id: number };
+    }
   /** Start a pull from a peer. `pullId` is fresh from `drawPullId`. One runs at a time. */
   | { readonly kind: "pull"; readonly peer: string; readonly pullId: string }
   | { readonly kind: "message"; readonly from: string; readonly message: ReplicaMessage; readonly body: unknown }
@@ -111,10 +121,28 @@ export type ReplicaEffect =
   | { readonly kind: "timer"; readonly name: string; readonly delayMs: number }
   /** The shard has this version now. */
   | { readonly kind: "changed"; readonly version: ShardVersion }
-  | { readonly kind: "pulled"; readonly peer: string; readonly pullId: string; readonly outcome: "complete"; readonly rows: number }
-  | { readonly kind: "pulled"; readonly peer: string; readonly pullId: string; readonly outcome: "failed"; readonly reason: PullFailure }
+  | {
+      readonly kind: "pulled";
+      readonly peer: string;
+      readonly pullId: string;
+      readonly outcome: "complete";
+      readonly rows: number;
+    }
+  | {
+      readonly kind: "pulled";
+      readonly peer: string;
+      readonly pullId: string;
+      readonly outcome: "failed";
+      readonly reason: PullFailure;
+    }
   /** These rows are visible now. */
-  | { readonly kind: "applied"; readonly table: number; readonly keys: BigUint64Array; readonly t: Float64Array; readonly origin: "local" | "peer" }
+  | {
+      readonly kind: "applied";
+      readonly table: number;
+      readonly keys: BigUint64Array;
+      readonly t: Float64Array;
+      readonly origin: "local" | "peer";
+    }
   | { readonly kind: "written"; readonly rows: number; readonly refused: number; readonly duplicate: boolean }
   | { readonly kind: "refused"; readonly reason: Refusal; readonly from: string | undefined; readonly detail: string };
 

@@ -11,7 +11,15 @@ import { closeAnswer, openAnswer, sendMore, sweepAnswers, SWEEP_TIMER } from "./
 import { declarationDigest } from "./declaration.ts";
 import { join, type Knowledge, type ReadonlyKnowledge } from "./knowledge.ts";
 import { acceptFrame, acceptRefusal, startPull, timePull } from "./own-pull.ts";
-import { knownTimes, newVersion, noteSlots, type Replica, type ReplicaEffect, type ReplicaEvent, type TableWrite } from "./replica-state.ts";
+import {
+  knownTimes,
+  newVersion,
+  noteSlots,
+  type Replica,
+  type ReplicaEffect,
+  type ReplicaEvent,
+  type TableWrite,
+} from "./replica-state.ts";
 import { type RowStore } from "./row-store.ts";
 import { TRAINER_CHARS_MAX } from "./image.ts";
 import { canStamp, createStamper, observe, stamp } from "./stamper.ts";
@@ -32,7 +40,14 @@ export interface ReplicaStart {
 }
 
 /** A replica after a start: a new writer with a new shard version. */
-export function createReplica({ writer, store, knowledge = new Map(), greatestSeen = 0, applied = new Map(), limits = SYNC_LIMITS }: ReplicaStart): Replica {
+export function createReplica({
+  writer,
+  store,
+  knowledge = new Map(),
+  greatestSeen = 0,
+  applied = new Map(),
+  limits = SYNC_LIMITS,
+}: ReplicaStart): Replica {
   const replica: Replica = {
     store,
     limits,
@@ -98,12 +113,22 @@ function receive(replica: Replica, event: ReplicaEvent & { kind: "message" }, no
 function write(replica: Replica, event: ReplicaEvent & { kind: "write" }, nowMs: number): ReplicaEffect[] {
   const { store, stamper, knowledge, applied } = replica;
   const { writes, batch } = event;
-  if (batch !== undefined && !isBatch(batch)) throw new RangeError(`Cannot apply batch ${batch.id} of trainer ${JSON.stringify(batch.trainer)}: ids count from 0, names are printable ASCII up to ${TRAINER_CHARS_MAX} characters`);
-  if (batch !== undefined && batch.id <= (applied.get(batch.trainer) ?? -1)) return [{ kind: "written", rows: 0, refused: 0, duplicate: true }];
+  if (batch !== undefined && !isBatch(batch)) {
+    throw new RangeError(
+      `Cannot apply batch ${batch.id} of trainer ${JSON.stringify(batch.trainer)}: ids count from 0, names are printable ASCII up to ${TRAINER_CHARS_MAX} characters`,
+    );
+  }
+  if (batch !== undefined && batch.id <= (applied.get(batch.trainer) ?? -1)) {
+    return [{ kind: "written", rows: 0, refused: 0, duplicate: true }];
+  }
   const rowsMax = writes.reduce((sum, { keys }) => sum + keys.length, 0);
-  if (!canStamp(stamper, { nowMs, count: rowsMax })) return [{ kind: "refused", reason: "time", from: undefined, detail: "this machine's clock leaves no t to stamp" }];
+  if (!canStamp(stamper, { nowMs, count: rowsMax })) {
+    return [{ kind: "refused", reason: "time", from: undefined, detail: "this machine's clock leaves no t to stamp" }];
+  }
   if (batch !== undefined && !applied.has(batch.trainer) && applied.size >= replica.limits.trainersMax) {
-    return [{ kind: "refused", reason: "full", from: undefined, detail: `more than ${replica.limits.trainersMax} trainers` }];
+    return [
+      { kind: "refused", reason: "full", from: undefined, detail: `more than ${replica.limits.trainersMax} trainers` },
+    ];
   }
 
   const effects: ReplicaEffect[] = [];

@@ -51,7 +51,9 @@ export function parseShardVersion(value: unknown): ShardVersion {
     throw new DecodeError("shard version", "it is not an object with counter and generator");
   }
   const { counter, generator } = value;
-  if (typeof counter !== "number" || !Number.isSafeInteger(counter) || counter < 1) throw new DecodeError("shard version", "its counter is not a whole number from 1");
+  if (typeof counter !== "number" || !Number.isSafeInteger(counter) || counter < 1) {
+    throw new DecodeError("shard version", "its counter is not a whole number from 1");
+  }
   if (!isWriterId(generator)) throw new DecodeError("shard version", "its generator is no writer id");
   return { counter, generator };
 }

@@ -43,6 +43,9 @@ export function isPlausible(t: number, nowMs: number): boolean {
 }
 
 /** Whether `count` more versions can be stamped. */
-export function canStamp(stamper: Stamper, { nowMs, count }: { readonly nowMs: number; readonly count: number }): boolean {
+export function canStamp(
+  stamper: Stamper,
+  { nowMs, count }: { readonly nowMs: number; readonly count: number },
+): boolean {
   return Math.max(nowMs * 1000, stamper.last, stamper.greatestSeen) + count + 1 <= T_MAX;
 }

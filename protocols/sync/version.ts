@@ -23,7 +23,9 @@ export const WRITER_CHARS_MAX = 96;
 export function isWriterId(value: unknown): value is WriterId {
   if (typeof value !== "string" || value.length > WRITER_CHARS_MAX) return false;
   const [epoch, region, node, nonce, rest] = value.split(".");
-  if (epoch === undefined || region === undefined || node === undefined || nonce === undefined || rest !== undefined) return false;
+  if (epoch === undefined || region === undefined || node === undefined || nonce === undefined || rest !== undefined) {
+    return false;
+  }
   return /^(?:0|[1-9][0-9]{0,9})$/.test(epoch) && isToken(region) && isToken(node) && isToken(nonce);
 }
 
@@ -32,7 +34,9 @@ export class InvalidWriterId extends Error {
   override readonly name = "InvalidWriterId";
 
   constructor(text: string) {
-    super(`Cannot use ${JSON.stringify(text.slice(0, 80))} as a writer id: it must be <epoch>.<region>.<node>.<nonce>, a whole number and three tokens`);
+    super(
+      `Cannot use ${JSON.stringify(text.slice(0, 80))} as a writer id: it must be <epoch>.<region>.<node>.<nonce>, a whole number and three tokens`,
+    );
   }
 }
 

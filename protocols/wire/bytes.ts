@@ -30,7 +30,9 @@ export class ByteWriter {
 
   /** A whole number from 0 to 2^53-1: seven bits a byte, least significant first, no more bytes than needed. */
   varint(value: number): void {
-    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`Cannot write ${value} as a varint: it is not a whole number from 0 to 2^53-1`);
+    if (!Number.isSafeInteger(value) || value < 0) {
+      throw new RangeError(`Cannot write ${value} as a varint: it is not a whole number from 0 to 2^53-1`);
+    }
     let rest = value;
     while (rest > 0x7f) {
       this.u8((rest % 0x80) | 0x80);

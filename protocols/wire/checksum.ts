@@ -8,7 +8,9 @@ const TABLES: readonly Uint32Array[] = buildTables();
 /** The checksum of `bytes[from, to)`, an unsigned 32-bit number. */
 export function crc32c(bytes: Uint8Array, from = 0, to = bytes.length): number {
   const [t0, t1, t2, t3] = TABLES;
-  if (t0 === undefined || t1 === undefined || t2 === undefined || t3 === undefined) throw new RangeError("Cannot checksum: no tables");
+  if (t0 === undefined || t1 === undefined || t2 === undefined || t3 === undefined) {
+    throw new RangeError("Cannot checksum: no tables");
+  }
   let crc = 0xffff_ffff;
   let at = from;
   for (; at + 4 <= to; at += 4) {

@@ -13,13 +13,22 @@ export function describeFrame(bytes: Uint8Array, options: { readonly rowsMax?: n
     declaration,
     optimizerState: hasState,
     bytes: bytes.length,
-    tables: frame.sections.map((section) => describeSection(section, { writers: frame.writers, rowsMax: options.rowsMax ?? 3 })),
-    ...(end && { knowledge: Object.fromEntries(end.knowledge), shardVersion: `${end.version.counter} of ${end.version.generator}`, earlyRows: end.early }),
+    tables: frame.sections.map((section) =>
+      describeSection(section, { writers: frame.writers, rowsMax: options.rowsMax ?? 3 }),
+    ),
+    ...(end && {
+      knowledge: Object.fromEntries(end.knowledge),
+      shardVersion: `${end.version.counter} of ${end.version.generator}`,
+      earlyRows: end.early,
+    }),
   };
   return JSON.stringify(description, undefined, 2);
 }
 
-function describeSection(section: FrameSection, { writers, rowsMax }: { writers: readonly string[]; rowsMax: number }): unknown {
+function describeSection(
+  section: FrameSection,
+  { writers, rowsMax }: { writers: readonly string[]; rowsMax: number },
+): unknown {
   const first: unknown[] = [];
   for (let row = 0; row < Math.min(rowsMax, section.keys.length); row += 1) {
     const values = section.values.subarray(row * section.valueBytes, (row + 1) * section.valueBytes);
@@ -27,10 +36,18 @@ function describeSection(section: FrameSection, { writers, rowsMax }: { writers:
       key: String(section.keys[row]),
       tMicroseconds: section.t[row],
       writer: writers[section.writers[row] ?? 0],
-      ...(section.flags[row] === 1 ? { deleted: true } : { valueHex: hexOf(values.subarray(0, 16)) + (values.length > 16 ? "..." : "") }),
+      ...(section.flags[row] === 1
+        ? { deleted: true }
+        : { valueHex: hexOf(values.subarray(0, 16)) + (values.length > 16 ? "..." : "") }),
     });
   }
-  return { table: section.table, rows: section.keys.length, valueBytes: section.valueBytes, stateBytes: section.stateBytes, first };
+  return {
+    table: section.table,
+    rows: section.keys.length,
+    valueBytes: section.valueBytes,
+    stateBytes: section.stateBytes,
+    first,
+  };
 }
 
 function hexOf(bytes: Uint8Array): string {

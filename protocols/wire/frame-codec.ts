@@ -4,7 +4,15 @@ import { type WriterId } from "../sync/version.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import { crc32c } from "./checksum.ts";
 import { DecodeError } from "./decode-error.ts";
-import { type AnswerEnd, type Frame, FLAG_LAST, FLAG_STATE, FRAME_MAGIC, FRAME_VERSION, type FrameSection } from "./frame.ts";
+import {
+  type AnswerEnd,
+  type Frame,
+  FLAG_LAST,
+  FLAG_STATE,
+  FRAME_MAGIC,
+  FRAME_VERSION,
+  type FrameSection,
+} from "./frame.ts";
 import { readDictionary, readKnowledge, readWriterId, writeKnowledge } from "./knowledge-section.ts";
 import { readSection, reindexWriters, writeSection } from "./row-section.ts";
 
@@ -20,10 +28,20 @@ export function encodeFrame(frame: FrameInput): Uint8Array<ArrayBuffer> {
   const dictionary = new Map<number, number>();
   const sections = frame.batches.map((batch): FrameSection => {
     const spec = frame.tables[batch.table];
-    if (spec === undefined) throw new RangeError(`Cannot encode rows of table ${batch.table}: there are ${frame.tables.length}`);
-    return { ...batch, valueBytes: spec.valueBytes, stateBytes: frame.hasState ? spec.stateBytes : 0, writers: reindexWriters(batch.writers, dictionary) };
+    if (spec === undefined) {
+      throw new RangeError(`Cannot encode rows of table ${batch.table}: there are ${frame.tables.length}`);
+    }
+    return {
+      ...batch,
+      valueBytes: spec.valueBytes,
+      stateBytes: frame.hasState ? spec.stateBytes : 0,
+      writers: reindexWriters(batch.writers, dictionary),
+    };
   });
-  const writer = new ByteWriter(512 + sections.reduce((sum, { keys, valueBytes, stateBytes }) => sum + keys.length * (valueBytes + stateBytes + 16), 0));
+  const writer = new ByteWriter(
+    512 +
+      sections.reduce((sum, { keys, valueBytes, stateBytes }) => sum + keys.length * (valueBytes + stateBytes + 16), 0),
+  );
   for (const byte of FRAME_MAGIC) writer.u8(byte);
   writer.u8(FRAME_VERSION);
   writer.u8((frame.hasState ? FLAG_STATE : 0) | (frame.end === undefined ? 0 : FLAG_LAST));
@@ -48,7 +66,9 @@ export function encodeFrame(frame: FrameInput): Uint8Array<ArrayBuffer> {
 
 /** Reads a frame; throws `DecodeError` on anything that `encodeFrame` would not have written. Columns of values share memory with `bytes`. */
 export function decodeFrame(bytes: Uint8Array): Frame {
-  if (bytes.length > SYNC_LIMITS.frameBytesMax) throw new DecodeError("frame", `${bytes.length} bytes are more than ${SYNC_LIMITS.frameBytesMax}`);
+  if (bytes.length > SYNC_LIMITS.frameBytesMax) {
+    throw new DecodeError("frame", `${bytes.length} bytes are more than ${SYNC_LIMITS.frameBytesMax}`);
+  }
   const end = bytes.length - 4;
   const reader = new ByteReader(bytes, { what: "frame", end: Math.max(0, end) });
   for (const byte of FRAME_MAGIC) if (reader.u8() !== byte) throw reader.fail("it does not begin as a frame");
@@ -64,7 +84,9 @@ export function decodeFrame(bytes: Uint8Array): Frame {
   const answer = { responder: readWriterId(reader), number: reader.varint() };
   const index = reader.varint(SYNC_LIMITS.framesMax);
   const frames = reader.varint(SYNC_LIMITS.framesMax);
-  if (index >= frames || (index + 1 === frames) !== ((flags & FLAG_LAST) !== 0)) throw reader.fail("its index, count and last flag disagree");
+  if (index >= frames || (index + 1 === frames) !== ((flags & FLAG_LAST) !== 0)) {
+    throw reader.fail("its index, count and last flag disagree");
+  }
   const writers = readDictionary(reader);
   const sections = readSections(reader, { dictionary: writers.length, hasState });
   checkDictionaryOrder(reader, sections, writers.length);

@@ -33,14 +33,18 @@ export interface ShardChange extends ShardVersion {
 
 /** Whether a text can name a shard in polls. */
 export function isShardName(value: unknown): value is string {
-  return typeof value === "string" && value.length <= POLL_LIMITS.shardNameCharsMax && /^[a-z0-9][a-z0-9_./-]*$/.test(value);
+  return (
+    typeof value === "string" && value.length <= POLL_LIMITS.shardNameCharsMax && /^[a-z0-9][a-z0-9_./-]*$/.test(value)
+  );
 }
 
 /** Throws `DecodeError`, as `parseChanges` does. */
 export function parsePoll(value: unknown): PollMessage {
   const { pollId, cursor, waitMs } = record("poll", value);
   if (!isCount(pollId)) throw new DecodeError("poll", "its id is not a whole number");
-  if (!isCount(waitMs) || waitMs > POLL_LIMITS.waitMs) throw new DecodeError("poll", `waitMs is not a whole number up to ${POLL_LIMITS.waitMs}`);
+  if (!isCount(waitMs) || waitMs > POLL_LIMITS.waitMs) {
+    throw new DecodeError("poll", `waitMs is not a whole number up to ${POLL_LIMITS.waitMs}`);
+  }
   return cursor === undefined ? { pollId, waitMs } : { pollId, waitMs, cursor: parseCursor("poll", cursor) };
 }
 
@@ -48,7 +52,9 @@ export function parseChanges(value: unknown): ChangesMessage {
   const { pollId, cursor, more, shards } = record("changes", value);
   if (!isCount(pollId)) throw new DecodeError("changes", "its id is not a whole number");
   if (typeof more !== "boolean") throw new DecodeError("changes", "more is not true or false");
-  if (!Array.isArray(shards) || shards.length > POLL_LIMITS.changesMax) throw new DecodeError("changes", `shards is not a list of up to ${POLL_LIMITS.changesMax}`);
+  if (!Array.isArray(shards) || shards.length > POLL_LIMITS.changesMax) {
+    throw new DecodeError("changes", `shards is not a list of up to ${POLL_LIMITS.changesMax}`);
+  }
   return { pollId, cursor: parseCursor("changes", cursor), more, shards: shards.map(parseShardChange) };
 }
 

@@ -39,11 +39,17 @@ export interface RefuseMessage {
 /** Thirty-two hex digits from a source of uniform numbers in [0, 1): names one pull among all pulls ever. */
 export function drawPullId(random: () => number): string {
   let id = "";
-  for (let word = 0; word < 4; word += 1) id += Math.floor(random() * 0x1_0000_0000).toString(16).padStart(8, "0");
+  for (let word = 0; word < 4; word += 1) {
+    id += Math.floor(random() * 0x1_0000_0000)
+      .toString(16)
+      .padStart(8, "0");
+  }
   return id;
 }
 
-export function buildPull(pull: Omit<PullMessage, "knowledge"> & { readonly knowledge: ReadonlyKnowledge }): PullMessage {
+export function buildPull(
+  pull: Omit<PullMessage, "knowledge"> & { readonly knowledge: ReadonlyKnowledge },
+): PullMessage {
   return { ...pull, knowledge: knowledgeToJson(pull.knowledge) };
 }
 
@@ -51,7 +57,9 @@ export function buildPull(pull: Omit<PullMessage, "knowledge"> & { readonly know
 export function parsePull(value: unknown): Omit<PullMessage, "knowledge"> & { readonly knowledge: ReadonlyKnowledge } {
   const fields = record("pull", value);
   const { declaration, wantsState } = fields;
-  if (typeof declaration !== "string" || !/^[0-9a-f]{16}$/.test(declaration)) throw new DecodeError("pull", "its declaration is not sixteen hex digits");
+  if (typeof declaration !== "string" || !/^[0-9a-f]{16}$/.test(declaration)) {
+    throw new DecodeError("pull", "its declaration is not sixteen hex digits");
+  }
   if (typeof wantsState !== "boolean") throw new DecodeError("pull", "wantsState is not true or false");
   return { pullId: pullIdOf("pull", fields), declaration, wantsState, knowledge: parseKnowledge(fields["knowledge"]) };
 }
@@ -77,19 +85,25 @@ export function parseRelease(value: unknown): ReleaseMessage {
 export function parseRefuse(value: unknown): RefuseMessage {
   const fields = record("refuse", value);
   const { reason } = fields;
-  if (reason !== "declaration" && reason !== "serving" && reason !== "gone" && reason !== "full") throw new DecodeError("refuse", "its reason is unknown");
+  if (reason !== "declaration" && reason !== "serving" && reason !== "gone" && reason !== "full") {
+    throw new DecodeError("refuse", "its reason is unknown");
+  }
   return { pullId: pullIdOf("refuse", fields), reason };
 }
 
 function pullIdOf(what: string, fields: Readonly<Record<string, unknown>>): string {
   const id = fields["pullId"];
-  if (typeof id !== "string" || !/^[0-9a-f]{32}$/.test(id)) throw new DecodeError(what, "its pull id is not thirty-two hex digits");
+  if (typeof id !== "string" || !/^[0-9a-f]{32}$/.test(id)) {
+    throw new DecodeError(what, "its pull id is not thirty-two hex digits");
+  }
   return id;
 }
 
 function answerOf(what: string, fields: Readonly<Record<string, unknown>>): AnswerId {
   const { responder, number } = record(what, fields["answer"]);
-  if (!isWriterId(responder) || !isCount(number, 1)) throw new DecodeError(what, "its answer is not {responder, number}");
+  if (!isWriterId(responder) || !isCount(number, 1)) {
+    throw new DecodeError(what, "its answer is not {responder, number}");
+  }
   return { responder, number };
 }
 

@@ -30,7 +30,10 @@ export function writeSection(writer: ByteWriter, section: FrameSection, dictiona
 }
 
 /** Reads what `writeSection` wrote. Every column is checked against the bytes that are left before it is made. */
-export function readSection(reader: ByteReader, options: { dictionary: number; hasState: boolean; tableMin: number; tablesMax: number }): FrameSection {
+export function readSection(
+  reader: ByteReader,
+  options: { dictionary: number; hasState: boolean; tableMin: number; tablesMax: number },
+): FrameSection {
   const table = reader.varint(options.tablesMax - 1);
   if (table < options.tableMin) throw reader.fail("its tables are not in rising order");
   const rows = reader.varint();
@@ -38,7 +41,9 @@ export function readSection(reader: ByteReader, options: { dictionary: number; h
   const stateBytes = reader.varint();
   if (rows === 0 || valueBytes === 0) throw reader.fail("a section is empty");
   if (stateBytes > 0 && !options.hasState) throw reader.fail("a section announces state in a frame without");
-  if (rows > reader.remaining / (8 + valueBytes + stateBytes)) throw reader.fail(`${rows} rows are announced and do not fit`);
+  if (rows > reader.remaining / (8 + valueBytes + stateBytes)) {
+    throw reader.fail(`${rows} rows are announced and do not fit`);
+  }
 
   const keys = new BigUint64Array(reader.copy(rows * 8));
   const t = new Float64Array(rows);

@@ -1,0 +1,85 @@
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
+import { MUTANTS, type Mutant } from "./mutants.ts";
+import { type VerifyFailure, type VerifyReport, type VerifyTask } from "./verify-task.ts";
+
+/** Runs worlds in one thread and waits for its end. */
+export async function runTask(
+  task: VerifyTask,
+  onProgress: (seeds: number) => void = () => undefined,
+): Promise<VerifyReport> {
+  const worker = new Worker(new URL("./verify-worker.ts", import.meta.url), { workerData: task, execArgv: [] });
+  let report: VerifyReport | undefined;
+  worker.on("message", (message: { readonly progress?: number; readonly report?: VerifyReport }) => {
+    if (message.progress !== undefined) onProgress(message.progress);
+    report ??= message.report;
+  });
+  await once(worker, "exit");
+  if (report === undefined) {
+    throw new Error(`Cannot verify seeds from ${task.start}: the thread ended without a report`);
+  }
+  return report;
+}
+
+/** Runs seeds in `threads` threads and adds up their reports. Each seed is run twice and compared. */
+export async function verifySeeds(options: {
+  readonly start: number;
+  readonly seeds: number;
+  readonly threads: number;
+  readonly onProgress?: (seeds: number) => void;
+}): Promise<VerifyReport> {
+  const share = Math.ceil(options.seeds / options.threads);
+  const tasks: Promise<VerifyReport>[] = [];
+  for (let at = 0; at < options.seeds; at += share) {
+    const seeds = Math.min(share, options.seeds - at);
+    tasks.push(runTask({ start: options.start + at, seeds, twice: true, stopAtFailure: false }, options.onProgress));
+  }
+  const reports = await Promise.all(tasks);
+  const counts: Record<string, number> = {};
+  for (const report of reports) {
+    for (const [what, count] of Object.entries(report.counts)) counts[what] = (counts[what] ?? 0) + count;
+  }
+  return {
+    seeds: reports.reduce((sum, report) => sum + report.seeds, 0),
+    events: reports.reduce((sum, report) => sum + report.events, 0),
+    simulatedMs: reports.reduce((sum, report) => sum + report.simulatedMs, 0),
+    failures: reports.flatMap((report) => report.failures),
+    counts,
+  };
+}
+
+/** What became of a planted bug. */
+export interface MutantResult {
+  readonly mutant: Mutant;
+  /** The first failure, or undefined when the bug lives. */
+  readonly killedBy: VerifyFailure | undefined;
+  /** Seeds run until then. */
+  readonly seeds: number;
+}
+
+/** Plants each bug in turn and runs worlds until one fails, at most `seedsMax` each. */
+export async function verifyMutants(options: {
+  readonly start: number;
+  readonly seedsMax: number;
+  readonly threads: number;
+  readonly onResult?: (result: MutantResult) => void;
+}): Promise<MutantResult[]> {
+  const waiting = [...MUTANTS];
+  const results: MutantResult[] = [];
+  async function work(): Promise<void> {
+    for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
+      const report = await runTask({
+        start: options.start,
+        seeds: options.seedsMax,
+        mutant: mutant.name,
+        twice: false,
+        stopAtFailure: true,
+      });
+      const result = { mutant, killedBy: report.failures[0], seeds: report.seeds };
+      results.push(result);
+      options.onResult?.(result);
+    }
+  }
+  await Promise.all(Array.from({ length: options.threads }, work));
+  return results;
+}

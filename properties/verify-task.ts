@@ -1,0 +1,24 @@
+/** What a thread is asked: seeds `start` to `start + seeds - 1`. */
+export interface VerifyTask {
+  readonly start: number;
+  readonly seeds: number;
+  readonly mutant?: string;
+  /** Run each seed twice and compare; report failures by throwing them together. */
+  readonly twice: boolean;
+  readonly stopAtFailure: boolean;
+}
+
+export interface VerifyFailure {
+  readonly seed: number;
+  readonly property: string;
+  readonly message: string;
+}
+
+/** What it answers, after messages `{ progress }` with the number of seeds done. */
+export interface VerifyReport {
+  readonly seeds: number;
+  readonly events: number;
+  readonly simulatedMs: number;
+  readonly failures: readonly VerifyFailure[];
+  readonly counts: Readonly<Record<string, number>>;
+}

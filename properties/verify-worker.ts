@@ -1,0 +1,81 @@
+/*
+ * A thread that runs worlds. With a mutant it first arranges that the mutant's file is loaded with the bug planted, so
+ * everything that could import that file is imported afterwards.
+ */
+import { registerHooks } from "node:module";
+import { parentPort, workerData } from "node:worker_threads";
+import { MUTANTS, type Mutant } from "./mutants.ts";
+import { type VerifyFailure, type VerifyReport, type VerifyTask } from "./verify-task.ts";
+
+const given: unknown = workerData;
+const task = readTask(given);
+const mutant = MUTANTS.find(({ name }) => name === task.mutant);
+if (mutant !== undefined) plant(mutant);
+const { runWorld } = await import("./world/world.ts");
+const { runDirected } = await import("./world/directed.ts");
+
+const failures: VerifyFailure[] = [];
+const counts = new Map<string, number>();
+let events = 0;
+let simulatedMs = 0;
+let seeds = 0;
+for (const { property, message } of runDirected()) failures.push({ seed: -1, property, message });
+for (let seed = task.start; seed < task.start + task.seeds; seed += 1) {
+  if (failures.length > 0 && task.stopAtFailure) break;
+  const outcome = runWorld(seed);
+  seeds += 1;
+  events += outcome.events;
+  simulatedMs += outcome.simulatedMs;
+  for (const [what, count] of outcome.counts) counts.set(what, (counts.get(what) ?? 0) + count);
+  if (outcome.failure !== undefined) failures.push({ seed, ...outcome.failure });
+  else if (task.twice && runWorld(seed).hash !== outcome.hash) {
+    failures.push({ seed, property: "I6", message: "I6: the same seed gave another history" });
+  }
+  if (seeds % 50 === 0) parentPort?.postMessage({ progress: 50 });
+}
+const report: VerifyReport = { seeds, events, simulatedMs, failures, counts: Object.fromEntries(counts) };
+parentPort?.postMessage({ report });
+
+function readTask(value: unknown): VerifyTask {
+  if (!isVerifyTask(value)) {
+    throw new TypeError("Cannot verify: this module runs in threads that verify-seeds.ts starts");
+  }
+  return value;
+}
+
+function isVerifyTask(value: unknown): value is VerifyTask {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "start" in value &&
+    "seeds" in value &&
+    "twice" in value &&
+    "stopAtFailure" in value
+  );
+}
+
+function plant({ name, file, edits }: Mutant): void {
+  let found = false;
+  registerHooks({
+    load(url, context, nextLoad) {
+      const loaded = nextLoad(url, context);
+      if (!url.endsWith(`/${file}`)) return loaded;
+      found = true;
+      let source =
+        typeof loaded.source === "string" ? loaded.source : new TextDecoder().decode(loaded.source ?? undefined);
+      for (const [find, replace] of edits) {
+        const parts = source.split(find);
+        if (parts.length !== 2) {
+          throw new RangeError(
+            `Cannot plant '${name}': its text stands ${parts.length - 1} times in ${file}, not once`,
+          );
+        }
+        source = parts.join(replace);
+      }
+      return { ...loaded, source };
+    },
+  });
+  process.once("exit", () => {
+    if (!found) throw new RangeError(`Cannot plant '${name}': ${file} was never loaded`);
+  });
+}
