@@ -50,7 +50,9 @@ export class Screen {
 
   #draw(): void {
     if (this.#block.length === 0) return;
-    const width = Math.max(20, (this.#output.columns ?? 120) - 1);
+    // Some terminals do not know their width and say 0.
+    const { columns = 0 } = this.#output;
+    const width = columns > 0 ? columns - 1 : 119;
     this.#output.write(`${this.#block.map((line) => fit(line, width)).join("\n")}\n`);
     this.#drawn = this.#block.length;
   }
