@@ -31,8 +31,8 @@ export function imagePath(folder: string, name: string, age: "current" | "previo
 /** Makes the folder, open to its owner only, and removes what writers that were killed left half-written. */
 export async function prepareImageFolder(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  for (const file of await readdir(folder))
-    if (/^image-.*\.saving$/.test(file)) await rm(join(folder, file), { force: true });
+  const unfinished = (await readdir(folder)).filter((file) => /^image-.*\.saving$/.test(file));
+  for (const file of unfinished) await rm(join(folder, file), { force: true });
 }
 
 /** Replaces the image of `name`, durably and at once. Rejects with Node's error, and then an image from before is still there. */
