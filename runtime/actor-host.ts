@@ -9,7 +9,7 @@ import { createMetrics, type MetricsRegistry } from "./metrics.ts";
 import { Router } from "./router.ts";
 import { runQueue } from "./run-queue.ts";
 import { defaultRestart, type RestartPolicy } from "./supervisor.ts";
-import { addressKey } from "./transport/transport.ts";
+import { addressKey, unaddressable } from "./transport/transport.ts";
 
 export interface HostOptions {
   readonly region: string;
@@ -68,6 +68,8 @@ export class ActorHost implements AsyncDisposable {
     if (!isDefinition(definition)) throw new ActorRefused(id, "it is no actor definition");
     const address: Address = { region: this.#options.region, kind: definition.kind, id };
     const key = addressKey(address);
+    const bad = unaddressable([definition.kind, id, ...definition.messages]);
+    if (bad.length > 0) throw new ActorRefused(key, `${bad.map((name) => JSON.stringify(name)).join(", ")} cannot be part of a subject: use lower-case letters, digits and '-'`);
     if (this.#cells.has(key)) throw new ActorRefused(key, "its address is taken");
     const cell = new ActorCell({
       definition,

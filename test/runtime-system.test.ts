@@ -34,7 +34,7 @@ test("ActorSystem carries tells and asks between workers, the main thread and on
   for (const id of ["b", "c", "m"]) {
     expect(await a.ask("relay", { to: at(id), value: { id, bytes: Uint8Array.of(1, 2) } }, { signal: soon() })).toEqual({ id, bytes: Uint8Array.of(1, 2) });
   }
-  a.tell("relayTold", { to: at("m"), value: 5 });
+  a.tell("relay-told", { to: at("m"), value: 5 });
   expect(await a.ask("relay", { to: at("m"), value: 0 }, { signal: soon() })).toBe(0);
   expect(await main.ask("total", undefined, { signal: soon() })).toBe(5);
 });

@@ -1,4 +1,5 @@
 import { type Address, type AskFailure } from "../actor.ts";
+import { isToken } from "../../protocols/subjects.ts";
 
 /** What a failed ask carries back: data, so that it crosses threads and NATS. */
 export interface WireError {
@@ -50,6 +51,11 @@ export type DropReason = "mailbox-full" | "backpressure" | "too-large" | "not-da
 /** The key of an address: which way an answer goes back is no part of it. */
 export function addressKey({ region, kind, id }: Address): string {
   return `${region}.${kind}.${id}`;
+}
+
+/** Those of the names that could not be part of a subject: an actor that used one could not be reached from other processes. */
+export function unaddressable(names: readonly string[]): string[] {
+  return names.filter((name) => !isToken(name));
 }
 
 /** A body that carried no bytes beyond its own: views are cut out of the buffers they look at. */

@@ -6,9 +6,9 @@ export interface WayProtocol {
   readonly add: { request: number; reply: void };
   readonly total: { request: undefined; reply: number };
   readonly echo: { request: unknown; reply: unknown };
-  readonly whoAsks: { request: undefined; reply: Address };
+  readonly "who-asks": { request: undefined; reply: Address };
   readonly throw: { request: string; reply: number };
-  readonly throwTold: { request: string; reply: void };
+  readonly "throw-told": { request: string; reply: void };
   readonly refuse: { request: unknown; reply: number };
   readonly hang: { request: undefined; reply: number };
   readonly later: { request: undefined; reply: number };
@@ -16,10 +16,10 @@ export interface WayProtocol {
   readonly wait: { request: undefined; reply: number };
   readonly release: { request: undefined; reply: void };
   readonly relay: { request: { to: Address; value: unknown }; reply: unknown };
-  readonly relayTold: { request: { to: Address; value: number }; reply: void };
+  readonly "relay-told": { request: { to: Address; value: number }; reply: void };
   readonly block: { request: undefined; reply: void };
-  readonly fillHeap: { request: undefined; reply: void };
-  readonly throwLater: { request: undefined; reply: void };
+  readonly "fill-heap": { request: undefined; reply: void };
+  readonly "throw-later": { request: undefined; reply: void };
   readonly start: { request: undefined; reply: number };
   readonly tick: { request: number; reply: void };
   readonly file: { request: { path: string; write: boolean }; reply: string };
@@ -29,7 +29,7 @@ export interface WayProtocol {
 export const way = defineActor<WayProtocol, { readonly start?: number; readonly failSetup?: boolean }>({
   kind: "way",
   messages: [
-    "add", "total", "echo", "whoAsks", "throw", "throwTold", "refuse", "hang", "later", "settle", "wait", "release", "relay", "relayTold", "block", "fillHeap", "throwLater", "start", "tick",
+    "add", "total", "echo", "who-asks", "throw", "throw-told", "refuse", "hang", "later", "settle", "wait", "release", "relay", "relay-told", "block", "fill-heap", "throw-later", "start", "tick",
     "file", "measure",
   ],
   setup({ start = 0, failSetup = false }, context) {
@@ -45,11 +45,11 @@ export const way = defineActor<WayProtocol, { readonly start?: number; readonly 
         },
         total: () => total,
         echo: (value) => value,
-        whoAsks: (_, from) => from,
+        "who-asks": (_, from) => from,
         throw(text) {
           throw new RangeError(text);
         },
-        throwTold(text) {
+        "throw-told"(text) {
           throw new RangeError(text);
         },
         refuse(data) {
@@ -73,16 +73,16 @@ export const way = defineActor<WayProtocol, { readonly start?: number; readonly 
           for (const later of held.splice(0)) later.resolve(total);
         },
         relay: ({ to, value }) => context.ref<WayProtocol>(to).ask("echo", value, { signal: context.deadline(2000) }),
-        relayTold({ to, value }) {
+        "relay-told"({ to, value }) {
           context.ref<WayProtocol>(to).tell("add", value);
         },
         block() {
           for (;;) total = 0;
         },
-        fillHeap() {
+        "fill-heap"() {
           for (;;) kept.push(Array.from({ length: 100_000 }, (_, index) => ({ index })));
         },
-        throwLater() {
+        "throw-later"() {
           setImmediate(() => {
             throw new TypeError("thrown outside any handler");
           });

@@ -1,0 +1,306 @@
+import { connect, type Msg, type MsgHdrs, type NatsConnection, nuid, type Subscription } from "@nats-io/transport-node";
+import { readFileSync } from "node:fs";
+import { type Logger, type Metrics } from "../actor.ts";
+import { type Clock } from "../clock.ts";
+
+/** How to reach one server. Credentials are data, read by whoever starts the process. */
+export interface NatsServerOptions {
+  readonly url: string | readonly string[];
+  readonly user?: string;
+  readonly password?: string;
+  /** Paths of PEM files. */
+  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
+}
+
+export interface ConnectionOptions {
+  readonly server: NatsServerOptions;
+  /** The region whose server it is: the label of its metrics. */
+  readonly peer: string;
+  readonly name: string;
+  readonly inboxPrefix: string;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  /** Published and not yet taken by the server. Default 64 MiB. */
+  readonly bytesInFlightMax?: number;
+  /** Default 250. */
+  readonly retryMs?: number;
+}
+
+export type ConnectionState = "connecting" | "connected" | "cut" | "closed";
+
+/** What became of a publication. */
+export type Published = "sent" | "disconnected" | "backpressure" | "too-large";
+
+/** A part of a message beside its payload: protocol line, headers' framing. */
+const OVERHEAD_BYTES = 512;
+const FLUSH_EVERY_BYTES = 1024 * 1024;
+
+/**
+ * One connection to one server, kept up for ever with growing, jittered waits, unless cut on purpose. What is published while it is down is
+ * refused at once and never kept: it would arrive long after anybody cared.
+ */
+export class NatsLinkConnection implements AsyncDisposable {
+  readonly peer: string;
+  readonly #options: ConnectionOptions;
+  readonly #subjects = new Map<string, { callback: (msg: Msg) => void; live?: Subscription }>();
+  readonly #onUp = new Set<(nc: NatsConnection) => void>();
+  readonly #onDown = new Set<() => void>();
+  readonly inbox: string;
+  #nc: NatsConnection | undefined;
+  #state: ConnectionState = "connecting";
+  #unflushed = 0;
+  #flushing = false;
+  #wake: (() => void) | undefined;
+  #counted = { inBytes: 0, outBytes: 0, inMsgs: 0, outMsgs: 0 };
+  #rttMs: number | undefined;
+  readonly #loop: Promise<void>;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    this.peer = options.peer;
+    this.inbox = `${options.inboxPrefix}.${nuid.next()}`;
+    options.metrics.gauge("freshet_link_connected", 0, { peer: this.peer });
+    this.#loop = this.#keepUp();
+    this.#tick();
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  get rttMs(): number | undefined {
+    return this.#rttMs;
+  }
+
+  /** The connection while it is up. */
+  get live(): NatsConnection | undefined {
+    return this.#state === "connected" ? this.#nc : undefined;
+  }
+
+  /** Called at each connection or reconnection, at once if it is up. */
+  onUp(up: (nc: NatsConnection) => void): void {
+    this.#onUp.add(up);
+    if (this.live !== undefined) up(this.live);
+  }
+
+  onDown(down: () => void): void {
+    this.#onDown.add(down);
+  }
+
+  /** Subscribed now and after each reconnection. */
+  subscribe(subject: string, callback: (msg: Msg) => void): void {
+    this.unsubscribe(subject);
+    const wanted: { callback: (msg: Msg) => void; live?: Subscription } = { callback };
+    this.#subjects.set(subject, wanted);
+    if (this.#nc !== undefined && !this.#nc.isClosed()) this.#subscribe(this.#nc, subject, wanted);
+  }
+
+  unsubscribe(subject: string): void {
+    const held = this.#subjects.get(subject);
+    this.#subjects.delete(subject);
+    if (held?.live?.isClosed() === false) held.live.unsubscribe();
+  }
+
+  publish(subject: string, payload: Uint8Array, { headers, reply }: { headers?: MsgHdrs; reply?: string } = {}): Published {
+    const nc = this.live;
+    if (nc === undefined || nc.isClosed()) return "disconnected";
+    const bytes = payload.length + OVERHEAD_BYTES;
+    if (bytes > (nc.info?.max_payload ?? 1024 * 1024)) return "too-large";
+    if (this.#unflushed + bytes > (this.#options.bytesInFlightMax ?? 64 * 1024 * 1024)) return "backpressure";
+    nc.publish(subject, payload, { ...(headers === undefined ? {} : { headers }), ...(reply === undefined ? {} : { reply }) });
+    this.#unflushed += bytes;
+    if (this.#unflushed >= FLUSH_EVERY_BYTES) this.#flush(nc);
+    return "sent";
+  }
+
+  /** Disconnects and stays so until healed. */
+  async cut(): Promise<void> {
+    if (this.#state === "closed") return;
+    this.#down("cut");
+    await this.#nc?.close();
+  }
+
+  heal(): void {
+    if (this.#state !== "cut") return;
+    this.#state = "connecting";
+    this.#wake?.();
+  }
+
+  async close(): Promise<void> {
+    if (this.#state !== "closed") {
+      const { live } = this;
+      // What has been published leaves first, if the server takes it.
+      if (live !== undefined) await Promise.race([live.flush().catch(() => undefined), this.#pauseFor(500)]);
+      this.#down("closed");
+      this.#wake?.();
+      await this.#nc?.close();
+    }
+    await this.#loop;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #keepUp(): Promise<void> {
+    let failures = 0;
+    while (this.state !== "closed") {
+      if (this.state === "cut") {
+        await this.#pause(undefined);
+        continue;
+      }
+      const nc = await this.#open();
+      if (nc === undefined) {
+        // Up to 5 s, and never all at the same moment.
+        await this.#pause(Math.min(5000, (this.#options.retryMs ?? 250) * 2 ** Math.min(failures++, 5)) * (0.5 + Math.random()));
+        continue;
+      }
+      failures = 0;
+      await this.#follow(nc);
+    }
+  }
+
+  async #open(): Promise<NatsConnection | undefined> {
+    const { server, name, inboxPrefix, log } = this.#options;
+    const { url, user, password, tls } = server;
+    try {
+      const nc = await connect({
+        servers: typeof url === "string" ? url : [...url],
+        name,
+        inboxPrefix,
+        // The server knows our own publications: only inspection sends to where we listen ourselves.
+        noEcho: true,
+        timeout: 5000,
+        pingInterval: 2000,
+        maxPingOut: 2,
+        maxReconnectAttempts: -1,
+        reconnectTimeWait: 250,
+        reconnectJitter: 500,
+        reconnectJitterTLS: 1000,
+        ignoreAuthErrorAbort: true,
+        ...(user === undefined ? {} : { user }),
+        ...(password === undefined ? {} : { pass: password }),
+        ...(tls === undefined ? {} : { tls: readTls(tls) }),
+      });
+      if (this.state === "connecting") return nc;
+      await nc.close();
+    } catch (error) {
+      log.warn("cannot connect to a nats-server", { peer: this.peer, error });
+    }
+    return undefined;
+  }
+
+  async #follow(nc: NatsConnection): Promise<void> {
+    this.#nc = nc;
+    this.#counted = { inBytes: 0, outBytes: 0, inMsgs: 0, outMsgs: 0 };
+    for (const [subject, wanted] of this.#subjects) this.#subscribe(nc, subject, wanted);
+    this.#up(nc);
+    for await (const status of nc.status()) {
+      if (status.type === "disconnect") this.#down("connecting");
+      else if (status.type === "reconnect") {
+        this.#options.metrics.count("freshet_link_reconnects_total", 1, { peer: this.peer });
+        this.#up(nc);
+      } else if (status.type === "error") {
+        this.#options.metrics.count("freshet_link_errors_total", 1, { peer: this.peer });
+        this.#options.log.warn("a nats-server refused something", { peer: this.peer, error: status.error });
+      }
+      if (nc.isClosed()) break;
+    }
+    if (this.#state === "connected") this.#down("connecting");
+    this.#count();
+    this.#nc = undefined;
+  }
+
+  #up(nc: NatsConnection): void {
+    if (this.#state !== "connecting") return;
+    this.#state = "connected";
+    this.#unflushed = 0;
+    this.#options.metrics.gauge("freshet_link_connected", 1, { peer: this.peer });
+    this.#options.log.info("connected to a nats-server", { peer: this.peer, version: nc.info?.version });
+    for (const up of this.#onUp) up(nc);
+  }
+
+  #down(to: "connecting" | "cut" | "closed"): void {
+    const was = this.#state;
+    this.#state = to;
+    if (was !== "connected") return;
+    this.#rttMs = undefined;
+    this.#options.metrics.gauge("freshet_link_connected", 0, { peer: this.peer });
+    this.#options.log.warn("disconnected from a nats-server", { peer: this.peer, state: to });
+    for (const down of this.#onDown) down();
+  }
+
+  #subscribe(nc: NatsConnection, subject: string, wanted: { callback: (msg: Msg) => void; live?: Subscription }): void {
+    wanted.live = nc.subscribe(subject, {
+      callback: (error, msg) => {
+        if (error === null) wanted.callback(msg);
+        else this.#options.log.warn("a subscription failed", { peer: this.peer, subject, error });
+      },
+    });
+    // Refused subscriptions are reported above; the promise says it again.
+    void wanted.live.closed.catch(() => undefined);
+  }
+
+  #flush(nc: NatsConnection): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    const sent = this.#unflushed;
+    nc.flush().then(
+      () => (this.#unflushed = Math.max(0, this.#unflushed - sent)),
+      () => (this.#unflushed = 0), // disconnected: nothing is in flight any more
+    ).finally(() => (this.#flushing = false)).catch(() => undefined);
+  }
+
+  /** Waits so long, or until woken. */
+  #pause(ms: number | undefined): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = ms === undefined ? undefined : this.#options.clock.after(ms, resolve);
+      this.#wake = () => {
+        timer?.cancel();
+        resolve();
+      };
+    });
+  }
+
+  #pauseFor(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#options.clock.after(ms, resolve));
+  }
+
+  #tick(): void {
+    if (this.#state === "closed") return;
+    this.#count();
+    const { live } = this;
+    if (live !== undefined) {
+      this.#flush(live);
+      live.rtt().then(
+        (ms) => {
+          this.#rttMs = ms;
+          this.#options.metrics.gauge("freshet_link_rtt_seconds", ms / 1000, { peer: this.peer });
+        },
+        () => undefined, // disconnected meanwhile, which is reported elsewhere
+      );
+    }
+    this.#options.clock.after(1000, () => this.#tick());
+  }
+
+  #count(): void {
+    const now = this.#nc?.stats();
+    if (now === undefined) return;
+    const { metrics } = this.#options;
+    const before = this.#counted;
+    this.#counted = { ...now };
+    metrics.count("freshet_link_bytes_total", now.inBytes - before.inBytes, { peer: this.peer, direction: "in" });
+    metrics.count("freshet_link_bytes_total", now.outBytes - before.outBytes, { peer: this.peer, direction: "out" });
+    metrics.count("freshet_link_messages_total", now.inMsgs - before.inMsgs, { peer: this.peer, direction: "in" });
+    metrics.count("freshet_link_messages_total", now.outMsgs - before.outMsgs, { peer: this.peer, direction: "out" });
+  }
+}
+
+function readTls({ ca, cert, key }: NonNullable<NatsServerOptions["tls"]>): { ca?: string; cert?: string; key?: string } {
+  return {
+    ...(ca === undefined ? {} : { ca: readFileSync(ca, "utf8") }),
+    ...(cert === undefined ? {} : { cert: readFileSync(cert, "utf8") }),
+    ...(key === undefined ? {} : { key: readFileSync(key, "utf8") }),
+  };
+}
