@@ -56,8 +56,7 @@ export const fileStore = defineActor<ImageStoreProtocol, FileStoreConfig>({
     let running = 0;
 
     function queue<Reply>(name: string, work: () => Promise<Reply>): Later<Reply> {
-      if (!isToken(name))
-        throw new Refused(`Cannot use ${JSON.stringify(name.slice(0, 80))} as a name: it is no token`);
+      if (!isToken(name)) throw new Refused(`Cannot use ${JSON.stringify(name.slice(0, 80))} as a name: no token`);
       if (accepted >= WAITING_MAX) throw new Refused(`Cannot take more work: ${accepted} saves and loads are waiting`);
       accepted += 1;
       const answer = context.later<Reply>();

@@ -14,8 +14,12 @@ export interface Store extends AsyncDisposable {
 /** The store on this thread; its disposal stops it in order. */
 export async function openStore(config: FileStoreConfig): Promise<Store> {
   const lines: LogLine[] = [];
-  const sink = (line: LogLine): void => void lines.push(line);
-  const host = new ActorHost({ region: "here", thread: "main", sink, onFailure: () => undefined });
+  const host = new ActorHost({
+    region: "here",
+    thread: "main",
+    sink: (line) => lines.push(line),
+    onFailure: () => undefined,
+  });
   const address = host.declare({ definition: fileStore, id: "a", config });
   await host.start();
   return { files: host.ref<ImageStoreProtocol>(address), lines, [Symbol.asyncDispose]: () => host.stop(20_000) };

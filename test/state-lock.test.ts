@@ -49,12 +49,13 @@ test("of ten processes that start at once exactly one gets the folder, new or le
     for (const starter of starters) expect(await starter.line()).toBe("ready");
     for (const starter of starters) starter.process.stdin.write("go\n");
     const lines = await Promise.all(starters.map((starter) => starter.line()));
-    const winners = starters.filter((_, index) => lines[index] === "held");
+    const winner = starters.find((_, index) => lines[index] === "held");
     expect(lines.filter((line) => line === "held")).toHaveLength(1);
-    const pid = winners[0]?.process.pid;
-    for (const line of lines)
-      if (line !== "held") expect(JSON.parse(line)).toMatchObject({ name: "StateFolderLocked", pid });
-    await winners[0]?.end("SIGKILL");
+    const pid = winner?.process.pid;
+    for (const line of lines.filter((each) => each !== "held")) {
+      expect(JSON.parse(line)).toMatchObject({ name: "StateFolderLocked", pid });
+    }
+    await winner?.end("SIGKILL");
   }
 });
 
@@ -66,8 +67,9 @@ test("of many takers in one process exactly one wins, over and over, and the fol
     );
     const held = taken.filter((outcome) => outcome.status === "fulfilled");
     expect(held).toHaveLength(1);
-    for (const outcome of taken)
-      if (outcome.status === "rejected") expect(outcome.reason).toBeInstanceOf(StateFolderLocked);
+    for (const outcome of taken.filter(({ status }) => status === "rejected")) {
+      expect(outcome).toMatchObject({ reason: { name: "StateFolderLocked" } });
+    }
     await held[0]?.value[Symbol.asyncDispose]();
     await held[0]?.value[Symbol.asyncDispose]();
   }
@@ -114,7 +116,7 @@ test.skipIf(process.platform === "win32")(
     // The system lets root write anywhere but on a read-only disk.
     const asRoot = process.getuid?.() === 0;
     const command = asRoot ? ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o ro tmpfs "$0" && exec "$@"', state] : [];
-    const [program = "", ...args] = [...command, process.execPath, holderPath, state, "mine"];
+    const [program, ...args] = [...command, process.execPath, holderPath, state, "mine"];
     const { status, stderr } = spawnSync(program, args, { encoding: "utf8" });
     expect(status).toBe(1);
     expect(stderr).toContain("StateFolderUnusable");
