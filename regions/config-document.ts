@@ -5,8 +5,6 @@ import { getNodeValue, type Node, type ParseError, parseTree, printParseErrorCod
  */
 
 const DEPTH_MAX = 64;
-/** The parser's code for a place with nothing where a value must be; its own enum is erased from the module. */
-const VALUE_EXPECTED = 4;
 
 /** Something in the text that is no JSON, or a key that stands twice in its object. */
 export interface TextProblem {
@@ -36,7 +34,9 @@ export function parseDocument(text: string): ConfigDocument {
   }
   const errors: ParseError[] = [];
   const root = parseTree(source, errors, { allowTrailingComma: true });
-  if (root === undefined && errors.every((error) => error.error === VALUE_EXPECTED)) return { value: undefined, problems: [refused(0, "empty")] };
+  if (root === undefined && errors.every((error) => printParseErrorCode(error.error) === "ValueExpected")) {
+    return { value: undefined, problems: [refused(0, "empty")] };
+  }
   if (root === undefined || errors.length > 0) {
     return {
       value: undefined,

@@ -2,8 +2,9 @@ import { randomUUID } from "node:crypto";
 import { type ActorRef, type Address, type Context, defineActor } from "../runtime/actor.ts";
 import { type StreamProtocol } from "../runtime/stream-protocol.ts";
 import { type Listen } from "./config-values.ts";
+import { type InferenceProtocol } from "../actors/inference.ts";
 import { createApp, type HttpCounts } from "./http-app.ts";
-import { HTTP_LIMITS, type HttpOptions, type HttpPorts, type RecommendProtocol } from "./http-ports.ts";
+import { HTTP_LIMITS, type HttpOptions, type HttpPorts } from "./http-ports.ts";
 import { serveHttp } from "./http-server.ts";
 import { type NodeProtocol } from "./status.ts";
 
@@ -64,7 +65,7 @@ function connect({ region, node }: HttpActorConfig, context: Context<HttpProtoco
   }
   const stream: ActorRef<StreamProtocol> = context.ref(address("stream", node));
   const supervisor: ActorRef<NodeProtocol> = context.ref(address("node", node));
-  function replica(model: string): ActorRef<RecommendProtocol> {
+  function replica(model: string): ActorRef<InferenceProtocol> {
     return context.ref(address("inference", `${model}-${node}`));
   }
   return {

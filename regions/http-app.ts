@@ -3,7 +3,7 @@ import { HttpRefusal, refusalResponse } from "./http-errors.ts";
 import { storeEvents } from "./http-events.ts";
 import { checkOrigin, checkToken, TokenBucket } from "./http-guard.ts";
 import { HTTP_LIMITS, type HttpOptions, type HttpPorts } from "./http-ports.ts";
-import { Recommendations } from "./http-recommendations.ts";
+import { Recommender } from "./http-recommendations.ts";
 
 /** What the HTTP interface has done since it began. */
 export interface HttpCounts {
@@ -45,7 +45,7 @@ const ROUTES = {
 
 /** Makes the HTTP interface. Every refusal is `{error: {code, message, problems?}}` and is counted by route, status and reason. */
 export function createApp(ports: HttpPorts, options: HttpOptions): HttpApp {
-  const recommendations = new Recommendations(options, ports);
+  const recommender = new Recommender(options, ports);
   const { requestsPerSecond, tokenSha256 } = options;
   const bucket =
     requestsPerSecond === undefined
@@ -90,7 +90,7 @@ export function createApp(ports: HttpPorts, options: HttpOptions): HttpApp {
     }
   });
   app.get("/v1/recommendations", async (context) => {
-    const answer = await recommendations.answer(new URL(context.req.url).searchParams);
+    const answer = await recommender.answer(new URL(context.req.url).searchParams);
     return context.json(answer);
   });
 
@@ -170,11 +170,11 @@ export function createApp(ports: HttpPorts, options: HttpOptions): HttpApp {
   return {
     fetch: async (request) => app.fetch(request),
     counts: () => ({ ...counts, inFlight }),
-    refreshPopular: () => recommendations.refreshPopular(),
+    refreshPopular: () => recommender.refreshPopular(),
     stop: async () => {
       state = "stopping";
       if (inFlight > 0) await new Promise<void>((resolve) => idle.add(resolve));
-      await recommendations.drained();
+      await recommender.drained();
     },
   };
 }

@@ -1,36 +1,7 @@
+import { type Recommendation, type Recommendations, type RecommendRequest } from "../actors/inference.ts";
 import { type Logger, type Metrics } from "../runtime/actor.ts";
 import { type AppendOutcome } from "../runtime/stream-protocol.ts";
 import { type NodeStatus } from "./status.ts";
-
-/** One recommended item. `from` names the recall channel that brought it up. */
-export interface RecommendedItem {
-  readonly item: string;
-  readonly score: number;
-  readonly from: string;
-}
-
-/** What an inference replica is asked for. It answers within `deadlineMs`, with the popular list if it must. */
-export interface RecommendRequest {
-  readonly user: string;
-  readonly k: number;
-  readonly features: Readonly<Record<string, string>>;
-  readonly dense: Readonly<Record<string, number>>;
-  readonly deadlineMs: number;
-}
-
-/** Items, best first. `request` is the id that feedback on them names; `step` says how far down the answer had to go. */
-export interface Recommendation {
-  readonly request: string;
-  readonly model: string;
-  readonly step: "model" | "popular";
-  readonly items: readonly RecommendedItem[];
-}
-
-/** The inference replica, as far as HTTP asks it. Its id is `MODEL-NODE`. */
-export interface RecommendProtocol {
-  readonly recommend: { request: RecommendRequest; reply: Recommendation };
-  readonly popular: { request: { readonly k: number }; reply: { readonly items: readonly RecommendedItem[] } };
-}
 
 interface Waiting {
   readonly signal: AbortSignal;
@@ -46,8 +17,8 @@ export interface HttpPorts {
   requestId(): string;
   /** Stores a JSON list of events; one with a `msgId` that was stored in the last minutes is stored once. */
   append(body: Uint8Array, options: Waiting & { readonly msgId?: string }): Promise<AppendOutcome>;
-  recommend(model: string, request: RecommendRequest, options: Waiting): Promise<Recommendation>;
-  popular(model: string, k: number, options: Waiting): Promise<readonly RecommendedItem[]>;
+  recommend(model: string, request: RecommendRequest, options: Waiting): Promise<Recommendations>;
+  popular(model: string, k: number, options: Waiting): Promise<readonly Recommendation[]>;
   status(options: Waiting): Promise<NodeStatus>;
   /** Prometheus text. */
   prometheus(options: Waiting): Promise<string>;

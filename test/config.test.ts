@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -8,7 +8,6 @@ import { mismatches } from "../regions/config-together.ts";
 import { token } from "../regions/config-values.ts";
 import { regionConfigJsonSchema, type RegionConfigInput } from "../regions/config.ts";
 import { BadConfig, parseConfig, readConfig, type RegionConfig } from "../regions/read-config.ts";
-import { resolveSecret, SecretMissing } from "../regions/secret.ts";
 
 const LEAST = { region: "frankfurt", training: "frankfurt", models: [{ name: "clicks" }] } satisfies RegionConfigInput;
 const EXAMPLES = ["frankfurt", "oregon", "singapore"].map((region) => `regions/examples/${region}.jsonc`);
@@ -22,7 +21,12 @@ function problemsOf(config: object | string): string[] {
   try {
     parse(config);
   } catch (error) {
-    if (error instanceof BadConfig) return error.message.split("\n").slice(1).map((line) => line.trim());
+    if (error instanceof BadConfig) {
+      return error.message
+        .split("\n")
+        .slice(1)
+        .map((line) => line.trim());
+    }
     throw error;
   }
   throw new Error("this config is taken");
@@ -59,7 +63,12 @@ test("parseConfig() fills in every default", () => {
     limits: { streamBytes: 4 * 2 ** 30, maxAgeMs: 3 * 86_400_000 },
     inspectAnonymously: true,
   });
-  expect(config.joiner).toEqual({ windowMs: 600_000, latenessMs: 5_000, pendingMax: 1_000_000, correctionWindowMs: 3_600_000 });
+  expect(config.joiner).toEqual({
+    windowMs: 600_000,
+    latenessMs: 5_000,
+    pendingMax: 1_000_000,
+    correctionWindowMs: 3_600_000,
+  });
   expect(config.http).toMatchObject({ bodyBytesMax: 2 ** 20, deadlineMs: 30 });
 });
 
@@ -79,7 +88,8 @@ test("parseConfig() resolves paths from the folder of the file", () => {
 });
 
 test("a problem names file, line and column, path, what was given and what is allowed", () => {
-  const text = '{\n  // a comment\n  "region": "frankfurt", "training": "frankfurt",\n  "models": [{ "name": "clicks", "shards": 4096 }],\n}';
+  const text =
+    '{\n  // a comment\n  "region": "frankfurt", "training": "frankfurt",\n  "models": [{ "name": "clicks", "shards": 4096 }],\n}';
   expect(problemsOf(text)).toEqual(["x.jsonc:4:34: models[0].shards is 4096; allowed: an integer from 1 to 1024"]);
 });
 
@@ -106,9 +116,15 @@ test("all problems are listed, those between fields too", () => {
 });
 
 test("a mistyped field is told its nearest name", () => {
-  expect(problemsOf({ ...LEAST, trainnig: "x" })[0]).toContain('trainnig is unknown; allowed: "training" is the nearest of ');
-  expect(problemsOf({ ...LEAST, nats: { listne: "127.0.0.1:1" } })[0]).toContain('nats.listne is unknown; allowed: "listen"');
-  expect(problemsOf({ ...LEAST, nats: { url: "nats://127.0.0.1:1", usr: "x" } })[0]).toContain('nats.usr is unknown; allowed: "user"');
+  expect(problemsOf({ ...LEAST, trainnig: "x" })[0]).toContain(
+    'trainnig is unknown; allowed: "training" is the nearest of ',
+  );
+  expect(problemsOf({ ...LEAST, nats: { listne: "127.0.0.1:1" } })[0]).toContain(
+    'nats.listne is unknown; allowed: "listen"',
+  );
+  expect(problemsOf({ ...LEAST, nats: { url: "nats://127.0.0.1:1", usr: "x" } })[0]).toContain(
+    'nats.usr is unknown; allowed: "user"',
+  );
 });
 
 test("a secret in the file is refused and not shown", () => {
@@ -129,19 +145,57 @@ test.each([
   ["NATS beyond loopback without TLS", { nats: { listen: "0.0.0.0:4222" } }, "nats.listen"],
   ["NATS on every IPv6 address without TLS", { nats: { listen: "[::]:4222" } }, "nats.listen"],
   ["a name that only begins like loopback", { nats: { listen: "127.example.com:4222" } }, "nats.listen"],
-  ["anonymous inspection beyond loopback", { nats: { listen: "0.0.0.0:1", tls: { cert: "a", key: "b", ca: "c" }, inspectAnonymously: true } }, "nats.inspectAnonymously"],
+  [
+    "anonymous inspection beyond loopback",
+    { nats: { listen: "0.0.0.0:1", tls: { cert: "a", key: "b", ca: "c" }, inspectAnonymously: true } },
+    "nats.inspectAnonymously",
+  ],
   ["HTTP beyond loopback without a token", { http: { listen: "0.0.0.0:80" } }, "http.listen"],
-  ["a grant without a password beyond loopback", { nats: { listen: "0.0.0.0:1", tls: { cert: "a", key: "b", ca: "c" } }, grants: [{ region: "oregon" }] }, "grants[0].password"],
-  ["a password in the clear over a network", { peers: [{ region: "oregon", url: "nats://oregon.example.com:4222", password: { env: "P" } }] }, "peers[0].url"],
-  ["a peer elsewhere without a password", { peers: [{ region: "oregon", url: "tls://oregon.example.com:4222" }] }, "peers[0].password"],
+  [
+    "a grant without a password beyond loopback",
+    { nats: { listen: "0.0.0.0:1", tls: { cert: "a", key: "b", ca: "c" } }, grants: [{ region: "oregon" }] },
+    "grants[0].password",
+  ],
+  [
+    "a password in the clear over a network",
+    { peers: [{ region: "oregon", url: "nats://oregon.example.com:4222", password: { env: "P" } }] },
+    "peers[0].url",
+  ],
+  [
+    "a peer elsewhere without a password",
+    { peers: [{ region: "oregon", url: "tls://oregon.example.com:4222" }] },
+    "peers[0].password",
+  ],
   ["a peer that is this region", { peers: [{ region: "frankfurt", url: "nats://127.0.0.1:1" }] }, "peers[0].region"],
   ["a training region that is neither own nor a peer", { training: "oregon" }, "training"],
   ["grants of an external server", { nats: { url: "nats://127.0.0.1:1" }, grants: [{ region: "oregon" }] }, "grants"],
-  ["a model without a user table", { models: [{ name: "m", tables: [{ name: "items", key: "item" }] }] }, "models[0].tables"],
-  ["two tables of one name", { models: [{ name: "m", tables: [{ name: "t", key: "item" }, { name: "t", key: "user" }] }] }, "models[0].tables[1].name"],
+  [
+    "a model without a user table",
+    { models: [{ name: "m", tables: [{ name: "items", key: "item" }] }] },
+    "models[0].tables",
+  ],
+  [
+    "two tables of one name",
+    {
+      models: [
+        {
+          name: "m",
+          tables: [
+            { name: "t", key: "item" },
+            { name: "t", key: "user" },
+          ],
+        },
+      ],
+    },
+    "models[0].tables[1].name",
+  ],
   ["a dense feature twice", { models: [{ name: "m", dense: ["age", "age"] }] }, "models[0].dense[1]"],
   ["no model", { models: [] }, "models"],
-  ["a learning rate of 0", { models: [{ name: "m", optimizer: { learningRate: 0 } }] }, "models[0].optimizer.learningRate"],
+  [
+    "a learning rate of 0",
+    { models: [{ name: "m", optimizer: { learningRate: 0 } }] },
+    "models[0].optimizer.learningRate",
+  ],
   ["a duration without a unit", { snapshot: { every: "5" } }, "snapshot.every"],
   ["a duration beyond its bounds", { snapshot: { every: "2d" } }, "snapshot.every"],
   ["a size of an unknown unit", { http: { bodyMax: "1MiB" } }, "http.bodyMax"],
@@ -178,7 +232,21 @@ test("readConfig() of no file, or of a folder, says so", async () => {
 });
 
 test("the token of a config is the token of a subject", () => {
-  for (const text of ["a", "a-b", "a_b", "-a", "a-", "A", "", "a.b", "a b", "a".repeat(64), "a".repeat(65), "ä", "a\n"]) {
+  for (const text of [
+    "a",
+    "a-b",
+    "a_b",
+    "-a",
+    "a-",
+    "A",
+    "",
+    "a.b",
+    "a b",
+    "a".repeat(64),
+    "a".repeat(65),
+    "ä",
+    "a\n",
+  ]) {
     expect(token.safeParse(text).success, text).toBe(isToken(text));
   }
 });
@@ -207,45 +275,14 @@ test("mismatches() says what does not fit together", () => {
   const one = parse({ ...LEAST, peers: [{ region: "oregon", url: "nats://127.0.0.1:2" }] });
   const other = parse({ ...LEAST, region: "oregon", training: "oregon", models: [{ name: "clicks", shards: 8 }] });
   const found = mismatches([one, other]).join("\n");
-  for (const says of ["listen on 127.0.0.1:4222", "listen on 127.0.0.1:8080", "trains", "not declared alike", "peer oregon grants region frankfurt nothing"]) {
+  for (const says of [
+    "listen on 127.0.0.1:4222",
+    "listen on 127.0.0.1:8080",
+    "trains",
+    "not declared alike",
+    "peer oregon grants region frankfurt nothing",
+  ]) {
     expect(found).toContain(says);
   }
   expect(mismatches([one, one]).join("\n")).toContain("both are node a of region frankfurt");
-});
-
-test("resolveSecret() reads from the environment and from files, without the last line break", async () => {
-  await using folder = await temporaryFolder();
-  const path = join(folder.path, "secret");
-  await writeFile(path, "s3cret\n", { mode: 0o600 });
-  await expect(resolveSecret({ kind: "env", name: "P" }, { what: "it", env: { P: "p4ss" } })).resolves.toBe("p4ss");
-  await expect(resolveSecret({ kind: "file", path }, { what: "it" })).resolves.toBe("s3cret");
-});
-
-test("resolveSecret() refuses what is missing, empty, of many lines or open to everyone, and names the place only", async () => {
-  await using folder = await temporaryFolder();
-  const [lines, open] = [join(folder.path, "lines"), join(folder.path, "open")];
-  await writeFile(lines, "s3cret\ns3cret\n", { mode: 0o600 });
-  await writeFile(open, "s3cret", { mode: 0o644 });
-  const asked = [
-    resolveSecret({ kind: "env", name: "NONE" }, { what: "the token", env: {} }),
-    resolveSecret({ kind: "file", path: join(folder.path, "none") }, { what: "the token" }),
-    resolveSecret({ kind: "file", path: lines }, { what: "the token" }),
-    ...(process.platform === "win32" ? [] : [resolveSecret({ kind: "file", path: open }, { what: "the token" })]),
-  ];
-  for (const outcome of await Promise.allSettled(asked)) {
-    const error: unknown = outcome.status === "rejected" ? outcome.reason : undefined;
-    expect(error).toBeInstanceOf(SecretMissing);
-    expect(String(error)).toContain("Cannot read the token from ");
-    expect(String(error)).not.toContain("s3cret");
-  }
-});
-
-test("a shared secret is made once, however many want it at the same time, for this user alone", async () => {
-  await using folder = await temporaryFolder();
-  const path = join(folder.path, "links", "oregon-at-frankfurt");
-  const all = await Promise.all(Array.from({ length: 20 }, () => resolveSecret({ kind: "shared", path }, { what: "it" })));
-  expect(new Set(all).size).toBe(1);
-  expect(all[0]?.length).toBeGreaterThanOrEqual(32);
-  await expect(readFile(path, "utf8")).resolves.toBe(`${all[0]}\n`);
-  if (process.platform !== "win32") expect((await stat(path)).mode & 0o077).toBe(0);
 });

@@ -1,37 +1,11 @@
 import { expect, test } from "vitest";
-import { createApp, type HttpApp } from "../regions/http-app.ts";
 import { tokenDigest } from "../regions/http-guard.ts";
-import { HTTP_LIMITS, type HttpOptions } from "../regions/http-ports.ts";
-import { httpWorld, NOW_MS, OPTIONS } from "./http-world.ts";
+import { HTTP_LIMITS } from "../regions/http-ports.ts";
+import { appWith, ask, JSON_TYPE, post } from "./http-asking.ts";
+import { NOW_MS } from "./http-world.ts";
 
 const IMPRESSION = { type: "impression", request: "r1", user: "u1", item: "i1" };
 const CLICK = { type: "feedback", request: "r1", item: "i1" };
-const JSON_TYPE = { "content-type": "application/json" };
-
-interface Answer {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly text: string;
-  readonly body: unknown;
-}
-
-async function ask(app: HttpApp, path: string, init: RequestInit = {}): Promise<Answer> {
-  const response = await app.fetch(new Request(`http://127.0.0.1${path}`, init));
-  const text = await response.text();
-  const json = (response.headers.get("content-type") ?? "").startsWith("application/json");
-  const body: unknown = json && text !== "" ? JSON.parse(text) : undefined;
-  return { status: response.status, headers: response.headers, text, body };
-}
-
-async function post(app: HttpApp, body: unknown, headers: Record<string, string> = {}): Promise<Answer> {
-  const text = typeof body === "string" ? body : JSON.stringify(body);
-  return ask(app, "/v1/events", { method: "POST", body: text, headers: { ...JSON_TYPE, ...headers } });
-}
-
-function appWith(options: Partial<HttpOptions> = {}): { readonly app: HttpApp; readonly world: ReturnType<typeof httpWorld> } {
-  const world = httpWorld();
-  return { app: createApp(world.ports, { ...OPTIONS, ...options }), world };
-}
 
 test.each([
   ["one event", CLICK, 1],
@@ -50,10 +24,15 @@ test.each([
 
 test("one bad event refuses them all, and every bad one is listed", async () => {
   const { app, world } = appWith();
-  const answer = await post(app, { events: [IMPRESSION, { ...CLICK, itme: "x" }, 7, { ...CLICK, time: NOW_MS + 3_600_000 }] });
+  const answer = await post(app, {
+    events: [IMPRESSION, { ...CLICK, itme: "x" }, 7, { ...CLICK, time: NOW_MS + 3_600_000 }],
+  });
   expect(answer.status).toBe(400);
   expect(answer.body).toMatchObject({
-    error: { code: "bad-events", problems: [{ path: "events[1].itme" }, { path: "events[2]", given: "7" }, { path: "events[3].time" }] },
+    error: {
+      code: "bad-events",
+      problems: [{ path: "events[1].itme" }, { path: "events[2]", given: "7" }, { path: "events[3].time" }],
+    },
   });
   expect(world.stored).toEqual([]);
   expect(app.counts()).toEqual({ eventsAccepted: 0, eventsRefused: 1, inFlight: 0 });
@@ -85,7 +64,12 @@ test.each([
   ["no event", [], 400, "bad-events"],
   ["no events", { events: [] }, 400, "bad-events"],
   ["too many events", Array.from({ length: 1_001 }, () => CLICK), 400, "bad-events"],
-  ["an event nested without end", `[{"type":"impression","features":${"[".repeat(40_000)}${"]".repeat(40_000)}}]`, 400, "bad-events"],
+  [
+    "an event nested without end",
+    `[{"type":"impression","features":${"[".repeat(40_000)}${"]".repeat(40_000)}}]`,
+    400,
+    "bad-events",
+  ],
   ["null", "null", 400, "bad-events"],
 ])("POST /v1/events refuses %s", async (_, body, status, code) => {
   const { app, world } = appWith();
@@ -97,7 +81,11 @@ test.each([
 
 test("a body that is not UTF-8 is refused, not mended", async () => {
   const { app } = appWith();
-  const body = new Uint8Array([...new TextEncoder().encode('{"type":"feedback","request":"r","item":"'), 0xff, ...new TextEncoder().encode('"}')]);
+  const body = new Uint8Array([
+    ...new TextEncoder().encode('{"type":"feedback","request":"r","item":"'),
+    0xff,
+    ...new TextEncoder().encode('"}'),
+  ]);
   const answer = await ask(app, "/v1/events", { method: "POST", body, headers: JSON_TYPE });
   expect(answer.body).toMatchObject({ error: { code: "bad-json" } });
 });
@@ -123,7 +111,10 @@ test("a body beyond the limit is refused, whatever it says of its length", async
 test("events that are too large together as they are stored are refused", async () => {
   const { app, world } = appWith({ bodyBytesMax: 10_000_000 });
   const features = Object.fromEntries(Array.from({ length: 40 }, (_, index) => [`f${index}`, "x".repeat(200)]));
-  const answer = await post(app, Array.from({ length: 200 }, () => ({ ...IMPRESSION, features })));
+  const answer = await post(
+    app,
+    Array.from({ length: 200 }, () => ({ ...IMPRESSION, features })),
+  );
   expect(answer.body).toMatchObject({ error: { code: "too-large" } });
   expect(answer.status).toBe(413);
   expect(world.stored).toEqual([]);
@@ -138,104 +129,6 @@ test.each([{ "content-type": "text/plain" }, { "content-type": "" }, { "content-
     expect(answer.body).toMatchObject({ error: { code: "wrong-type" } });
   },
 );
-
-test("GET /v1/recommendations answers and records what it showed", async () => {
-  const { app, world } = appWith();
-  const answer = await ask(app, "/v1/recommendations?user=u1&k=3&model=movies&feature.device=phone&dense.age=41.5");
-  expect(answer.status).toBe(200);
-  expect(answer.body).toMatchObject({ request: "request-1", model: "movies", step: "model", items: [{ item: "item-0" }, { item: "item-1" }, { item: "item-2" }] });
-  await app.stop();
-  expect(world.stored).toEqual([
-    [0, 1, 2].map((position) => ({
-      type: "impression",
-      request: "request-1",
-      user: "u1",
-      item: `item-${position}`,
-      position,
-      time: NOW_MS,
-      features: { device: "phone" },
-      dense: { age: 41.5 },
-    })),
-  ]);
-});
-
-test("impressions=none records nothing", async () => {
-  const { app, world } = appWith();
-  expect((await ask(app, "/v1/recommendations?user=u1&impressions=none")).status).toBe(200);
-  await app.stop();
-  expect(world.stored).toEqual([]);
-});
-
-test("an answer does not wait for its impressions, and ones that cannot be stored are counted", async () => {
-  const { app, world } = appWith();
-  world.append = "fails";
-  expect((await ask(app, "/v1/recommendations?user=u1&k=4")).status).toBe(200);
-  await app.stop();
-  expect(world.counted.get('freshet_http_impressions_dropped_total{"reason":"not-stored"}')).toBe(4);
-});
-
-test("impressions beyond the bound are dropped and counted, not kept", async () => {
-  const { app, world } = appWith();
-  world.append = "hangs";
-  const answers = HTTP_LIMITS.impressionsMax / 100 + 50;
-  for (let index = 0; index < answers; index++) await ask(app, "/v1/recommendations?user=u1&k=100");
-  const dropped = world.counted.get('freshet_http_impressions_dropped_total{"reason":"full"}') ?? 0;
-  expect(dropped).toBeGreaterThan(0);
-  // One write of at most a thousand is under way; the rest waits.
-  expect(dropped).toBeGreaterThanOrEqual(answers * 100 - HTTP_LIMITS.impressionsMax - 1_000);
-});
-
-test.each(["fails", "hangs"] as const)("when the replica %s, the popular list that was fetched last answers", async (replica) => {
-  const { app, world } = appWith();
-  await app.refreshPopular();
-  world.replica = replica;
-  world.popular = "fails";
-  await app.refreshPopular();
-  const answer = await ask(app, "/v1/recommendations?user=u1&k=2");
-  expect(answer.status).toBe(200);
-  expect(answer.body).toMatchObject({ step: "popular", model: "clicks", items: [{ item: "popular-0" }, { item: "popular-1" }] });
-  expect(world.counted.get('freshet_http_recommendations_total{"model":"clicks","step":"popular"}')).toBe(1);
-});
-
-test("503 only when nothing at all can answer", async () => {
-  const { app, world } = appWith();
-  world.replica = "fails";
-  world.popular = "fails";
-  await app.refreshPopular();
-  const answer = await ask(app, "/v1/recommendations?user=u1");
-  expect(answer.status).toBe(503);
-  expect(answer.body).toMatchObject({ error: { code: "no-answer" } });
-});
-
-test.each([
-  ["", "user"],
-  ["user=", "user"],
-  ["user=u&k=0", "k"],
-  ["user=u&k=101", "k"],
-  ["user=u&k=1e1", "k"],
-  ["user=u&user=v", "user"],
-  ["user=u&usr=v", "usr"],
-  ["user=u&dense.age=old", "dense.age"],
-  ["user=u&dense.age=1e39", "dense.age"],
-  ["user=u&dense.age=", "dense.age"],
-  ["user=u&feature.=x", "feature."],
-  ["user=u&feature.__proto__=x", "feature.__proto__"],
-  [`user=u&feature.a=${"x".repeat(257)}`, "feature.a"],
-  ["user=u%00", "user"],
-  ["user=u&impressions=all", "impressions"],
-])("GET /v1/recommendations?%s is refused at %s", async (query, path) => {
-  const { app } = appWith();
-  const answer = await ask(app, `/v1/recommendations?${query}`);
-  expect(answer.status).toBe(400);
-  expect(answer.body).toMatchObject({ error: { code: "bad-query", problems: [{ path }] } });
-});
-
-test("an unknown model is 404 and names those there are", async () => {
-  const { app } = appWith();
-  const answer = await ask(app, "/v1/recommendations?user=u&model=books");
-  expect(answer.status).toBe(404);
-  expect(answer.body).toMatchObject({ error: { code: "unknown-model", message: 'There is no model "books" here; there is: clicks, movies' } });
-});
 
 test("URLs and queries have limits", async () => {
   const { app } = appWith();

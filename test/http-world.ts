@@ -1,5 +1,5 @@
 import { type Logger, type Metrics } from "../runtime/actor.ts";
-import { type HttpOptions, type HttpPorts, type Recommendation } from "../regions/http-ports.ts";
+import { type HttpOptions, type HttpPorts } from "../regions/http-ports.ts";
 import { type NodeStatus } from "../regions/status.ts";
 
 /** A region behind the HTTP interface: an EVENTS stream in memory, and parts that can be made to fail or to be late. */
@@ -15,7 +15,12 @@ export interface HttpWorld {
   popular: "works" | "fails";
 }
 
-export const OPTIONS: HttpOptions = { models: ["clicks", "movies"], bodyBytesMax: 100_000, deadlineMs: 30, loopback: true };
+export const OPTIONS: HttpOptions = {
+  models: ["clicks", "movies"],
+  bodyBytesMax: 100_000,
+  deadlineMs: 30,
+  loopback: true,
+};
 export const NOW_MS = Date.UTC(2026, 0, 1);
 
 export const STATUS: NodeStatus = {
@@ -74,8 +79,13 @@ export function httpWorld(): HttpWorld {
       recommend: async (model, request, { signal }) => {
         if (world.replica === "hangs") await cut(signal);
         if (world.replica === "fails") throw new Error("no replica");
-        const items = Array.from({ length: request.k }, (_, index) => ({ item: `item-${index}`, score: 1 / (index + 1), from: "neighbours" }));
-        return { request: `request-${++requests}`, model, step: "model", items } satisfies Recommendation;
+        const items = Array.from({ length: request.k }, (_, index) => ({
+          item: `item-${index}`,
+          score: 1 / (index + 1),
+          from: "neighbours",
+        }));
+        const dense = items.map((_, index) => ({ ...request.dense, rank: index }));
+        return { request: `request-${++requests}`, model, step: "model", items, dense };
       },
       popular: async (_model, k) => {
         if (world.popular === "fails") throw new Error("no list");

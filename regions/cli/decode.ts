@@ -1,5 +1,6 @@
 import { createReadStream } from "node:fs";
 import { type Readable } from "node:stream";
+import { DecodeError } from "../../protocols/wire/decode-error.ts";
 import { type Command } from "./command.ts";
 
 const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
@@ -42,11 +43,11 @@ export async function describeMessage(bytes: Uint8Array): Promise<Described> {
   if (bytes.length === 0) return { kind: "readable", text: "(empty message)" };
   const json = parseJson(bytes);
   if (json !== undefined) return { kind: "readable", text: JSON.stringify(json.value, undefined, 2) };
-  const { describeFrame } = await import("../../protocols/wire/frame.ts");
+  const { describeFrame } = await import("../../protocols/wire/describe-frame.ts");
   try {
     return { kind: "readable", text: describeFrame(bytes) };
   } catch (error) {
-    if (!(error instanceof Error)) throw error;
+    if (!(error instanceof DecodeError)) throw error;
     const head = Buffer.from(bytes.subarray(0, 16))
       .toString("hex")
       .replaceAll(/(..)(?=.)/g, "$1 ");

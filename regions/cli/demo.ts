@@ -10,7 +10,12 @@ export const DEMO_OPTIONS: readonly Option[] = [
     about: "Replay the real clicks in this folder (MovieLens or Globo.com)",
     default: "a simulated market",
   },
-  { name: "speed", value: "N", about: "Seconds of the clicks' own time per second", default: "as fast as the regions take it" },
+  {
+    name: "speed",
+    value: "N",
+    about: "Seconds of the clicks' own time per second",
+    default: "as fast as the regions take it",
+  },
   { name: "for", value: "TIME", about: "End by itself after this time, such as 30s", default: "until Ctrl-C" },
   { name: "json", about: "One JSON object on standard output at the end; progress goes to standard error" },
   { name: "seed", value: "N", about: "Seed of everything that is drawn by chance", default: "1" },

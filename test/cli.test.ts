@@ -1,0 +1,226 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { expect, test } from "vitest";
+import { createApp } from "../regions/http-app.ts";
+import { tokenDigest } from "../regions/http-guard.ts";
+import { serveHttp } from "../regions/http-server.ts";
+import { httpWorld, OPTIONS } from "./http-world.ts";
+
+interface Ran {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+interface RunOptions {
+  readonly input?: string | Uint8Array;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+async function freshet(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  const child = spawn(process.execPath, ["regions/cli.ts", ...args], {
+    env: { ...process.env, NO_COLOR: "1", ...options.env },
+  });
+  let [out, err] = ["", ""];
+  child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
+  child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()));
+  child.stdin.on("error", () => {}); // a command that reads no input may end before it is written
+  child.stdin.end(options.input ?? "");
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", resolve);
+  });
+  return { code, out, err };
+}
+
+async function temporaryFolder(): Promise<AsyncDisposable & { readonly path: string }> {
+  const path = await mkdtemp(join(tmpdir(), "freshet-cli-"));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+}
+
+test("help names every command, and each command has help with its options and examples", async () => {
+  const overview = await freshet(["--help"]);
+  expect(overview).toMatchObject({ code: 0, err: "" });
+  const commands = ["start", "demo", "status", "config check", "config schema", "decode", "data check"];
+  for (const command of commands) {
+    expect(overview.out).toContain(`  ${command} `);
+    const [help, flag] = await Promise.all([
+      freshet(["help", ...command.split(" ")]),
+      freshet([...command.split(" "), "--help"]),
+    ]);
+    expect(help).toEqual(flag);
+    expect(help).toMatchObject({ code: 0, err: "" });
+    expect(help.out).toContain(`freshet ${command}`);
+    expect(help.out).toContain("Examples");
+  }
+});
+
+test("--version prints the version", async () => {
+  const ran = await freshet(["--version"]);
+  expect(ran.code).toBe(0);
+  expect(ran.out).toMatch(/^freshet \d+\.\d+\.\d+\n$/);
+});
+
+test.each([
+  [["strat"], "did you mean start?"],
+  [["config"], "needs one of: config check, config schema"],
+  [["config", "chekc", "x"], "needs one of: config check"],
+  [["demo", "--sped", "3"], "demo has no option --sped; did you mean --speed?"],
+  [["demo", "--data"], "--data needs a value: --data DIR"],
+  [["demo", "--data", "--json"], "--data needs a value"],
+  [["demo", "--json=yes"], "--json takes no value"],
+  [["demo", "--speed", "fast"], '--speed is "fast"; allowed: a number'],
+  [["demo", "--for", "30"], '--for is "30"; allowed: a duration such as'],
+  [["demo", "extra"], '"extra" is one argument too many'],
+  [["data", "check"], "DIR is missing"],
+  [["start", "regions/examples/oregon.jsonc", "--speed", "3"], "--speed is for the demonstration"],
+])("freshet %j is called wrongly: exit code 2 and what to do", async (args, says) => {
+  const ran = await freshet(args);
+  expect(ran.code).toBe(2);
+  expect(ran.err).toContain(says);
+  expect(ran.err).toContain("See: freshet help");
+  expect(ran.out).toBe("");
+});
+
+test("config check accepts the examples together and lists what is wrong in others", async () => {
+  const good = await freshet([
+    "config",
+    "check",
+    ...["frankfurt", "oregon", "singapore"].map((name) => `regions/examples/${name}.jsonc`),
+  ]);
+  expect(good).toMatchObject({ code: 0, err: "" });
+  await using folder = await temporaryFolder();
+  const file = join(folder.path, "bad.jsonc");
+  await writeFile(file, '{ "region": "a", "training": "a", "models": [{ "name": "m", "shards": 0 }], "logs": {} }');
+  const bad = await freshet(["config", "check", file]);
+  expect(bad.code).toBe(1);
+  expect(bad.err).toContain(`${file}:1:`);
+  expect(bad.err).toContain("models[0].shards is 0; allowed: an integer from 1 to 1024");
+  expect(bad.err).toContain('logs is unknown; allowed: "log" is the nearest of');
+});
+
+test("config check --secrets says which are missing", async () => {
+  await using folder = await temporaryFolder();
+  const file = join(folder.path, "a.jsonc");
+  await writeFile(
+    file,
+    '{ "region": "a", "training": "a", "models": [{ "name": "m" }], "http": { "token": { "env": "FRESHET_TEST_NONE" } } }',
+  );
+  expect(await freshet(["config", "check", file])).toMatchObject({ code: 0 });
+  const missing = await freshet(["config", "check", "--secrets", file]);
+  expect(missing.code).toBe(1);
+  expect(missing.out).toContain("Cannot read the HTTP token from the environment variable FRESHET_TEST_NONE");
+});
+
+test("config schema prints a JSON Schema", async () => {
+  const ran = await freshet(["config", "schema"]);
+  expect(JSON.parse(ran.out)).toMatchObject({ type: "object", additionalProperties: false });
+});
+
+test("start with a bad config says so and starts nothing", async () => {
+  const ran = await freshet(["start", "regions/examples/none.jsonc"]);
+  expect(ran.code).toBe(1);
+  expect(ran.err).toContain("Cannot use regions/examples/none.jsonc");
+  expect(ran.err).not.toContain("    at ");
+});
+
+test.each([
+  ["JSON", '{"a":[1]}', 0, '"a": ['],
+  ["a JSON text", '"hello"', 0, '"hello"'],
+  ["nothing", "", 0, "(empty message)"],
+])("decode prints %s", async (_, input, code, says) => {
+  const ran = await freshet(["decode"], { input });
+  expect(ran).toMatchObject({ code, err: "" });
+  expect(ran.out).toContain(says);
+});
+
+test.each([
+  ["noise", new Uint8Array([0, 1, 2, 3, 255])],
+  ["text", new TextEncoder().encode("hello")],
+  ["a frame cut off", new Uint8Array([0x46, 0x72, 1])],
+])("decode of %s is exit code 1 and says what came", async (_, input) => {
+  const ran = await freshet(["decode", "-"], { input });
+  expect(ran.code).toBe(1);
+  expect(ran.out).toBe("");
+  expect(ran.err).toContain("Cannot decode this message");
+  expect(ran.err).toContain(`${input.length} bytes, beginning ${Buffer.from(input.subarray(0, 1)).toString("hex")}`);
+});
+
+test("status shows a node, with its token from the environment, and is 1 until it is ready", async () => {
+  const world = httpWorld();
+  await using server = await serveHttp(createApp(world.ports, { ...OPTIONS, tokenSha256: tokenDigest("s3cret") }), {
+    host: "127.0.0.1",
+    port: 0,
+  });
+  const url = `127.0.0.1:${server.port}`;
+  const refused = await freshet(["status", url], { env: { FRESHET_TOKEN: "" } });
+  expect(refused).toMatchObject({ code: 1, out: "" });
+  expect(refused.err).toContain("it wants a token; set FRESHET_TOKEN");
+  const env = { FRESHET_TOKEN: "s3cret" };
+  const ready = await freshet(["status", url], { env });
+  expect(ready).toMatchObject({ code: 0, err: "" });
+  for (const says of [
+    "frankfurt (node a, serving): ready, up 61 s",
+    "p50 41 ms, p99 1.3 s over 77 rows",
+    "oregon",
+    "0.7100",
+    "clicks/0",
+  ]) {
+    expect(ready.out).toContain(says);
+  }
+  world.ready = false;
+  const json = await freshet(["status", url, "--json"], { env });
+  expect(json.code).toBe(1);
+  expect(JSON.parse(json.out)).toMatchObject({ ready: false, problems: ["the shards are loading"] });
+});
+
+test("status of nobody is one clear block without a stack", async () => {
+  const world = httpWorld();
+  const server = await serveHttp(createApp(world.ports, OPTIONS), { host: "127.0.0.1", port: 0 });
+  await server[Symbol.asyncDispose]();
+  const ran = await freshet(["status", `http://127.0.0.1:${server.port}`]);
+  expect(ran.code).toBe(1);
+  expect(ran.err).toContain(`Cannot reach a region node at http://127.0.0.1:${server.port}`);
+  expect(ran.err).toContain("ECONNREFUSED");
+  expect(ran.err).not.toContain("    at ");
+  const debug = await freshet(["status", `http://127.0.0.1:${server.port}`], { env: { FRESHET_DEBUG: "1" } });
+  expect(debug.err).toContain("    at ");
+});
+
+const WAITS_FOR_STOP = `
+  import { stopSignal } from "./regions/cli/stop-signal.ts";
+  using stop = stopSignal();
+  stop.signal.addEventListener("abort", () => console.log("stopping"));
+  process.on("SIGINT", () => console.log("signalled"));
+  console.log("running");
+  setInterval(() => {}, 1000);
+  await new Promise(() => {});
+`;
+
+test.skipIf(process.platform === "win32")(
+  "the first signal asks to stop, one that comes with it counts as the same, the next ends at once",
+  async () => {
+    const child = spawn(process.execPath, ["--input-type=module", "-e", WAITS_FOR_STOP], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    using cleanup = new DisposableStack();
+    cleanup.defer(() => child.kill("SIGKILL"));
+    const exit = once(child, "exit");
+    const lines: string[] = [];
+    for await (const line of createInterface({ input: child.stdout })) {
+      lines.push(line);
+      if (line === "running") child.kill("SIGINT");
+      if (line !== "signalled") continue;
+      // Signals go on until one ends it; those of the first half second count as one.
+      child.kill("SIGINT");
+    }
+    expect(await exit).toEqual([130, null]);
+    expect(lines.slice(0, 3)).toEqual(["running", "stopping", "signalled"]);
+    expect(lines.filter((line) => line === "stopping")).toHaveLength(1);
+    expect(lines.filter((line) => line === "signalled").length).toBeGreaterThan(1);
+  },
+);
