@@ -1,0 +1,62 @@
+import { type LinkConfig } from "../runtime/link.ts";
+import { type WorkerSpec } from "../runtime/managed-worker.ts";
+import { isTrainingNode } from "./node-plan.ts";
+import { type RegionNats } from "./node-nats.ts";
+import { type RegionConfig } from "./read-config.ts";
+import { resolveSecret } from "./secret.ts";
+import { freshetVersion } from "./version.ts";
+
+/** Samples wait in their stream until every shard's image has them; copies of events are recognised for this long. */
+const DUPLICATES_MS = 120_000;
+const LIMITS_OF_EXTERNAL = { streamBytes: 4_000_000_000, maxAgeMs: 3 * 86_400_000 };
+const LOG_BYTES_MAX = 100_000_000;
+
+/** The one worker with sockets to NATS: the region's own server, and a link to each peer's. */
+export async function linkWorker(config: RegionConfig, nats: RegionNats): Promise<WorkerSpec> {
+  const { region, node } = config;
+  const { streamBytes, maxAgeMs } = config.nats.kind === "own" ? config.nats.limits : LIMITS_OF_EXTERNAL;
+  const authorities: string[] = [];
+  function trust(ca: string | undefined): { tls?: { ca: string } } {
+    if (ca === undefined) return {};
+    authorities.push(ca);
+    return { tls: { ca } };
+  }
+  const link: LinkConfig = {
+    region,
+    node,
+    version: freshetVersion(),
+    own: {
+      url: nats.url,
+      ...(nats.user === undefined ? {} : { user: nats.user }),
+      ...(nats.password === undefined ? {} : { password: nats.password }),
+      ...trust(nats.ca),
+    },
+    peers: await Promise.all(
+      config.peers.map(async ({ region: peer, url, password, tls }) => ({
+        region: peer,
+        url,
+        user: region,
+        password: await resolveSecret(password, { what: `the password for region ${peer}` }),
+        ...trust(tls?.ca),
+      })),
+    ),
+    streams: [
+      {
+        name: "EVENTS",
+        subjects: [`freshet.${region}.events.*.*.${region}`],
+        maxAgeMs,
+        maxBytes: streamBytes,
+        duplicateWindowMs: DUPLICATES_MS,
+      },
+      ...(isTrainingNode(config)
+        ? [
+            { name: "SAMPLES", subjects: [`freshet.${region}.samples.*.*.${region}`], maxAgeMs, maxBytes: streamBytes },
+            { name: "LOG", subjects: [`freshet.${region}.log.*.*.${region}`], maxBytes: LOG_BYTES_MAX },
+          ]
+        : []),
+    ],
+    buckets: [{ name: "LEASES" }],
+  };
+  const gateway = { module: new URL("../runtime/link.ts", import.meta.url), export: "openLink", config: link };
+  return { name: "link", permissions: { net: true, read: authorities }, gateway, actors: [] };
+}
