@@ -40,9 +40,17 @@ async function startOne(file: string, terminal: Terminal): Promise<number> {
   using stop = stopSignal();
   const { startNode } = await import("../node.ts");
   const { stderrSink } = await import("../../runtime/log.ts");
-  await using node = await startNode(config, { log: stderrSink(config.log.format === "json" ? "json" : "readable") });
-  await Promise.race([aborted(stop.signal), node.ended]);
-  return stop.signal.aborted ? 0 : 1;
+  const log = stderrSink(config.log.format === "json" ? "json" : "readable");
+  try {
+    await using node = await startNode(config, { log, signal: stop.signal });
+    const why = await Promise.race([aborted(stop.signal), node.ended]);
+    if (why === undefined) return 0;
+    throw new Error(`Cannot go on with region ${config.region}: ${why}`);
+  } catch (error) {
+    // Asked to stop while it was still starting: then giving up the start is what was wanted.
+    if (stop.signal.aborted && error === stop.signal.reason) return 0;
+    throw error;
+  }
 }
 
 async function startSeveral(files: readonly string[]): Promise<number> {
@@ -57,9 +65,9 @@ async function startSeveral(files: readonly string[]): Promise<number> {
   );
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
+function aborted(signal: AbortSignal): Promise<undefined> {
   return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
+    if (signal.aborted) resolve(undefined);
+    else signal.addEventListener("abort", () => resolve(undefined), { once: true });
   });
 }
