@@ -4,7 +4,7 @@ import { resolveSecret, SecretMissing } from "./secret.ts";
 import { type Environment } from "./state-home.ts";
 
 /** Every secret that a config refers to, with the words that name it in errors. */
-export function secretsOf(config: RegionConfig): readonly { readonly what: string; readonly secret: Secret }[] {
+function secretsOf(config: RegionConfig): readonly { readonly what: string; readonly secret: Secret }[] {
   const { nats, http } = config;
   const server = nats.kind === "own" ? 'the password of the user "operator"' : "the password for the nats-server";
   return [

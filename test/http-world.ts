@@ -23,7 +23,7 @@ export const OPTIONS: HttpOptions = {
 };
 export const NOW_MS = Date.UTC(2026, 0, 1);
 
-export const STATUS: NodeStatus = {
+const STATUS: NodeStatus = {
   region: "frankfurt",
   node: "a",
   version: "0.1.0",

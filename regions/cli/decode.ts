@@ -33,13 +33,13 @@ export const decode: Command = {
 };
 
 /** What `decode` says of a message body. */
-export interface Described {
+interface Described {
   readonly kind: "readable" | "undecodable";
   readonly text: string;
 }
 
 /** Describes a message body, whatever it is. */
-export async function describeMessage(bytes: Uint8Array): Promise<Described> {
+async function describeMessage(bytes: Uint8Array): Promise<Described> {
   if (bytes.length === 0) return { kind: "readable", text: "(empty message)" };
   const json = parseJson(bytes);
   if (json !== undefined) return { kind: "readable", text: JSON.stringify(json.value, undefined, 2) };

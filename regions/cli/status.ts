@@ -61,7 +61,7 @@ async function fetchStatus(url: string, token: string | undefined): Promise<Node
 }
 
 /** The status of a node as lines for a terminal. */
-export function describeStatus(node: NodeStatus, terminal: Pick<Terminal, "out">): string {
+function describeStatus(node: NodeStatus, terminal: Pick<Terminal, "out">): string {
   const { out } = terminal;
   const state = node.ready
     ? styleText("green", "ready", { stream: out })
