@@ -210,7 +210,8 @@ function createRanking(
       // A shard away, late or restarting: the list in memory answers. Which it was is in the metrics.
       const why = error instanceof Error ? error.message : String(error);
       context.metrics.count("freshet_recommendations_total", 1, { model: model.name, step: "popular" });
-      context.log.warn("Ranking failed; answered with the popular list", { why });
+      if (signal.aborted) context.log.debug("Ranking was late; answered with the popular list", { why });
+      else context.log.warn("Ranking failed; answered with the popular list", { why });
       const items = index.popular(request.k);
       return { request: id, model: model.name, step: "popular", items, dense: items.map(() => ({})) };
     }

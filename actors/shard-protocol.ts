@@ -62,6 +62,16 @@ export interface ShardStatus {
   readonly lag: QuantileSketch;
 }
 
+/** One row as a person reads it. */
+export interface RowView {
+  readonly found: boolean;
+  readonly key: string;
+  /** When it was stamped, microseconds since the epoch, and by whom. */
+  readonly version?: { readonly t: number; readonly writer: string };
+  readonly values?: readonly number[];
+  readonly catalogue?: { readonly item: string; readonly firstSeenMs: number; readonly popularity: number; readonly freshClicks: number };
+}
+
 /** What a shard replica accepts. */
 export interface ShardProtocol {
   /** Values of rows, keys x dim floats per list; a row nobody has trained has its first values. */
@@ -75,6 +85,8 @@ export interface ShardProtocol {
   /** Asks a peer's replica for what this one lacks. Told by the leader; a pull that runs already is left alone. */
   readonly synchronise: { request: { readonly peer: Address }; reply: void };
   readonly status: { request: Record<string, never>; reply: ShardStatus };
+  /** Looks one row up by its table's name and the text of its key, in JSON: for people, over NATS. */
+  readonly row: { request: { readonly table: string; readonly key: string }; reply: RowView };
   /** Writes an image now and answers when it is on disk. */
   readonly snapshot: { request: Record<string, never>; reply: { readonly bytes: number } };
 

@@ -20,6 +20,7 @@ import { type FileStoreProtocol, type SaveOutcome } from "../runtime/file-store-
 import { createLagMeter } from "./lag-meter.ts";
 import { type LeaderProtocol } from "./leader-protocol.ts";
 import { createRowFeed } from "./row-feed.ts";
+import { viewRow } from "./row-view.ts";
 import { peerAddress, peerText } from "./shard-name.ts";
 import { type KeyList, type Push, type PushOutcome, type ShardProtocol } from "./shard-protocol.ts";
 import { problemOf, writesOf } from "./shard-writes.ts";
@@ -45,7 +46,7 @@ export interface ShardConfig {
 export const shard = defineActor<ShardProtocol, ShardConfig>({
   kind: "shard",
   messages: [
-    ...["gather", "push", "position", "subscribe", "synchronise", "status", "snapshot"] as const,
+    ...["gather", "push", "position", "subscribe", "synchronise", "status", "row", "snapshot"] as const,
     ...["pull", "more", "release", "refuse", "frame", "due", "save", "saved"] as const,
   ],
   setup: async (config, context) => {
@@ -170,6 +171,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
           refused,
           lag: lag.recent(context.now()),
         }),
+        row: (request) => viewRow(layout, replica.store, { ...request, nowMs: context.now() }),
         snapshot: async () => ({ bytes: await images.saveNow() }),
         pull: (body, from) => fromAsker("pull", body, from),
         more: (body, from) => fromAsker("more", body, from),

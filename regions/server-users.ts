@@ -53,23 +53,29 @@ const ANONYMOUS: NatsPermissions = {
   subscribe: { allow: ["freshet.>", "_INBOX.>"] },
 };
 
-const OPERATOR: NatsPermissions = {
-  publish: {
-    allow: [
-      ...DISCOVERY,
-      "$JS.API.INFO",
-      "$JS.API.STREAM.NAMES",
-      "$JS.API.STREAM.LIST",
-      "$JS.API.STREAM.INFO.*",
-      "$JS.API.STREAM.MSG.GET.*",
-      "$JS.API.DIRECT.GET.>",
-      "$JS.API.CONSUMER.NAMES.*",
-      "$JS.API.CONSUMER.LIST.*",
-      "$JS.API.CONSUMER.INFO.>",
-    ],
-  },
-  subscribe: { allow: [">"] },
-};
+/** Messages that ask an actor about itself and change nothing. */
+const QUESTIONS = ["status", "row", "links", "summary", "metrics"] as const;
+
+function operatorPermissions(region: string): NatsPermissions {
+  return {
+    publish: {
+      allow: [
+        ...DISCOVERY,
+        ...QUESTIONS.map((question) => `freshet.${region}.*.*.${question}.${OPERATOR_USER}`),
+        "$JS.API.INFO",
+        "$JS.API.STREAM.NAMES",
+        "$JS.API.STREAM.LIST",
+        "$JS.API.STREAM.INFO.*",
+        "$JS.API.STREAM.MSG.GET.*",
+        "$JS.API.DIRECT.GET.>",
+        "$JS.API.CONSUMER.NAMES.*",
+        "$JS.API.CONSUMER.LIST.*",
+        "$JS.API.CONSUMER.INFO.>",
+      ],
+    },
+    subscribe: { allow: [">"] },
+  };
+}
 
 function readStream(stream: string): string[] {
   return [

@@ -1,0 +1,31 @@
+import { keyOf } from "../protocols/keys.ts";
+import { CATALOGUE_DECAY, readCatalogueRow } from "../protocols/learning/catalogue-row.ts";
+import { popularityAt } from "../protocols/learning/popularity.ts";
+import { type ModelLayout } from "../protocols/model-layout.ts";
+import { type RowStore } from "../protocols/sync/row-store.ts";
+import { Refused } from "../runtime/actor.ts";
+import { type RowView } from "./shard-protocol.ts";
+
+/** One row for a person to read. Refuses what is not a table of the model; the key's text is a user, an item, a category, as events name it. */
+export function viewRow(
+  layout: ModelLayout,
+  store: RowStore,
+  wanted: { readonly table: unknown; readonly key: unknown; readonly nowMs: number },
+): RowView {
+  const table = layout.tables.findIndex(({ name }) => name === wanted.table);
+  const declared = layout.tables[table];
+  if (declared === undefined || typeof wanted.key !== "string") {
+    throw new Refused(`ask for {"table": one of ${layout.tables.map(({ name }) => name).join(", ")}, "key": a text}`);
+  }
+  // A dense group is one row, whatever key is asked for.
+  const key = declared.role === "dense" ? 0n : keyOf(wanted.key);
+  const { found, values } = store.read(table, BigUint64Array.of(key));
+  const version = store.versionOf(table, key);
+  if (found[0] !== 1) return { found: false, key: String(key), ...(version === undefined ? {} : { version }) };
+  const view = { found: true, key: String(key), ...(version === undefined ? {} : { version }) };
+  if (declared.role !== "catalogue") return { ...view, values: [...new Float32Array(values.slice().buffer)] };
+  const row = readCatalogueRow(values);
+  return row === undefined
+    ? view
+    : { ...view, catalogue: { ...row, freshClicks: popularityAt(row.popularity, wanted.nowMs, CATALOGUE_DECAY) } };
+}
