@@ -39,7 +39,7 @@ export function serverUsers(options: {
     })),
     ...(operatorPassword === undefined
       ? []
-      : [{ user: OPERATOR_USER, password: operatorPassword, permissions: OPERATOR }]),
+      : [{ user: OPERATOR_USER, password: operatorPassword, permissions: operatorPermissions(region) }]),
     ...(anonymousPassword === undefined
       ? []
       : [{ user: ANONYMOUS_USER, password: anonymousPassword, permissions: ANONYMOUS }]),
