@@ -86,8 +86,9 @@ export class ShardChecker {
   /** S1: all that knowledge covers is held or superseded. Looks at what was newly covered; rows never go back (S2). */
   #checkKnowledge({ store, knowledge }: Replica, last: Knowledge, where: string): void {
     for (const [writer, before] of last) {
-      if ((knowledge.get(writer) ?? 0) < before)
+      if ((knowledge.get(writer) ?? 0) < before) {
         throw new Violation("S1", `knowledge of ${writer} at ${where} went back`);
+      }
     }
     for (const [writer, t] of knowledge) {
       const before = last.get(writer) ?? 0;
@@ -119,11 +120,12 @@ export class ShardChecker {
     for (const [counter, behind] of counters) {
       if (counter > version.counter) continue;
       for (const [writer, t] of behind) {
-        if ((knowledge.get(writer) ?? 0) < t)
+        if ((knowledge.get(writer) ?? 0) < t) {
           throw new Violation(
             "X3",
             `${where} has shard version ${name}, and knows less of ${writer} than there was behind ${counter}`,
           );
+        }
       }
     }
     if (!counters.has(version.counter)) counters.set(version.counter, new Map(knowledge));

@@ -7,6 +7,7 @@ import { createRandom, fork, mixUint32, nextBelow, nextFloat, type Random } from
 import { equalKnowledge } from "../../protocols/sync/knowledge.ts";
 import { ShardChecker, Violation } from "./checkers.ts";
 import { drawKnobs, type Knobs } from "./knobs.ts";
+import { describe, type Happening, isBefore, type Scheduled } from "./happening.ts";
 import { changeCuts, deliveries, type Envelope, hashEnvelope, type Network } from "./network.ts";
 import { SimulatedNode, type Surroundings } from "./simulated-node.ts";
 
@@ -23,24 +24,6 @@ export interface WorldOutcome {
   /** Of everything that happened, in order. */
   readonly hash: number;
   readonly counts: ReadonlyMap<string, number>;
-}
-
-type Happening =
-  | { readonly kind: "deliver"; readonly envelope: Envelope }
-  | {
-      readonly kind: "timer";
-      readonly node: number;
-      readonly life: number;
-      readonly shard: number | undefined;
-      readonly name: string;
-    }
-  | { readonly kind: "write" | "cut" | "crash" | "save" | "jump" | "heal" | "look" }
-  | { readonly kind: "restart"; readonly node: number };
-
-interface Scheduled {
-  readonly atMs: number;
-  readonly sequence: number;
-  readonly happening: Happening;
 }
 
 /** Runs the world of a seed to its end. The same seed gives the same outcome, to the hash. */
@@ -290,18 +273,4 @@ class World implements Surroundings {
     const nowMs = EPOCH_MS + this.nowMs + (this.#skewMs[node] ?? 0);
     return this.knobs.clockStepMs > 0 ? Math.floor(nowMs / this.knobs.clockStepMs) * this.knobs.clockStepMs : nowMs;
   }
-}
-
-function isBefore(a: Scheduled, b: Scheduled): boolean {
-  return a.atMs < b.atMs || (a.atMs === b.atMs && a.sequence < b.sequence);
-}
-
-function describe(happening: Happening): string {
-  if (happening.kind === "timer") {
-    return `timer of node ${happening.node} shard ${happening.shard ?? "-"}: ${happening.name}`;
-  }
-  if (happening.kind === "restart") return `restart of node ${happening.node}`;
-  if (happening.kind !== "deliver") return happening.kind;
-  const { from, to, shard, message, body } = happening.envelope;
-  return `${from} > ${to} shard ${shard ?? "-"} ${message} ${typeof body === "string" ? body : `${body.length} bytes`}`;
 }

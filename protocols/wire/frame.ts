@@ -20,7 +20,8 @@
  *             varint    bytes of a row's values, at least 1
  *             varint    bytes of a row's state, 0 without bit 0 of the flags
  *             R * 8     keys
- *             varint    t of the first row, then R - 1 varints: difference to the row before, zigzag (2d, or -2d - 1 when negative)
+ *             varint    the smallest t, at least 1
+ *             R varints t of each row less the smallest
  *             0, R, 2R  writers as indexes of the dictionary: nothing when W = 1, one byte each when W <= 256, else two
  *             1         0: all flags of the rows are 0; 1: a column follows, not all zero
  *             0 or R    flags of the rows

@@ -13,12 +13,9 @@ export function writeSection(writer: ByteWriter, section: FrameSection, dictiona
   writer.varint(section.valueBytes);
   writer.varint(section.stateBytes);
   writer.bytes(bytesOf(keys));
-  let before = 0;
-  t.forEach((time, row) => {
-    const difference = time - before;
-    writer.varint(row === 0 ? time : difference >= 0 ? difference * 2 : difference * -2 - 1);
-    before = time;
-  });
+  const first = t.reduce((least, time) => Math.min(least, time), Infinity);
+  writer.varint(first);
+  for (const time of t) writer.varint(time - first);
   if (dictionary > 256) writer.bytes(bytesOf(writers));
   else if (dictionary > 1) writer.bytes(Uint8Array.from(writers));
   if (flags.some((flag) => flag !== 0)) {
@@ -47,14 +44,14 @@ export function readSection(
 
   const keys = new BigUint64Array(reader.copy(rows * 8));
   const t = new Float64Array(rows);
-  let before = 0;
+  const first = reader.varint(T_MAX);
+  let leastAfter = Infinity;
   for (let row = 0; row < rows; row += 1) {
-    const coded = reader.varint();
-    const time = row === 0 ? coded : before + (coded % 2 === 0 ? coded / 2 : -(coded + 1) / 2);
-    if (!(time >= 1 && time <= T_MAX)) throw reader.fail("a t is out of range");
-    t[row] = time;
-    before = time;
+    const after = reader.varint(T_MAX - first);
+    leastAfter = Math.min(leastAfter, after);
+    t[row] = first + after;
   }
+  if (first === 0 || leastAfter !== 0) throw reader.fail("the smallest t of a section is not what it says");
   const writers = readWriters(reader, rows, options.dictionary);
   const flags = readFlags(reader, rows);
   const values = reader.view(rows * valueBytes);

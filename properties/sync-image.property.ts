@@ -1,0 +1,68 @@
+/*
+ * The image on disk (S12, S13): what was saved comes back, and what is damaged or of another declaration does not.
+ */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { encodeImage, loadImage } from "../protocols/sync/image.ts";
+import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
+import { createReplica, stepReplica } from "../protocols/sync/replica.ts";
+import { type RowBatch, type RowStore, type TableSpec } from "../protocols/sync/row-store.ts";
+import { parseWriterId } from "../protocols/sync/version.ts";
+import { DecodeError } from "../protocols/wire/decode-error.ts";
+
+const TABLES: readonly TableSpec[] = [
+  { name: "floats", dim: 2, valueBytes: 8, stateBytes: 4, precision: "f32", optimizer: "adagrad" },
+  { name: "bytes", dim: 3, valueBytes: 3, stateBytes: 0, precision: "bytes", optimizer: "" },
+];
+
+test("an image restores rows, knowledge, early rows, clock and applied batches; a damaged or foreign one is refused", () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.nat(1), fc.bigInt(0n, 20n)), { maxLength: 30 }), fc.nat(), (writes, at) => {
+      const replica = createReplica({ writer: parseWriterId("0.a.n.x"), store: emptyStore() });
+      writes.forEach(([table, key], id) => {
+        stepReplica(
+          replica,
+          {
+            kind: "write",
+            writes: [{ table, keys: BigUint64Array.of(key), mutate: ({ state }) => void state.fill(id) }],
+            batch: { trainer: `t${id % 3}`, id },
+          },
+          1_760_000_000_000,
+        );
+      });
+      // One row more than it knows of.
+      const other = replica.store.writerIndex(parseWriterId("0.b.n.x"));
+      replica.store.merge(earlyRow(other), new Float64Array());
+      const bytes = encodeImage(replica);
+      const image = loadImage(bytes, emptyStore());
+      const restored = createReplica({ writer: parseWriterId("0.a.n.y"), ...image });
+      expect(restored.store.digest()).toBe(replica.store.digest());
+      expect([restored.knowledge, restored.applied]).toEqual([replica.knowledge, replica.applied]);
+      expect([restored.early.size, restored.stamper.greatestSeen]).toEqual([1, 1_760_000_000_999_000]);
+      expect(restored.version).toEqual({ counter: 1, generator: "0.a.n.y" });
+
+      const damaged = bytes.slice();
+      damaged[at % bytes.length] = (damaged[at % bytes.length] ?? 0) ^ 1;
+      expect(() => loadImage(damaged, emptyStore())).toThrow(DecodeError);
+      expect(() => loadImage(bytes, createMapRowStore(TABLES, { state: false }))).toThrow(DecodeError);
+      expect(() => loadImage(bytes, createMapRowStore(TABLES.toReversed(), { state: true }))).toThrow(DecodeError);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+function emptyStore(): RowStore {
+  return createMapRowStore(TABLES, { state: true });
+}
+
+function earlyRow(writer: number): RowBatch {
+  return {
+    table: 0,
+    keys: BigUint64Array.of(99n),
+    t: Float64Array.of(1_760_000_000_999_000),
+    writers: Uint16Array.of(writer),
+    flags: Uint8Array.of(0),
+    values: new Uint8Array(8),
+    state: new Uint8Array(4),
+  };
+}

@@ -1,0 +1,36 @@
+import { type Envelope } from "./network.ts";
+
+/** What can happen in a world. */
+export type Happening =
+  | { readonly kind: "deliver"; readonly envelope: Envelope }
+  | {
+      readonly kind: "timer";
+      readonly node: number;
+      readonly life: number;
+      readonly shard: number | undefined;
+      readonly name: string;
+    }
+  | { readonly kind: "write" | "cut" | "crash" | "save" | "jump" | "heal" | "look" }
+  | { readonly kind: "restart"; readonly node: number };
+
+/** The queue's order is that of time, then of scheduling. */
+export interface Scheduled {
+  readonly atMs: number;
+  readonly sequence: number;
+  readonly happening: Happening;
+}
+
+export function isBefore(a: Scheduled, b: Scheduled): boolean {
+  return a.atMs < b.atMs || (a.atMs === b.atMs && a.sequence < b.sequence);
+}
+
+/** One line for a trace. */
+export function describe(happening: Happening): string {
+  if (happening.kind === "timer") {
+    return `timer of node ${happening.node} shard ${happening.shard ?? "-"}: ${happening.name}`;
+  }
+  if (happening.kind === "restart") return `restart of node ${happening.node}`;
+  if (happening.kind !== "deliver") return happening.kind;
+  const { from, to, shard, message, body } = happening.envelope;
+  return `${from} > ${to} shard ${shard ?? "-"} ${message} ${typeof body === "string" ? body : `${body.length} bytes`}`;
+}

@@ -1,0 +1,256 @@
+/*
+ * What every row store must do. A store passes when this suite, run on its factory, does.
+ */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { type RowBatch, type RowStore, type TableSpec, TOMBSTONE } from "../protocols/sync/row-store.ts";
+import { compareVersions, parseWriterId, type Version, type WriterId } from "../protocols/sync/version.ts";
+
+export type CreateStore = (tables: readonly TableSpec[], options: { readonly state: boolean }) => RowStore;
+
+const TABLES: readonly TableSpec[] = [
+  { name: "floats", dim: 2, valueBytes: 8, stateBytes: 4, precision: "f32", optimizer: "rowwise-adagrad" },
+  { name: "bytes", dim: 3, valueBytes: 3, stateBytes: 0, precision: "bytes", optimizer: "" },
+];
+// Epochs, and texts on both sides of each other: the order of writers is not that of their indexes.
+const WRITERS: readonly WriterId[] = ["0.b.n.x", "0.a.n.x", "1.a.n.x", "0.c.n.x"].map(parseWriterId);
+const NOTHING = new Float64Array();
+
+interface ModelRow {
+  readonly table: number;
+  readonly key: bigint;
+  readonly version: Version;
+}
+
+const modelRow: fc.Arbitrary<ModelRow> = fc.record({
+  table: fc.nat(1),
+  key: fc.oneof(fc.bigInt(0n, 5n), fc.constantFrom(2n ** 64n - 1n, 2n ** 63n)),
+  version: fc.record({ t: fc.integer({ min: 1, max: 6 }), writer: fc.constantFrom(...WRITERS) }),
+});
+
+/** Registers the suite's tests under a name. */
+export function testRowStore(name: string, create: CreateStore): void {
+  function full(): RowStore {
+    return create(TABLES, { state: true });
+  }
+
+  test(`${name}: merging keeps the newest of each row, in any order and however often`, () => {
+    fc.assert(
+      fc.property(fc.array(modelRow, { maxLength: 40 }), fc.infiniteStream(fc.nat()), (rows, picks) => {
+        const store = full();
+        for (const row of rows) store.merge(batchOf(store, row), NOTHING);
+        const shuffled = full();
+        const rest = [...rows, ...rows];
+        for (const pick of picks) {
+          if (rest.length === 0) break;
+          const [row] = rest.splice(pick % rest.length, 1);
+          if (row !== undefined) shuffled.merge(batchOf(shuffled, row), NOTHING);
+        }
+        const winners = newest(rows);
+        for (const row of winners.values()) {
+          expect(store.versionOf(row.table, row.key)).toEqual(row.version);
+          const { found, values } = store.read(row.table, BigUint64Array.of(row.key));
+          expect(found[0]).toBe(deletedAt(row) ? 0 : 1);
+          expect(values).toEqual(deletedAt(row) ? new Uint8Array(values.length) : contentOf(row));
+        }
+        for (const table of [0, 1]) {
+          expect(store.rows(table)).toBe(
+            [...winners.values()].filter((row) => row.table === table && !deletedAt(row)).length,
+          );
+        }
+        expect(shuffled.digest()).toBe(store.digest());
+      }),
+    );
+  });
+
+  test(`${name}: digests differ when any version, value or row does`, () => {
+    fc.assert(
+      fc.property(fc.array(modelRow, { maxLength: 20 }), modelRow, (rows, extra) => {
+        const [one, other] = [full(), full()];
+        for (const row of rows) for (const store of [one, other]) store.merge(batchOf(store, row), NOTHING);
+        const { applied } = other.merge(batchOf(other, extra), NOTHING);
+        expect(one.digest() === other.digest()).toBe(applied.length === 0);
+      }),
+    );
+  });
+
+  test(`${name}: a row that is not held and whose version is known stays away`, () => {
+    const store = full();
+    const row = { table: 0, key: 1n, version: { t: 5, writer: WRITERS[1] ?? parseWriterId("0.a.n.x") } };
+    const batch = batchOf(store, row);
+    const known = new Float64Array(store.writers.length).fill(5);
+    expect(store.merge(batch, known)).toMatchObject({ applied: Uint32Array.of(), ignored: 1 });
+    expect(store.rows(0)).toBe(0);
+    expect(store.merge(batch, known.fill(4)).applied).toEqual(Uint32Array.of(0));
+  });
+
+  test(`${name}: collecting gives exactly the rows ahead of a knowledge, and packing them rebuilds their like`, () => {
+    fc.assert(
+      fc.property(
+        fc.array(modelRow, { maxLength: 40 }),
+        fc.array(fc.nat(7), { minLength: 4, maxLength: 4 }),
+        fc.integer({ min: 1, max: 7 }),
+        (rows, times, step) => {
+          const store = full();
+          for (const writer of WRITERS) store.writerIndex(writer);
+          for (const row of rows) store.merge(batchOf(store, row), NOTHING);
+          const known = Float64Array.from(times);
+          const list = store.collect(known);
+          const copy = full();
+          for (const writer of WRITERS) copy.writerIndex(writer);
+          let packed = 0;
+          for (let from = 0; from < list.slots.length; from += step) {
+            for (const batch of store.pack(list, { from, to: Math.min(from + step, list.slots.length) })) {
+              packed += batch.keys.length;
+              copy.merge(batch, NOTHING);
+            }
+          }
+          store.release(list);
+          const wanted = [...newest(rows).values()].filter(
+            ({ version }) => version.t > (known[store.writerIndex(version.writer)] ?? 0),
+          );
+          expect(packed).toBe(wanted.length);
+          for (const { table, key, version } of wanted) expect(copy.versionOf(table, key)).toEqual(version);
+          if (times.every((t) => t === 0)) expect(copy.digest()).toBe(store.digest());
+        },
+      ),
+    );
+  });
+
+  test(`${name}: an open list sends rows at their current version, leaves dropped ones out and never another row in their place`, () => {
+    const store = full();
+    const writer = store.writerIndex(WRITERS[0] ?? parseWriterId("0.b.n.x"));
+    let t = 0;
+    function write(key: bigint, value: number): void {
+      store.update({
+        table: 0,
+        keys: BigUint64Array.of(key),
+        writer,
+        stamp: () => (t += 1),
+        mutate: ({ floats }) => void floats.fill(value),
+      });
+    }
+    write(1n, 1);
+    write(2n, 2);
+    const list = store.collect(NOTHING);
+    write(1n, 3);
+    expect(store.drop(0, BigUint64Array.of(2n, 9n))).toBe(1);
+    write(4n, 4);
+    const [batch] = store.pack(list, { from: 0, to: 2 });
+    expect([batch?.keys, batch?.t]).toEqual([BigUint64Array.of(1n), Float64Array.of(3)]);
+    expect(store.rows(0)).toBe(2);
+    store.release(list);
+  });
+
+  test(`${name}: a local write sees the row, keeps state, and is undone when it is not finite`, () => {
+    const store = full();
+    const writer = store.writerIndex(WRITERS[0] ?? parseWriterId("0.b.n.x"));
+    let t = 0;
+    const news: boolean[] = [];
+    function write(value: number): number {
+      return store.update({
+        table: 0,
+        keys: BigUint64Array.of(7n),
+        writer,
+        stamp: () => (t += 1),
+        mutate: ({ floats, state, isNew }) => {
+          news.push(isNew);
+          floats.set([(floats[0] ?? 0) + value, value]);
+          state.set([(state[0] ?? 0) + 1]);
+        },
+      }).refused;
+    }
+    expect([write(1), write(2), write(Number.NaN), write(Infinity)]).toEqual([0, 0, 1, 1]);
+    expect(news).toEqual([true, false, false, false]);
+    const { values } = store.read(0, BigUint64Array.of(7n));
+    expect(new Float32Array(values.slice().buffer)).toEqual(Float32Array.of(3, 2));
+    const list = store.collect(NOTHING);
+    const [batch] = store.pack(list, { from: 0, to: 1 });
+    expect(new Float32Array((batch?.state ?? new Uint8Array()).slice().buffer)).toEqual(Float32Array.of(2));
+    expect(store.versionOf(0, 7n)?.t).toBe(2);
+  });
+
+  test(`${name}: skipping takes no version, deleting hides the row and writing again brings it back new`, () => {
+    const store = full();
+    const writer = store.writerIndex(WRITERS[0] ?? parseWriterId("0.b.n.x"));
+    let t = 0;
+    const keys = BigUint64Array.of(1n);
+    const request = { table: 1, keys, writer, stamp: () => (t += 1) };
+    expect(store.update({ ...request, mutate: () => "skip" }).keys.length).toBe(0);
+    store.update({ ...request, mutate: ({ bytes }) => void bytes.fill(9) });
+    store.update({ ...request, mutate: () => "delete" });
+    expect([store.rows(1), [...store.read(1, keys).found], store.versionOf(1, 1n)?.t]).toEqual([0, [0], 2]);
+    store.update({ ...request, mutate: ({ bytes, isNew }) => void bytes.fill(isNew ? 5 : 6) });
+    expect([store.rows(1), [...store.read(1, keys).values]]).toEqual([1, [5, 5, 5]]);
+  });
+
+  test(`${name}: a local write never replaces a row of a newer epoch`, () => {
+    const store = full();
+    store.merge(batchOf(store, { table: 0, key: 1n, version: { t: 1, writer: parseWriterId("1.a.n.x") } }), NOTHING);
+    const writer = store.writerIndex(parseWriterId("0.b.n.x"));
+    const { refused } = store.update({
+      table: 0,
+      keys: BigUint64Array.of(1n),
+      writer,
+      stamp: () => 100,
+      mutate: () => undefined,
+    });
+    expect([refused, store.versionOf(0, 1n)?.t]).toEqual([1, 1]);
+  });
+
+  test(`${name}: without state it holds values only, and its digest is that of a full store`, () => {
+    const serving = create(TABLES, { state: false });
+    const store = full();
+    const row = { table: 0, key: 3n, version: { t: 2, writer: WRITERS[0] ?? parseWriterId("0.b.n.x") } };
+    store.merge(batchOf(store, row), NOTHING);
+    serving.merge({ ...batchOf(serving, row), state: undefined }, NOTHING);
+    expect(serving.digest()).toBe(store.digest());
+    expect([serving.hasState, serving.tables[0]?.stateBytes, serving.declared[0]?.stateBytes]).toEqual([false, 0, 4]);
+  });
+
+  test(`${name}: tables and columns that do not fit are the caller's error`, () => {
+    const store = full();
+    const row = { table: 0, key: 1n, version: { t: 1, writer: WRITERS[0] ?? parseWriterId("0.b.n.x") } };
+    const batch = batchOf(store, row);
+    expect(() => store.merge({ ...batch, table: 2 }, NOTHING)).toThrow(RangeError);
+    expect(() => store.merge({ ...batch, values: new Uint8Array(7) }, NOTHING)).toThrow(RangeError);
+    expect(() => store.merge({ ...batch, state: undefined }, NOTHING)).toThrow(RangeError);
+    expect(() => store.merge({ ...batch, writers: Uint16Array.of(99) }, NOTHING)).toThrow(RangeError);
+    expect(store.rows(0)).toBe(0);
+  });
+}
+
+function newest(rows: readonly ModelRow[]): Map<string, ModelRow> {
+  const winners = new Map<string, ModelRow>();
+  for (const row of rows) {
+    const name = `${row.table} ${row.key}`;
+    const before = winners.get(name);
+    // One version names one content: the first is as good as any later one of the same version.
+    if (before === undefined || compareVersions(row.version, before.version) > 0) winners.set(name, row);
+  }
+  return winners;
+}
+
+// Content and deletion follow from key and version, so that a version names one content in every generated history.
+function deletedAt({ key, version }: ModelRow): boolean {
+  return (Number(key % 7n) + version.t) % 4 === 0;
+}
+
+function contentOf({ table, key, version }: ModelRow): Uint8Array {
+  const seed = Number(key % 11n) * 8 + version.t + WRITERS.indexOf(version.writer) * 100;
+  return table === 0 ? new Uint8Array(Float32Array.of(seed, -seed).buffer) : Uint8Array.of(seed, seed + 1, seed + 2);
+}
+
+function batchOf(store: RowStore, row: ModelRow): RowBatch {
+  const deleted = deletedAt(row);
+  const values = deleted ? new Uint8Array(contentOf(row).length) : contentOf(row);
+  return {
+    table: row.table,
+    keys: BigUint64Array.of(row.key),
+    t: Float64Array.of(row.version.t),
+    writers: Uint16Array.of(store.writerIndex(row.version.writer)),
+    flags: Uint8Array.of(deleted ? TOMBSTONE : 0),
+    values,
+    state: new Uint8Array(row.table === 0 ? 4 : 0),
+  };
+}

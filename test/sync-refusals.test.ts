@@ -1,0 +1,194 @@
+import { beforeEach, expect, test } from "vitest";
+import { SYNC_LIMITS } from "../protocols/limits.ts";
+import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
+import { createReplica, type Replica, type ReplicaEffect, stepReplica } from "../protocols/sync/replica.ts";
+import { type RowBatch, type TableSpec } from "../protocols/sync/row-store.ts";
+import { parseWriterId, type WriterId } from "../protocols/sync/version.ts";
+import { encodeFrame, type FrameInput } from "../protocols/wire/frame-codec.ts";
+
+const NOW = 1_760_000_000_000;
+const T = NOW * 1000;
+const TABLES: readonly TableSpec[] = [
+  { name: "rows", dim: 1, valueBytes: 4, stateBytes: 4, precision: "f32", optimizer: "adagrad" },
+];
+const OURS = parseWriterId("0.a.n.x");
+const THEIRS = parseWriterId("0.b.n.x");
+const PULL = "00000000000000000000000000000001";
+
+let replica: Replica;
+
+beforeEach(() => {
+  replica = createReplica({ writer: OURS, store: createMapRowStore(TABLES, { state: true }) });
+  stepReplica(replica, { kind: "pull", peer: "b", pullId: PULL }, NOW);
+});
+
+test("the frame that all the bad ones are made from is taken", () => {
+  expect(receive({})).toContainEqual(expect.objectContaining({ kind: "pulled", outcome: "complete", rows: 1 }));
+  expect(replica.knowledge).toEqual(new Map([[THEIRS, T]]));
+});
+
+test("bytes that are no frame, and a body that is no bytes", () => {
+  expect(message(new Uint8Array(40))).toMatchObject([{ kind: "refused", reason: "undecodable" }]);
+  expect(message({ not: "bytes" })).toMatchObject([{ kind: "refused", reason: "undecodable" }]);
+  expect(message(new Uint8Array(SYNC_LIMITS.frameBytesMax + 1))).toMatchObject([
+    { kind: "refused", reason: "undecodable" },
+  ]);
+  expectUntouched();
+});
+
+test("another declaration, another shape of rows, missing state", () => {
+  expectRefused("declaration", { declaration: "0000000000000000" });
+  expectRefused("declaration", {
+    tables: [{ name: "rows", dim: 2, valueBytes: 8, stateBytes: 4, precision: "f32", optimizer: "" }],
+    batches: [batch({ values: new Uint8Array(8) })],
+  });
+  expectRefused("declaration", { tables: [...TABLES, ...TABLES], batches: [{ ...batch({}), table: 1 }] });
+  expectRefused("state", { hasState: false });
+});
+
+test("values or state that are not finite", () => {
+  for (const bad of [Number.NaN, Infinity, -Infinity]) {
+    expectRefused("not-finite", { batches: [batch({ values: new Uint8Array(Float32Array.of(bad).buffer) })] });
+    expectRefused("not-finite", { batches: [batch({ state: new Uint8Array(Float32Array.of(bad).buffer) })] });
+  }
+});
+
+test("times that would drag our clock along, in rows and in knowledge", () => {
+  const far = T + SYNC_LIMITS.jumpMs * 1000 + 1;
+  expectRefused("time", { batches: [batch({ t: far })] });
+  expectRefused("time", { end: end(new Map([[THEIRS, far]])) });
+  expect(replica.stamper.greatestSeen).toBe(0);
+});
+
+test("versions in our name that we never wrote, in rows and in knowledge", () => {
+  expectRefused("minted", { writers: [OURS] });
+  expectRefused("minted", { end: end(new Map([[OURS, 1]])) });
+});
+
+test("more writers than there is room for", () => {
+  const many = Array.from({ length: SYNC_LIMITS.writersMax }, (_, index) => parseWriterId(`0.b.n.w${index}`));
+  expectRefused("full", {
+    end: end(new Map([...many, THEIRS].slice(0, SYNC_LIMITS.writersMax).map((writer) => [writer, T]))),
+    batches: [manyWriters(SYNC_LIMITS.writersMax)],
+    writers: many,
+  });
+});
+
+test("frames of another pull or peer are late, not bad, and change nothing", () => {
+  expectRefused("stale", { pullId: "00000000000000000000000000000002" });
+  expect(
+    stepReplica(replica, { kind: "message", from: "c", message: "frame", body: encodeFrame(frame({})) }, NOW),
+  ).toMatchObject([{ kind: "refused", reason: "stale" }]);
+  expectUntouched();
+});
+
+test("a pull that nobody answers fails after its tries, and another may start", () => {
+  const effects: ReplicaEffect[] = [];
+  for (let tick = 0; tick <= SYNC_LIMITS.retriesMax; tick += 1) {
+    effects.push(...stepReplica(replica, { kind: "timer", name: `pull ${PULL}` }, NOW));
+  }
+  expect(effects.filter((effect) => effect.kind === "send" && effect.message === "pull").length).toBe(
+    SYNC_LIMITS.retriesMax,
+  );
+  expect(effects.at(-1)).toMatchObject({ kind: "pulled", outcome: "failed", reason: "no-answer" });
+  expect(stepReplica(replica, { kind: "pull", peer: "b", pullId: PULL }, NOW)).toMatchObject([
+    { kind: "send" },
+    { kind: "timer" },
+  ]);
+  expect(stepReplica(replica, { kind: "pull", peer: "c", pullId: PULL }, NOW)).toMatchObject([
+    { kind: "pulled", outcome: "failed", reason: "busy" },
+  ]);
+});
+
+test("answers are bounded: the least recently used is closed, its asker told, and none outlives two idle sweeps", () => {
+  function ask(id: number): void {
+    const pullId = id.toString(16).padStart(32, "0");
+    const body = { pullId, declaration: replica.declaration, wantsState: true, knowledge: [] };
+    stepReplica(replica, { kind: "message", from: "b", message: "pull", body }, NOW);
+  }
+  for (let id = 1; id <= SYNC_LIMITS.answersMax + 1; id += 1) ask(id);
+  expect(replica.answers.size).toBe(SYNC_LIMITS.answersMax);
+  const more = { pullId: PULL, answer: { responder: OURS, number: 1 }, frames: [0] };
+  expect(stepReplica(replica, { kind: "message", from: "b", message: "more", body: more }, NOW)).toMatchObject([
+    { kind: "send", message: "refuse", body: { reason: "gone" } },
+  ]);
+  stepReplica(replica, { kind: "timer", name: "answers" }, NOW);
+  expect(replica.answers.size).toBe(SYNC_LIMITS.answersMax);
+  expect(stepReplica(replica, { kind: "timer", name: "answers" }, NOW)).toEqual([]);
+  expect(replica.answers.size).toBe(0);
+});
+
+test("a clock that leaves no time to stamp stops writes, and says so", () => {
+  const writes = [{ table: 0, keys: BigUint64Array.of(1n), mutate: () => undefined }];
+  expect(stepReplica(replica, { kind: "write", writes }, 2 ** 53)).toMatchObject([{ kind: "refused", reason: "time" }]);
+  expectUntouched();
+});
+
+function expectRefused(reason: string, changes: Partial<FrameInput>): void {
+  expect(receive(changes)).toMatchObject([{ kind: "refused", reason, from: "b" }]);
+  expectUntouched();
+}
+
+function expectUntouched(): void {
+  expect([replica.store.rows(0), replica.knowledge.size, replica.early.size]).toEqual([0, 0, 0]);
+}
+
+function receive(changes: Partial<FrameInput>): ReplicaEffect[] {
+  return message(encodeFrame(frame(changes)));
+}
+
+function message(body: unknown): ReplicaEffect[] {
+  return stepReplica(replica, { kind: "message", from: "b", message: "frame", body }, NOW);
+}
+
+function frame(changes: Partial<FrameInput>): FrameInput {
+  return {
+    declaration: replica.declaration,
+    pullId: PULL,
+    answer: { responder: THEIRS, number: 1 },
+    index: 0,
+    frames: 1,
+    hasState: true,
+    tables: TABLES,
+    writers: [THEIRS],
+    batches: [batch({})],
+    end: end(new Map([[THEIRS, T]])),
+    ...changes,
+  };
+}
+
+function end(knowledge: ReadonlyMap<WriterId, number>): FrameInput["end"] {
+  return { knowledge, version: { counter: 1, generator: THEIRS }, early: false };
+}
+
+function batch({
+  t = T,
+  values = new Uint8Array(4),
+  state = new Uint8Array(4),
+}: {
+  t?: number;
+  values?: Uint8Array;
+  state?: Uint8Array;
+}): RowBatch {
+  return {
+    table: 0,
+    keys: BigUint64Array.of(1n),
+    t: Float64Array.of(t),
+    writers: Uint16Array.of(0),
+    flags: Uint8Array.of(0),
+    values,
+    state,
+  };
+}
+
+function manyWriters(rows: number): RowBatch {
+  return {
+    table: 0,
+    keys: BigUint64Array.from({ length: rows }, (_, key) => BigInt(key)),
+    t: new Float64Array(rows).fill(T),
+    writers: Uint16Array.from({ length: rows }, (_, index) => index),
+    flags: new Uint8Array(rows),
+    values: new Uint8Array(rows * 4),
+    state: new Uint8Array(rows * 4),
+  };
+}
