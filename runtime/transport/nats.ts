@@ -231,6 +231,11 @@ export function natsTransport(options: NatsTransportOptions): NatsTransport {
     async close() {
       if (!closed) {
         closed = true;
+        // Whoever waits for us hears that it waits in vain, as far as its server is there.
+        const ended = encodeError({ code: "ended", why: "its process is ending" });
+        for (const ask of incoming.values()) answer(ask, ended);
+        incoming.clear();
+        outgoing.clear();
         whenClosed?.();
       }
       await Promise.all([...connections.values()].map((connection) => connection.close()));
