@@ -51,7 +51,9 @@ export function encodeBody(body: unknown, message: string): NatsPayload {
 }
 
 /** What JSON.stringify would silently turn into something else. */
-function checkValue(this: unknown, _key: string, value: unknown): unknown {
+function checkValue(this: unknown, key: string, rendered: unknown): unknown {
+  // A Date has been turned into text already; what it was is still in its place.
+  const value: unknown = typeof this === "object" && this !== null ? Reflect.get(this, key) : rendered;
   if (typeof value === "number" && !Number.isFinite(value)) throw new NotPlainData(String(value));
   if (typeof value === "function" || typeof value === "symbol" || typeof value === "bigint") throw new NotPlainData(`a ${typeof value}`);
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;

@@ -89,11 +89,10 @@ export function packBody(body: unknown, transfer: readonly ArrayBuffer[] = []): 
     }
     if (depth === DEPTH_MAX) return value;
     if (Array.isArray(value)) {
-      const [first] = value;
-      // An array of plain values, the common long one, holds no view in its first place nor, by its type, elsewhere.
-      return typeof first === "object" ? value.map((item) => pack(item, depth + 1)) : value;
+      return value.some((item) => typeof item === "object") ? value.map((item) => pack(item, depth + 1)) : value;
     }
-    if (Object.getPrototypeOf(value) !== Object.prototype) return value;
+    const prototype: unknown = Object.getPrototypeOf(value);
+    if (prototype !== Object.prototype && prototype !== null) return value;
     let changed: Record<string, unknown> | undefined;
     for (const [name, item] of Object.entries(value)) {
       const packed = pack(item, depth + 1);
