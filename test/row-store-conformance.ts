@@ -140,6 +140,7 @@ export function testRowStore(name: string, create: CreateStore): void {
     expect([batch?.keys, batch?.t]).toEqual([BigUint64Array.of(1n), Float64Array.of(3)]);
     expect(store.rows(0)).toBe(2);
     store.release(list);
+    expect(() => store.pack(list, { from: 0, to: 2 })).toThrow(RangeError);
   });
 
   test(`${name}: a local write sees the row, keeps state, and is undone when it is not finite`, () => {

@@ -43,8 +43,7 @@ class MapRowStore implements RowStore {
   readonly #rows: (Row | undefined)[] = [];
   readonly #generations: number[] = [];
   readonly #open = new Set<SlotList>();
-  #free: Slot[] = [];
-  #freeOnceClosed: Slot[] = [];
+  readonly #free: Slot[] = [];
 
   constructor(tables: readonly TableSpec[], state: boolean) {
     this.declared = tables;
@@ -193,6 +192,7 @@ class MapRowStore implements RowStore {
   }
 
   pack(list: SlotList, range: { readonly from: number; readonly to: number }): RowBatch[] {
+    if (!this.#open.has(list)) throw new RangeError("Cannot pack rows of a list: it was released");
     const batches: RowBatch[] = [];
     for (const { table, from, to } of list.sections) {
       const rows: Row[] = [];
@@ -208,9 +208,6 @@ class MapRowStore implements RowStore {
 
   release(list: SlotList): void {
     this.#open.delete(list);
-    if (this.#open.size > 0) return;
-    this.#free = this.#free.concat(this.#freeOnceClosed);
-    this.#freeOnceClosed = [];
   }
 
   drop(table: number, keys: BigUint64Array): number {
@@ -224,7 +221,7 @@ class MapRowStore implements RowStore {
       this.#rows[slot] = undefined;
       this.#generations[slot] = (this.#generations[slot] ?? 0) + 1;
       if (!(row.flags & TOMBSTONE)) this.#countLive(table, -1);
-      (this.#open.size > 0 ? this.#freeOnceClosed : this.#free).push(slot);
+      this.#free.push(slot);
       dropped += 1;
     }
     return dropped;

@@ -49,7 +49,10 @@ export interface RowEdit {
 /** Changes a row in place. `skip` leaves the row as it was and takes no version; `delete` writes a tombstone. */
 export type Mutate = (row: RowEdit) => void | "skip" | "delete";
 
-/** A place of a row, opaque; reused only after its row was dropped, with another generation, and never while a list is open. */
+/**
+ * A place of a row, opaque. Reused after its row was dropped, with another generation: a list names both, so it never sends the
+ * row that came later in the place of one it listed.
+ */
 export type Slot = number;
 
 export interface UpdateRequest {
@@ -78,7 +81,7 @@ export interface MergeOutcome {
   readonly ignored: number;
 }
 
-/** The rows that a knowledge lacks, frozen at one instant, grouped by table. Valid until released. */
+/** The rows that a knowledge lacks, frozen at one instant, grouped by table. Packing one that was released throws `RangeError`. */
 export interface SlotList {
   readonly slots: Float64Array;
   readonly generations: Uint32Array;
