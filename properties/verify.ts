@@ -21,16 +21,7 @@ clocks. Each seed is one world, run twice and compared. A failure prints the see
 It ends with status 0 when nothing failed, or when every planted bug was found.
 `;
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: "string", default: "1000" },
-    start: { type: "string", default: "1" },
-    trace: { type: "boolean", default: false },
-    mutants: { type: "boolean", default: false },
-    json: { type: "boolean", default: false },
-    help: { type: "boolean", default: false },
-  },
-});
+const values = readOptions();
 const seeds = wholeNumber("--seeds", values.seeds);
 const start = wholeNumber("--start", values.start);
 const threads = availableParallelism();
@@ -101,4 +92,28 @@ function wholeNumber(option: string, text: string): number {
     process.exit(2);
   }
   return Number(text);
+}
+
+function readOptions(): ReturnType<typeof parseOptions> {
+  try {
+    return parseOptions();
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    process.stderr.write(`${error.message}\n\n${HELP}`);
+    process.exit(2);
+  }
+}
+
+// The compiler infers each option's type from its declaration.
+function parseOptions() {
+  return parseArgs({
+    options: {
+      seeds: { type: "string", default: "1000" },
+      start: { type: "string", default: "1" },
+      trace: { type: "boolean", default: false },
+      mutants: { type: "boolean", default: false },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  }).values;
 }
