@@ -2,10 +2,23 @@
  * Joins every region's impressions and feedback into labelled samples, and publishes them with its positions in one message
  * (protocols/learning/joiner-resume.ts), appended only if nobody else appended: two joiners at once cannot both publish.
  */
-import { type FeedbackEvent, parseEvent } from "../protocols/feedback.ts";
-import { type JoinerOptions, type Sample } from "../protocols/learning/joiner.ts";
-import { passTime, positionsOf, readFrom, type ResumedJoiner, resumeJoiner, takeMessage } from "../protocols/learning/joiner-resume.ts";
-import { decodeSampleBatch, encodeSampleBatch, type PublishedSample, type SourcePosition } from "../protocols/learning/sample-batch.ts";
+import { type FeedbackEvent } from "../protocols/feedback.ts";
+import { decodeEvents } from "../protocols/learning/event-message.ts";
+import {
+  mayTake,
+  nextBatch,
+  noteAppended,
+  noteGone,
+  passTime,
+  readFrom,
+  recall,
+  type ResumedJoiner,
+  resumeJoiner,
+  takeMessage,
+} from "../protocols/learning/joiner-resume.ts";
+import { type JoinerOptions } from "../protocols/learning/joiner-state.ts";
+import { decodeSampleBatch, encodeSampleBatch, type SampleBatch } from "../protocols/learning/sample-batch.ts";
+import { DecodeError } from "../protocols/wire/decode-error.ts";
 import { type Address, type Context, defineActor, type Outcome } from "../runtime/actor.ts";
 import { type StreamMessage, type StreamProtocol } from "../runtime/stream-protocol.ts";
 
@@ -31,16 +44,13 @@ export interface JoinerProtocol {
   readonly begun: { request: { readonly outcome: Outcome<Beginning> }; reply: void };
   readonly arrived: { request: { readonly source: string; readonly outcome: Outcome<Arrival> }; reply: void };
   readonly read: { request: { readonly source: string }; reply: void };
-  readonly published: { request: { readonly outcome: Outcome<number> }; reply: void };
+  readonly published: { request: { readonly outcome: Outcome<number>; readonly samples: number }; reply: void };
   readonly tick: { request: Record<string, never>; reply: void };
 }
 
 interface Beginning {
   readonly resumed: ResumedJoiner;
   readonly lastSeq: number;
-  readonly wholeSeq: number;
-  /** Published after the positions that the stream states: a run of messages was cut off. */
-  readonly publishedIds: ReadonlySet<string>;
 }
 
 interface Arrival {
@@ -62,7 +72,7 @@ export const joiner = defineActor<JoinerProtocol, JoinerConfig>({
         begun: ({ outcome }) => joining.begun(outcome),
         read: ({ source }) => joining.read(source),
         arrived: ({ source, outcome }) => joining.arrived(source, outcome),
-        published: ({ outcome }) => joining.published(outcome),
+        published: ({ outcome, samples }) => joining.published(outcome, samples),
         tick: () => joining.tick(),
       },
     };
@@ -78,107 +88,96 @@ export class AnotherJoiner extends Error {
   }
 }
 
-/** The stream of samples has a hole where the last joiner published. Its limits are too small. */
-export class SamplesMissing extends Error {
-  override readonly name = "SamplesMissing";
-
-  constructor(from: number, last: number) {
-    super(`Cannot find out what was published: messages ${from} to ${last} of SAMPLES are gone; raise nats.limits`);
-  }
-}
-
 const TICK_MS = 250;
 const RETRY_MS = 500;
 const ASK_MS = 10_000;
 const READ_WAIT_MS = 1_000;
 const READ_MAX = 64;
-/** Samples of one message: a trainer's step takes whole messages. */
-const CHUNK_MAX = 128;
 /** Events wait here while a message is being stored; beyond it no more is read. */
 const QUEUE_MAX = 256;
 
 function createJoining(config: JoinerConfig, context: Context<JoinerProtocol>) {
   const stream = context.ref<StreamProtocol>(config.stream);
   const next = new Map<string, number>();
-  const taken = new Map<string, number>();
   const lastSeqs = new Map<string, number>();
   const queue: { readonly source: string; readonly message: StreamMessage }[] = [];
-  const waiting: Sample[] = [];
   let resumed: ResumedJoiner | undefined;
   let lastSeq = 0;
   let publishing = false;
-  let positionsMoved = false;
   let publishedCount = 0;
-  let wholeSeq = 0;
-  let positions: readonly SourcePosition[] = [];
-  let publishedIds: ReadonlySet<string> = new Set();
 
   function deadline(ms = ASK_MS): { signal: AbortSignal } {
     return { signal: context.deadline(ms) };
   }
 
+  /** What the stream of samples tells of the joiner before this one. */
   async function find(): Promise<Beginning> {
     const { message } = await stream.ask("last", { region: config.region, stream: "SAMPLES" }, deadline());
-    if (message === undefined) return { resumed: resumeJoiner(config.options, []), lastSeq: 0, wholeSeq: 0, publishedIds: new Set() };
-    const { since, positions } = decodeSampleBatch(message.body);
-    const publishedIds = since === undefined ? new Set<string>() : await idsBetween(since, message.seq);
-    const resumed = resumeJoiner(config.options, positions);
-    return { resumed, lastSeq: message.seq, wholeSeq: since ?? message.seq, publishedIds };
-  }
-
-  async function idsBetween(since: number, last: number): Promise<Set<string>> {
-    const ids = new Set<string>();
-    for (let from = since + 1; from <= last; ) {
+    const { options, sources } = config;
+    if (message === undefined) return { resumed: resumeJoiner(options, { sources }), lastSeq: 0 };
+    const last = decodeSampleBatch(message.body);
+    const found = resumeJoiner(options, { sources, last });
+    for (let from = last.keepFrom; from <= message.seq;) {
       const request = { region: config.region, stream: "SAMPLES", fromSeq: from, max: READ_MAX, waitMs: READ_WAIT_MS };
       const { messages } = await stream.ask("read", request, deadline(READ_WAIT_MS + ASK_MS));
-      for (const { body } of messages) for (const { id } of decodeSampleBatch(body).samples) ids.add(id);
-      const read = messages.at(-1)?.seq;
-      if (read === undefined) throw new SamplesMissing(from, last);
-      from = read + 1;
+      for (const { seq, body } of messages) if (seq <= message.seq) recall(found, seq, readSamples(seq, body));
+      const firstSeq = messages[0]?.seq ?? message.seq + 1;
+      if (firstSeq > from) {
+        context.metrics.count("freshet_joiner_samples_missing_total", firstSeq - from);
+        context.log.error("Samples are gone that a restart must know; some may be published twice; raise nats.limits", {
+          fromSeq: from,
+          missing: firstSeq - from,
+        });
+      }
+      from = (messages.at(-1)?.seq ?? message.seq) + 1;
     }
-    return ids;
+    return { resumed: found, lastSeq: message.seq };
+  }
+
+  function readSamples(seq: number, body: Uint8Array): SampleBatch["samples"] {
+    try {
+      return decodeSampleBatch(body).samples;
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      context.metrics.count("freshet_joiner_samples_missing_total");
+      context.log.error("A message of samples cannot be read; what it held may be published twice", {
+        seq,
+        why: error.message,
+      });
+      return [];
+    }
   }
 
   /** The one place that decides what happens next. Positions move only when all samples of the events taken are published. */
   function evaluate(): void {
     if (resumed === undefined || publishing) return;
-    if (waiting.length === 0) {
-      for (let head = queue.shift(); head !== undefined; head = waiting.length < CHUNK_MAX ? queue.shift() : undefined) {
-        const events = readEvents(head.message, context);
-        const samples = takeMessage(resumed, { source: head.source, seq: head.message.seq, events }, context.now());
-        enqueue(samples);
-        taken.set(head.source, head.message.seq);
-        positionsMoved = true;
-      }
+    while (mayTake(resumed)) {
+      const head = queue.shift();
+      if (head === undefined) break;
+      const { seq, timeMs: storedMs } = head.message;
+      takeMessage(
+        resumed,
+        { source: head.source, seq, storedMs, events: readEvents(head.message, context) },
+        context.now(),
+      );
     }
-    const chunk = waiting.splice(0, CHUNK_MAX);
-    if (chunk.length > 0 || positionsMoved) publish(resumed, chunk);
+    const batch = nextBatch(resumed);
+    if (batch !== undefined) publish(batch);
   }
 
-  function enqueue(samples: readonly Sample[]): void {
-    for (const sample of samples) if (!publishedIds.has(sample.id)) waiting.push(sample);
-  }
-
-  function publish(state: ResumedJoiner, chunk: readonly Sample[]): void {
+  function publish(batch: SampleBatch): void {
     publishing = true;
-    const isWhole = waiting.length === 0;
-    if (isWhole) {
-      positions = positionsOf(state, taken);
-      positionsMoved = false;
-    }
-    const samples = chunk.map(toPublished);
-    const body = encodeSampleBatch(isWhole ? { positions, samples } : { since: wholeSeq, positions, samples });
+    const body = encodeSampleBatch(batch);
     async function append(): Promise<number> {
-      const outcome = await stream.ask("append", { stream: "SAMPLES", body, expectedLastSequence: lastSeq }, deadline());
+      const outcome = await stream.ask(
+        "append",
+        { stream: "SAMPLES", body, expectedLastSequence: lastSeq },
+        deadline(),
+      );
       if (outcome.kind === "conflict") throw new AnotherJoiner();
-      publishedCount += samples.length;
-      if (isWhole) {
-        wholeSeq = outcome.seq;
-        publishedIds = new Set();
-      }
       return outcome.seq;
     }
-    context.pipe(append(), "published", (outcome) => ({ outcome }));
+    context.pipe(append(), "published", (outcome) => ({ outcome, samples: batch.samples.length }));
   }
 
   return {
@@ -188,8 +187,7 @@ function createJoining(config: JoinerConfig, context: Context<JoinerProtocol>) {
     begun(outcome: Outcome<Beginning>): void {
       if (outcome.kind === "failed") throw outcome.error;
       resumed = outcome.value.resumed;
-      positions = [...resumed.before.values()];
-      ({ lastSeq, wholeSeq, publishedIds } = outcome.value);
+      ({ lastSeq } = outcome.value);
       for (const source of config.sources) {
         next.set(source, readFrom(resumed, source));
         context.after(0, "read", { source });
@@ -201,8 +199,17 @@ function createJoining(config: JoinerConfig, context: Context<JoinerProtocol>) {
         context.after(TICK_MS, "read", { source });
         return;
       }
-      const request = { region: source, stream: "EVENTS", fromSeq: next.get(source) ?? 1, max: READ_MAX, waitMs: READ_WAIT_MS };
-      context.pipe(stream.ask("read", request, deadline(READ_WAIT_MS + ASK_MS)), "arrived", (outcome) => ({ source, outcome }));
+      const request = {
+        region: source,
+        stream: "EVENTS",
+        fromSeq: next.get(source) ?? 1,
+        max: READ_MAX,
+        waitMs: READ_WAIT_MS,
+      };
+      context.pipe(stream.ask("read", request, deadline(READ_WAIT_MS + ASK_MS)), "arrived", (outcome) => ({
+        source,
+        outcome,
+      }));
     },
     arrived(source: string, outcome: Outcome<Arrival>): void {
       if (outcome.kind === "failed") {
@@ -217,8 +224,12 @@ function createJoining(config: JoinerConfig, context: Context<JoinerProtocol>) {
       const first = messages[0]?.seq;
       if (first !== undefined && first > from && firstSeq > from) {
         context.metrics.count("freshet_events_lost_total", first - from, { source });
-        context.log.error("Events were dropped by the stream's limits before they were joined; raise nats.limits", { source, lost: first - from });
+        context.log.error("Events were dropped by the stream's limits before they were joined; raise nats.limits", {
+          source,
+          lost: first - from,
+        });
       }
+      if (resumed !== undefined && messages.length === 0) noteGone(resumed, source, firstSeq);
       for (const message of messages) queue.push({ source, message });
       const last = messages.at(-1)?.seq;
       if (last !== undefined) next.set(source, last + 1);
@@ -226,29 +237,36 @@ function createJoining(config: JoinerConfig, context: Context<JoinerProtocol>) {
       context.after(0, "read", { source });
       evaluate();
     },
-    published(outcome: Outcome<number>): void {
+    published(outcome: Outcome<number>, samples: number): void {
       // Stored or not, we do not know; the stream does. A fresh start asks it.
       if (outcome.kind === "failed") throw outcome.error;
       lastSeq = outcome.value;
+      if (resumed !== undefined) noteAppended(resumed, lastSeq);
+      publishedCount += samples;
       publishing = false;
       evaluate();
     },
     tick(): void {
-      if (resumed !== undefined && !publishing && waiting.length === 0) enqueue(passTime(resumed, context.now()));
+      if (resumed !== undefined && !publishing) passTime(resumed, context.now());
       if (resumed !== undefined) {
         context.metrics.gauge("freshet_joiner_pending", resumed.joiner.pending.size);
-        for (const [name, count] of Object.entries(resumed.joiner.counts)) context.metrics.gauge(`freshet_joiner_${name.toLowerCase()}`, count);
+        const counts: Readonly<Record<string, number>> = { ...resumed.joiner.counts };
+        for (const [name, count] of Object.entries(counts)) {
+          context.metrics.gauge(`freshet_joiner_${name.toLowerCase()}`, count);
+        }
       }
       evaluate();
       context.after(TICK_MS, "tick", {});
     },
     status(): JoinerStatus {
       let backlog = queue.length;
-      for (const source of config.sources) backlog += Math.max(0, (lastSeqs.get(source) ?? 0) - (next.get(source) ?? 1) + 1);
+      for (const source of config.sources) {
+        backlog += Math.max(0, (lastSeqs.get(source) ?? 0) - (next.get(source) ?? 1) + 1);
+      }
       return {
         published: publishedCount,
         pending: resumed?.joiner.pending.size ?? 0,
-        backlog: backlog + waiting.length,
+        backlog: backlog + (resumed?.waiting.length ?? 0),
         counts: { ...resumed?.joiner.counts },
       };
     },
@@ -256,34 +274,12 @@ function createJoining(config: JoinerConfig, context: Context<JoinerProtocol>) {
 }
 
 function readEvents(message: StreamMessage, context: Context<JoinerProtocol>): readonly FeedbackEvent[] {
-  let parsed: unknown;
   try {
-    parsed = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(message.body));
+    return decodeEvents(message.body);
   } catch (error) {
-    if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
-  }
-  if (!Array.isArray(parsed)) {
-    refuse(context, message.seq, "not a JSON list of events");
+    if (!(error instanceof DecodeError)) throw error;
+    context.metrics.count("freshet_event_messages_refused_total");
+    context.log.warn("A message of events cannot be read; left out", { seq: message.seq, why: error.message });
     return [];
   }
-  const events: FeedbackEvent[] = [];
-  for (const value of parsed) {
-    const result = parseEvent(value, { nowMs: Number.MAX_SAFE_INTEGER, path: "event" });
-    if (result.kind === "event") events.push(result.event);
-    else {
-      refuse(context, message.seq, `${result.problem.path} must be ${result.problem.allowed}`);
-      return [];
-    }
-  }
-  return events;
-}
-
-function refuse(context: Context<JoinerProtocol>, seq: number, why: string): void {
-  context.metrics.count("freshet_event_messages_refused_total");
-  context.log.warn("A message of events cannot be read; left out", { seq, why });
-}
-
-function toPublished({ id, label, correction, impression }: Sample): PublishedSample {
-  const { user, item, time, features, dense } = impression;
-  return { id, label, correction, weight: 1, user, item, time, features, dense };
 }

@@ -103,9 +103,9 @@ interface Batch {
   readonly samples: readonly PublishedSample[];
 }
 
-/** A message of the stream, and whether the joiner's positions hold after it: the last such one must outlive every purge. */
+/** A message of the stream, and from where on a new joiner must read: that must outlive every purge. */
 interface Decoded extends Batch {
-  readonly whole: boolean;
+  readonly keepFrom: number;
 }
 
 interface Training {
@@ -128,7 +128,7 @@ function startTraining(config: TrainerConfig, context: Context<TrainerProtocol>)
   let queue: Decoded[] = [];
   let samplesLearned = 0;
   let lastSeq = 0;
-  let wholeSeq = 0;
+  let keepFrom = 0;
   let purgedTo = 0;
   let window = newWindow();
 
@@ -152,7 +152,7 @@ function startTraining(config: TrainerConfig, context: Context<TrainerProtocol>)
     }
     for (const message of answer.messages) {
       const decoded = decode(message, context, labels);
-      if (decoded.whole) wholeSeq = decoded.seq;
+      keepFrom = Math.max(keepFrom, decoded.keepFrom);
       queue.push(decoded);
     }
   }
@@ -243,7 +243,7 @@ function startTraining(config: TrainerConfig, context: Context<TrainerProtocol>)
       const from = queue.length > 0 ? undefined : nextToRead(positions);
       if (from !== undefined) await read(from);
       for (let batch = take(positions); batch !== undefined; batch = take(positions)) await step(positions, batch);
-      const before = Math.min(neededFrom(positions), wholeSeq);
+      const before = Math.min(neededFrom(positions), keepFrom);
       if (before > purgedTo + PURGE_EVERY) {
         await stream.ask("purge", { stream: "SAMPLES", beforeSeq: before }, deadline());
         purgedTo = before;
@@ -302,13 +302,12 @@ const NOTHING: { readonly gradients: readonly (readonly ShardGradients[])[]; rea
 
 function decode(message: StreamMessage, context: Context<TrainerProtocol>, labels: { readonly model: string }): Decoded {
   try {
-    const { since, samples } = decodeSampleBatch(message.body);
-    return { seq: message.seq, samples, whole: since === undefined };
+    return { seq: message.seq, ...decodeSampleBatch(message.body) };
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
     context.metrics.count("freshet_batches_refused_total", 1, { ...labels, reason: "undecodable" });
     context.log.warn("A message of samples cannot be read; passed over", { why: error.message, seq: message.seq });
-    return { seq: message.seq, samples: [], whole: false };
+    return { seq: message.seq, samples: [], keepFrom: 0 };
   }
 }
 

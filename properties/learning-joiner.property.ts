@@ -1,6 +1,5 @@
-// Goal: the joiner loses no impression, invents no sample, gives each id once, stays within its bounds, and survives a crash at any
-// point, with or without a snapshot. Method: two sources' events in any order, with duplicates and jitter, against the plain
-// definition of the join; then the same run with a crash and a replay.
+// Goal: the joiner loses no impression, invents no sample, gives each id once and stays within its bounds. Method: two sources' events in
+// any order, with duplicates and jitter, against the plain definition of the join. Crashes are in learning-joiner-resume.property.ts.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type FeedbackEvent } from "../protocols/feedback.ts";
@@ -9,13 +8,10 @@ import {
   impressionKey,
   type JoinerOptions,
   type JoinerState,
-  oldestNeeded,
   type Origin,
   type Sample,
-  step,
-  tick,
-} from "../protocols/learning/joiner.ts";
-import { JoinerSnapshotError, restore, snapshot } from "../protocols/learning/joiner-snapshot.ts";
+} from "../protocols/learning/joiner-state.ts";
+import { step, tick } from "../protocols/learning/joiner.ts";
 
 type Delivery = Origin & { readonly event: FeedbackEvent };
 
@@ -152,81 +148,6 @@ test("delivering everything again has no effect, and neither do copies under new
   );
 });
 
-test("restored from a snapshot and given events again from anywhere before it, the joiner goes on exactly as if it had not stopped", () => {
-  fc.assert(
-    fc.property(deliveries, fc.nat(60), fc.nat(60), (events, crash, back) => {
-      const whole = createJoiner(roomy);
-      play(whole, events.slice(0, crash));
-      const resumed = restore(roomy, snapshot(whole));
-      expect(snapshot(resumed)).toBe(snapshot(whole));
-      const rest = play(whole, events.slice(crash));
-      expect(play(resumed, events.slice(Math.max(0, crash - back)))).toEqual(rest);
-      expect(end(resumed)).toEqual(end(whole));
-    }),
-    { numRuns: 300 },
-  );
-});
-
-test("crashed without a snapshot at any point and replayed from oldestNeeded(), the same set of samples results", () => {
-  fc.assert(
-    fc.property(deliveries, fc.array(fc.nat(60), { minLength: 1, maxLength: 3 }), (events, crashes) => {
-      const whole = createJoiner(roomy);
-      const expected = sorted(ids([...play(whole, events), ...end(whole)]));
-      const published: string[] = [];
-      let state = createJoiner(roomy);
-      let at = 0;
-      for (const crash of crashes.sort((a, b) => a - b)) {
-        published.push(...ids(play(state, events.slice(at, crash))));
-        const needed = oldestNeeded(state);
-        at = Math.max(at, crash);
-        state = createJoiner(roomy);
-        const again = events
-          .slice(0, at)
-          .filter(({ source, sequence }) => sequence >= (needed.get(source) ?? Infinity));
-        published.push(...ids(play(state, again)));
-      }
-      published.push(...ids(play(state, events.slice(at))), ...ids(end(state)));
-      expect(sorted(published)).toEqual(expected);
-    }),
-    { numRuns: 2000 },
-  );
-});
-
-test("with a short correction time a crash still loses no sample, and adds only true positives and late copies", () => {
-  const strict = { ...roomy, correctionMs: 50 };
-  fc.assert(
-    fc.property(deliveries, fc.nat(60), (events, crash) => {
-      const whole = createJoiner(strict);
-      const expected = new Set(ids([...play(whole, events), ...end(whole)]));
-      const first = createJoiner(strict);
-      const published = new Set(ids(play(first, events.slice(0, crash))));
-      const needed = oldestNeeded(first);
-      const second = createJoiner(strict);
-      const again = events
-        .slice(0, crash)
-        .filter(({ source, sequence }) => sequence >= (needed.get(source) ?? Infinity));
-      for (const id of ids([...play(second, again), ...play(second, events.slice(crash)), ...end(second)])) {
-        published.add(id);
-      }
-      const clicked = new Set(
-        events.filter(({ event }) => event.type === "feedback").map(({ event }) => `${impressionKey(event)}:1`),
-      );
-      const shown = new Set(
-        events.filter(({ event }) => event.type === "impression").map(({ event }) => impressionKey(event)),
-      );
-      for (const id of expected) expect([...published]).toContain(id);
-      for (const id of published) {
-        if (expected.has(id)) continue;
-        const key = id.slice(0, -2);
-        const copies = events.filter(({ event }) => event.type === "impression" && impressionKey(event) === key).length;
-        // A positive that was too late in the first run, or a copy that came after its impression was forgotten.
-        expect(clicked.has(id) ? shown.has(key) : copies > 1).toBe(true);
-      }
-    }),
-    { numRuns: 500 },
-  );
-});
-
 test("memory stays within every bound, and an impression pushed out early is still a sample", () => {
   const tight = { ...roomy, pendingMax: 3, heldMax: 2, settledMax: 200 };
   fc.assert(
@@ -249,23 +170,5 @@ test("memory stays within every bound, and an impression pushed out early is sti
       expect(state.counts.negatives).toBe(samples.filter(({ label }) => label === 0).length);
     }),
     { numRuns: 300 },
-  );
-});
-
-test("restore() refuses every text that is not a snapshot with its own error", () => {
-  const state = createJoiner(roomy);
-  play(state, fc.sample(deliveries, { numRuns: 1, seed: 4 })[0] ?? []);
-  const good = snapshot(state);
-  fc.assert(
-    fc.property(
-      fc.oneof(
-        fc.string(),
-        fc.json(),
-        fc.nat(good.length - 1).map((length) => good.slice(0, length)),
-      ),
-      (text) => {
-        expect(() => restore(roomy, text)).toThrow(JoinerSnapshotError);
-      },
-    ),
   );
 });

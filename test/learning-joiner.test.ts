@@ -1,6 +1,12 @@
 import { expect, test } from "vitest";
 import { type Feedback, type Impression } from "../protocols/feedback.ts";
-import { createJoiner, type JoinerOptions, oldestNeeded, step, tick } from "../protocols/learning/joiner.ts";
+import {
+  createJoiner,
+  type JoinerOptions,
+  oldestNeeded,
+  oldestSampleNeeded,
+} from "../protocols/learning/joiner-state.ts";
+import { step, tick } from "../protocols/learning/joiner.ts";
 
 const options: JoinerOptions = {
   windowMs: 10_000,
@@ -63,32 +69,43 @@ test("a silent source's windows close by the processing clock, and when it speak
   ]);
 });
 
-test("an event far in the future moves its source's clock only as far as allowed", () => {
+test("an event far in the future moves its source's clock only as far past its storing as allowed", () => {
   const joiner = createJoiner({ ...options, futureMsMax: 100 });
-  step(joiner, { source: "a", sequence: 1, event: shown("r1", 1_000) }, 1_000);
-  expect(step(joiner, { source: "a", sequence: 2, event: shown("r2", 1e12) }, 2_000)).toEqual([]);
+  step(joiner, { source: "a", sequence: 1, event: shown("r1", 1_000), storedMs: 1_000 }, 1_000);
+  // Read again a year later, it moves the clock no further.
+  const late = { source: "a", sequence: 2, event: shown("r2", 1e12), storedMs: 2_000 };
+  expect(step(joiner, late, 1e12)).toEqual([]);
 });
 
-test("what is finished and cannot be corrected any more may be acknowledged", () => {
+test("only what is open must be read again", () => {
   const joiner = createJoiner(options);
   step(joiner, { source: "a", sequence: 10, event: shown("r1", 1_000) }, 1_000);
-  step(joiner, { source: "a", sequence: 11, event: shown("r2", 40_000) }, 40_000);
-  expect(oldestNeeded(joiner).get("a")).toBe(10);
-  step(joiner, { source: "a", sequence: 12, event: shown("r3", 80_000) }, 80_000);
-  expect(oldestNeeded(joiner).get("a")).toBe(11);
+  step(joiner, { source: "a", sequence: 11, event: clicked("r2", 1_500) }, 1_500);
+  step(joiner, { source: "b", sequence: 7, event: shown("r2", 1_000) }, 1_500);
+  expect(oldestNeeded(joiner)).toEqual(new Map([["a", 10]]));
+  step(joiner, { source: "a", sequence: 12, event: shown("r3", 40_000) }, 40_000);
+  expect(oldestNeeded(joiner)).toEqual(new Map([["a", 12]]));
 });
 
-test("the event that set a source's clock stays needed, so that a replay judges late impressions the same", () => {
+test("feedback whose impression never comes does not wait for ever", () => {
+  const joiner = createJoiner(options);
+  step(joiner, { source: "a", sequence: 1, event: clicked("r1", 1_000) }, 1_000);
+  step(joiner, { source: "a", sequence: 2, event: clicked("r2", 72_000) }, 72_000);
+  expect(oldestNeeded(joiner)).toEqual(new Map([["a", 2]]));
+  expect(joiner.counts.heldDropped).toBe(1);
+});
+
+test("a sample must be recalled while it can be corrected or its events are read again, and is then still known by name", () => {
   const joiner = createJoiner(options);
   step(joiner, { source: "a", sequence: 1, event: shown("r1", 1_000) }, 1_000);
-  step(joiner, { source: "b", sequence: 5, event: clicked("r1", 100_000) }, 100_000);
-  step(joiner, { source: "b", sequence: 6, event: clicked("r1", 1_500) }, 100_000);
-  expect(joiner.held.size).toBe(0);
-  step(joiner, { source: "a", sequence: 2, event: shown("r2", 200_000) }, 200_000);
-  expect(oldestNeeded(joiner)).toEqual(
-    new Map([
-      ["a", 2],
-      ["b", 5],
-    ]),
-  );
+  step(joiner, { source: "a", sequence: 2, event: shown("r2", 12_000) }, 12_000);
+  joiner.publishedSeq = 1;
+  expect(oldestSampleNeeded(joiner, () => false)).toBe(1);
+  step(joiner, { source: "a", sequence: 3, event: shown("r3", 80_000) }, 80_000);
+  joiner.publishedSeq = 2;
+  expect(oldestSampleNeeded(joiner, ({ sequence }) => sequence === 1)).toBe(1);
+  expect(oldestSampleNeeded(joiner, () => false)).toBe(2);
+  expect(step(joiner, { source: "a", sequence: 4, event: shown("r1", 1_000) }, 80_000)).toEqual([]);
+  expect(step(joiner, { source: "a", sequence: 5, event: clicked("r1", 1_000) }, 80_000)).toEqual([]);
+  expect(joiner.counts).toMatchObject({ duplicates: 1, tooLate: 1 });
 });

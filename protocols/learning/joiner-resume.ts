@@ -1,40 +1,105 @@
 /*
- * A joiner that forgets everything with its process, and yet publishes every sample once. What it published tells where it stood
- * (`SourcePosition`); a new one reads each source again from `needed` to `applied` without publishing, and is then the old one.
- * The events decide everything but what silence and overflow closed, and that is in the positions.
+ * A joiner that forgets everything with its process, and yet publishes every sample once. What is finished is told by the samples
+ * themselves: a new joiner recalls them from the stream. What was still open it rebuilds by reading the events again from `needed` on.
+ * As no outcome is ever guessed, the sources may be read again in any order, a region may stay away meanwhile, and silences and
+ * overflows need no record.
  */
 import { EVENT_LIMITS, type FeedbackEvent } from "../feedback.ts";
+import { step, tick } from "./joiner.ts";
 import {
-  closeAgain,
+  clockOf,
   createJoiner,
+  type Entry,
   type JoinerOptions,
   type JoinerState,
   oldestNeeded,
+  oldestSampleNeeded,
+  requestOf,
   type Sample,
-  step,
-  tick,
-} from "./joiner.ts";
-import { type SourcePosition } from "./sample-batch.ts";
+  settle,
+} from "./joiner-state.ts";
+import { type PublishedSample, type SampleBatch, type SourcePosition } from "./sample-batch.ts";
 
 /** Events of one stream message are numbered within it; 1,024 leaves room for the most that one may hold. */
 const EVENTS_PER_MESSAGE = 1024;
-if (EVENT_LIMITS.eventsPerRequestMax > EVENTS_PER_MESSAGE) throw new RangeError("Cannot number events: a message may hold too many");
+if (EVENT_LIMITS.eventsPerRequestMax > EVENTS_PER_MESSAGE) {
+  throw new RangeError("Cannot number events: a message may hold too many");
+}
 
-/** The joiner, and what the one before it published. */
+/** Samples of one message: a trainer's step takes whole messages. */
+const BATCH_SAMPLES_MAX = 128;
+/** And their size in characters of JSON, of which each takes at most three bytes: a message stays below NATS's 1 MiB. */
+const BATCH_CHARS_MAX = 200_000;
+
+/** A joiner, what the one before it published, and what it has to publish. */
 export interface ResumedJoiner {
   readonly joiner: JoinerState;
+  /** The regions whose events are joined. */
+  readonly sources: readonly string[];
   readonly before: ReadonlyMap<string, SourcePosition>;
+  /** The last message of each source that was taken in. */
+  readonly taken: Map<string, number>;
+  /** The last message of each source that its stream has dropped, as far as we were told. */
+  readonly gone: Map<string, number>;
+  readonly waiting: Sample[];
+  readonly batchMax: number;
+  /** Messages were taken in since the positions below were true. */
+  moved: boolean;
+  /** What the events gave did not fit one message, and the positions below are from before them. */
+  isInRun: boolean;
+  positions: readonly SourcePosition[];
+  keepFrom: number;
 }
 
 /** One message of a region's stream of events. */
 export interface EventMessage {
   readonly source: string;
   readonly seq: number;
+  /** When the stream stored it. */
+  readonly storedMs: number;
   readonly events: readonly FeedbackEvent[];
 }
 
-export function resumeJoiner(options: JoinerOptions, positions: readonly SourcePosition[]): ResumedJoiner {
-  return { joiner: createJoiner(options), before: new Map(positions.map((position) => [position.source, position])) };
+/** A new joiner. `last` is the last message of the stream of samples; every one from its `keepFrom` to it must then be recalled, in order. */
+export function resumeJoiner(
+  options: JoinerOptions,
+  found: { readonly sources: readonly string[]; readonly last?: SampleBatch; readonly batchMax?: number },
+): ResumedJoiner {
+  const { sources, last = { keepFrom: 1, positions: [] }, batchMax = BATCH_SAMPLES_MAX } = found;
+  const { positions, keepFrom } = last;
+  const joiner = createJoiner(options);
+  for (const { source, newestTime } of positions) {
+    if (newestTime !== undefined) clockOf(joiner, source).newestTime = newestTime;
+  }
+  const before = new Map(positions.map((position) => [position.source, position]));
+  return {
+    joiner,
+    sources,
+    before,
+    taken: new Map(),
+    gone: new Map(),
+    waiting: [],
+    batchMax,
+    moved: false,
+    isInRun: false,
+    positions,
+    keepFrom,
+  };
+}
+
+/** Makes samples that a joiner before this one published known to it. Events that tell of them again give nothing new. */
+export function recall(resumed: ResumedJoiner, seq: number, samples: readonly PublishedSample[]): void {
+  const { joiner } = resumed;
+  for (const sample of samples) {
+    const key = sample.id.slice(0, sample.id.lastIndexOf(":"));
+    const { source, user, item, time, features, dense } = sample;
+    const impression = { request: requestOf(sample.id), user, item, time, features, dense };
+    const origin = { source, sequence: 0 };
+    const entry: Entry = { key, impression, origin, label: undefined, after: 0, touched: new Map() };
+    settle(joiner, entry, sample.label > 0 ? 1 : 0);
+    entry.after = seq - 1;
+  }
+  joiner.publishedSeq = seq;
 }
 
 /** The stream sequence from which a source must be read: where the last joiner's memory began, or the beginning. */
@@ -42,64 +107,102 @@ export function readFrom({ before }: ResumedJoiner, source: string): number {
   return before.get(source)?.needed ?? 1;
 }
 
-/** Takes one message in; gives the samples that were not published before. A message taken before has no effect. */
-export function takeMessage(resumed: ResumedJoiner, message: EventMessage, nowMs: number): Sample[] {
-  const { joiner, before } = resumed;
-  const { source, seq } = message;
-  const position = before.get(source);
-  const samples: Sample[] = [];
+/** Takes one message in. Messages of one source come in order; one that was taken before has no effect. */
+export function takeMessage(resumed: ResumedJoiner, message: EventMessage, nowMs: number): void {
+  const { joiner, taken, waiting } = resumed;
+  const { source, seq, storedMs } = message;
+  if (seq <= (taken.get(source) ?? 0)) return;
   for (const [index, event] of message.events.entries()) {
-    const sequence = seq * EVENTS_PER_MESSAGE + index;
-    const made = step(joiner, { source, sequence, event }, nowMs);
-    const isReplay = position !== undefined && seq <= position.applied;
-    for (const sample of made) if (!wasPublished(before, sample, isReplay)) samples.push(sample);
-    const closing = isReplay ? position.closings.find((each) => each.sequence === sequence) : undefined;
-    if (closing !== undefined) closeAgain(joiner, source, closing);
+    waiting.push(...step(joiner, { source, sequence: seq * EVENTS_PER_MESSAGE + index, event, storedMs }, nowMs));
   }
-  return samples;
+  taken.set(source, seq);
+  resumed.moved = true;
+}
+
+/** Notes that a source's stream holds nothing before `firstSeq` any more: there is nothing to wait for. */
+export function noteGone({ gone }: ResumedJoiner, source: string, firstSeq: number): void {
+  gone.set(source, firstSeq - 1);
 }
 
 /** Lets processing time pass. Sources that are still being read again keep their windows open: their silence is ours. */
-export function passTime(resumed: ResumedJoiner, nowMs: number): Sample[] {
-  return isReplaying(resumed) ? [] : tick(resumed.joiner, nowMs);
+export function passTime(resumed: ResumedJoiner, nowMs: number): void {
+  if (resumed.isInRun) return;
+  resumed.waiting.push(...tick(resumed.joiner, nowMs, (source) => isReplaying(resumed, source)));
 }
 
-/** What to publish together with the samples: where a next joiner would have to begin. */
-export function positionsOf(resumed: ResumedJoiner, taken: ReadonlyMap<string, number>): SourcePosition[] {
-  const { joiner, before } = resumed;
+/** Whether to take more in now: not while samples wait that will not fit the next message, so that positions are never far behind. */
+export function mayTake({ waiting, isInRun, batchMax }: ResumedJoiner): boolean {
+  return !isInRun && waiting.length < batchMax;
+}
+
+/**
+ * The next message to append to the stream of samples, or undefined when there is nothing to say. Until `noteAppended` tells that it was
+ * stored, nothing else may be asked of this joiner; when that is in doubt, a new joiner must take its place.
+ */
+export function nextBatch(resumed: ResumedJoiner): SampleBatch | undefined {
+  const { waiting } = resumed;
+  if (waiting.length === 0 && !resumed.moved) return undefined;
+  const samples = takeBatch(resumed);
+  resumed.isInRun = waiting.length > 0;
+  if (!resumed.isInRun) {
+    const positions = positionsOf(resumed);
+    resumed.positions = positions;
+    resumed.keepFrom = Math.max(resumed.keepFrom, keepFromOf(resumed, positions));
+    resumed.moved = false;
+  }
+  return { keepFrom: resumed.keepFrom, positions: resumed.positions, samples };
+}
+
+/** The message was stored at this position of the stream of samples. */
+export function noteAppended({ joiner }: ResumedJoiner, seq: number): void {
+  joiner.publishedSeq = seq;
+}
+
+function takeBatch({ waiting, batchMax }: ResumedJoiner): PublishedSample[] {
+  const samples: PublishedSample[] = [];
+  let chars = 0;
+  for (const sample of waiting) {
+    const published = toPublished(sample);
+    chars += JSON.stringify(published).length;
+    if (samples.length === batchMax || (samples.length > 0 && chars > BATCH_CHARS_MAX)) break;
+    samples.push(published);
+  }
+  waiting.splice(0, samples.length);
+  return samples;
+}
+
+function positionsOf({ joiner, before, taken }: ResumedJoiner): SourcePosition[] {
   const needed = oldestNeeded(joiner);
   const positions = new Map(before);
   for (const [source, applied] of taken) {
     const last = before.get(source);
     // Not yet back where the last one stood: its position is still the true one.
     if (last !== undefined && applied < last.applied) continue;
-    const oldest = needed.get(source) ?? Number.POSITIVE_INFINITY;
-    const from = Math.min(applied + 1, Number.isFinite(oldest) ? Math.floor(oldest / EVENTS_PER_MESSAGE) : applied + 1);
-    const closings = (joiner.sources.get(source)?.closings ?? []).filter(({ sequence }) => sequence >= from * EVENTS_PER_MESSAGE);
-    positions.set(source, { source, applied, needed: from, closings });
+    const oldest = Math.floor((needed.get(source) ?? Infinity) / EVENTS_PER_MESSAGE);
+    const position = { source, applied, needed: Math.min(applied + 1, oldest) };
+    const newestTime = joiner.sources.get(source)?.newestTime ?? -Infinity;
+    positions.set(source, Number.isFinite(newestTime) ? { ...position, newestTime } : position);
   }
   return [...positions.values()];
 }
 
-function isReplaying({ joiner, before }: ResumedJoiner): boolean {
-  for (const { source, applied, needed } of before.values()) {
-    if (needed > applied) continue;
-    const reached = joiner.sources.get(source)?.applied ?? 0;
-    if (reached < applied * EVENTS_PER_MESSAGE) return true;
-  }
-  return false;
+function keepFromOf(resumed: ResumedJoiner, positions: readonly SourcePosition[]): number {
+  // Until all sources were read again, it is not known which of the recalled samples their events tell of.
+  if (resumed.sources.some((source) => isReplaying(resumed, source))) return 0;
+  const needed = new Map(positions.map((position) => [position.source, position.needed]));
+  return oldestSampleNeeded(
+    resumed.joiner,
+    ({ source, sequence }) => sequence >= (needed.get(source) ?? 0) * EVENTS_PER_MESSAGE,
+  );
 }
 
-/** Whether the last joiner had all that makes this sample, and so published it. */
-function wasPublished(before: ReadonlyMap<string, SourcePosition>, sample: Sample, isReplay: boolean): boolean {
-  const known = ({ source, sequence }: { source: string; sequence: number }): boolean => {
-    const applied = before.get(source)?.applied;
-    return applied !== undefined && Math.floor(sequence / EVENTS_PER_MESSAGE) <= applied;
-  };
-  if (!known(sample.origin)) return false;
-  if (sample.feedbackOrigin !== undefined) return known(sample.feedbackOrigin);
-  if (sample.cause !== "overflow") return isReplay;
-  // A replay may overflow where the first run did not, or the other way round: only what was noted was published.
-  const { source, sequence } = sample.origin;
-  return before.get(source)?.closings.some((each) => each.sequence >= sequence && each.until >= sample.impression.time) ?? false;
+function isReplaying({ before, taken, gone }: ResumedJoiner, source: string): boolean {
+  const last = before.get(source);
+  const reached = Math.max(taken.get(source) ?? 0, gone.get(source) ?? 0);
+  return last !== undefined && last.needed <= last.applied && reached < last.applied;
+}
+
+function toPublished({ id, label, correction, impression, source }: Sample): PublishedSample {
+  const { user, item, time, features, dense } = impression;
+  return { id, source, label, correction, weight: 1, user, item, time, features, dense };
 }

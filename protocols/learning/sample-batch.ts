@@ -1,6 +1,7 @@
 /*
- * One message of the SAMPLES stream: samples, and where the joiner stood after them, in one piece. Whoever reads the last message knows
- * all that a restarted joiner needs; there is no second place that could disagree with it. JSON, so that a person can read it.
+ * One message of the SAMPLES stream: samples, and where the joiner stood after them, in one piece. Whoever reads the stream from the last
+ * message's `keepFrom` on knows all that a restarted joiner needs; there is no second place that could disagree with it. JSON, so that a
+ * person can read it.
  */
 import { DecodeError } from "../wire/decode-error.ts";
 import { type LabelledExample } from "./training-batch.ts";
@@ -8,33 +9,31 @@ import { type LabelledExample } from "./training-batch.ts";
 /** A labelled example as it is published. `id` names it for ever; a correction follows a negative with the same request and item. */
 export interface PublishedSample extends LabelledExample {
   readonly id: string;
+  /** The region whose events brought the impression. */
+  readonly source: string;
   /** When the item was shown, milliseconds since the epoch. */
   readonly time: number;
   readonly correction: boolean;
 }
 
-/** A time up to which silence closed windows, of all impressions up to an event. */
-export interface Closing {
-  readonly sequence: number;
-  readonly until: number;
-}
-
 /** Where the joiner stands in one region's events. */
 export interface SourcePosition {
   readonly source: string;
-  /** Events up to this one have had their effect in this message and those before. */
+  /** All samples of the messages up to this one are published, here or before. */
   readonly applied: number;
-  /** A new joiner must read again from this event on, without publishing anew. */
+  /** A new joiner must read again from this message on, to know what is still open. */
   readonly needed: number;
-  readonly closings: readonly Closing[];
+  /** The source's clock: the newest event time it has shown. Absent before its first event. */
+  readonly newestTime?: number;
 }
 
+/**
+ * What the events gave may not fit one message. All but the last of such a run state the positions from before it: a joiner that
+ * finds its predecessor cut off within a run takes those events in again, and knows the samples that were published.
+ */
 export interface SampleBatch {
-  /**
-   * Absent when `positions` holds after this message. When what the events gave did not fit one message, all but the last of the run carry
-   * the positions before it and the sequence of the last message without `since`: the ids in between are published, the positions not moved.
-   */
-  readonly since?: number;
+  /** Messages of this stream that a new joiner must read, from here to the last. Never after the message itself. */
+  readonly keepFrom: number;
   readonly positions: readonly SourcePosition[];
   readonly samples: readonly PublishedSample[];
 }
@@ -53,24 +52,24 @@ export function decodeSampleBatch(bytes: Uint8Array): SampleBatch {
     throw error;
   }
   const root = fields(parsed, "the message");
-  const positions = list(root["positions"], "positions").map(readPosition);
-  const samples = list(root["samples"], "samples").map(readSample);
-  return root["since"] === undefined ? { positions, samples } : { since: number(root["since"], "since"), positions, samples };
+  return {
+    keepFrom: count(root["keepFrom"], "keepFrom"),
+    positions: list(root["positions"], "positions").map(readPosition),
+    samples: list(root["samples"], "samples").map(readSample),
+  };
 }
 
 const WHAT = "a batch of samples";
 
 function readPosition(value: unknown): SourcePosition {
   const position = fields(value, "a position");
-  return {
+  const newestTime = position["newestTime"];
+  const read = {
     source: text(position["source"], "source"),
-    applied: number(position["applied"], "applied"),
-    needed: number(position["needed"], "needed"),
-    closings: list(position["closings"], "closings").map((each) => {
-      const closing = fields(each, "a closing");
-      return { sequence: number(closing["sequence"], "sequence"), until: number(closing["until"], "until") };
-    }),
+    applied: count(position["applied"], "applied"),
+    needed: count(position["needed"], "needed"),
   };
+  return newestTime === undefined ? read : { ...read, newestTime: number(newestTime, "newestTime") };
 }
 
 function readSample(value: unknown): PublishedSample {
@@ -78,14 +77,17 @@ function readSample(value: unknown): PublishedSample {
   const label = number(sample["label"], "label");
   const weight = number(sample["weight"], "weight");
   if (label < 0 || label > 1 || weight < 0) throw new DecodeError(WHAT, "label or weight out of range");
+  const correction = sample["correction"];
+  if (typeof correction !== "boolean") throw new DecodeError(WHAT, "correction is neither true nor false");
   return {
     id: text(sample["id"], "id"),
+    source: text(sample["source"], "source"),
     user: text(sample["user"], "user"),
     item: text(sample["item"], "item"),
     label,
     weight,
     time: number(sample["time"], "time"),
-    correction: sample["correction"] === true,
+    correction,
     features: mapped(sample["features"], (each) => text(each, "features")),
     dense: mapped(sample["dense"], (each) => number(each, "dense")),
   };
@@ -96,7 +98,9 @@ function mapped<T>(value: unknown, read: (each: unknown) => T): Record<string, T
 }
 
 function fields(value: unknown, what: string): Record<string, unknown> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new DecodeError(WHAT, `${what} is no object`);
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new DecodeError(WHAT, `${what} is no object`);
+  }
   return Object.fromEntries(Object.entries(value));
 }
 
@@ -112,5 +116,12 @@ function text(value: unknown, what: string): string {
 
 function number(value: unknown, what: string): number {
   if (typeof value !== "number" || !Number.isFinite(value)) throw new DecodeError(WHAT, `${what} is no finite number`);
+  return value;
+}
+
+function count(value: unknown, what: string): number {
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) {
+    throw new DecodeError(WHAT, `${what} is no whole number from 0`);
+  }
   return value;
 }
