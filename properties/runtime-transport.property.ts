@@ -92,7 +92,7 @@ test("asks settle once with their own answer or their deadline, tells keep their
 
 test("encodeBody() and decodeBody() return any plain data unchanged, and refuse what JSON would change", () => {
   fc.assert(
-    fc.property(fc.oneof(fc.jsonValue({ noUnicodeString: false }), fc.uint8Array(), fc.constant(undefined)), (body) => {
+    fc.property(fc.oneof(fc.jsonValue(), fc.uint8Array(), fc.constant(undefined)), (body) => {
       const { payload, headers } = encodeBody(body, "m");
       const decoded = decodeBody({ data: payload, headers });
       const expected: unknown = body instanceof Uint8Array || body === undefined ? body : JSON.parse(JSON.stringify(body));

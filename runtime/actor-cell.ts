@@ -137,16 +137,16 @@ export class ActorCell implements Receiver, Runnable {
     }
     if (!(result instanceof Promise)) return incarnation.answer(delivery.answer, result);
     this.#busy = true;
-    result.then(
-      (value: unknown) => {
-        incarnation.answer(delivery.answer, value);
-        this.#free(incarnation);
-      },
-      (error: unknown) => {
-        this.#threw(incarnation, delivery.answer, error);
-        this.#free(incarnation);
-      },
-    );
+    void this.#settle(incarnation, delivery, result);
+  }
+
+  async #settle(incarnation: Incarnation, { answer }: Delivery, result: Promise<unknown>): Promise<void> {
+    try {
+      incarnation.answer(answer, await result);
+    } catch (error) {
+      this.#threw(incarnation, answer, error);
+    }
+    this.#free(incarnation);
   }
 
   #free(incarnation: Incarnation): void {

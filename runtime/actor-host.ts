@@ -87,15 +87,19 @@ export class ActorHost implements AsyncDisposable {
     this.#cells.set(key, cell);
     this.#unstarted.add(cell);
     this.router.addLocal(address, cell);
-    void cell.ended.then(() => {
-      this.router.removeLocal(address);
-      // Ended actors stay in the health report until their address is used again.
-      this.#unstarted.delete(cell);
-      this.#ended.set(key, cell);
-      this.#cells.delete(key);
-    });
     this.#ended.delete(key);
+    void this.#whenEnded(cell, address);
     return address;
+  }
+
+  async #whenEnded(cell: ActorCell, address: Address): Promise<void> {
+    await cell.ended;
+    const key = addressKey(address);
+    this.router.removeLocal(address);
+    this.#unstarted.delete(cell);
+    this.#cells.delete(key);
+    // It stays in the health report until its address is used again.
+    this.#ended.set(key, cell);
   }
 
   /** Makes this thread the process's way out. Its own actors are declared with it. */

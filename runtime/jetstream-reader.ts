@@ -112,12 +112,12 @@ export class StreamReader {
           else if (status !== 100) finish(new ConsumerGone(this.#stream, `${status} ${msg.headers?.description ?? ""}`));
         },
       });
-      const finish = (error?: Error): void => {
+      function finish(error?: Error): void {
         clearTimeout(timer);
         if (!subscription.isClosed()) subscription.unsubscribe();
         if (error === undefined) resolve(messages);
         else reject(error);
-      };
+      }
       void subscription.closed.then(() => finish(messages.length > 0 ? undefined : new ConsumerGone(this.#stream, "the connection was closed")), (error: unknown) => finish(error instanceof Error ? error : undefined));
       this.#nc.publish(`$JS.API.CONSUMER.MSG.NEXT.${this.#stream}.${this.#consumer ?? ""}`, JSON.stringify(request), { reply: inbox });
     });

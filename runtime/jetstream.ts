@@ -65,7 +65,7 @@ export function streamActor(connections: ReadonlyMap<string, NatsLinkConnection>
       /** Answers later with what the work gives; a failure of the server's is refused with its own words. */
       function later<Reply>(work: () => Promise<Reply>): ReturnType<typeof context.later<Reply>>["reply"] {
         const promised = context.later<Reply>();
-        work().then(promised.resolve, (error: unknown) => {
+        work().then((value) => promised.resolve(value), (error: unknown) => {
           context.metrics.count("freshet_stream_failures_total");
           promised.reject(error instanceof Refused ? error : refusal(error));
         });

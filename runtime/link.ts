@@ -6,7 +6,8 @@ import { type HostedSpec } from "./actor-host.ts";
 import { type BucketDeclaration, type StreamDeclaration } from "./jetstream-declare.ts";
 import { streamActor } from "./jetstream.ts";
 import { type LinkProtocol, type LinkStatus } from "./link-protocol.ts";
-import { type NatsLinkConnection, type NatsServerOptions } from "./transport/nats-connection.ts";
+import { type NatsLinkConnection } from "./transport/nats-connection.ts";
+import { type NatsServerOptions } from "./transport/nats-server-options.ts";
 import { natsTransport, type NatsTransport } from "./transport/nats.ts";
 import { addressKey } from "./transport/transport.ts";
 
@@ -75,7 +76,7 @@ function discovery(transport: NatsTransport, { region, node, version = "0.1.0" }
     for (const located of listening.values()) void register(nc, located);
   });
 
-  function located(actors: readonly Located[]): void {
+  function follow(actors: readonly Located[]): void {
     const wanted = new Map(actors.map((one) => [addressKey(one.address), one]));
     for (const [key, { address }] of listening) {
       if (wanted.has(key)) continue;
@@ -91,7 +92,7 @@ function discovery(transport: NatsTransport, { region, node, version = "0.1.0" }
       if (lastConnection !== undefined && !lastConnection.isClosed()) void register(lastConnection, one);
     }
   }
-  return { located };
+  return { located: follow };
 }
 
 function linkActor(transport: NatsTransport): unknown {

@@ -167,9 +167,9 @@ export class ManagedWorker implements AsyncDisposable {
     await mesh(this);
     const specs: WireSpec[] = this.#spec.actors.map((spec) => ({ ...spec, module: spec.module.href }));
     const { gateway } = this.#spec;
-    const declared = this.#value(await life.call<Attempt<readonly Address[]>>(async (control) => await control.declare(specs, gateway === undefined ? undefined : { ...gateway, module: gateway.module.href })));
+    const declared = this.#value(await life.call<Attempt<readonly Address[]>>(async (control) => control.declare(specs, gateway === undefined ? undefined : { ...gateway, module: gateway.module.href })));
     await located(this, declared);
-    this.#value(await life.call<Attempt<undefined>>(async (control) => await control.start()));
+    this.#value(await life.call<Attempt<undefined>>(async (control) => control.start()));
     if (this.#state !== "stopping" && this.#state !== "stopped") this.#state = "running";
   }
 
@@ -184,7 +184,7 @@ export class ManagedWorker implements AsyncDisposable {
     let alive = true;
     let answered = true;
     // Counted in pings and not in time: while this thread itself is held up, no ping goes out and none is counted.
-    const ping = (): void => {
+    function ping(): void {
       if (!alive) return;
       unanswered = answered ? 0 : unanswered + 1;
       if (unanswered * pingEveryMs >= stuckAfterMs) {
@@ -196,7 +196,7 @@ export class ManagedWorker implements AsyncDisposable {
         life.call((control) => control.ping()).then(() => (answered = true), () => (alive = false));
       }
       clock.after(pingEveryMs, ping);
-    };
+    }
     ping();
     void life.ended.then((ended) => {
       alive = false;

@@ -127,16 +127,16 @@ export class Router {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(deadlinePassed(to, message, signal));
       let cancel: () => void = () => undefined;
-      const aborted = (): void => {
+      function aborted(): void {
         cancel();
         reject(deadlinePassed(to, message, signal));
-      };
-      signal.addEventListener("abort", aborted, { once: true });
-      const settle = (outcome: Outcome): void => {
+      }
+      function settle(outcome: Outcome): void {
         signal.removeEventListener("abort", aborted);
         if (outcome.kind === "reply") resolve(outcome.body);
         else reject(new AskFailed(outcome.error.code, to, message, outcome.error));
-      };
+      }
+      signal.addEventListener("abort", aborted, { once: true });
       this.#mirrorOut(delivery);
       cancel = this.#ask({ to, from, message, body }, settle, transfer);
     });

@@ -70,17 +70,9 @@ export class WorkerLife implements AsyncDisposable {
     if (this.#end !== undefined) return Promise.reject(this.#end);
     return new Promise<T>((resolve, reject) => {
       this.#waiting.add(reject);
-      const settled = (): void => void this.#waiting.delete(reject);
-      work(this.#control).then(
-        (value) => {
-          settled();
-          resolve(value);
-        },
-        (error: unknown) => {
-          settled();
-          reject(error instanceof Error ? error : new Error(String(error)));
-        },
-      );
+      work(this.#control)
+        .finally(() => this.#waiting.delete(reject))
+        .then(resolve, (error: unknown) => reject(error instanceof Error ? error : new Error(String(error))));
     });
   }
 
@@ -120,5 +112,6 @@ export class WorkerLife implements AsyncDisposable {
 
 function transferPort(port: MessagePort): MessagePort {
   // Comlink's types know only the browser's transferables; a port of Node is transferred the same way.
+  // oxlint-disable-next-line typescript/consistent-type-assertions
   return transfer(port, [port as never]);
 }

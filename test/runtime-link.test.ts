@@ -69,9 +69,9 @@ test("the link carries tells and asks between regions, to people and through a c
   const refused = await person.request("freshet.us.way.w.add.us", "{", { timeout: 2000 });
   expect(refused.headers?.get("Freshet-Error")).toBe("refused");
   const listed = await person.requestMany("$SRV.STATS", "", { strategy: "stall", stall: 300, maxWait: 2000 });
-  const names: unknown[] = [];
+  const names: string[] = [];
   for await (const msg of listed) names.push(msg.json<{ name: string }>().name);
-  expect(names.toSorted()).toEqual(["link", "stream", "way"]);
+  expect(names.toSorted((one, other) => one.localeCompare(other))).toEqual(["link", "stream", "way"]);
 
   // A cut: refused at once, and as before once it is healed.
   const control = here.ref<LinkProtocol>(linkAddress("eu", "a"));

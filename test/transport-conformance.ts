@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { type Address, type AskFailed } from "../runtime/actor.ts";
+import { type Address } from "../runtime/actor.ts";
 import { type Delivery, Router } from "../runtime/router.ts";
 import { createMetrics, type MetricsRegistry } from "../runtime/metrics.ts";
 import { type DropCounter, type Transport } from "../runtime/transport/transport.ts";
@@ -67,7 +67,10 @@ export function checkTransport(name: string, open: (options: EndsOptions) => Pro
         asked.catch(() => undefined); // looked at later
         return asked;
       },
-      until: (what) => vi.waitFor(() => (ends.pass(), what()), { timeout: 10_000, interval: 5 }),
+      until: (what) => vi.waitFor(() => {
+        ends.pass();
+        what();
+      }, { timeout: 10_000, interval: 5 }),
       dropped: () => metrics.snapshot().filter((series) => series.name === "freshet_dead_letters_total").reduce((sum, { value }) => sum + value, 0),
       async [Symbol.asyncDispose]() {
         await left.close();
@@ -172,7 +175,7 @@ export function checkTransport(name: string, open: (options: EndsOptions) => Pro
 async function passing<T>(it: { readonly ends: Ends }, work: Promise<T>): Promise<T> {
   let settled = false;
   const done = work.finally(() => (settled = true));
-  done.catch((_: AskFailed) => undefined); // thrown below
+  done.catch(() => undefined); // thrown below
   while (!settled) {
     it.ends.pass();
     await new Promise((resolve) => setImmediate(resolve));

@@ -77,10 +77,10 @@ export function memoryNetwork({ seed, clock, drop, inFlightMax = 100_000 }: Netw
   }
 
   function sendOn(node: Node, envelope: Envelope & { kind: "tell" | "ask" }): void {
-    const refuse = (reason: Parameters<DropCounter>[0], error: WireError): void => {
+    function refuse(reason: Parameters<DropCounter>[0], error: WireError): void {
       if (envelope.kind === "tell") drop(reason, envelope);
       else fail(node, envelope.askId, error);
-    };
+    }
     const to = nodes.get(envelope.to.region);
     if (to === undefined || to.closed) return refuse("no-actor", { code: "no-actor", why: "there is no such region" });
     if (inFlight >= inFlightMax) return refuse("backpressure", { code: "mailbox-full", why: "too much is on its way" });

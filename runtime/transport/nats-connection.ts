@@ -1,16 +1,7 @@
 import { connect, type Msg, type MsgHdrs, type NatsConnection, nuid, type Subscription } from "@nats-io/transport-node";
-import { readFileSync } from "node:fs";
 import { type Logger, type Metrics } from "../actor.ts";
 import { type Clock } from "../clock.ts";
-
-/** How to reach one server. Credentials are data, read by whoever starts the process. */
-export interface NatsServerOptions {
-  readonly url: string | readonly string[];
-  readonly user?: string;
-  readonly password?: string;
-  /** Paths of PEM files. */
-  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
-}
+import { connectOptions, type NatsServerOptions } from "./nats-server-options.ts";
 
 export interface ConnectionOptions {
   readonly server: NatsServerOptions;
@@ -163,10 +154,9 @@ export class NatsLinkConnection implements AsyncDisposable {
 
   async #open(): Promise<NatsConnection | undefined> {
     const { server, name, inboxPrefix, log } = this.#options;
-    const { url, user, password, tls } = server;
     try {
       const nc = await connect({
-        servers: typeof url === "string" ? url : [...url],
+        ...connectOptions(server),
         name,
         inboxPrefix,
         // The server knows our own publications: only inspection sends to where we listen ourselves.
@@ -179,9 +169,6 @@ export class NatsLinkConnection implements AsyncDisposable {
         reconnectJitter: 500,
         reconnectJitterTLS: 1000,
         ignoreAuthErrorAbort: true,
-        ...(user === undefined ? {} : { user }),
-        ...(password === undefined ? {} : { pass: password }),
-        ...(tls === undefined ? {} : { tls: readTls(tls) }),
       });
       if (this.state === "connecting") return nc;
       await nc.close();
@@ -273,15 +260,18 @@ export class NatsLinkConnection implements AsyncDisposable {
     const { live } = this;
     if (live !== undefined) {
       this.#flush(live);
-      live.rtt().then(
-        (ms) => {
-          this.#rttMs = ms;
-          this.#options.metrics.gauge("freshet_link_rtt_seconds", ms / 1000, { peer: this.peer });
-        },
-        () => undefined, // disconnected meanwhile, which is reported elsewhere
-      );
+      void this.#measure(live);
     }
     this.#options.clock.after(1000, () => this.#tick());
+  }
+
+  async #measure(nc: NatsConnection): Promise<void> {
+    try {
+      this.#rttMs = await nc.rtt();
+      this.#options.metrics.gauge("freshet_link_rtt_seconds", this.#rttMs / 1000, { peer: this.peer });
+    } catch {
+      // Disconnected meanwhile, which is reported elsewhere.
+    }
   }
 
   #count(): void {
@@ -295,12 +285,4 @@ export class NatsLinkConnection implements AsyncDisposable {
     metrics.count("freshet_link_messages_total", now.inMsgs - before.inMsgs, { peer: this.peer, direction: "in" });
     metrics.count("freshet_link_messages_total", now.outMsgs - before.outMsgs, { peer: this.peer, direction: "out" });
   }
-}
-
-function readTls({ ca, cert, key }: NonNullable<NatsServerOptions["tls"]>): { ca?: string; cert?: string; key?: string } {
-  return {
-    ...(ca === undefined ? {} : { ca: readFileSync(ca, "utf8") }),
-    ...(cert === undefined ? {} : { cert: readFileSync(cert, "utf8") }),
-    ...(key === undefined ? {} : { key: readFileSync(key, "utf8") }),
-  };
 }

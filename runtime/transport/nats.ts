@@ -2,7 +2,8 @@ import { type Msg, type MsgHdrs } from "@nats-io/transport-node";
 import { type Address, type Logger, type Metrics } from "../actor.ts";
 import { type Clock } from "../clock.ts";
 import { actorSubscription, buildSubject } from "../../protocols/subjects.ts";
-import { NatsLinkConnection, type NatsServerOptions, type Published } from "./nats-connection.ts";
+import { NatsLinkConnection, type Published } from "./nats-connection.ts";
+import { type NatsServerOptions } from "./nats-server-options.ts";
 import { decodeAddressing, decodeAnswer, decodeBody, encodeBody, encodeError, FROM_HEADER, MIRROR_HEADER, type NatsPayload, NotPlainData } from "./nats-codec.ts";
 import { type DropCounter, type DropReason, type Envelope, type Transport, type WireError } from "./transport.ts";
 
@@ -97,8 +98,8 @@ export function natsTransport(options: NatsTransportOptions): NatsTransport {
     // Late, repeated, or made up.
     if (outgoing.get(askId)?.connection !== connection) return;
     outgoing.delete(askId);
-    const answer = decodeAnswer(msg);
-    hand("error" in answer ? { kind: "error", askId, error: answer.error } : { kind: "reply", askId, body: answer.body });
+    const decoded = decodeAnswer(msg);
+    hand("error" in decoded ? { kind: "error", askId, error: decoded.error } : { kind: "reply", askId, body: decoded.body });
   }
 
   function arrived(connection: NatsLinkConnection, msg: Msg): void {
@@ -114,8 +115,8 @@ export function natsTransport(options: NatsTransportOptions): NatsTransport {
     if (decoded === undefined) {
       drop("undecodable", addressing);
       log.warn("refused a message whose payload is neither JSON nor marked as bytes", { peer: connection.peer, subject: msg.subject });
-      const refusal: WireError = { code: "refused", why: "the payload is neither JSON nor marked as bytes" };
-      if (asked !== undefined) answer({ connection, ...asked, message: addressing.message }, encodeError(refusal));
+      const refused: WireError = { code: "refused", why: "the payload is neither JSON nor marked as bytes" };
+      if (asked !== undefined) answer({ connection, ...asked, message: addressing.message }, encodeError(refused));
       return;
     }
     const { to, message } = addressing;
@@ -200,15 +201,13 @@ export function natsTransport(options: NatsTransportOptions): NatsTransport {
         }
         case "mirror":
           // A copy is worth nothing when anything is tight.
-          publish({ ...envelope, kind: "tell", to: { ...envelope.to, via: "own" } }, (headers) => headers.set(MIRROR_HEADER, "1"));
-          return;
+          return void publish({ ...envelope, kind: "tell", to: { ...envelope.to, via: "own" } }, (headers) => headers.set(MIRROR_HEADER, "1"));
         case "reply":
           return sendReply(envelope.askId, (message) => encodeBody(envelope.body, message));
         case "error":
           return sendReply(envelope.askId, () => encodeError(envelope.error));
         case "cancel":
           outgoing.delete(envelope.askId);
-          return;
       }
     },
     onEnvelope(receive) {
