@@ -138,10 +138,14 @@ export class ActorHost implements AsyncDisposable {
     await this.#cells.get(addressKey(address))?.stop(AbortSignal.timeout(deadlineMs));
   }
 
-  /** Ends all actors, those declared last first, then the gateway and the ports. */
+  /**
+   * Ends all actors, then the gateway and the ports. Kinds declared last go first, actors of one kind together: to its last message an actor
+   * may rely on those declared before it.
+   */
   async stop(deadlineMs: number): Promise<void> {
     const deadline = AbortSignal.timeout(Math.max(0, deadlineMs));
-    await Promise.all([...this.#cells.values()].toReversed().map((cell) => cell.stop(deadline)));
+    const kinds = Map.groupBy([...this.#cells.values()], (cell) => cell.health.address.kind);
+    for (const cells of [...kinds.values()].toReversed()) await Promise.all(cells.map((cell) => cell.stop(deadline)));
     // The last answers are on their way: they are sent before the ports close.
     await delay(0);
     await this.#gateway?.close();
