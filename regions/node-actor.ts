@@ -55,7 +55,11 @@ async function gatherStatus(settings: NodeActorConfig, context: Context<NodeProt
   const isTraining = isTrainingNode(config);
 
   /** What an actor answers, or nothing: a status must come also from a node that is half down. */
-  async function ask<P extends Protocol<P>, K extends Asked<P>>(to: Address, message: K, request: P[K]["request"]): Promise<P[K]["reply"] | undefined> {
+  async function ask<P extends Protocol<P>, K extends Asked<P>>(
+    to: Address,
+    message: K,
+    request: P[K]["request"],
+  ): Promise<P[K]["reply"] | undefined> {
     try {
       const ref: ActorRef<P> = context.ref<P>(to);
       return await ref.ask(message, request, { signal: context.deadline(ASK_MS) });
@@ -75,9 +79,13 @@ async function gatherStatus(settings: NodeActorConfig, context: Context<NodeProt
       config.models.map(async (model) => ({
         model,
         shards: await Promise.all(
-          Array.from({ length: model.shards }, (_, index) => ask<ShardProtocol, "status">(addresses.shard(model.name, index), "status", {})),
+          Array.from({ length: model.shards }, (_, index) =>
+            ask<ShardProtocol, "status">(addresses.shard(model.name, index), "status", {}),
+          ),
         ),
-        trainer: isTraining ? await ask<TrainerProtocol, "status">(addresses.trainer(model.name), "status", {}) : undefined,
+        trainer: isTraining
+          ? await ask<TrainerProtocol, "status">(addresses.trainer(model.name), "status", {})
+          : undefined,
         inference: await ask<InferenceProtocol, "status">(addresses.inference(model.name), "status", {}),
       })),
     ),
@@ -92,14 +100,18 @@ async function gatherStatus(settings: NodeActorConfig, context: Context<NodeProt
   const nats = settings.nats();
   const links = linksOf(series, config);
   const isDown = models.flatMap(({ model, shards, inference }) => [
-    ...shards.flatMap((shard, index) => (shard === undefined ? [`shard ${shardName(model.name, index)} does not answer`] : [])),
+    ...shards.flatMap((shard, index) =>
+      shard === undefined ? [`shard ${shardName(model.name, index)} does not answer`] : [],
+    ),
     ...(inference === undefined ? [`the inference replica of ${model.name} does not answer`] : []),
   ]);
   const problems = [
     ...settings.problems(),
     ...workers.filter(({ state }) => state !== "running").map(({ name, state }) => `worker ${name} is ${state}`),
     ...isDown,
-    ...(valueOf(series, "freshet_link_connected", { peer: config.region }) === 0 ? ["not connected to the region's own nats-server"] : []),
+    ...(valueOf(series, "freshet_link_connected", { peer: config.region }) === 0
+      ? ["not connected to the region's own nats-server"]
+      : []),
   ];
   const lag = createSketch();
   for (const { shards } of models) for (const shard of shards) if (shard !== undefined) mergeSketch(lag, shard.lag);
@@ -112,9 +124,18 @@ async function gatherStatus(settings: NodeActorConfig, context: Context<NodeProt
     upSeconds: Math.round((context.now() - settings.startedMs) / 1000),
     ready: problems.length === 0,
     // Links that are down are worth saying and no reason not to serve.
-    problems: [...problems, ...links.filter(({ connected }) => !connected).map(({ peer }) => `the link to ${peer} is down`)],
+    problems: [
+      ...problems,
+      ...links.filter(({ connected }) => !connected).map(({ peer }) => `the link to ${peer} is down`),
+    ],
     models: models.map(({ model, shards, trainer }) =>
-      modelStatus({ model, shards, trainer, joiner, summary: summary?.models.find((each) => each.model === model.name) }),
+      modelStatus({
+        model,
+        shards,
+        trainer,
+        joiner,
+        summary: summary?.models.find((each) => each.model === model.name),
+      }),
     ),
     ...(p50 === undefined || p99 === undefined ? {} : { lagMs: { p50, p99, count: lag.count } }),
     links,
@@ -144,7 +165,9 @@ function modelStatus(of: {
     rows: shards.reduce((sum, shard) => sum + (shard?.rows ?? 0), 0),
     digest: shards.map((shard) => shard?.digest ?? "unknown").join("-"),
     samples: trainer?.samples ?? 0,
-    ...(trainer === undefined || joiner === undefined ? {} : { backlog: joiner.backlog + trainer.backlog, pending: joiner.pending }),
+    ...(trainer === undefined || joiner === undefined
+      ? {}
+      : { backlog: joiner.backlog + trainer.backlog, pending: joiner.pending }),
     ...(summary?.auc === undefined ? {} : { auc: summary.auc }),
     ...(summary?.logLoss === undefined ? {} : { logLoss: summary.logLoss }),
     ...(summary?.calibration === undefined ? {} : { calibration: summary.calibration }),
@@ -166,8 +189,14 @@ function linksOf(series: readonly Series[], { peers }: RegionConfig): NodeStatus
   });
 }
 
-function valueOf(series: readonly Series[], name: string, labels: Readonly<Record<string, string>>): number | undefined {
-  return series.find((each) => each.name === name && Object.entries(labels).every(([label, value]) => each.labels[label] === value))?.value;
+function valueOf(
+  series: readonly Series[],
+  name: string,
+  labels: Readonly<Record<string, string>>,
+): number | undefined {
+  return series.find(
+    (each) => each.name === name && Object.entries(labels).every(([label, value]) => each.labels[label] === value),
+  )?.value;
 }
 
 function sumOf(series: readonly Series[], name: string): number {

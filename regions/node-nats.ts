@@ -31,7 +31,10 @@ export interface NatsStart {
 export async function startNatsServer(config: RegionConfig, start: NatsStart): Promise<RegionNats> {
   const { nats } = config;
   if (nats.kind === "external") {
-    const password = nats.password === undefined ? undefined : await resolveSecret(nats.password, { what: "the password for the nats-server" });
+    const password =
+      nats.password === undefined
+        ? undefined
+        : await resolveSecret(nats.password, { what: "the password for the nats-server" });
     return {
       url: nats.url,
       ...(nats.user === undefined ? {} : { user: nats.user }),
@@ -50,7 +53,9 @@ export async function startNatsServer(config: RegionConfig, start: NatsStart): P
   });
   const nodePassword = newPassword();
   const operatorPassword =
-    nats.password === undefined ? undefined : await resolveSecret(nats.password, { what: 'the password of the user "operator"' });
+    nats.password === undefined
+      ? undefined
+      : await resolveSecret(nats.password, { what: 'the password of the user "operator"' });
   const grants = await Promise.all(
     config.grants.map(async ({ region, password }) => ({
       region,

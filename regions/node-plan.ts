@@ -39,9 +39,18 @@ const FUTURE_MS_MAX = 60_000;
 const IDLE_AFTER_MS = 5_000;
 const JUDGE_MS = 10_000;
 /** For an actor that fails when a server it needs is away, and has only to begin again when it is back. */
-const FOR_EVER: RestartPolicy = { restartsMax: Number.MAX_SAFE_INTEGER, withinMs: 60_000, delayMinMs: 100, delayMaxMs: 5_000 };
+const FOR_EVER: RestartPolicy = {
+  restartsMax: Number.MAX_SAFE_INTEGER,
+  withinMs: 60_000,
+  delayMinMs: 100,
+  delayMaxMs: 5_000,
+};
 
-export function isTrainingNode({ region, node, training }: Pick<RegionConfig, "region" | "node" | "training">): boolean {
+export function isTrainingNode({
+  region,
+  node,
+  training,
+}: Pick<RegionConfig, "region" | "node" | "training">): boolean {
   return region === training && node === TRAINING_NODE;
 }
 
@@ -71,9 +80,23 @@ export function planWorkers(config: RegionConfig): WorkerSpec[] {
       permissions: { read: [shardFolder], write: [shardFolder] },
       actors: [files(config), ...config.models.flatMap((model) => shards(config, model))],
     },
-    { name: "control", permissions: {}, actors: [leader(config), stateManager(config), ...(isTraining ? [joiner(config)] : [])] },
-    ...config.models.map((model) => ({ name: `inference-${model.name}`, permissions: {}, actors: [inference(config, model)] })),
-    ...(isTraining ? config.models.map((model) => ({ name: `trainer-${model.name}`, permissions: {}, actors: [trainer(config, model)] })) : []),
+    {
+      name: "control",
+      permissions: {},
+      actors: [leader(config), stateManager(config), ...(isTraining ? [joiner(config)] : [])],
+    },
+    ...config.models.map((model) => ({
+      name: `inference-${model.name}`,
+      permissions: {},
+      actors: [inference(config, model)],
+    })),
+    ...(isTraining
+      ? config.models.map((model) => ({
+          name: `trainer-${model.name}`,
+          permissions: {},
+          actors: [trainer(config, model)],
+        }))
+      : []),
   ];
 }
 
@@ -108,7 +131,11 @@ function shards(config: RegionConfig, model: ModelDeclaration): ActorSpec[] {
 
 function files(config: RegionConfig): ActorSpec {
   const store: FileStoreConfig = { folder: imageFolder(config) };
-  return { ...spec("shard", "files", config.node, store), module: new URL("../runtime/file-store.ts", import.meta.url), export: "fileStore" };
+  return {
+    ...spec("shard", "files", config.node, store),
+    module: new URL("../runtime/file-store.ts", import.meta.url),
+    export: "fileStore",
+  };
 }
 
 function leader(config: RegionConfig): ActorSpec {
@@ -116,7 +143,9 @@ function leader(config: RegionConfig): ActorSpec {
   const settings: LeaderConfig = {
     region,
     node,
-    shards: config.models.flatMap((model) => Array.from({ length: model.shards }, (_, index) => shardName(model.name, index))),
+    shards: config.models.flatMap((model) =>
+      Array.from({ length: model.shards }, (_, index) => shardName(model.name, index)),
+    ),
     peers: peers.map((peer) => ({ region: peer.region, node: TRAINING_NODE })),
     stream: nodeAddresses(config).stream,
     leaseMs: leases.durationMs,

@@ -52,7 +52,9 @@ export async function startNode(config: RegionConfig, options: NodeOptions): Pro
   undo.use(await lockStateFolder(config.state, { owner: `region ${config.region}, node ${config.node}` }));
   await mkdir(imageFolder(config), { recursive: true, mode: 0o700 });
   const { signal } = options;
-  const nats = undo.use(await startNatsServer(config, { log, problems, end, ...(signal === undefined ? {} : { signal }) }));
+  const nats = undo.use(
+    await startNatsServer(config, { log, problems, end, ...(signal === undefined ? {} : { signal }) }),
+  );
 
   const system = await ActorSystem.start(systemOptions(config, options.log, await placeCanaries(config)));
   undo.defer(() => system.stop({ deadlineMs: STOP_MS }));
@@ -87,7 +89,11 @@ export async function startNode(config: RegionConfig, options: NodeOptions): Pro
   };
 }
 
-function systemOptions(config: RegionConfig, sink: LogSink, canaries: readonly Canary[]): Parameters<typeof ActorSystem.start>[0] {
+function systemOptions(
+  config: RegionConfig,
+  sink: LogSink,
+  canaries: readonly Canary[],
+): Parameters<typeof ActorSystem.start>[0] {
   const { restarts, withinMs, backoffMs, backoffMaxMs, blockedAfterMs } = config.supervision;
   return {
     region: config.region,
