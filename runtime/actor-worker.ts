@@ -10,6 +10,7 @@ import { addressKey } from "./transport/transport.ts";
 import { type Attempt, type WorkerControl, type WorkerNews, type WorkerSetup } from "./worker-protocol.ts";
 
 // Only the supervisor starts this module, with a WorkerSetup.
+// oxlint-disable-next-line typescript/no-unsafe-assignment
 const setup: WorkerSetup = workerData;
 
 function say(news: WorkerNews): void {

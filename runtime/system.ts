@@ -188,7 +188,7 @@ export class ActorSystem implements AsyncDisposable {
   }
 
   async #mesh(worker: ManagedWorker): Promise<void> {
-    const turn = this.#meshing.then(async () => {
+    const turn = this.#afterMeshing(async () => {
       const main = new MessageChannel();
       this.#host.router.addPeer(worker.name, portTransport(main.port1, { drop: this.#host.router.drop }));
       await worker.connect(MAIN, main.port2);
@@ -202,6 +202,11 @@ export class ActorSystem implements AsyncDisposable {
     });
     this.#meshing = turn.catch(() => undefined);
     await turn;
+  }
+
+  async #afterMeshing(work: () => Promise<void>): Promise<void> {
+    await this.#meshing;
+    await work();
   }
 
   async #locate(worker: string, addresses: readonly Address[]): Promise<void> {

@@ -54,6 +54,7 @@ export class WorkerLife implements AsyncDisposable {
     this.#worker.addEventListener("message", (event) => {
       if (!(event instanceof WorkerEvent)) return;
       // Only actor-worker.ts posts there, and it posts WorkerNews.
+      // oxlint-disable-next-line typescript/no-unsafe-assignment
       const news: WorkerNews = Object(event.data);
       if (news.kind === "ready") resolve();
       else if (news.kind === "refused") this.#refused = news.failure;

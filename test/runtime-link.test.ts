@@ -124,7 +124,9 @@ test("the stream actor appends once, reads on, here and over a link, and writes 
   await connected(here, "eu", 2);
   await connected(there, "us", 2);
   const streams = here.ref<StreamProtocol>({ region: "eu", kind: "stream", id: "a" });
-  const body = (value: number): Uint8Array => Uint8Array.of(value);
+  function body(value: number): Uint8Array {
+    return Uint8Array.of(value);
+  }
 
   expect(await streams.ask("append", { stream: "EVENTS", body: body(1), msgId: "one" }, { signal: soon() })).toEqual({ kind: "appended", seq: 1, duplicate: false });
   expect(await streams.ask("append", { stream: "EVENTS", body: body(1), msgId: "one" }, { signal: soon() })).toEqual({ kind: "appended", seq: 1, duplicate: true });
@@ -134,11 +136,11 @@ test("the stream actor appends once, reads on, here and over a link, and writes 
 
   for (const [system, name] of [[here, "eu"], [there, "us"]] as const) {
     const reader = system.ref<StreamProtocol>({ region: name, kind: "stream", id: "a" });
-    const read = async (fromSeq: number, max: number, waitMs = 0): Promise<[number, number][]> => {
+    async function read(fromSeq: number, max: number, waitMs = 0): Promise<[number, number][]> {
       const { messages, firstSeq, lastSeq } = await reader.ask("read", { region: "eu", stream: "EVENTS", fromSeq, max, waitMs }, { signal: soon() });
       expect([firstSeq, lastSeq]).toEqual([1, 4]);
       return messages.map((message) => [message.seq, message.body[0] ?? -1]);
-    };
+    }
     expect(await read(1, 2)).toEqual([[1, 1], [2, 2]]);
     expect(await read(3, 10)).toEqual([[3, 3], [4, 4]]);
     expect(await read(2, 1)).toEqual([[2, 2]]);

@@ -68,7 +68,7 @@ test("a worker whose canary can be reached ends before it hosts anything", async
   const canaries = [{ path: join(here.state, "canary"), refused: ["read" as const] }];
   await using system = await ActorSystem.start({ region: "here", sink: () => undefined, canaries });
   await system.worker({ name: "tight", actors: [] });
-  await expect(system.worker({ name: "loose", permissions: { read: [here.state] }, actors: [] })).rejects.toMatchObject({ name: "WorkerEnded", reason: "hole", message: expect.stringContaining("reading") });
+  await expect(system.worker({ name: "loose", permissions: { read: [here.state] }, actors: [] })).rejects.toMatchObject({ name: "WorkerEnded", reason: "hole" });
 }, 30_000);
 
 test("Worker is an EventTarget that ends in every way, and says how", async () => {
@@ -88,7 +88,7 @@ test("Worker is an EventTarget that ends in every way, and says how", async () =
   thrower.postMessage({ fail: true });
   expect(await thrower.ended).toMatchObject({ exitCode: 1, error: { message: "as asked" } });
   await using terminated = new Worker(new URL("runtime-fixtures/echo-worker.ts", import.meta.url), { name: "terminated" });
-  expect(await terminated.terminate()).toEqual({ exitCode: expect.any(Number) });
+  expect(await terminated.terminate()).toHaveProperty("exitCode");
   await terminated.terminate();
   expect(events).toEqual(["message", "exit", "error"]);
 });

@@ -19,6 +19,10 @@ async function start(lines: LogLine[], options: Partial<SystemOptions> = {}): Pr
   return ActorSystem.start({ region: "here", sink: (line) => lines.push(line), restart: { restartsMax: 3, withinMs: 60_000, delayMinMs: 1, delayMaxMs: 10 }, ...options });
 }
 
+async function expectCode(asked: Promise<unknown>, code: AskFailed["code"]): Promise<void> {
+  await expect(asked).rejects.toMatchObject({ name: "AskFailed", code });
+}
+
 function soon(): AbortSignal {
   return AbortSignal.timeout(5000);
 }
@@ -44,9 +48,9 @@ test("an actor that throws starts afresh, tells whoever asked it, and keeps the 
   await using system = await start(lines);
   await system.worker({ name: "one", actors: [actor("a", { start: 5 })] });
   const a = system.ref<WayProtocol>(at("a"));
-  const waiting = expect(a.ask("wait", undefined, { signal: soon() })).rejects.toMatchObject({ code: "failed" });
+  const waiting = expectCode(a.ask("wait", undefined, { signal: soon() }), "failed");
   a.tell("add", 1);
-  const thrown = expect(a.ask("throw", "as asked", { signal: soon() })).rejects.toMatchObject({ code: "failed", message: expect.stringContaining("as asked") });
+  const thrown = expectCode(a.ask("throw", "as asked", { signal: soon() }), "failed");
   a.tell("add", 10);
   const total = a.ask("total", undefined, { signal: soon() });
   await waiting;
@@ -76,7 +80,7 @@ for (const [reason, message, heapMb] of [["heap", "fill-heap", 32], ["stuck", "b
     const bad = system.ref<WayProtocol>(at("b"));
     const good = system.ref<WayProtocol>(at("g"));
     expect(await good.ask("relay", { to: at("b"), value: 1 }, { signal: soon() })).toBe(1);
-    const waiting = expect(bad.ask("wait", undefined, { signal: AbortSignal.timeout(60_000) })).rejects.toMatchObject({ code: "ended" });
+    const waiting = expectCode(bad.ask("wait", undefined, { signal: AbortSignal.timeout(60_000) }), "ended");
     bad.tell(message, undefined);
     await waiting;
     expect(await good.ask("start", undefined, { signal: soon() })).toBe(1);
@@ -96,7 +100,7 @@ test("a worker that keeps ending is given up, and the system says so", async () 
   for (let time = 0; time < 2; time++) {
     await vi.waitFor(async () => expect(await bad.ask("start", undefined, { signal: soon() })).toBe(0), 10_000);
     bad.tell("throw-later", undefined);
-    await expect(bad.ask("wait", undefined, { signal: soon() })).rejects.toMatchObject({ code: expect.stringMatching(/ended|no-actor/) });
+    await expect(bad.ask("wait", undefined, { signal: soon() })).rejects.toThrow(/ended|nobody is known|not running/);
   }
   expect(await system.failed).toMatchObject({ name: "WorkerEnded", reason: "threw" });
   expect((await system.health()).workers).toMatchObject([{ state: "failed", restarts: 1 }]);
@@ -137,13 +141,13 @@ test("asks to nobody, to an unknown message, to what ends and after a stop are a
   await expect(stranger.ask("no-such", undefined, { signal: soon() })).rejects.toMatchObject({ code: "unknown-message" });
   await expect(a.ask("total", undefined, { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "deadline" });
   await expect(a.ask("echo", () => 1, { signal: soon() })).rejects.toMatchObject({ code: "refused" });
-  const waiting = expect(a.ask("wait", undefined, { signal: soon() })).rejects.toMatchObject({ code: "ended" });
+  const waiting = expectCode(a.ask("wait", undefined, { signal: soon() }), "ended");
   a.tell("add", 1);
   expect(await a.ask("total", undefined, { signal: soon() })).toBe(1);
   await system.stopActor(at("a"), 1000);
   await waiting;
-  await expect(a.ask("total", undefined, { signal: soon() })).rejects.toMatchObject({ code: expect.stringMatching(/ended|no-actor/) });
-  const hanging = expect(system.ref<WayProtocol>(at("b")).ask("hang", undefined, { signal: AbortSignal.timeout(60_000) })).rejects.toMatchObject({ code: "ended" });
+  await expect(a.ask("total", undefined, { signal: soon() })).rejects.toThrow(/ended|nobody is known|not running/);
+  const hanging = expectCode(system.ref<WayProtocol>(at("b")).ask("hang", undefined, { signal: AbortSignal.timeout(60_000) }), "ended");
   await system.stop({ deadlineMs: 50 });
   await hanging;
   await system.stop({ deadlineMs: 50 });

@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { type Address } from "../runtime/actor.ts";
+import { type Address, AskFailed } from "../runtime/actor.ts";
 import { type Delivery, Router } from "../runtime/router.ts";
 import { createMetrics, type MetricsRegistry } from "../runtime/metrics.ts";
 import { type DropCounter, type Transport } from "../runtime/transport/transport.ts";
@@ -149,13 +149,13 @@ export function checkTransport(name: string, open: (options: EndsOptions) => Pro
     await it.ends.right.close();
     await it.ends.right.close();
     await expect(passing(it, asked)).rejects.toMatchObject({ code: "ended" });
-    await expect(passing(it, it.ask("anybody"))).rejects.toMatchObject({ code: expect.stringMatching(/^(ended|no-actor)$/) });
+    await expect(passing(it, it.ask("anybody"))).rejects.toSatisfy(isGone);
     await it.ends.left.close();
     await it.ends.left.close();
     const before = it.dropped();
     it.tell("into the void");
     expect(it.dropped()).toBe(before + 1);
-    await expect(passing(it, it.ask("anybody"))).rejects.toMatchObject({ code: expect.stringMatching(/^(ended|no-actor)$/) });
+    await expect(passing(it, it.ask("anybody"))).rejects.toSatisfy(isGone);
   });
 
   test(`${name} says no to a burst that does not fit, loses nothing that it took, and recovers`, async () => {
@@ -169,6 +169,10 @@ export function checkTransport(name: string, open: (options: EndsOptions) => Pro
     await it.until(() => expect(it.received).toHaveLength(200 - dropped));
     await vi.waitFor(async () => expect(await passing(it, it.ask("room again"))).toBe("room again"), { timeout: 10_000, interval: 20 });
   });
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof AskFailed && (error.code === "ended" || error.code === "no-actor");
 }
 
 /** Waits for it, letting simulated time pass. */

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { parentPort, Worker, workerData } from "node:worker_threads";
 
 /** Tries everything and posts what became of each. */
+// oxlint-disable-next-line typescript/no-unsafe-assignment
 const { state, other, parent }: { state: string; other: string; parent: string } = workerData;
 
 function attempt(work: () => unknown): string {
