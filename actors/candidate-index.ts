@@ -17,7 +17,12 @@ export interface CandidateIndex {
   /** Embedding rows, as float32. */
   putRows(keys: BigUint64Array, values: Uint8Array): void;
   /** Distinct candidates of the three channels, neighbours first. */
-  candidates(request: { user: Float32Array; neighbours: number; popular: number; newest: number }): readonly Candidate[];
+  candidates(request: {
+    user: Float32Array;
+    neighbours: number;
+    popular: number;
+    newest: number;
+  }): readonly Candidate[];
   popular(k: number): readonly { readonly item: string; readonly score: number; readonly from: string }[];
   /** The numeric features that the catalogue gives: `age` is log(1 + hours since first seen), `popularity` log(1 + fresh clicks). */
   denseOf(key: bigint, nowMs: number): Readonly<Record<string, number>>;
@@ -79,7 +84,8 @@ export function createCandidateIndex(model: ModelDeclaration): CandidateIndex {
         const item = names.get(key)?.item;
         if (item !== undefined && !found.has(key)) found.set(key, { item, key, from });
       };
-      for (const { index } of topK(user, { matrix, rows: keyOfRow.length, k: neighbours })) add(keyOfRow[index] ?? 0n, "neighbour");
+      for (const { index } of topK(user, { matrix, rows: keyOfRow.length, k: neighbours }))
+        add(keyOfRow[index] ?? 0n, "neighbour");
       for (const [key] of rankedTop(popularList).slice(0, popular)) add(BigInt(key), "popular");
       for (const [key] of rankedTop(newestList).slice(0, newest)) add(BigInt(key), "new");
       return [...found.values()];

@@ -89,7 +89,8 @@ const CANDIDATES_MAX = NEIGHBOURS + POPULAR + NEWEST;
 const K_MAX = 100;
 
 function checkedK(k: number): number {
-  if (!Number.isInteger(k) || k < 1 || k > K_MAX) throw new Refused(`k must be a whole number from 1 to ${K_MAX}: it is ${k}`);
+  if (!Number.isInteger(k) || k < 1 || k > K_MAX)
+    throw new Refused(`k must be a whole number from 1 to ${K_MAX}: it is ${k}`);
   return k;
 }
 
@@ -151,7 +152,8 @@ function createRanking(
       planned.lists.map(async (lists, shard) => {
         const ref = refs[shard];
         if (lists.length === 0 || ref === undefined) return [];
-        return (await ref.ask("gather", { lists: lists.map(({ table, keys }) => ({ table, keys })) }, { signal })).values;
+        return (await ref.ask("gather", { lists: lists.map(({ table, keys }) => ({ table, keys })) }, { signal }))
+          .values;
       }),
     );
     return { planned, gathered };
@@ -163,7 +165,11 @@ function createRanking(
     const shard = lists.findIndex((each) => each.some(({ table }) => table === userTable));
     const ref = refs[shard];
     if (ref === undefined) return initialValues(layout, userTable, key);
-    const { values } = await ref.ask("gather", { lists: [{ table: userTable, keys: BigUint64Array.of(key) }] }, { signal });
+    const { values } = await ref.ask(
+      "gather",
+      { lists: [{ table: userTable, keys: BigUint64Array.of(key) }] },
+      { signal },
+    );
     return values[0] ?? initialValues(layout, userTable, key);
   }
 
@@ -172,14 +178,12 @@ function createRanking(
     const nowMs = context.now();
     const candidates = index.candidates({ user, neighbours: NEIGHBOURS, popular: POPULAR, newest: NEWEST });
     if (candidates.length === 0) return { model: model.name, step: "popular", items: [], dense: [] };
-    const examples = candidates.map(
-      ({ item, key }): Example => ({
-        user: request.user,
-        item,
-        features: request.features,
-        dense: { ...index.denseOf(key, nowMs), ...request.dense },
-      }),
-    );
+    const examples = candidates.map(({ item, key }): Example => ({
+      user: request.user,
+      item,
+      features: request.features,
+      dense: { ...index.denseOf(key, nowMs), ...request.dense },
+    }));
     const { planned, gathered } = await gather(examples, signal);
     const parameters = placeRows(learner, planned, gathered);
     const probabilities = predict(learner, planned, parameters);
@@ -204,7 +208,8 @@ function createRanking(
     try {
       const answer = await ranked(request, signal);
       context.metrics.observe("freshet_inference_seconds", (context.now() - startedMs) / 1000, { model: model.name });
-      if (answer.step === "model") context.metrics.count("freshet_recommendations_total", 1, { model: model.name, step: "model" });
+      if (answer.step === "model")
+        context.metrics.count("freshet_recommendations_total", 1, { model: model.name, step: "model" });
       return { request: id, ...answer };
     } catch (error) {
       // A shard away, late or restarting: the list in memory answers. Which it was is in the metrics.

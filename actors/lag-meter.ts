@@ -11,7 +11,9 @@ export interface LagMeter {
 const SPAN_MS = 60_000;
 
 export function createLagMeter(startedMs: number): LagMeter {
-  let spans: { readonly beganMs: number; readonly sketch: QuantileSketch }[] = [{ beganMs: startedMs, sketch: createSketch() }];
+  let spans: { readonly beganMs: number; readonly sketch: QuantileSketch }[] = [
+    { beganMs: startedMs, sketch: createSketch() },
+  ];
 
   function current(nowMs: number): QuantileSketch {
     const last = spans.at(-1);

@@ -6,7 +6,10 @@ export interface LeaderProtocol {
     reply: void;
   };
   /** A pull that the leader asked a shard for has ended. */
-  readonly "shard-pulled": { request: { readonly shard: string; readonly outcome: "complete" | "failed" }; reply: void };
+  readonly "shard-pulled": {
+    request: { readonly shard: string; readonly outcome: "complete" | "failed" };
+    reply: void;
+  };
   readonly status: {
     request: Record<string, never>;
     reply: {

@@ -3,7 +3,15 @@
  * (protocols/sync/poll.ts), and holds the leases that say which node of a region pulls a shard across the wide area
  * (protocols/leadership/lease.ts). Without any lease every node pulls for itself: more traffic, the same result.
  */
-import { isHeld, leaderOf, type LeaseEvent, type LeaseState, newLease, stepLease } from "../protocols/leadership/lease.ts";
+import {
+  isHeld,
+  leaderOf,
+  type LeaseEvent,
+  type LeaseState,
+  newLease,
+  stepLease,
+} from "../protocols/leadership/lease.ts";
+import { POLL_LIMITS } from "../protocols/limits.ts";
 import { createPoller, pendingCount, type PollEffect, type PollEvent, stepPoller } from "../protocols/sync/poll.ts";
 import { buildWriterId, isWriterId } from "../protocols/sync/version.ts";
 import { type Address, type Context, defineActor } from "../runtime/actor.ts";
@@ -22,15 +30,33 @@ export interface LeaderConfig {
   readonly peers: readonly { readonly region: string; readonly node: string }[];
   readonly stream: Address;
   readonly leaseMs: number;
+  /** How long a poll is held that has nothing to report. */
+  readonly pollWaitMs: number;
+  /** The distance that answers to one neighbour keep. */
+  readonly gapMs: number;
 }
 
 /** The leader of one region node. */
 export const leader = defineActor<LeaderProtocol, LeaderConfig>({
   kind: "leader",
-  messages: ["shard-changed", "shard-pulled", "status", "poll", "changes", "due", "lease-turn", "lease-answer", "overdue"],
+  messages: [
+    "shard-changed",
+    "shard-pulled",
+    "status",
+    "poll",
+    "changes",
+    "due",
+    "lease-turn",
+    "lease-answer",
+    "overdue",
+  ],
   setup: (config, context) => {
     const { region, node } = config;
-    const poller = createPoller(buildWriterId({ epoch: 0, region, node, nonce: drawNonce(context) }));
+    const poller = createPoller(buildWriterId({ epoch: 0, region, node, nonce: drawNonce(context) }), {
+      ...POLL_LIMITS,
+      waitMs: config.pollWaitMs,
+      gapMs: config.gapMs,
+    });
     const leases = createLeases(config, context);
     /** By which way a peer's poll came: its answer goes back there. */
     const ways = new Map<string, Address>();
@@ -58,7 +84,11 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
         case "refused":
           if (effect.reason === "stale") return;
           context.metrics.count("freshet_sync_refused_total", 1, { what: "poll", reason: effect.reason });
-          context.log.warn("A message about changed shards was refused", { reason: effect.reason, from: effect.from, why: effect.detail });
+          context.log.warn("A message about changed shards was refused", {
+            reason: effect.reason,
+            from: effect.from,
+            why: effect.detail,
+          });
       }
     }
 
@@ -72,12 +102,15 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
       }
       turns += 1;
       pulls.set(shard, turns);
-      context.ref<ShardProtocol>(replicaAddress({ region, node }, shard)).tell("synchronise", { peer: replicaAddress({ region: peer.region, node: peer.id }, shard) });
+      context
+        .ref<ShardProtocol>(replicaAddress({ region, node }, shard))
+        .tell("synchronise", { peer: replicaAddress({ region: peer.region, node: peer.id }, shard) });
       // The shard's actor may die with the pull: the poller must hear of an end.
       context.after(PULL_MS_MAX, "overdue", { shard, turn: turns });
     }
 
-    for (const peer of config.peers) step({ kind: "neighbour", peer: peerText({ region: peer.region, kind: "leader", id: peer.node }) });
+    for (const peer of config.peers)
+      step({ kind: "neighbour", peer: peerText({ region: peer.region, kind: "leader", id: peer.node }) });
     context.after(0, "lease-turn", {});
     return {
       handlers: {
@@ -134,13 +167,22 @@ function createLeases(config: LeaderConfig, context: Context<LeaderProtocol>) {
     if (after !== undefined && after !== before) context.metrics.count("freshet_leader_changes_total");
     for (const effect of next.effects) {
       const work = effect.kind === "read" ? readRecord(shard) : writeRecord(shard, effect.revision);
-      context.pipe(work, "lease-answer", (outcome) => ({ shard, answer: outcome.kind === "done" ? outcome.value : UNKNOWN }));
+      context.pipe(work, "lease-answer", (outcome) => ({
+        shard,
+        answer: outcome.kind === "done" ? outcome.value : UNKNOWN,
+      }));
     }
   }
 
   async function readRecord(shard: string): Promise<LeaseAnswer> {
-    const { record } = await stream.ask("kv-get", { bucket: BUCKET, key: shard }, { signal: context.deadline(config.leaseMs) });
-    return record === undefined ? { kind: "record" } : { kind: "record", record: { holder: record.value, revision: record.revision } };
+    const { record } = await stream.ask(
+      "kv-get",
+      { bucket: BUCKET, key: shard },
+      { signal: context.deadline(config.leaseMs) },
+    );
+    return record === undefined
+      ? { kind: "record" }
+      : { kind: "record", record: { holder: record.value, revision: record.revision } };
   }
 
   async function writeRecord(shard: string, revision: number): Promise<LeaseAnswer> {

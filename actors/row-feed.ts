@@ -29,7 +29,11 @@ const ROWS_PER_MESSAGE = 2_000;
 export function createRowFeed(shard: number, store: RowStore, context: Context<ShardProtocol>): RowFeed {
   const subscribers = new Map<string, Subscriber>();
 
-  function send(to: Subscriber, table: number, rows: { readonly keys: BigUint64Array; readonly values: Uint8Array }): void {
+  function send(
+    to: Subscriber,
+    table: number,
+    rows: { readonly keys: BigUint64Array; readonly values: Uint8Array },
+  ): void {
     const message: RowsChanged = { shard, token: to.token, sequence: to.sequence, table, ...rows };
     to.sequence += 1;
     context.ref<RowFollowerProtocol>(to.address).tell("rows", message);
@@ -40,7 +44,10 @@ export function createRowFeed(shard: number, store: RowStore, context: Context<S
     for (const { table, from, to: end } of list.sections) {
       if (!to.tables.has(table)) continue;
       for (let at = from; at < end; at += ROWS_PER_MESSAGE) {
-        for (const { keys, values, flags } of store.pack(list, { from: at, to: Math.min(end, at + ROWS_PER_MESSAGE) })) {
+        for (const { keys, values, flags } of store.pack(list, {
+          from: at,
+          to: Math.min(end, at + ROWS_PER_MESSAGE),
+        })) {
           // A deleted row's values are zero; who follows from now on never knew it.
           if (flags.every((flag) => (flag & TOMBSTONE) === 0)) send(to, table, { keys, values });
           else sendLive(to, table, keys);
@@ -79,7 +86,8 @@ export function createRowFeed(shard: number, store: RowStore, context: Context<S
       sendAll(subscriber);
     },
     publish(table, keys) {
-      for (const subscriber of subscribers.values()) if (subscriber.tables.has(table)) sendLive(subscriber, table, keys);
+      for (const subscriber of subscribers.values())
+        if (subscriber.tables.has(table)) sendLive(subscriber, table, keys);
     },
   };
 }

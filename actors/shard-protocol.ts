@@ -69,17 +69,28 @@ export interface RowView {
   /** When it was stamped, microseconds since the epoch, and by whom. */
   readonly version?: { readonly t: number; readonly writer: string };
   readonly values?: readonly number[];
-  readonly catalogue?: { readonly item: string; readonly firstSeenMs: number; readonly popularity: number; readonly freshClicks: number };
+  readonly catalogue?: {
+    readonly item: string;
+    readonly firstSeenMs: number;
+    readonly popularity: number;
+    readonly freshClicks: number;
+  };
 }
 
 /** What a shard replica accepts. */
 export interface ShardProtocol {
   /** Values of rows, keys x dim floats per list; a row nobody has trained has its first values. */
-  readonly gather: { request: { readonly lists: readonly KeyList[] }; reply: { readonly values: readonly Float32Array[] } };
+  readonly gather: {
+    request: { readonly lists: readonly KeyList[] };
+    reply: { readonly values: readonly Float32Array[] };
+  };
   /** Applies one batch of one trainer, once. Only a primary does. */
   readonly push: { request: Push; reply: PushOutcome };
   /** Where a trainer stands on this shard; 0 before its first batch. */
-  readonly position: { request: { readonly trainer: string }; reply: { readonly applied: number; readonly durable: number } };
+  readonly position: {
+    request: { readonly trainer: string };
+    reply: { readonly applied: number; readonly durable: number };
+  };
   /** Sends every row of these tables, then each change. Repeating it with the same token only keeps it alive. */
   readonly subscribe: { request: { readonly tables: readonly number[]; readonly token: string }; reply: void };
   /** Asks a peer's replica for what this one lacks. Told by the leader; a pull that runs already is left alone. */

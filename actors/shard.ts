@@ -7,11 +7,18 @@
  * 2. A batch of a trainer takes effect whole and once, or not at all.
  * 3. What a trainer is told is durable, is in an image on disk.
  */
+import { SYNC_LIMITS } from "../protocols/limits.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { initialValues, modelLayout } from "../protocols/model-layout.ts";
 import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
 import { encodeImage, loadImage } from "../protocols/sync/image.ts";
-import { createReplica, type Replica, type ReplicaEffect, type ReplicaEvent, stepReplica } from "../protocols/sync/replica.ts";
+import {
+  createReplica,
+  type Replica,
+  type ReplicaEffect,
+  type ReplicaEvent,
+  stepReplica,
+} from "../protocols/sync/replica.ts";
 import { buildWriterId } from "../protocols/sync/version.ts";
 import { DecodeError } from "../protocols/wire/decode-error.ts";
 import { drawPullId } from "../protocols/wire/pull.ts";
@@ -40,14 +47,16 @@ export interface ShardConfig {
   readonly leader: Address;
   readonly files: Address;
   readonly snapshotMs: number;
+  /** Versions further ahead of our clock are refused. */
+  readonly jumpMs: number;
 }
 
 /** One replica of one shard. */
 export const shard = defineActor<ShardProtocol, ShardConfig>({
   kind: "shard",
   messages: [
-    ...["gather", "push", "position", "subscribe", "synchronise", "status", "row", "snapshot"] as const,
-    ...["pull", "more", "release", "refuse", "frame", "due", "save", "saved"] as const,
+    ...(["gather", "push", "position", "subscribe", "synchronise", "status", "row", "snapshot"] as const),
+    ...(["pull", "more", "release", "refuse", "frame", "due", "save", "saved"] as const),
   ],
   setup: async (config, context) => {
     const layout = modelLayout(config.model);
@@ -82,7 +91,10 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         case "pulled":
           images.note();
           leader.tell("shard-pulled", { shard: config.name, outcome: effect.outcome });
-          context.metrics.count("freshet_pulls_total", 1, { ...labels, outcome: effect.outcome === "complete" ? "complete" : effect.reason });
+          context.metrics.count("freshet_pulls_total", 1, {
+            ...labels,
+            outcome: effect.outcome === "complete" ? "complete" : effect.reason,
+          });
           return;
         case "applied":
           feed.publish(effect.table, effect.keys);
@@ -94,7 +106,12 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
           if (effect.reason === "stale") return;
           refused += 1;
           context.metrics.count("freshet_sync_refused_total", 1, { what: "shard", reason: effect.reason });
-          context.log.warn("A message was refused whole", { shard: config.name, reason: effect.reason, from: effect.from ?? "", why: effect.detail });
+          context.log.warn("A message was refused whole", {
+            shard: config.name,
+            reason: effect.reason,
+            from: effect.from ?? "",
+            why: effect.detail,
+          });
           return;
         case "written":
           if (effect.refused > 0) context.metrics.count("freshet_rows_refused_total", effect.refused, labels);
@@ -136,7 +153,11 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         context.log.warn("A push was refused whole", { shard: config.name, trainer, reason: problem });
         return { kind: "refused", reason: problem };
       }
-      const effects = step({ kind: "write", writes: writesOf(layout, request, config.shard), batch: { trainer, id: batch } });
+      const effects = step({
+        kind: "write",
+        writes: writesOf(layout, request, config.shard),
+        batch: { trainer, id: batch },
+      });
       const stopped = effects.find((effect) => effect.kind === "refused");
       if (stopped !== undefined) return { kind: "refused", reason: stopped.reason };
       return { kind: "applied", durable: images.durable(trainer) };
@@ -144,10 +165,12 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
 
     function gather({ table, keys }: KeyList): Float32Array {
       const declared = layout.tables[table];
-      if (declared?.learning === undefined) throw new Refused(`table ${table} of model '${config.model.name}' has no rows to gather`);
+      if (declared?.learning === undefined)
+        throw new Refused(`table ${table} of model '${config.model.name}' has no rows to gather`);
       const { found, values } = replica.store.read(table, keys);
       const floats = new Float32Array(values.buffer, values.byteOffset, values.byteLength / 4);
-      for (const [at, key] of keys.entries()) if (found[at] === 0) floats.set(initialValues(layout, table, key), at * declared.dim);
+      for (const [at, key] of keys.entries())
+        if (found[at] === 0) floats.set(initialValues(layout, table, key), at * declared.dim);
       return floats;
     }
 
@@ -211,6 +234,7 @@ const SAVE_MS_MAX = 60_000;
 /** The replica as the newest whole image has it, or empty; always as a new writer. */
 async function openReplica(config: ShardConfig, context: Context<ShardProtocol>): Promise<Replica> {
   const writer = buildWriterId({ epoch: 0, region: config.region, node: config.node, nonce: drawNonce(context) });
+  const limits = { ...SYNC_LIMITS, jumpMs: config.jumpMs };
   const layout = modelLayout(config.model);
   const files = context.ref<FileStoreProtocol>(config.files);
   const { images } = await files.ask("load", { name: config.name }, { signal: context.deadline(SAVE_MS_MAX) });
@@ -219,8 +243,12 @@ async function openReplica(config: ShardConfig, context: Context<ShardProtocol>)
     const store = createMapRowStore(layout.tables, { state: config.full });
     try {
       const loaded = loadImage(image, store);
-      context.log.info("A shard was restored from its image", { shard: config.name, rows: store.rows(1), bytes: image.length });
-      return createReplica({ writer, ...loaded });
+      context.log.info("A shard was restored from its image", {
+        shard: config.name,
+        rows: store.rows(1),
+        bytes: image.length,
+      });
+      return createReplica({ writer, limits, ...loaded });
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       why = error.message;
@@ -230,7 +258,7 @@ async function openReplica(config: ShardConfig, context: Context<ShardProtocol>)
   }
   // Starting empty over images that exist would overwrite them: that is for a person to decide.
   if (images.length > 0) throw new ImagesUnusable(config.name, why);
-  return createReplica({ writer, store: createMapRowStore(layout.tables, { state: config.full }) });
+  return createReplica({ writer, limits, store: createMapRowStore(layout.tables, { state: config.full }) });
 }
 
 /** No image of a shard can be loaded, though there are some. */
@@ -257,7 +285,11 @@ function createImages(config: ShardConfig, context: Context<ShardProtocol>, repl
     saving = new Map(replica.applied);
     const bytes = encodeImage(replica);
     context.metrics.gauge("freshet_image_bytes", bytes.length, { shard: config.name });
-    return files.ask("save", { name: config.name, bytes }, { signal: context.deadline(SAVE_MS_MAX), transfer: [bytes.buffer] });
+    return files.ask(
+      "save",
+      { name: config.name, bytes },
+      { signal: context.deadline(SAVE_MS_MAX), transfer: [bytes.buffer] },
+    );
   }
 
   function settle(outcome: Outcome<SaveOutcome>): number {
@@ -269,9 +301,13 @@ function createImages(config: ShardConfig, context: Context<ShardProtocol>, repl
     }
     // The last image stays, nothing is lost but time: trainers are told what is durable, and keep the rest.
     changed = true;
-    const why = outcome.kind === "failed" ? outcome.error.message : outcome.value.kind === "failed" ? outcome.value.message : "";
+    const why =
+      outcome.kind === "failed" ? outcome.error.message : outcome.value.kind === "failed" ? outcome.value.message : "";
     context.metrics.count("freshet_image_failures_total", 1, { shard: config.name });
-    context.log.error("An image could not be written; the last one stays and the next turn tries again", { shard: config.name, why });
+    context.log.error("An image could not be written; the last one stays and the next turn tries again", {
+      shard: config.name,
+      why,
+    });
     return 0;
   }
 

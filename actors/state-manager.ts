@@ -2,9 +2,29 @@
  * Watches the models: merges what trainers measured, finds a verdict per model, and appends verdicts and the membership to the region
  * log of the training region, which the state managers of all regions follow. Acting on verdicts is the operator's, for now.
  */
-import { createMetrics, mergeMetrics, type ProgressiveMetrics, summarize } from "../protocols/learning/progressive-metrics.ts";
-import { applyEntry, decodeEntry, EMPTY_LOG, encodeEntry, type LogEntry, type RegionLogState, skipEntry } from "../protocols/model-state/region-log.ts";
-import { type HealthState, initialHealth, observe, type QualityWindow, type Verdict, VERDICT_DEFAULTS } from "../protocols/model-state/verdict.ts";
+import {
+  createMetrics,
+  mergeMetrics,
+  type ProgressiveMetrics,
+  summarize,
+} from "../protocols/learning/progressive-metrics.ts";
+import {
+  applyEntry,
+  decodeEntry,
+  EMPTY_LOG,
+  encodeEntry,
+  type LogEntry,
+  type RegionLogState,
+  skipEntry,
+} from "../protocols/model-state/region-log.ts";
+import {
+  type HealthState,
+  initialHealth,
+  observe,
+  type QualityWindow,
+  type Verdict,
+  VERDICT_DEFAULTS,
+} from "../protocols/model-state/verdict.ts";
 import { DecodeError } from "../protocols/wire/decode-error.ts";
 import { type Address, type Context, defineActor, type Outcome } from "../runtime/actor.ts";
 import { type AppendOutcome, type StreamMessage, type StreamProtocol } from "../runtime/stream-protocol.ts";
@@ -38,7 +58,12 @@ export interface StateManagerProtocol {
   };
   readonly summary: {
     request: Record<string, never>;
-    reply: { readonly models: readonly ModelSummary[]; readonly training: string; readonly regions: readonly string[]; readonly applied: number };
+    reply: {
+      readonly models: readonly ModelSummary[];
+      readonly training: string;
+      readonly regions: readonly string[];
+      readonly applied: number;
+    };
   };
   // To itself.
   readonly follow: { request: { readonly outcome?: Outcome<readonly StreamMessage[]> }; reply: void };
@@ -74,7 +99,9 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
       if (entry === undefined || appending || !caughtUp || !isTraining()) return;
       appending = true;
       const request = { stream: "LOG", body: encodeEntry(entry), expectedLastSequence: log.applied };
-      context.pipe(stream.ask("append", request, { signal: context.deadline(ASK_MS) }), "appended", (outcome) => ({ outcome }));
+      context.pipe(stream.ask("append", request, { signal: context.deadline(ASK_MS) }), "appended", (outcome) => ({
+        outcome,
+      }));
     }
 
     function apply(message: StreamMessage): void {
@@ -84,12 +111,21 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
         if (!(error instanceof DecodeError)) throw error;
         log = skipEntry(log, message.seq);
         context.metrics.count("freshet_log_entries_refused_total");
-        context.log.warn("An entry of the region log cannot be read; passed over", { seq: message.seq, why: error.message });
+        context.log.warn("An entry of the region log cannot be read; passed over", {
+          seq: message.seq,
+          why: error.message,
+        });
       }
     }
 
     async function readLog(): Promise<readonly StreamMessage[]> {
-      const request = { region: config.training, stream: "LOG", fromSeq: log.applied + 1, max: READ_MAX, waitMs: READ_WAIT_MS };
+      const request = {
+        region: config.training,
+        stream: "LOG",
+        fromSeq: log.applied + 1,
+        max: READ_MAX,
+        waitMs: READ_WAIT_MS,
+      };
       return (await stream.ask("read", request, { signal: context.deadline(READ_WAIT_MS + ASK_MS) })).messages;
     }
 
@@ -120,7 +156,12 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
           if (outcome !== undefined && outcome.value.length < READ_MAX && !caughtUp) {
             caughtUp = true;
             if (isTraining() && log.membership === undefined) {
-              unsent.push({ kind: "membership", atMs: context.now(), regions: config.regions, training: config.training });
+              unsent.push({
+                kind: "membership",
+                atMs: context.now(),
+                regions: config.regions,
+                training: config.training,
+              });
             }
           }
           appendNext();
@@ -154,7 +195,11 @@ const RETRY_MS = 1_000;
 const HALF_LIFE_MS = 3_600_000;
 
 function newWatch(context: Context<StateManagerProtocol>): Watched {
-  return { total: createMetrics({ halfLifeMs: HALF_LIFE_MS }), window: createMetrics({ halfLifeMs: HALF_LIFE_MS }), health: initialHealth(context.now()) };
+  return {
+    total: createMetrics({ halfLifeMs: HALF_LIFE_MS }),
+    window: createMetrics({ halfLifeMs: HALF_LIFE_MS }),
+    health: initialHealth(context.now()),
+  };
 }
 
 /** Judges a window against a baseline that knows only how often people click: a model that predicts worse than that is broken. */
@@ -167,13 +212,34 @@ function judged(model: string, watch: Watched, context: Context<StateManagerProt
   const baseline: QualityWindow | undefined =
     entropy === undefined ? undefined : { samples: quality.samples, nonFiniteShare: 0, logLoss: entropy };
   const window = { kind: "window" as const, timeMs: context.now(), model: quality };
-  const { state, transition } = observe(watch.health, baseline === undefined ? window : { ...window, baseline }, VERDICT_DEFAULTS);
+  const { state, transition } = observe(
+    watch.health,
+    baseline === undefined ? window : { ...window, baseline },
+    VERDICT_DEFAULTS,
+  );
   watch.health = state;
   if (transition === undefined) return [];
   const { cause } = transition;
-  const figures = cause.excess === undefined ? "" : ` ${cause.excess.toFixed(4)} against a limit of ${cause.limit?.toFixed(4) ?? "none"}`;
-  context.log.warn("A model's verdict changed", { model, from: transition.from, to: transition.to, cause: `${cause.kind}${figures}` });
-  return [{ kind: "verdict", atMs: transition.timeMs, model, from: transition.from, to: transition.to, cause: `${cause.kind}${figures}` }];
+  const figures =
+    cause.excess === undefined
+      ? ""
+      : ` ${cause.excess.toFixed(4)} against a limit of ${cause.limit?.toFixed(4) ?? "none"}`;
+  context.log.warn("A model's verdict changed", {
+    model,
+    from: transition.from,
+    to: transition.to,
+    cause: `${cause.kind}${figures}`,
+  });
+  return [
+    {
+      kind: "verdict",
+      atMs: transition.timeMs,
+      model,
+      from: transition.from,
+      to: transition.to,
+      cause: `${cause.kind}${figures}`,
+    },
+  ];
 }
 
 function summaryOf(model: string, watch: Watched, log: RegionLogState): ModelSummary {

@@ -25,7 +25,14 @@ import { modelLayout } from "../protocols/model-layout.ts";
 import { DecodeError } from "../protocols/wire/decode-error.ts";
 import { type ActorRef, type Address, type Context, defineActor, type Outcome } from "../runtime/actor.ts";
 import { type StreamMessage, type StreamProtocol } from "../runtime/stream-protocol.ts";
-import { GRADIENT_NORM_MAX, type GradientPart, type Push, type PushOutcome, type ShardProtocol, type Sighting } from "./shard-protocol.ts";
+import {
+  GRADIENT_NORM_MAX,
+  type GradientPart,
+  type Push,
+  type PushOutcome,
+  type ShardProtocol,
+  type Sighting,
+} from "./shard-protocol.ts";
 import { type StateManagerProtocol } from "./state-manager.ts";
 
 export interface TrainerConfig {
@@ -148,7 +155,10 @@ function startTraining(config: TrainerConfig, context: Context<TrainerProtocol>)
     if (answer.firstSeq > from && answer.messages.length > 0 && (answer.messages[0]?.seq ?? 0) > from) {
       const lost = (answer.messages[0]?.seq ?? from) - from;
       context.metrics.count("freshet_samples_lost_total", lost, labels);
-      context.log.error("Samples were dropped by the stream's limits before they were learned; raise nats.limits", { lost, from });
+      context.log.error("Samples were dropped by the stream's limits before they were learned; raise nats.limits", {
+        lost,
+        from,
+      });
     }
     for (const message of answer.messages) {
       const decoded = decode(message, context, labels);
@@ -197,7 +207,8 @@ function startTraining(config: TrainerConfig, context: Context<TrainerProtocol>)
       planned.lists.map(async (lists, shard) => {
         const ref = shards[shard];
         if (lists.length === 0 || ref === undefined) return [];
-        return (await ref.ask("gather", { lists: lists.map(({ table, keys }) => ({ table, keys })) }, deadline())).values;
+        return (await ref.ask("gather", { lists: lists.map(({ table, keys }) => ({ table, keys })) }, deadline()))
+          .values;
       }),
     );
     const parameters = placeRows(learner, planned, gathered);
@@ -208,7 +219,10 @@ function startTraining(config: TrainerConfig, context: Context<TrainerProtocol>)
     const broken = Number.isFinite(loss.lossSum) ? brokenGradient(gradients) : "loss";
     if (broken !== undefined) {
       context.metrics.count("freshet_batches_refused_total", 1, { ...labels, reason: broken });
-      context.log.error("A batch's gradients must not enter the model; passed over", { reason: broken, samples: samples.length });
+      context.log.error("A batch's gradients must not enter the model; passed over", {
+        reason: broken,
+        samples: samples.length,
+      });
       return NOTHING;
     }
     return { gradients, sightings: sightingsOf(samples) };
@@ -223,7 +237,10 @@ function startTraining(config: TrainerConfig, context: Context<TrainerProtocol>)
       lacking.map(async ({ shard, previous }) => {
         const parts: readonly GradientPart[] = batch.gradients[shard] ?? [];
         const push: Push = { trainer: self, batch: batch.seq, previous, parts, sightings: batch.sightings };
-        const outcome: PushOutcome = (await shards[shard]?.ask("push", push, deadline())) ?? { kind: "refused", reason: "no-shard" };
+        const outcome: PushOutcome = (await shards[shard]?.ask("push", push, deadline())) ?? {
+          kind: "refused",
+          reason: "no-shard",
+        };
         return { shard, outcome };
       }),
     );
@@ -295,12 +312,17 @@ function newWindow(): ProgressiveMetrics {
 const METRICS_HALF_LIFE_MS = 3_600_000;
 const READ_WAIT_MS = 1_000;
 const PURGE_EVERY = 200;
-const NOTHING: { readonly gradients: readonly (readonly ShardGradients[])[]; readonly sightings: readonly Sighting[] } = {
-  gradients: [],
-  sightings: [],
-};
+const NOTHING: { readonly gradients: readonly (readonly ShardGradients[])[]; readonly sightings: readonly Sighting[] } =
+  {
+    gradients: [],
+    sightings: [],
+  };
 
-function decode(message: StreamMessage, context: Context<TrainerProtocol>, labels: { readonly model: string }): Decoded {
+function decode(
+  message: StreamMessage,
+  context: Context<TrainerProtocol>,
+  labels: { readonly model: string },
+): Decoded {
   try {
     return { seq: message.seq, ...decodeSampleBatch(message.body) };
   } catch (error) {

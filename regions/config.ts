@@ -231,8 +231,8 @@ const sync = z
       .prefault("2s")
       .meta({ description: "How long a peer holds a poll open until something changes" }),
     gap: duration({ min: "0ms", max: "1m" })
-      .prefault("10ms")
-      .meta({ description: "Pause between two pulls of a shard" }),
+      .prefault("50ms")
+      .meta({ description: "What a node told a peer of changes keeps this distance, so that updates coalesce" }),
     jumpLimit: duration({ min: "1s", max: "365d" })
       .prefault("24h")
       .meta({ description: "Versions further ahead of our clock are refused" }),

@@ -124,6 +124,7 @@ function shards(config: RegionConfig, model: ModelDeclaration): ActorSpec[] {
       leader: addresses.leader,
       files: addresses.files,
       snapshotMs: config.snapshot.everyMs,
+      jumpMs: config.sync.jumpLimitMs,
     };
     return spec("shard", "shard", id, shard);
   });
@@ -146,7 +147,11 @@ function leader(config: RegionConfig): ActorSpec {
     shards: config.models.flatMap((model) =>
       Array.from({ length: model.shards }, (_, index) => shardName(model.name, index)),
     ),
-    peers: peers.map((peer) => ({ region: peer.region, node: TRAINING_NODE })),
+    // The primary pulls from nobody. What others hold and its image lacks after a crash comes again from the samples; pulled, it would
+    // take effect twice.
+    peers: isTrainingNode(config) ? [] : peers.map((peer) => ({ region: peer.region, node: TRAINING_NODE })),
+    pollWaitMs: config.sync.pollWaitMs,
+    gapMs: config.sync.gapMs,
     stream: nodeAddresses(config).stream,
     leaseMs: leases.durationMs,
   };
