@@ -162,3 +162,28 @@ test("the stream actor appends once, reads on, here and over a link, and writes 
   expect(await streams.ask("kv-write", { bucket: "leases", key: "shard.0", value: "b", revision: 1 }, { signal: soon() })).toEqual({ kind: "written", revision: 2 });
   expect(await streams.ask("kv-get", { bucket: "leases", key: "shard.0" }, { signal: soon() })).toEqual({ record: { value: "b", revision: 2 } });
 }, 60_000);
+
+test("on a peer's server only that peer is believed: what claims another sender is refused and counted", async () => {
+  await using eu = await startTestNats({ name: "eu" });
+  await using us = await startTestNats({ name: "us" });
+  await using here = await startRegion("eu", eu, { us });
+  await connected(here, "eu", 2);
+  await using person = await connect({ servers: us.url });
+  const near = here.ref<WayProtocol>(way("eu"));
+  await vi.waitFor(async () => {
+    person.publish("freshet.eu.way.w.add.us", "1");
+    await person.flush();
+    expect(await near.ask("total", undefined, { signal: soon() })).toBeGreaterThan(0);
+  }, 5000);
+  person.publish("freshet.eu.way.w.add.asia", "1000");
+  person.publish("freshet.eu.way.w.add.eu", "1000");
+  person.publish("freshet.eu.way.w.add.us", "{");
+  await person.flush();
+  await vi.waitFor(async () => {
+    const text = await here.metricsText();
+    expect(text).toContain('freshet_dead_letters_total{reason="forged"} 2');
+    expect(text).toContain('freshet_dead_letters_total{reason="undecodable"} 1');
+  }, 5000);
+  // A few of 1 may still have come; none of 1000.
+  expect(await near.ask("total", undefined, { signal: soon() })).toBeLessThan(1000);
+}, 60_000);
