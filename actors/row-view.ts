@@ -23,9 +23,29 @@ export function viewRow(
   const version = store.versionOf(table, key);
   if (found[0] !== 1) return { found: false, key: String(key), ...(version === undefined ? {} : { version }) };
   const view = { found: true, key: String(key), ...(version === undefined ? {} : { version }) };
-  if (declared.role !== "catalogue") return { ...view, values: [...new Float32Array(values.slice().buffer)] };
+  if (declared.role !== "catalogue") {
+    const state = stateOf(store, table, key);
+    return { ...view, values: [...new Float32Array(values.slice().buffer)], ...(state === undefined ? {} : { state }) };
+  }
   const row = readCatalogueRow(values);
   return row === undefined
     ? view
     : { ...view, catalogue: { ...row, freshClicks: popularityAt(row.popularity, wanted.nowMs, CATALOGUE_DECAY) } };
+}
+
+/** A row's optimizer state, where the store holds any. An edit that changes nothing is how a row is seen with it. */
+function stateOf(store: RowStore, table: number, key: bigint): number[] | undefined {
+  if (!store.hasState) return undefined;
+  let state: number[] | undefined;
+  store.update({
+    table,
+    keys: BigUint64Array.of(key),
+    writer: 0,
+    stamp: () => 0,
+    mutate: (row) => {
+      state = [...row.state];
+      return "skip";
+    },
+  });
+  return state;
 }

@@ -69,6 +69,8 @@ export interface RowView {
   /** When it was stamped, microseconds since the epoch, and by whom. */
   readonly version?: { readonly t: number; readonly writer: string };
   readonly values?: readonly number[];
+  /** What the optimizer keeps beside the values, laid out as protocols/learning/optimizer.ts says. Full replicas hold it. */
+  readonly state?: readonly number[];
   readonly catalogue?: {
     readonly item: string;
     readonly firstSeenMs: number;

@@ -132,6 +132,7 @@ function startTraining(config: TrainerConfig, context: Context<TrainerProtocol>)
   const labels = { model: model.name };
   let learner = createLearner(layout, 4 * config.batch);
   let positions: SamplePositions | undefined;
+  let idle = false;
   let queue: Decoded[] = [];
   let samplesLearned = 0;
   let lastSeq = 0;
@@ -256,9 +257,11 @@ function startTraining(config: TrainerConfig, context: Context<TrainerProtocol>)
 
   return {
     async turn() {
-      positions ??= await locate();
+      // With nothing to do, ask again: a shard may have fallen back to its image, or saved a newer one.
+      if (positions === undefined || idle) positions = await locate();
       const from = queue.length > 0 ? undefined : nextToRead(positions);
       if (from !== undefined) await read(from);
+      idle = queue.length === 0;
       for (let batch = take(positions); batch !== undefined; batch = take(positions)) await step(positions, batch);
       const before = Math.min(neededFrom(positions), keepFrom);
       if (before > purgedTo + PURGE_EVERY) {

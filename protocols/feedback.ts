@@ -68,10 +68,12 @@ export function parseEvent(value: unknown, options: { readonly nowMs: number; re
   if (!isId(request)) return problem(`${path}.request`, request, ID_RULE);
   const item = value["item"];
   if (!isItemId(item)) return problem(`${path}.item`, item, ITEM_RULE);
-  const time = value["time"] ?? nowMs;
-  if (!isTime(time, nowMs)) {
-    return problem(`${path}.time`, time, "milliseconds since the epoch, not more than a minute in the future");
+  const given = value["time"] ?? nowMs;
+  if (!isTime(given, nowMs)) {
+    return problem(`${path}.time`, given, "milliseconds since the epoch, not more than a minute in the future");
   }
+  // JSON has no negative zero: adding 0 makes it the plain one, here and below.
+  const time = given + 0;
 
   if (type === "feedback") {
     const kind = value["kind"] ?? "click";
@@ -105,11 +107,11 @@ export function parseEvent(value: unknown, options: { readonly nowMs: number; re
     if (!isFeatureName(name) || typeof number !== "number" || !Number.isFinite(Math.fround(number))) {
       return problem(`${path}.dense.${clip(name)}`, number, "a finite 32-bit number, under a name of 1 to 64 characters");
     }
-    numbers.set(name, number);
+    numbers.set(name, number + 0);
   }
   return {
     kind: "event",
-    event: { type, request, user, item, position, time, features: Object.fromEntries(texts), dense: Object.fromEntries(numbers) },
+    event: { type, request, user, item, position: position + 0, time, features: Object.fromEntries(texts), dense: Object.fromEntries(numbers) },
   };
 }
 
@@ -153,8 +155,16 @@ function utf8Bytes(text: string): number {
 }
 
 function problem(path: string, given: unknown, allowed: string): ParsedEvent {
-  const text = given === undefined ? "nothing" : (JSON.stringify(given) ?? typeof given);
-  return { kind: "problem", problem: { path, given: clip(text), allowed } };
+  return { kind: "problem", problem: { path, given: describe(given), allowed } };
+}
+
+/** In short, and never by walking into it: it may be nested without end. */
+function describe(given: unknown): string {
+  if (given === undefined) return "nothing";
+  if (typeof given === "string") return clip(JSON.stringify(given.slice(0, 100)));
+  if (Array.isArray(given)) return `a list of ${given.length}`;
+  if (given === null || typeof given === "number" || typeof given === "boolean") return String(given);
+  return typeof given === "object" ? `an object of ${Object.keys(given).length} fields` : typeof given;
 }
 
 function clip(text: string): string {

@@ -23,12 +23,12 @@ export type LeaseEvent =
   | { readonly kind: "record"; readonly record?: { readonly holder: string; readonly revision: number } }
   /** Our compare-and-set took effect. */
   | { readonly kind: "written"; readonly revision: number }
-  /** It lost against another writer, or failed, or had no answer: nothing may be concluded but that we do not know. */
+  /** It lost against another writer, or failed, or had no answer in time: nothing may be concluded but that we do not know. */
   | { readonly kind: "not-written" };
 
 export type LeaseEffect =
   | { readonly kind: "read" }
-  /** Write ourselves as the holder if the record is still at `revision`; 0 means there is none. */
+  /** Write ourselves as the holder if the record is still at `revision`; 0 means there is none. Must be answered once, by a deadline. */
   | { readonly kind: "write"; readonly revision: number };
 
 /** A node that has not looked yet. */
@@ -56,19 +56,8 @@ export function stepLease(state: LeaseState, event: LeaseEvent, nowMs: number): 
       return onTick(state, nowMs);
     case "record":
       return { state: onRecord(state, event.record, nowMs), effects: [] };
-    case "written": {
-      const sentMs = state.asking?.sentMs ?? nowMs;
-      const { asking: _, ...rest } = state;
-      // Counted from when we asked: the store may have written, and others may count, from any moment since.
-      return {
-        state: {
-          ...rest,
-          seen: { holder: state.self, revision: event.revision, sinceMs: sentMs },
-          heldUntilMs: sentMs + state.durationMs * HOLDER_SHARE,
-        },
-        effects: [],
-      };
-    }
+    case "written":
+      return { state: onWritten(state, event.revision), effects: [] };
     case "not-written": {
       const { asking: _, ...rest } = state;
       return { state: rest, effects: [{ kind: "read" }] };
@@ -81,7 +70,8 @@ const HOLDER_SHARE = 0.8;
 const RENEW_SHARE = 1 / 3;
 
 function onTick(state: LeaseState, nowMs: number): { state: LeaseState; effects: readonly LeaseEffect[] } {
-  if (state.asking !== undefined && nowMs - state.asking.sentMs < state.durationMs) return { state, effects: [] };
+  // However long it takes: with a second question open, an answer could be taken for that of the later one, and count too long.
+  if (state.asking !== undefined) return { state, effects: [] };
   const { seen } = state;
   if (seen === undefined) return { state: { ...state, asking: { sentMs: nowMs } }, effects: [{ kind: "write", revision: 0 }] };
   const ageMs = nowMs - seen.sinceMs;
@@ -90,13 +80,27 @@ function onTick(state: LeaseState, nowMs: number): { state: LeaseState; effects:
   return { state, effects: seen.holder === state.self ? [] : [{ kind: "read" }] };
 }
 
-function onRecord(state: LeaseState, record: { holder: string; revision: number } | undefined, nowMs: number): LeaseState {
-  if (record === undefined) {
-    const { seen: _, ...rest } = state;
-    return { ...rest, heldUntilMs: 0 };
-  }
+function onWritten(state: LeaseState, revision: number): LeaseState {
+  const { asking, ...rest } = state;
+  // An answer to nothing we asked, or one that was overtaken by what somebody wrote since.
+  if (asking === undefined || revision <= (state.seen?.revision ?? 0)) return rest;
+  // Counted from when we asked: the store may have written, and others may count, from any moment since.
+  const { sentMs } = asking;
+  const seen = { holder: state.self, revision, sinceMs: sentMs };
+  return { ...rest, seen, heldUntilMs: sentMs + state.durationMs * HOLDER_SHARE };
+}
+
+function onRecord(
+  state: LeaseState,
+  record: { readonly holder: string; readonly revision: number } | undefined,
+  nowMs: number,
+): LeaseState {
+  const { seen, ...rest } = state;
   // An unchanged revision keeps its age: that is what tells a live holder from a dead one.
-  if (state.seen?.revision === record.revision) return state;
+  if (seen !== undefined && seen.revision === record?.revision) return state;
+  // An older one was read before what we know, and came late. Only a store that was made anew stays at one for a whole lease.
+  if (seen !== undefined && (record?.revision ?? 0) < seen.revision && nowMs - seen.sinceMs < state.durationMs) return state;
+  if (record === undefined) return { ...rest, heldUntilMs: 0 };
   const heldUntilMs = record.holder === state.self ? state.heldUntilMs : 0;
-  return { ...state, seen: { ...record, sinceMs: nowMs }, heldUntilMs };
+  return { ...rest, seen: { ...record, sinceMs: nowMs }, heldUntilMs };
 }
