@@ -80,12 +80,13 @@ export function createCandidateIndex(model: ModelDeclaration): CandidateIndex {
     },
     candidates({ user, neighbours, popular, newest }) {
       const found = new Map<bigint, Candidate>();
-      const add = (key: bigint, from: Candidate["from"]): void => {
+      function add(key: bigint, from: Candidate["from"]): void {
         const item = names.get(key)?.item;
         if (item !== undefined && !found.has(key)) found.set(key, { item, key, from });
-      };
-      for (const { index } of topK(user, { matrix, rows: keyOfRow.length, k: neighbours }))
+      }
+      for (const { index } of topK(user, { matrix, rows: keyOfRow.length, k: neighbours })) {
         add(keyOfRow[index] ?? 0n, "neighbour");
+      }
       for (const [key] of rankedTop(popularList).slice(0, popular)) add(BigInt(key), "popular");
       for (const [key] of rankedTop(newestList).slice(0, newest)) add(BigInt(key), "new");
       return [...found.values()];

@@ -84,7 +84,12 @@ export function parseEvent(value: unknown, options: { readonly nowMs: number; re
   const user = value["user"];
   if (!isId(user)) return problem(`${path}.user`, user, ID_RULE);
   const position = value["position"] ?? 0;
-  if (typeof position !== "number" || !Number.isInteger(position) || position < 0 || position > EVENT_LIMITS.positionMax) {
+  if (
+    typeof position !== "number" ||
+    !Number.isInteger(position) ||
+    position < 0 ||
+    position > EVENT_LIMITS.positionMax
+  ) {
     return problem(`${path}.position`, position, `an integer from 0 to ${EVENT_LIMITS.positionMax}`);
   }
   const features = value["features"] ?? {};
@@ -98,26 +103,45 @@ export function parseEvent(value: unknown, options: { readonly nowMs: number; re
   const texts = new Map<string, string>();
   for (const [name, text] of Object.entries(features)) {
     if (!isFeatureName(name) || typeof text !== "string" || text.length > EVENT_LIMITS.valueCharsMax) {
-      return problem(`${path}.features.${clip(name)}`, text, `a text of at most ${EVENT_LIMITS.valueCharsMax} characters, under a name of 1 to 64`);
+      return problem(
+        `${path}.features.${clip(name)}`,
+        text,
+        `a text of at most ${EVENT_LIMITS.valueCharsMax} characters, under a name of 1 to 64`,
+      );
     }
     texts.set(name, text);
   }
   const numbers = new Map<string, number>();
   for (const [name, number] of Object.entries(dense)) {
     if (!isFeatureName(name) || typeof number !== "number" || !Number.isFinite(Math.fround(number))) {
-      return problem(`${path}.dense.${clip(name)}`, number, "a finite 32-bit number, under a name of 1 to 64 characters");
+      return problem(
+        `${path}.dense.${clip(name)}`,
+        number,
+        "a finite 32-bit number, under a name of 1 to 64 characters",
+      );
     }
     numbers.set(name, number + 0);
   }
   return {
     kind: "event",
-    event: { type, request, user, item, position: position + 0, time, features: Object.fromEntries(texts), dense: Object.fromEntries(numbers) },
+    event: {
+      type,
+      request,
+      user,
+      item,
+      position: position + 0,
+      time,
+      features: Object.fromEntries(texts),
+      dense: Object.fromEntries(numbers),
+    },
   };
 }
 
 /** Whether a text may name a user, a request or a kind of feedback: 1 to 128 characters, none of them a control character. */
 export function isId(value: unknown): value is string {
-  return typeof value === "string" && value.length > 0 && value.length <= EVENT_LIMITS.idCharsMax && !CONTROL.test(value);
+  return (
+    typeof value === "string" && value.length > 0 && value.length <= EVENT_LIMITS.idCharsMax && !CONTROL.test(value)
+  );
 }
 
 /** Whether a text may name an item: an id of at most 46 bytes of UTF-8. */

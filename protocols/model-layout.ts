@@ -35,16 +35,6 @@ export const DENSE_KEY = 0n;
 
 export function modelLayout(model: ModelDeclaration): ModelLayout {
   const shape = dlrmShape(model);
-  const learned = (name: string, role: "embedding" | "dense", dim: number, optimizer: OptimizerDeclaration): ModelTable => ({
-    name,
-    role,
-    precision: "f32",
-    dim,
-    valueBytes: 4 * dim,
-    stateBytes: 4 * stateFloats(optimizer, dim),
-    optimizer: JSON.stringify(optimizer),
-    learning: optimizer,
-  });
   const tables: ModelTable[] = [
     {
       name: "catalogue",
@@ -53,12 +43,24 @@ export function modelLayout(model: ModelDeclaration): ModelLayout {
       dim: CATALOGUE_ROW_BYTES,
       valueBytes: CATALOGUE_ROW_BYTES,
       stateBytes: 0,
-      optimizer: "",
+      optimizer: meaningOf(model),
     },
-    ...model.tables.map(({ name }) => learned(name, "embedding", model.architecture.embedding, model.optimizer)),
-    ...shape.groups.map(({ name, floats }) => learned(`dense-${name}`, "dense", floats, model.denseOptimizer)),
+    ...model.tables.map(({ name }) =>
+      learnedTable({ name, role: "embedding", dim: model.architecture.embedding }, model.optimizer),
+    ),
+    ...shape.groups.map(({ name, floats }) =>
+      learnedTable({ name: `dense-${name}`, role: "dense", dim: floats }, model.denseOptimizer),
+    ),
   ];
   return { model, shape, tables, digest: declarationDigest(tables) };
+}
+
+/**
+ * What the tables' sizes do not show and peers must yet agree on: where a key lives, what a key is made of, which number is which. It stands
+ * with the first table, so that it is in every digest of the tables.
+ */
+function meaningOf({ shards, tables, dense }: ModelDeclaration): string {
+  return JSON.stringify({ shards, keys: tables.map(({ key }) => key), dense });
 }
 
 /** The index of the embedding table that is keyed by `key` (`user`, `item`, a feature); undefined where the model has none. */
@@ -84,11 +86,15 @@ export function densePlacement(layout: ModelLayout): readonly { readonly table: 
 export function initialValues(layout: ModelLayout, table: number, key: bigint): Float32Array {
   const declared = layout.tables[table];
   if (declared === undefined || declared.role === "catalogue") {
-    throw new RangeError(`Cannot make a first row for table ${table} of model '${layout.model.name}': it does not learn`);
+    throw new RangeError(
+      `Cannot make a first row for table ${table} of model '${layout.model.name}': it does not learn`,
+    );
   }
   if (declared.role === "dense") {
     const group = initialDense(layout.shape, DENSE_SEED)[table - firstDenseTable(layout)];
-    if (group === undefined) throw new RangeError(`Cannot make a first row for dense table ${table}: the model has no such group`);
+    if (group === undefined) {
+      throw new RangeError(`Cannot make a first row for dense table ${table}: the model has no such group`);
+    }
     return group;
   }
   const values = new Float32Array(declared.dim);
@@ -97,3 +103,17 @@ export function initialValues(layout: ModelLayout, table: number, key: bigint): 
 }
 
 const DENSE_SEED = 20_221_110;
+
+function learnedTable(
+  table: { readonly name: string; readonly role: "embedding" | "dense"; readonly dim: number },
+  optimizer: OptimizerDeclaration,
+): ModelTable {
+  return {
+    ...table,
+    precision: "f32",
+    valueBytes: 4 * table.dim,
+    stateBytes: 4 * stateFloats(optimizer, table.dim),
+    optimizer: JSON.stringify(optimizer),
+    learning: optimizer,
+  };
+}

@@ -50,7 +50,11 @@ export function leaderOf(state: LeaseState, nowMs: number): { holder: string; te
 }
 
 /** One step. A `tick` is due a few times per duration; ticks come as often as the caller likes. */
-export function stepLease(state: LeaseState, event: LeaseEvent, nowMs: number): { state: LeaseState; effects: readonly LeaseEffect[] } {
+export function stepLease(
+  state: LeaseState,
+  event: LeaseEvent,
+  nowMs: number,
+): { state: LeaseState; effects: readonly LeaseEffect[] } {
   switch (event.kind) {
     case "tick":
       return onTick(state, nowMs);
@@ -73,10 +77,14 @@ function onTick(state: LeaseState, nowMs: number): { state: LeaseState; effects:
   // However long it takes: with a second question open, an answer could be taken for that of the later one, and count too long.
   if (state.asking !== undefined) return { state, effects: [] };
   const { seen } = state;
-  if (seen === undefined) return { state: { ...state, asking: { sentMs: nowMs } }, effects: [{ kind: "write", revision: 0 }] };
+  if (seen === undefined) {
+    return { state: { ...state, asking: { sentMs: nowMs } }, effects: [{ kind: "write", revision: 0 }] };
+  }
   const ageMs = nowMs - seen.sinceMs;
   const due = seen.holder === state.self ? ageMs >= state.durationMs * RENEW_SHARE : ageMs >= state.durationMs;
-  if (due) return { state: { ...state, asking: { sentMs: nowMs } }, effects: [{ kind: "write", revision: seen.revision }] };
+  if (due) {
+    return { state: { ...state, asking: { sentMs: nowMs } }, effects: [{ kind: "write", revision: seen.revision }] };
+  }
   return { state, effects: seen.holder === state.self ? [] : [{ kind: "read" }] };
 }
 
@@ -99,7 +107,9 @@ function onRecord(
   // An unchanged revision keeps its age: that is what tells a live holder from a dead one.
   if (seen !== undefined && seen.revision === record?.revision) return state;
   // An older one was read before what we know, and came late. Only a store that was made anew stays at one for a whole lease.
-  if (seen !== undefined && (record?.revision ?? 0) < seen.revision && nowMs - seen.sinceMs < state.durationMs) return state;
+  if (seen !== undefined && (record?.revision ?? 0) < seen.revision && nowMs - seen.sinceMs < state.durationMs) {
+    return state;
+  }
   if (record === undefined) return { ...rest, heldUntilMs: 0 };
   const heldUntilMs = record.holder === state.self ? state.heldUntilMs : 0;
   return { ...rest, seen: { ...record, sinceMs: nowMs }, heldUntilMs };

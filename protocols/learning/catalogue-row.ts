@@ -39,7 +39,9 @@ export function writeCatalogueRow(bytes: Uint8Array, row: CatalogueRow): void {
 /** Reads a row, or undefined when the bytes are none. */
 export function readCatalogueRow(bytes: Uint8Array): CatalogueRow | undefined {
   const length = bytes[16];
-  if (bytes.length !== CATALOGUE_ROW_BYTES || length === undefined || length === 0 || length > ID_BYTES_MAX) return undefined;
+  if (bytes.length !== CATALOGUE_ROW_BYTES || length === undefined || length === 0 || length > ID_BYTES_MAX) {
+    return undefined;
+  }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const popularity = view.getFloat64(0, true);
   const firstSeenMs = view.getFloat64(8, true);

@@ -5,7 +5,14 @@
 import { shardOf } from "../keys.ts";
 import { DENSE_KEY, densePlacement, firstDenseTable, type ModelLayout } from "../model-layout.ts";
 import { backward, type BatchLoss, type DlrmWorkspace, dlrmWorkspace, forward } from "./dlrm.ts";
-import { type BatchPlan, type Example, type LabelledExample, planBatch, spreadRows, sumGradients } from "./training-batch.ts";
+import {
+  type BatchPlan,
+  type Example,
+  type LabelledExample,
+  planBatch,
+  spreadRows,
+  sumGradients,
+} from "./training-batch.ts";
 
 /** Memory for batches of up to `batchMax` samples. */
 export interface Learner {
@@ -97,7 +104,11 @@ export function placeRows(
 /** Predicts without learning: one probability an example, a view that lasts until the next call. */
 export function predict(learner: Learner, batch: PlannedBatch, parameters: readonly Float32Array[]): Float32Array {
   const { size, dense } = batch.plan;
-  return forward(learner.layout.shape, { parameters, batch: { size, dense, embeddings: learner.embeddings }, work: learner.work });
+  return forward(learner.layout.shape, {
+    parameters,
+    batch: { size, dense, embeddings: learner.embeddings },
+    work: learner.work,
+  });
 }
 
 /** Predicts, then computes the gradients per shard. The probabilities are a view that lasts until the next call. */
@@ -105,7 +116,11 @@ export function learn(
   learner: Learner,
   batch: PlannedBatch,
   given: { readonly examples: readonly LabelledExample[]; readonly parameters: readonly Float32Array[] },
-): { readonly probabilities: Float32Array; readonly loss: BatchLoss; readonly gradients: readonly (readonly ShardGradients[])[] } {
+): {
+  readonly probabilities: Float32Array;
+  readonly loss: BatchLoss;
+  readonly gradients: readonly (readonly ShardGradients[])[];
+} {
   const { layout, work, embeddings, labels, weights } = learner;
   const { shape } = layout;
   const { parameters } = given;
@@ -113,7 +128,11 @@ export function learn(
     labels[at] = label;
     weights[at] = weight;
   }
-  const run = { parameters, batch: { size: batch.plan.size, dense: batch.plan.dense, embeddings, labels, weights }, work };
+  const run = {
+    parameters,
+    batch: { size: batch.plan.size, dense: batch.plan.dense, embeddings, labels, weights },
+    work,
+  };
   const probabilities = forward(shape, run);
   const loss = backward(shape, run);
   const denseFrom = firstDenseTable(layout);
@@ -122,7 +141,9 @@ export function learn(
   );
   const gradients = batch.lists.map((lists) =>
     lists.map(({ table, keys, at }): ShardGradients => {
-      if (table >= denseFrom) return { table, keys, gradients: Float32Array.from(work.denseGradients[table - denseFrom] ?? []) };
+      if (table >= denseFrom) {
+        return { table, keys, gradients: Float32Array.from(work.denseGradients[table - denseFrom] ?? []) };
+      }
       const rows = new Float32Array(at.length * shape.dim);
       for (const [row, key] of at.entries()) {
         rows.set(sums[table - 1]?.subarray(key * shape.dim, (key + 1) * shape.dim) ?? [], row * shape.dim);

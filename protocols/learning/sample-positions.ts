@@ -25,7 +25,10 @@ export function batchLimit(positions: SamplePositions, from: number): number {
 }
 
 /** The shards a batch up to `last` is for, and what each must stand at now. */
-export function shardsLacking(positions: SamplePositions, last: number): readonly { readonly shard: number; readonly previous: number }[] {
+export function shardsLacking(
+  positions: SamplePositions,
+  last: number,
+): readonly { readonly shard: number; readonly previous: number }[] {
   return positions.applied.flatMap((previous, shard) => (previous < last ? [{ shard, previous }] : []));
 }
 

@@ -37,7 +37,9 @@ export function planBatch(model: ModelDeclaration, examples: readonly Example[])
   const size = examples.length;
   const dense = new Float32Array(size * model.dense.length);
   for (const [at, example] of examples.entries()) {
-    for (const [column, name] of model.dense.entries()) dense[at * model.dense.length + column] = example.dense[name] ?? 0;
+    for (const [column, name] of model.dense.entries()) {
+      dense[at * model.dense.length + column] = example.dense[name] ?? 0;
+    }
   }
   return { size, dense, tables: model.tables.map(({ key }) => distinctKeys(examples, key)) };
 }

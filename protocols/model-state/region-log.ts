@@ -75,7 +75,9 @@ export function decodeEntry(bytes: Uint8Array): LogEntry {
     if (!Array.isArray(regions) || !regions.every((each) => typeof each === "string" && isToken(each))) {
       throw new DecodeError(WHAT, "regions is no list of names");
     }
-    if (typeof training !== "string" || !regions.includes(training)) throw new DecodeError(WHAT, "training is no region of the list");
+    if (typeof training !== "string" || !regions.includes(training)) {
+      throw new DecodeError(WHAT, "training is no region of the list");
+    }
     return { kind: "membership", atMs, regions: regions.map(String), training };
   }
   if (fields.get("kind") !== "verdict") throw new DecodeError(WHAT, "its kind is unknown");
