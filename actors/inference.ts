@@ -89,8 +89,9 @@ const CANDIDATES_MAX = NEIGHBOURS + POPULAR + NEWEST;
 const K_MAX = 100;
 
 function checkedK(k: number): number {
-  if (!Number.isInteger(k) || k < 1 || k > K_MAX)
+  if (!Number.isInteger(k) || k < 1 || k > K_MAX) {
     throw new Refused(`k must be a whole number from 1 to ${K_MAX}: it is ${k}`);
+  }
   return k;
 }
 
@@ -208,8 +209,9 @@ function createRanking(
     try {
       const answer = await ranked(request, signal);
       context.metrics.observe("freshet_inference_seconds", (context.now() - startedMs) / 1000, { model: model.name });
-      if (answer.step === "model")
+      if (answer.step === "model") {
         context.metrics.count("freshet_recommendations_total", 1, { model: model.name, step: "model" });
+      }
       return { request: id, ...answer };
     } catch (error) {
       // A shard away, late or restarting: the list in memory answers. Which it was is in the metrics.

@@ -109,8 +109,9 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
       context.after(PULL_MS_MAX, "overdue", { shard, turn: turns });
     }
 
-    for (const peer of config.peers)
+    for (const peer of config.peers) {
       step({ kind: "neighbour", peer: peerText({ region: peer.region, kind: "leader", id: peer.node }) });
+    }
     context.after(0, "lease-turn", {});
     return {
       handlers: {

@@ -86,8 +86,9 @@ export function createRowFeed(shard: number, store: RowStore, context: Context<S
       sendAll(subscriber);
     },
     publish(table, keys) {
-      for (const subscriber of subscribers.values())
+      for (const subscriber of subscribers.values()) {
         if (subscriber.tables.has(table)) sendLive(subscriber, table, keys);
+      }
     },
   };
 }

@@ -30,8 +30,9 @@ export function writesOf(layout: ModelLayout, push: Push, shard: number): TableW
 function gradientWrite(layout: ModelLayout, { table, keys, gradients }: GradientPart): TableWrite {
   const declared = layout.tables[table];
   const optimizer: Optimizer | undefined = declared?.learning;
-  if (declared === undefined || optimizer === undefined)
+  if (declared === undefined || optimizer === undefined) {
     throw new RangeError(`Cannot learn in table ${table}: it has no optimizer`);
+  }
   const { dim } = declared;
   return {
     table,

@@ -165,12 +165,14 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
 
     function gather({ table, keys }: KeyList): Float32Array {
       const declared = layout.tables[table];
-      if (declared?.learning === undefined)
+      if (declared?.learning === undefined) {
         throw new Refused(`table ${table} of model '${config.model.name}' has no rows to gather`);
+      }
       const { found, values } = replica.store.read(table, keys);
       const floats = new Float32Array(values.buffer, values.byteOffset, values.byteLength / 4);
-      for (const [at, key] of keys.entries())
+      for (const [at, key] of keys.entries()) {
         if (found[at] === 0) floats.set(initialValues(layout, table, key), at * declared.dim);
+      }
       return floats;
     }
 
@@ -265,9 +267,9 @@ async function openReplica(config: ShardConfig, context: Context<ShardProtocol>)
 export class ImagesUnusable extends Error {
   override readonly name = "ImagesUnusable";
 
-  constructor(shard: string, why: string) {
+  constructor(name: string, why: string) {
     super(
-      `Cannot restore shard '${shard}': none of its images can be used (${why}). Undo the change to the model's declaration, or move the images of the ` +
+      `Cannot restore shard '${name}': none of its images can be used (${why}). Undo the change to the model's declaration, or move the images of the ` +
         "shard out of the state folder's 'shards' to start it empty: it then pulls what its peers hold",
     );
   }

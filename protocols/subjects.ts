@@ -38,7 +38,7 @@ export interface SubjectParts {
 
 /** Builds a subject; throws `InvalidToken` on a part that is no token, so a name can never widen a subject. */
 export function buildSubject(parts: SubjectParts): string {
-  for (const [what, text] of Object.entries(parts)) if (!isToken(text)) throw new InvalidToken(what, text);
+  checkTokens(parts);
   return `freshet.${parts.toRegion}.${parts.kind}.${parts.id}.${parts.message}.${parts.fromRegion}`;
 }
 
@@ -47,15 +47,28 @@ export function parseSubject(subject: string): SubjectParts | undefined {
   const tokens = subject.split(".");
   const [prefix, toRegion, kind, id, message, fromRegion] = tokens;
   if (tokens.length !== 6 || prefix !== "freshet") return undefined;
-  if (toRegion === undefined || kind === undefined || id === undefined || message === undefined || fromRegion === undefined) return undefined;
+  if (
+    toRegion === undefined ||
+    kind === undefined ||
+    id === undefined ||
+    message === undefined ||
+    fromRegion === undefined
+  ) {
+    return undefined;
+  }
   if (![toRegion, kind, id, message, fromRegion].every(isToken)) return undefined;
   return { toRegion, kind, id, message, fromRegion };
 }
 
 /** The subscription that receives every message to one actor, from any region. */
 export function actorSubscription(to: { readonly region: string; readonly kind: string; readonly id: string }): string {
-  for (const [what, text] of Object.entries({ region: to.region, kind: to.kind, id: to.id })) {
-    if (!isToken(text)) throw new InvalidToken(what, text);
+  const { region, kind, id } = to;
+  checkTokens({ region, kind, id });
+  return `freshet.${region}.${kind}.${id}.*.*`;
+}
+
+function checkTokens(parts: object): void {
+  for (const [what, text] of Object.entries(parts)) {
+    if (typeof text !== "string" || !isToken(text)) throw new InvalidToken(what, String(text));
   }
-  return `freshet.${to.region}.${to.kind}.${to.id}.*.*`;
 }

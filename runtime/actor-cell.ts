@@ -162,7 +162,10 @@ export class ActorCell implements Receiver, Runnable {
       answer?.fail({ code: "refused", why: error.message, data: error.data });
       return;
     }
-    answer?.fail({ code: "failed", why: error instanceof Error ? error.message.slice(0, 1000) : "it threw something that is no error" });
+    answer?.fail({
+      code: "failed",
+      why: error instanceof Error ? error.message.slice(0, 1000) : "it threw something that is no error",
+    });
     if (incarnation === this.#incarnation && this.#state !== "ended") this.#fail(error);
   }
 
@@ -177,7 +180,12 @@ export class ActorCell implements Receiver, Runnable {
     this.#failures = failures;
     const directive: Directive = this.#state === "stopping" ? { kind: "stop" } : decide(failures, restart);
     metrics.count("freshet_actor_failures_total", 1, { kind: address.kind });
-    onFailure({ address, failure: latest, directive, ...(error instanceof Error && error.stack !== undefined ? { stack: error.stack.slice(0, 4000) } : {}) });
+    onFailure({
+      address,
+      failure: latest,
+      directive,
+      ...(error instanceof Error && error.stack !== undefined ? { stack: error.stack.slice(0, 4000) } : {}),
+    });
     if (directive.kind !== "restart") return this.#end("it failed and is not restarted");
     this.#state = "restarting";
     clock.after(directive.delayMs, () => void this.#restart());

@@ -69,7 +69,12 @@ export class ActorHost implements AsyncDisposable {
     const address: Address = { region: this.#options.region, kind: definition.kind, id };
     const key = addressKey(address);
     const bad = unaddressable([definition.kind, id, ...definition.messages]);
-    if (bad.length > 0) throw new ActorRefused(key, `${bad.map((name) => JSON.stringify(name)).join(", ")} cannot be part of a subject: use lower-case letters, digits and '-'`);
+    if (bad.length > 0) {
+      throw new ActorRefused(
+        key,
+        `${bad.map((name) => JSON.stringify(name)).join(", ")} cannot be part of a subject: use lower-case letters, digits and '-'`,
+      );
+    }
     if (this.#cells.has(key)) throw new ActorRefused(key, "its address is taken");
     const cell = new ActorCell({
       definition,
@@ -105,7 +110,13 @@ export class ActorHost implements AsyncDisposable {
   /** Makes this thread the process's way out. Its own actors are declared with it. */
   async openGateway(factory: GatewayFactory, config: unknown): Promise<Address[]> {
     const { region } = this.#options;
-    const gateway = await factory(config, { region, log: this.log, metrics: this.metrics, clock: this.#clock, drop: this.router.drop });
+    const gateway = await factory(config, {
+      region,
+      log: this.log,
+      metrics: this.metrics,
+      clock: this.#clock,
+      drop: this.router.drop,
+    });
     this.#gateway = gateway;
     this.router.setGateway(gateway);
     return gateway.actors.map((spec) => this.declare(spec));

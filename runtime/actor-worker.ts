@@ -43,7 +43,11 @@ async function attempt<T>(work: () => Promise<T>): Promise<Attempt<T>> {
   try {
     return { kind: "done", value: await work() };
   } catch (error) {
-    return { kind: "failed", failure: failureOf(error, Date.now()), stack: error instanceof Error ? (error.stack ?? "").slice(0, 4000) : "" };
+    return {
+      kind: "failed",
+      failure: failureOf(error, Date.now()),
+      stack: error instanceof Error ? (error.stack ?? "").slice(0, 4000) : "",
+    };
   }
 }
 
@@ -59,7 +63,9 @@ const control: WorkerControl = {
         if (!isFactory(factory)) throw new ActorRefused(gateway.export, "it is no function that makes a gateway");
         addresses.push(...(await host.openGateway(factory, gateway.config)));
       }
-      for (const spec of specs) addresses.push(host.declare({ ...spec, definition: await load(spec.module, spec.export) }));
+      for (const spec of specs) {
+        addresses.push(host.declare({ ...spec, definition: await load(spec.module, spec.export) }));
+      }
       return addresses;
     }),
   start: () =>
@@ -68,13 +74,20 @@ const control: WorkerControl = {
       return undefined;
     }),
   locate(actors, gatewayThread) {
-    host.router.setLocations(new Map(actors.map(({ address, worker }) => [addressKey(address), worker])), gatewayThread);
+    host.router.setLocations(
+      new Map(actors.map(({ address, worker }) => [addressKey(address), worker])),
+      gatewayThread,
+    );
     host.gateway?.located(actors);
   },
   stopActor: (address, deadlineMs) => host.stopActor(address, deadlineMs),
   stop: (deadlineMs) => host.stop(deadlineMs),
   metrics: () => host.metrics.snapshot(),
-  health: () => ({ actors: host.health(), heapUsedBytes: process.memoryUsage().heapUsed, asksWaiting: host.router.waiting }),
+  health: () => ({
+    actors: host.health(),
+    heapUsedBytes: process.memoryUsage().heapUsed,
+    asksWaiting: host.router.waiting,
+  }),
   ping: () => undefined,
 };
 

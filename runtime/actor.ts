@@ -58,8 +58,8 @@ export interface Later<Reply> {
 /** Both ends of an answer that is given later. Settling twice does nothing. */
 export interface Promised<Reply> {
   readonly reply: Later<Reply>;
-  resolve(value: Reply): void;
-  reject(error: Error): void;
+  readonly resolve: (value: Reply) => void;
+  readonly reject: (error: Error) => void;
 }
 
 /**
@@ -118,7 +118,9 @@ export interface Context<P extends Protocol<P>> {
 }
 
 /** What became of awaited work. */
-export type Outcome<T> = { readonly kind: "done"; readonly value: T } | { readonly kind: "failed"; readonly error: Error };
+export type Outcome<T> =
+  | { readonly kind: "done"; readonly value: T }
+  | { readonly kind: "failed"; readonly error: Error };
 
 /** How an actor is made. A restart calls `setup` again, so state in its closure is fresh. */
 export interface ActorDefinition<P extends Protocol<P>, Config> {
@@ -169,7 +171,12 @@ export class AskFailed extends Error {
   readonly code: AskFailure;
   readonly data: unknown;
 
-  constructor(code: AskFailure, to: Address, message: string, options: { why: string; data?: unknown; cause?: unknown }) {
+  constructor(
+    code: AskFailure,
+    to: Address,
+    message: string,
+    options: { why: string; data?: unknown; cause?: unknown },
+  ) {
     super(`Cannot ask '${to.region}.${to.kind}.${to.id}' for '${message}': ${options.why}`, { cause: options.cause });
     this.code = code;
     this.data = options.data;

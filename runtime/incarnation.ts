@@ -1,6 +1,19 @@
 import {
-  type ActorRef, type Address, type Asked, AskFailed, type AskOptions, type Context, type Later, type Logger, type Metrics, type Outcome, type Promised, type Protocol,
-  type TellOptions, type Timer, type Told,
+  type ActorRef,
+  type Address,
+  type Asked,
+  AskFailed,
+  type AskOptions,
+  type Context,
+  type Later,
+  type Logger,
+  type Metrics,
+  type Outcome,
+  type Promised,
+  type Protocol,
+  type TellOptions,
+  type Timer,
+  type Told,
 } from "./actor.ts";
 import { type Clock } from "./clock.ts";
 import { type Answer, type Delivery, type Router } from "./router.ts";
@@ -21,7 +34,14 @@ interface LooseBehaviour {
 /** Whether a value has the shape of an actor definition. */
 export function isDefinition(value: unknown): value is LooseDefinition {
   if (typeof value !== "object" || value === null) return false;
-  return "kind" in value && typeof value.kind === "string" && "messages" in value && Array.isArray(value.messages) && "setup" in value && typeof value.setup === "function";
+  return (
+    "kind" in value &&
+    typeof value.kind === "string" &&
+    "messages" in value &&
+    Array.isArray(value.messages) &&
+    "setup" in value &&
+    typeof value.setup === "function"
+  );
 }
 
 function isBehaviour(value: unknown, messages: readonly string[]): value is LooseBehaviour {
@@ -122,10 +142,16 @@ export function createIncarnation(options: IncarnationOptions): Incarnation {
     },
     ref: (to) => createRef(to, { from: address, router, alive: () => alive }),
     pipe(work, name, request) {
-      work.then(
-        (value) => tellSelf(name, request({ kind: "done", value })),
-        (error: unknown) => tellSelf(name, request({ kind: "failed", error: error instanceof Error ? error : new Error(String(error)) })),
-      ).catch((error: unknown) => log.error("cannot tell what became of piped work", { error }));
+      work
+        .then(
+          (value) => tellSelf(name, request({ kind: "done", value })),
+          (error: unknown) =>
+            tellSelf(
+              name,
+              request({ kind: "failed", error: error instanceof Error ? error : new Error(String(error)) }),
+            ),
+        )
+        .catch((error: unknown) => log.error("cannot tell what became of piped work", { error }));
     },
     later,
   };
@@ -133,7 +159,11 @@ export function createIncarnation(options: IncarnationOptions): Incarnation {
   return {
     async begin() {
       const made = await definition.setup(options.config, context);
-      if (!isBehaviour(made, definition.messages)) throw new TypeError(`Cannot start a ${definition.kind}: its setup returned no handler for some of ${definition.messages.join(", ")}`);
+      if (!isBehaviour(made, definition.messages)) {
+        throw new TypeError(
+          `Cannot start a ${definition.kind}: its setup returned no handler for some of ${definition.messages.join(", ")}`,
+        );
+      }
       behaviour = made;
     },
     call({ message, body, from }) {
@@ -167,7 +197,9 @@ export function createIncarnation(options: IncarnationOptions): Incarnation {
 function give(answer: Answer, outcome: Outcome<unknown>): void {
   if (outcome.kind === "done") return answer.reply(outcome.value);
   const { error } = outcome;
-  if (error.name === "Refused") return answer.fail({ code: "refused", why: error.message, data: "data" in error ? error.data : undefined });
+  if (error.name === "Refused") {
+    return answer.fail({ code: "refused", why: error.message, data: "data" in error ? error.data : undefined });
+  }
   // An ask passed on keeps its reason: whoever waits wants to know that it is a deadline.
   if (error instanceof AskFailed) return answer.fail({ code: error.code, why: error.message, data: error.data });
   answer.fail({ code: "failed", why: error.message.slice(0, 1000) });
@@ -188,7 +220,9 @@ export function createRef<Q extends Protocol<Q>>(to: Address, { from, router, al
       if (alive()) router.tell({ to, from, message, body }, options);
     },
     ask<K extends Asked<Q>>(message: K, body: Q[K]["request"], options: AskOptions): Promise<Q[K]["reply"]> {
-      if (!alive()) return Promise.reject(new AskFailed("ended", to, message, { why: "the actor that asks has ended" }));
+      if (!alive()) {
+        return Promise.reject(new AskFailed("ended", to, message, { why: "the actor that asks has ended" }));
+      }
       return router.ask({ to, from, message, body }, options);
     },
   };

@@ -1,4 +1,13 @@
-import { AckPolicy, DeliverPolicy, DiscardPolicy, JetStreamApiError, type JetStreamManager, RetentionPolicy, StorageType, type StreamConfig } from "@nats-io/jetstream";
+import {
+  AckPolicy,
+  DeliverPolicy,
+  DiscardPolicy,
+  JetStreamApiError,
+  type JetStreamManager,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+} from "@nats-io/jetstream";
 
 /** A stream that must exist on the own server. */
 export interface StreamDeclaration {
@@ -22,14 +31,25 @@ export interface BucketDeclaration {
 const NANOS_PER_MS = 1e6;
 
 /** Creates what is missing and brings what is there up to its declaration. Repeating it does nothing. */
-export async function declareStreams(jsm: JetStreamManager, streams: readonly StreamDeclaration[], buckets: readonly BucketDeclaration[]): Promise<void> {
+export async function declareStreams(
+  jsm: JetStreamManager,
+  streams: readonly StreamDeclaration[],
+  buckets: readonly BucketDeclaration[],
+): Promise<void> {
   for (const stream of streams) await ensure(jsm, streamConfig(stream));
   for (const bucket of buckets) await ensure(jsm, bucketConfig(bucket));
 }
 
 type Wanted = Partial<StreamConfig> & { name: string };
 
-function streamConfig({ name, subjects, maxAgeMs = 0, maxBytes = -1, replicas = 1, duplicateWindowMs = 120_000 }: StreamDeclaration): Wanted {
+function streamConfig({
+  name,
+  subjects,
+  maxAgeMs = 0,
+  maxBytes = -1,
+  replicas = 1,
+  duplicateWindowMs = 120_000,
+}: StreamDeclaration): Wanted {
   return {
     name,
     subjects: [...subjects],
@@ -74,7 +94,10 @@ async function ensure(jsm: JetStreamManager, wanted: Wanted): Promise<void> {
 
 /** Whether an error says that a stream, consumer or message is not there. */
 export function isMissing(error: unknown): boolean {
-  return error instanceof JetStreamApiError && (error.status === 404 || error.code === 10059 || error.code === 10037 || error.code === 10014);
+  return (
+    error instanceof JetStreamApiError &&
+    (error.status === 404 || error.code === 10059 || error.code === 10037 || error.code === 10014)
+  );
 }
 
 /** Whether an error says that somebody else wrote first. */
@@ -83,7 +106,14 @@ export function isConflict(error: unknown): boolean {
 }
 
 /** A reader that begins at a sequence, acknowledges nothing and is forgotten by the server a minute after its last request. */
-export function readerConfig(fromSeq: number): { deliver_policy: DeliverPolicy; opt_start_seq: number; ack_policy: AckPolicy; inactive_threshold: number; mem_storage: boolean; num_replicas: number } {
+export function readerConfig(fromSeq: number): {
+  deliver_policy: DeliverPolicy;
+  opt_start_seq: number;
+  ack_policy: AckPolicy;
+  inactive_threshold: number;
+  mem_storage: boolean;
+  num_replicas: number;
+} {
   return {
     deliver_policy: DeliverPolicy.StartSequence,
     opt_start_seq: Math.max(1, fromSeq),

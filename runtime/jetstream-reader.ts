@@ -95,7 +95,10 @@ export class StreamReader {
     return [...first, ...(await this.#request({ batch: max - 1, no_wait: true, max_bytes: BYTES_MAX }, GRACE_MS))];
   }
 
-  #request(request: { batch: number; no_wait?: true; expires?: number; max_bytes?: number }, giveUpMs: number): Promise<StreamMessage[]> {
+  #request(
+    request: { batch: number; no_wait?: true; expires?: number; max_bytes?: number },
+    giveUpMs: number,
+  ): Promise<StreamMessage[]> {
     const inbox = createInbox(this.#inboxPrefix);
     const messages: StreamMessage[] = [];
     return new Promise((resolve, reject) => {
@@ -109,7 +112,9 @@ export class StreamReader {
             if (messages.length === request.batch) finish();
           } else if (status === 404 || status === 408) finish(); // nothing there, or nothing came in time
           else if (status === 409 && messages.length > 0) finish(); // the next would be over the limit of bytes
-          else if (status !== 100) finish(new ConsumerGone(this.#stream, `${status} ${msg.headers?.description ?? ""}`));
+          else if (status !== 100) {
+            finish(new ConsumerGone(this.#stream, `${status} ${msg.headers?.description ?? ""}`));
+          }
         },
       });
       function finish(error?: Error): void {
@@ -118,8 +123,13 @@ export class StreamReader {
         if (error === undefined) resolve(messages);
         else reject(error);
       }
-      void subscription.closed.then(() => finish(messages.length > 0 ? undefined : new ConsumerGone(this.#stream, "the connection was closed")), (error: unknown) => finish(error instanceof Error ? error : undefined));
-      this.#nc.publish(`$JS.API.CONSUMER.MSG.NEXT.${this.#stream}.${this.#consumer ?? ""}`, JSON.stringify(request), { reply: inbox });
+      void subscription.closed.then(
+        () => finish(messages.length > 0 ? undefined : new ConsumerGone(this.#stream, "the connection was closed")),
+        (error: unknown) => finish(error instanceof Error ? error : undefined),
+      );
+      this.#nc.publish(`$JS.API.CONSUMER.MSG.NEXT.${this.#stream}.${this.#consumer ?? ""}`, JSON.stringify(request), {
+        reply: inbox,
+      });
     });
   }
 }

@@ -1,7 +1,20 @@
-import { jetstream, jetstreamManager, type JetStreamClient, JetStreamApiError, type JetStreamManager, type StoredMsg } from "@nats-io/jetstream";
+import {
+  jetstream,
+  jetstreamManager,
+  type JetStreamClient,
+  JetStreamApiError,
+  type JetStreamManager,
+  type StoredMsg,
+} from "@nats-io/jetstream";
 import { type NatsConnection } from "@nats-io/transport-node";
 import { type Address, defineActor, Refused } from "./actor.ts";
-import { type BucketDeclaration, declareStreams, isConflict, isMissing, type StreamDeclaration } from "./jetstream-declare.ts";
+import {
+  type BucketDeclaration,
+  declareStreams,
+  isConflict,
+  isMissing,
+  type StreamDeclaration,
+} from "./jetstream-declare.ts";
 import { ConsumerGone, StreamReader } from "./jetstream-reader.ts";
 import { type StreamMessage, type StreamProtocol } from "./stream-protocol.ts";
 import { type NatsLinkConnection } from "./transport/nats-connection.ts";
@@ -28,7 +41,10 @@ const WAIT_MS_MAX = 60_000;
  * The actor of `StreamProtocol`. It never holds its mailbox: each request is answered when its server has. A server that is away is a refusal, and
  * the asker tries again.
  */
-export function streamActor(connections: ReadonlyMap<string, NatsLinkConnection>, options: StreamActorOptions): unknown {
+export function streamActor(
+  connections: ReadonlyMap<string, NatsLinkConnection>,
+  options: StreamActorOptions,
+): unknown {
   return defineActor<StreamProtocol, undefined>({
     kind: "stream",
     messages: ["append", "read", "last", "purge", "kv-get", "kv-write"],
@@ -38,14 +54,19 @@ export function streamActor(connections: ReadonlyMap<string, NatsLinkConnection>
 
       async function open(region: string, nc: NatsConnection): Promise<Client> {
         const jsm = await jetstreamManager(nc, { checkAPI: false, timeout: 5000 });
-        const declared = region === options.region ? declareStreams(jsm, options.streams, options.buckets) : Promise.resolve();
+        const declared =
+          region === options.region ? declareStreams(jsm, options.streams, options.buckets) : Promise.resolve();
         declared.catch(() => undefined); // whoever needs it waits for it
         return { nc, js: jetstream(nc, { timeout: 5000 }), jsm, declared };
       }
 
       async function client(region: string): Promise<Client> {
         const nc = connections.get(region)?.live;
-        if (nc === undefined) throw new Refused(connections.has(region) ? `the link to ${region} is down` : `there is no link to ${region}`);
+        if (nc === undefined) {
+          throw new Refused(
+            connections.has(region) ? `the link to ${region} is down` : `there is no link to ${region}`,
+          );
+        }
         const held = await clients.get(region)?.catch(() => undefined);
         if (held?.nc === nc) {
           try {
@@ -65,14 +86,21 @@ export function streamActor(connections: ReadonlyMap<string, NatsLinkConnection>
       /** Answers later with what the work gives; a failure of the server's is refused with its own words. */
       function later<Reply>(work: () => Promise<Reply>): ReturnType<typeof context.later<Reply>>["reply"] {
         const promised = context.later<Reply>();
-        work().then((value) => promised.resolve(value), (error: unknown) => {
-          context.metrics.count("freshet_stream_failures_total");
-          promised.reject(error instanceof Refused ? error : refusal(error));
-        });
+        work().then(
+          (value) => promised.resolve(value),
+          (error: unknown) => {
+            context.metrics.count("freshet_stream_failures_total");
+            promised.reject(error instanceof Refused ? error : refusal(error));
+          },
+        );
         return promised.reply;
       }
 
-      function write(options_: { subject: string; body: Uint8Array | string; expect: Parameters<JetStreamClient["publish"]>[2] }): Promise<{ seq: number; duplicate: boolean } | undefined> {
+      function write(options_: {
+        subject: string;
+        body: Uint8Array | string;
+        expect: Parameters<JetStreamClient["publish"]>[2];
+      }): Promise<{ seq: number; duplicate: boolean } | undefined> {
         return client(options.region).then(({ js }) =>
           js.publish(options_.subject, options_.body, options_.expect).then(
             ({ seq, duplicate }) => ({ seq, duplicate }),
@@ -84,13 +112,21 @@ export function streamActor(connections: ReadonlyMap<string, NatsLinkConnection>
         );
       }
 
-      async function read({ region, stream, fromSeq, max, waitMs }: StreamProtocol["read"]["request"], from: Address): Promise<StreamProtocol["read"]["reply"]> {
+      async function read(
+        { region, stream, fromSeq, max, waitMs }: StreamProtocol["read"]["request"],
+        from: Address,
+      ): Promise<StreamProtocol["read"]["reply"]> {
         name(stream);
         const { nc, jsm } = await client(region);
         // Each reader has its own place in the stream.
         const key = `${region} ${stream} ${from.region}.${from.kind}.${from.id}`;
         let held = readers.get(key);
-        if (held?.reader.isOn(nc) !== true) held = { reader: new StreamReader({ nc, jsm, stream, inboxPrefix: `_INBOX_${options.region}` }), last: Promise.resolve() };
+        if (held?.reader.isOn(nc) !== true) {
+          held = {
+            reader: new StreamReader({ nc, jsm, stream, inboxPrefix: `_INBOX_${options.region}` }),
+            last: Promise.resolve(),
+          };
+        }
         readers.delete(key);
         readers.set(key, held);
         const [oldest] = readers;
@@ -99,7 +135,11 @@ export function streamActor(connections: ReadonlyMap<string, NatsLinkConnection>
           void oldest[1].reader.forget();
         }
         const { reader } = held;
-        const bounded = { fromSeq, max: Math.min(READ_MAX, Math.max(1, max)), waitMs: Math.min(WAIT_MS_MAX, Math.max(0, waitMs)) };
+        const bounded = {
+          fromSeq,
+          max: Math.min(READ_MAX, Math.max(1, max)),
+          waitMs: Math.min(WAIT_MS_MAX, Math.max(0, waitMs)),
+        };
         const result = held.last.catch(() => undefined).then(() => reader.read(bounded));
         held.last = result;
         return result;
@@ -112,7 +152,10 @@ export function streamActor(connections: ReadonlyMap<string, NatsLinkConnection>
               const written = await write({
                 subject: subjectOf(stream, options.streams),
                 body,
-                expect: { ...(msgId === undefined ? {} : { msgID: msgId }), ...(expectedLastSequence === undefined ? {} : { expect: { lastSequence: expectedLastSequence } }) },
+                expect: {
+                  ...(msgId === undefined ? {} : { msgID: msgId }),
+                  ...(expectedLastSequence === undefined ? {} : { expect: { lastSequence: expectedLastSequence } }),
+                },
               });
               return written === undefined ? { kind: "conflict" as const } : { kind: "appended" as const, ...written };
             }),
@@ -132,13 +175,23 @@ export function streamActor(connections: ReadonlyMap<string, NatsLinkConnection>
           "kv-get": ({ bucket, key }) =>
             later(async () => {
               const { jsm } = await client(options.region);
-              const message = await found(jsm.streams.getMessage(`KV_${name(bucket)}`, { last_by_subj: kvSubject(bucket, key) }));
-              return message === undefined ? {} : { record: { value: new TextDecoder().decode(message.body), revision: message.seq } };
+              const message = await found(
+                jsm.streams.getMessage(`KV_${name(bucket)}`, { last_by_subj: kvSubject(bucket, key) }),
+              );
+              return message === undefined
+                ? {}
+                : { record: { value: new TextDecoder().decode(message.body), revision: message.seq } };
             }),
           "kv-write": ({ bucket, key, value, revision }) =>
             later(async () => {
-              const written = await write({ subject: kvSubject(bucket, key), body: value, expect: { expect: { lastSubjectSequence: revision } } });
-              return written === undefined ? { kind: "conflict" as const } : { kind: "written" as const, revision: written.seq };
+              const written = await write({
+                subject: kvSubject(bucket, key),
+                body: value,
+                expect: { expect: { lastSubjectSequence: revision } },
+              });
+              return written === undefined
+                ? { kind: "conflict" as const }
+                : { kind: "written" as const, revision: written.seq };
             }),
         },
         async stop() {
@@ -157,19 +210,25 @@ function subjectOf(stream: string, streams: readonly StreamDeclaration[]): strin
 }
 
 function name(text: string): string {
-  if (!/^[A-Za-z0-9_-]{1,64}$/.test(text)) throw new Refused(`${JSON.stringify(text.slice(0, 64))} is no name of a stream or bucket`);
+  if (!/^[A-Za-z0-9_-]{1,64}$/.test(text)) {
+    throw new Refused(`${JSON.stringify(text.slice(0, 64))} is no name of a stream or bucket`);
+  }
   return text;
 }
 
 function kvSubject(bucket: string, key: string): string {
-  if (!/^[A-Za-z0-9_=/-]+(?:\.[A-Za-z0-9_=/-]+)*$/.test(key) || key.length > 256) throw new Refused(`${JSON.stringify(key.slice(0, 64))} is no key`);
+  if (!/^[A-Za-z0-9_=/-]+(?:\.[A-Za-z0-9_=/-]+)*$/.test(key) || key.length > 256) {
+    throw new Refused(`${JSON.stringify(key.slice(0, 64))} is no key`);
+  }
   return `$KV.${name(bucket)}.${key}`;
 }
 
 async function found(message: Promise<StoredMsg | null>): Promise<StreamMessage | undefined> {
   try {
     const stored = await message;
-    return stored === null ? undefined : { seq: stored.seq, timeMs: stored.time.getTime(), body: new Uint8Array(stored.data) };
+    return stored === null
+      ? undefined
+      : { seq: stored.seq, timeMs: stored.time.getTime(), body: new Uint8Array(stored.data) };
   } catch (error) {
     if (error instanceof JetStreamApiError && isMissing(error) && error.code === 10037) return undefined;
     throw error;

@@ -26,7 +26,16 @@ export interface LinkConfig {
 export async function openLink(untyped: unknown, host: GatewayHost): Promise<Gateway> {
   const config = linkConfig(untyped);
   const { region, node, peers, own, streams = [], buckets = [] } = config;
-  const transport = natsTransport({ region, node, own, peers, log: host.log, metrics: host.metrics, clock: host.clock, drop: host.drop });
+  const transport = natsTransport({
+    region,
+    node,
+    own,
+    peers,
+    log: host.log,
+    metrics: host.metrics,
+    clock: host.clock,
+    drop: host.drop,
+  });
   const services = discovery(transport, config, host);
   const actors: HostedSpec[] = [
     { definition: linkActor(transport), id: node, config: undefined },
@@ -42,11 +51,23 @@ function linkConfig(untyped: unknown): LinkConfig {
 }
 
 function isLinkConfig(value: unknown): value is LinkConfig {
-  return typeof value === "object" && value !== null && "region" in value && "node" in value && "own" in value && "peers" in value && Array.isArray(value.peers);
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "region" in value &&
+    "node" in value &&
+    "own" in value &&
+    "peers" in value &&
+    Array.isArray(value.peers)
+  );
 }
 
 /** Keeps a subscription per actor: on the own server as a service that `nats micro` lists and counts, on the peers' plainly. */
-function discovery(transport: NatsTransport, { region, node, version = "0.1.0" }: LinkConfig, { log }: GatewayHost): Pick<Gateway, "located"> {
+function discovery(
+  transport: NatsTransport,
+  { region, node, version = "0.1.0" }: LinkConfig,
+  { log }: GatewayHost,
+): Pick<Gateway, "located"> {
   const listening = new Map<string, Located>();
   const services = new Map<string, Service>();
   const own = transport.connections.get(region);
@@ -55,12 +76,21 @@ function discovery(transport: NatsTransport, { region, node, version = "0.1.0" }
     const key = addressKey(address);
     try {
       // No queue: there is one actor at an address, and where there should be two, both being heard shows it.
-      const service = await new Svcm(nc).add({ name: address.kind, version, queue: "", description: `${address.kind} ${address.id} of ${region}`, metadata: { id: address.id, region, node, worker } });
+      const service = await new Svcm(nc).add({
+        name: address.kind,
+        version,
+        queue: "",
+        description: `${address.kind} ${address.id} of ${region}`,
+        metadata: { id: address.id, region, node, worker },
+      });
       const gone = !listening.has(key);
       if (gone) await service.stop();
       else {
         services.set(key, service);
-        service.addEndpoint("messages", { subject: transport.subscription(address), handler: (error, msg) => (error === null ? transport.receive(msg) : undefined) });
+        service.addEndpoint("messages", {
+          subject: transport.subscription(address),
+          handler: (error, msg) => (error === null ? transport.receive(msg) : undefined),
+        });
       }
     } catch (error) {
       log.warn("cannot register an actor for discovery", { actor: key, error });
@@ -98,7 +128,9 @@ function discovery(transport: NatsTransport, { region, node, version = "0.1.0" }
 function linkActor(transport: NatsTransport): unknown {
   function find(peer: string): NatsLinkConnection {
     const connection = transport.connections.get(peer);
-    if (connection === undefined) throw new Refused(`there is no link to '${peer}', only to ${[...transport.connections.keys()].join(", ")}`);
+    if (connection === undefined) {
+      throw new Refused(`there is no link to '${peer}', only to ${[...transport.connections.keys()].join(", ")}`);
+    }
     return connection;
   }
   return defineActor<LinkProtocol, undefined>({
@@ -127,7 +159,13 @@ function linkActor(transport: NatsTransport): unknown {
 function statusOf(connection: NatsLinkConnection): LinkStatus {
   const { rttMs, peer, state } = connection;
   const stats = connection.live?.stats();
-  return { peer, state, bytesIn: stats?.inBytes ?? 0, bytesOut: stats?.outBytes ?? 0, ...(rttMs === undefined ? {} : { rttMs }) };
+  return {
+    peer,
+    state,
+    bytesIn: stats?.inBytes ?? 0,
+    bytesOut: stats?.outBytes ?? 0,
+    ...(rttMs === undefined ? {} : { rttMs }),
+  };
 }
 
 /** The address of a node's link actor. */

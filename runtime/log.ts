@@ -66,12 +66,20 @@ export function createLogger(sink: LogSink, { source, nowMs, level = "info" }: L
 
 /** One JSON object a line: time, level, source, text and the fields beside them. */
 export function jsonLine(line: LogLine): string {
-  return JSON.stringify({ time: new Date(line.atMs).toISOString(), level: line.level, source: line.source, text: line.text, ...line.fields });
+  return JSON.stringify({
+    time: new Date(line.atMs).toISOString(),
+    level: line.level,
+    source: line.source,
+    text: line.text,
+    ...line.fields,
+  });
 }
 
 /** For people: time, level, source, text and the fields as name=value. */
 export function readableLine(line: LogLine): string {
-  const fields = Object.entries(line.fields ?? {}).map(([name, value]) => ` ${name}=${typeof value === "string" ? value : JSON.stringify(value)}`);
+  const fields = Object.entries(line.fields ?? {}).map(
+    ([name, value]) => ` ${name}=${typeof value === "string" ? value : JSON.stringify(value)}`,
+  );
   return `${new Date(line.atMs).toISOString().slice(11, 23)} ${line.level.padEnd(5)} ${line.source}  ${line.text}${fields.join("")}`;
 }
 
@@ -113,6 +121,8 @@ function plainValue(value: unknown): unknown {
 /** Name and message of an error and of what caused it. */
 export function errorText(error: Error): string {
   const causes: string[] = [];
-  for (let at: unknown = error; at instanceof Error && causes.length < 5; at = at.cause) causes.push(`${at.name}: ${at.message}`);
+  for (let at: unknown = error; at instanceof Error && causes.length < 5; at = at.cause) {
+    causes.push(`${at.name}: ${at.message}`);
+  }
   return causes.join("; caused by ").slice(0, VALUE_CHARS_MAX);
 }

@@ -46,7 +46,9 @@ export interface Mailbox<T> {
 }
 
 export function mailbox<T>(messagesMax: number = MAILBOX_MAX): Mailbox<T> {
-  if (!Number.isSafeInteger(messagesMax) || messagesMax < 1) throw new RangeError(`Cannot bound a mailbox to ${messagesMax} messages: it must be a whole number of at least 1`);
+  if (!Number.isSafeInteger(messagesMax) || messagesMax < 1) {
+    throw new RangeError(`Cannot bound a mailbox to ${messagesMax} messages: it must be a whole number of at least 1`);
+  }
   const queue = fifo<T>();
   return {
     get depth() {

@@ -1,5 +1,12 @@
 import { type MessagePort } from "node:worker_threads";
-import { type ActorSpec, type Attempt, type GatewaySpec, type ThreadHealth, type WireSpec, type WorkerNews } from "./worker-protocol.ts";
+import {
+  type ActorSpec,
+  type Attempt,
+  type GatewaySpec,
+  type ThreadHealth,
+  type WireSpec,
+  type WorkerNews,
+} from "./worker-protocol.ts";
 import { type Address, type Logger, type Metrics } from "./actor.ts";
 import { type Clock } from "./clock.ts";
 import { type Located } from "./gateway.ts";
@@ -120,13 +127,23 @@ export class ManagedWorker implements AsyncDisposable {
   }
 
   async health(): Promise<WorkerHealth> {
-    const thread = this.running ? await this.#ifAlive((life) => within(life.call((control) => control.health()), this.#options.pingEveryMs, this.#options.clock)) : undefined;
+    const thread = this.running
+      ? await this.#ifAlive((life) =>
+          within(
+            life.call((control) => control.health()),
+            this.#options.pingEveryMs,
+            this.#options.clock,
+          ),
+        )
+      : undefined;
     const failure = this.#failures.at(-1);
     return {
       name: this.name,
       state: this.#state,
       restarts: this.#restarts,
-      ...(failure === undefined || this.#lastReason === undefined ? {} : { lastFailure: { ...failure, reason: this.#lastReason } }),
+      ...(failure === undefined || this.#lastReason === undefined
+        ? {}
+        : { lastFailure: { ...failure, reason: this.#lastReason } }),
       ...(thread === undefined ? {} : { thread }),
     };
   }
@@ -137,7 +154,13 @@ export class ManagedWorker implements AsyncDisposable {
     const orderly = this.#state === "running";
     this.#state = "stopping";
     if (orderly && deadlineMs > 0) {
-      await this.#ifAlive((life) => within(life.call((control) => control.stop(deadlineMs)), deadlineMs + 200, this.#options.clock));
+      await this.#ifAlive((life) =>
+        within(
+          life.call((control) => control.stop(deadlineMs)),
+          deadlineMs + 200,
+          this.#options.clock,
+        ),
+      );
     }
     await this.#life?.terminate("stopped");
     this.#state = "stopped";
@@ -154,8 +177,20 @@ export class ManagedWorker implements AsyncDisposable {
 
   #spawn(): WorkerLife {
     const { region, level, inspect, canaries, log, onNews } = this.#options;
-    const setup = { name: this.name, region, level, inspect, permissions: this.#spec.permissions ?? {}, canaries: this.#spec.canaries ?? canaries };
-    const life = new WorkerLife({ setup, heapMb: this.#spec.heapMb, onNews: (news) => onNews(this.name, news), onLine: (line) => log.info(line.slice(0, 2000), { worker: this.name }) });
+    const setup = {
+      name: this.name,
+      region,
+      level,
+      inspect,
+      permissions: this.#spec.permissions ?? {},
+      canaries: this.#spec.canaries ?? canaries,
+    };
+    const life = new WorkerLife({
+      setup,
+      heapMb: this.#spec.heapMb,
+      onNews: (news) => onNews(this.name, news),
+      onLine: (line) => log.info(line.slice(0, 2000), { worker: this.name }),
+    });
     this.#life = life;
     this.meshed = false;
     return life;
@@ -167,7 +202,11 @@ export class ManagedWorker implements AsyncDisposable {
     await mesh(this);
     const specs: WireSpec[] = this.#spec.actors.map((spec) => ({ ...spec, module: spec.module.href }));
     const { gateway } = this.#spec;
-    const declared = this.#value(await life.call<Attempt<readonly Address[]>>(async (control) => control.declare(specs, gateway === undefined ? undefined : { ...gateway, module: gateway.module.href })));
+    const declared = this.#value(
+      await life.call<Attempt<readonly Address[]>>(async (control) =>
+        control.declare(specs, gateway === undefined ? undefined : { ...gateway, module: gateway.module.href }),
+      ),
+    );
     await located(this, declared);
     this.#value(await life.call<Attempt<undefined>>(async (control) => control.start()));
     if (this.#state !== "stopping" && this.#state !== "stopped") this.#state = "running";
@@ -193,7 +232,12 @@ export class ManagedWorker implements AsyncDisposable {
       }
       if (answered) {
         answered = false;
-        life.call((control) => control.ping()).then(() => (answered = true), () => (alive = false));
+        life
+          .call((control) => control.ping())
+          .then(
+            () => (answered = true),
+            () => (alive = false),
+          );
       }
       clock.after(pingEveryMs, ping);
     }
@@ -233,7 +277,11 @@ export class ManagedWorker implements AsyncDisposable {
       await this.#bringUp(life);
     } catch (error) {
       const ended = await life.terminate("exited");
-      this.#died(ended.reason === "hole" || !(error instanceof Error) ? ended : new WorkerEnded(this.name, "threw", { why: error.message, cause: error }));
+      this.#died(
+        ended.reason === "hole" || !(error instanceof Error)
+          ? ended
+          : new WorkerEnded(this.name, "threw", { why: error.message, cause: error }),
+      );
       return;
     }
     this.#watch(life);

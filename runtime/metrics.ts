@@ -68,7 +68,10 @@ export function createMetrics(): MetricsRegistry {
       found.value += value;
     },
     snapshot() {
-      const all: Series[] = [...series.values()].map((one) => ({ ...one, ...(one.buckets === undefined ? {} : { buckets: [...one.buckets] }) }));
+      const all: Series[] = [...series.values()].map((one) => ({
+        ...one,
+        ...(one.buckets === undefined ? {} : { buckets: [...one.buckets] }),
+      }));
       if (refused > 0) all.push({ name: "freshet_metrics_refused_total", kind: "counter", labels: {}, value: refused });
       return all;
     },
@@ -110,7 +113,13 @@ export function mergeSeries(all: readonly WorkerSeries[]): Series[] {
 }
 
 function mutable({ name, kind, value, count, buckets }: Series, labels: Labels): MutableSeries {
-  return { name, kind, labels, value, ...(count === undefined || buckets === undefined ? {} : { count, buckets: [...buckets] }) };
+  return {
+    name,
+    kind,
+    labels,
+    value,
+    ...(count === undefined || buckets === undefined ? {} : { count, buckets: [...buckets] }),
+  };
 }
 
 function add(held: MutableSeries, one: Series): void {
@@ -122,7 +131,9 @@ function add(held: MutableSeries, one: Series): void {
 
 /** The Prometheus text format, sorted by name, so that two scrapes compare. */
 export function prometheusText(series: readonly Series[]): string {
-  const sorted = series.toSorted((a, b) => compare(a.name, b.name) || compare(labelText(a.labels), labelText(b.labels)));
+  const sorted = series.toSorted(
+    (a, b) => compare(a.name, b.name) || compare(labelText(a.labels), labelText(b.labels)),
+  );
   const lines: string[] = [];
   let last = "";
   for (const one of sorted) {
@@ -136,9 +147,14 @@ export function prometheusText(series: readonly Series[]): string {
     for (const [index, count] of one.buckets.entries()) {
       sum += count;
       const bound = BUCKET_BOUNDS[index];
-      lines.push(`${one.name}_bucket${labelText({ ...one.labels, le: bound === undefined ? "+Inf" : String(bound) })} ${sum}`);
+      lines.push(
+        `${one.name}_bucket${labelText({ ...one.labels, le: bound === undefined ? "+Inf" : String(bound) })} ${sum}`,
+      );
     }
-    lines.push(`${one.name}_sum${labelText(one.labels)} ${one.value}`, `${one.name}_count${labelText(one.labels)} ${one.count ?? 0}`);
+    lines.push(
+      `${one.name}_sum${labelText(one.labels)} ${one.value}`,
+      `${one.name}_count${labelText(one.labels)} ${one.count ?? 0}`,
+    );
   }
   return lines.length === 0 ? "" : `${lines.join("\n")}\n`;
 }
@@ -146,7 +162,10 @@ export function prometheusText(series: readonly Series[]): string {
 function labelText(labels: Labels): string {
   const names = Object.keys(labels);
   if (names.length === 0) return "";
-  return `{${names.toSorted().map((name) => `${name}="${escapeValue(labels[name] ?? "")}"`).join(",")}}`;
+  return `{${names
+    .toSorted()
+    .map((name) => `${name}="${escapeValue(labels[name] ?? "")}"`)
+    .join(",")}}`;
 }
 
 function escapeValue(value: string): string {

@@ -20,7 +20,11 @@ export const codeFolder: string = fileURLToPath(new URL("..", import.meta.url));
  */
 export function permissionFlags(permissions: Permissions): string[] {
   const paths = [...(permissions.read ?? []), ...(permissions.write ?? [])];
-  for (const path of paths) if (path === "" || path.includes("*")) throw new RangeError(`Cannot grant ${JSON.stringify(path)}: name one file or folder`);
+  for (const path of paths) {
+    if (path === "" || path.includes("*")) {
+      throw new RangeError(`Cannot grant ${JSON.stringify(path)}: name one file or folder`);
+    }
+  }
   return [
     "--permission",
     ...[codeFolder, ...(permissions.read ?? [])].map((path) => `--allow-fs-read=${path}`),

@@ -63,5 +63,9 @@ function connectFailure(): Promise<unknown> {
 }
 
 function isRefusal(error: unknown): boolean {
-  return error instanceof Error && "code" in error && (error.code === "ERR_ACCESS_DENIED" || error.code === "ERR_DLOPEN_DISABLED");
+  return (
+    error instanceof Error &&
+    "code" in error &&
+    (error.code === "ERR_ACCESS_DENIED" || error.code === "ERR_DLOPEN_DISABLED")
+  );
 }

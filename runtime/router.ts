@@ -41,7 +41,9 @@ interface Pending {
   settle(outcome: Outcome): void;
 }
 
-type Outcome = { readonly kind: "reply"; readonly body: unknown } | { readonly kind: "error"; readonly error: WireError };
+type Outcome =
+  | { readonly kind: "reply"; readonly body: unknown }
+  | { readonly kind: "error"; readonly error: WireError };
 
 interface Slot {
   readonly answer: Answer;
@@ -144,12 +146,21 @@ export class Router {
 
   /** Rejects all that waits and closes all ways. */
   async close(): Promise<void> {
-    await Promise.all([...this.#peers.values(), ...(this.#gateway === undefined ? [] : [this.#gateway])].map((transport) => transport.close()));
+    await Promise.all(
+      [...this.#peers.values(), ...(this.#gateway === undefined ? [] : [this.#gateway])].map((transport) =>
+        transport.close(),
+      ),
+    );
     this.#peers.clear();
   }
 
   /** Sends an ask on its way; the result cancels it. */
-  #ask(delivery: Omit<Delivery, "answer">, settle: (outcome: Outcome) => void, transfer?: readonly ArrayBuffer[], notBy?: Transport): () => void {
+  #ask(
+    delivery: Omit<Delivery, "answer">,
+    settle: (outcome: Outcome) => void,
+    transfer?: readonly ArrayBuffer[],
+    notBy?: Transport,
+  ): () => void {
     const { to } = delivery;
     const local = this.#local.get(addressKey(to));
     if (local !== undefined && to.via === undefined) {
@@ -160,7 +171,10 @@ export class Router {
     const via = this.#way(to);
     if (via === undefined || via === notBy) {
       const hosted = this.#locations.has(addressKey(to));
-      settle({ kind: "error", error: { code: "no-actor", why: hosted ? "its worker is not running" : "nobody is known at that address" } });
+      settle({
+        kind: "error",
+        error: { code: "no-actor", why: hosted ? "its worker is not running" : "nobody is known at that address" },
+      });
       return () => undefined;
     }
     const askId = this.#nextAskId++;
@@ -172,7 +186,8 @@ export class Router {
   }
 
   #way(to: Address): Transport | undefined {
-    const thread = to.region === this.#options.region && to.via === undefined ? this.#locations.get(addressKey(to)) : undefined;
+    const thread =
+      to.region === this.#options.region && to.via === undefined ? this.#locations.get(addressKey(to)) : undefined;
     if (thread !== undefined) return this.#peers.get(thread);
     return this.#gateway ?? (this.#gatewayThread === undefined ? undefined : this.#peers.get(this.#gatewayThread));
   }
@@ -188,7 +203,10 @@ export class Router {
       for (const [askId, pending] of this.#pending) {
         if (pending.via !== transport) continue;
         this.#pending.delete(askId);
-        pending.settle({ kind: "error", error: { code: "ended", why: "its thread or connection ended while we waited" } });
+        pending.settle({
+          kind: "error",
+          error: { code: "ended", why: "its thread or connection ended while we waited" },
+        });
       }
     });
   }
@@ -242,10 +260,14 @@ export class Router {
       },
     });
     const local = this.#local.get(addressKey(to));
-    if (local !== undefined && to.via === undefined) return local.deliver({ to, from, message, body, answer: slot.answer });
+    if (local !== undefined && to.via === undefined) {
+      return local.deliver({ to, from, message, body, answer: slot.answer });
+    }
     const way = this.#wayOn(transport, to);
     if (way === undefined) return slot.answer.fail({ code: "no-actor", why: "nobody is known at that address" });
-    cancelAsk = this.#ask({ to, from, message, body }, (outcome) => (outcome.kind === "reply" ? slot.answer.reply(outcome.body) : slot.answer.fail(outcome.error)));
+    cancelAsk = this.#ask({ to, from, message, body }, (outcome) =>
+      outcome.kind === "reply" ? slot.answer.reply(outcome.body) : slot.answer.fail(outcome.error),
+    );
   }
 
   /** Only a gateway passes messages on, between the outside and the workers; never back to where they came from. */
@@ -259,7 +281,9 @@ export class Router {
     if (this.#options.inspect !== true || !this.#locations.has(addressKey(to))) return;
     const second = Math.floor(performance.now() / 1000);
     if (this.#mirror.second !== second) this.#mirror = { second, count: 0 };
-    if (++this.#mirror.count > MIRRORED_PER_SECOND_MAX) return this.#options.metrics.count("freshet_mirror_dropped_total");
+    if (++this.#mirror.count > MIRRORED_PER_SECOND_MAX) {
+      return this.#options.metrics.count("freshet_mirror_dropped_total");
+    }
     const way = this.#gateway ?? (this.#gatewayThread === undefined ? undefined : this.#peers.get(this.#gatewayThread));
     way?.send({ kind: "mirror", to, from, message, body });
   }

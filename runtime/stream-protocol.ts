@@ -52,10 +52,19 @@ export interface StreamProtocol {
     reply: { readonly messages: readonly StreamMessage[]; readonly firstSeq: number; readonly lastSeq: number };
   };
   /** The last message of a stream; absent when it is empty. */
-  readonly last: { request: { readonly region: string; readonly stream: string }; reply: { readonly message?: StreamMessage } };
+  readonly last: {
+    request: { readonly region: string; readonly stream: string };
+    reply: { readonly message?: StreamMessage };
+  };
   /** Deletes all messages before `beforeSeq` of a stream of the own region. */
-  readonly purge: { request: { readonly stream: string; readonly beforeSeq: number }; reply: { readonly purged: number } };
-  readonly "kv-get": { request: { readonly bucket: string; readonly key: string }; reply: { readonly record?: StoredRecord } };
+  readonly purge: {
+    request: { readonly stream: string; readonly beforeSeq: number };
+    reply: { readonly purged: number };
+  };
+  readonly "kv-get": {
+    request: { readonly bucket: string; readonly key: string };
+    reply: { readonly record?: StoredRecord };
+  };
   /** Writes if the record is at `revision`; 0 means that there must be none. */
   readonly "kv-write": {
     request: { readonly bucket: string; readonly key: string; readonly value: string; readonly revision: number };

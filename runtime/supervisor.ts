@@ -39,10 +39,15 @@ export function decide(failures: readonly [Failure, ...Failure[]], policy: Resta
 }
 
 /** Those that count against the budget; the others may be forgotten. At most `restartsMax + 1` are ever needed. */
-export function recentFailures(failures: readonly [Failure, ...Failure[]], policy: RestartPolicy): readonly [Failure, ...Failure[]] {
+export function recentFailures(
+  failures: readonly [Failure, ...Failure[]],
+  policy: RestartPolicy,
+): readonly [Failure, ...Failure[]] {
   const latest = failures.at(-1) ?? failures[0];
   // A clock that was set back must not make old failures count for ever, so what lies in the future does not count either.
-  const earlier = failures.slice(0, -1).filter(({ atMs }) => atMs > latest.atMs - policy.withinMs && atMs <= latest.atMs);
+  const earlier = failures
+    .slice(0, -1)
+    .filter(({ atMs }) => atMs > latest.atMs - policy.withinMs && atMs <= latest.atMs);
   const [first, ...rest] = [...earlier, latest].slice(-(policy.restartsMax + 1));
   return first === undefined ? [latest] : [first, ...rest];
 }

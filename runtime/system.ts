@@ -80,7 +80,11 @@ export class ActorSystem implements AsyncDisposable {
       ...(level === undefined ? {} : { level }),
       ...(inspect === undefined ? {} : { inspect }),
     });
-    this.log = createLogger(this.#sink, { source: "system", nowMs: () => this.#clock.nowMs(), ...(level === undefined ? {} : { level }) });
+    this.log = createLogger(this.#sink, {
+      source: "system",
+      nowMs: () => this.#clock.nowMs(),
+      ...(level === undefined ? {} : { level }),
+    });
   }
 
   static async start(options: SystemOptions): Promise<ActorSystem> {
@@ -93,9 +97,21 @@ export class ActorSystem implements AsyncDisposable {
 
   /** Starts a worker and its actors; resolves once all have been set up. Rejects with `StartFailed` or `WorkerEnded`, and then nothing of it runs. */
   async worker(spec: WorkerSpec): Promise<void> {
-    if (this.#state !== "running") throw new RangeError(`Cannot start worker '${spec.name}': the system is ${this.#state}`);
-    if (spec.name === MAIN || this.#workers.has(spec.name)) throw new RangeError(`Cannot start worker '${spec.name}': its name is taken`);
-    const { region, level = "info", inspect = false, restart = defaultRestart, canaries = [], pingEveryMs = 1000, stuckAfterMs = 10_000 } = this.#options;
+    if (this.#state !== "running") {
+      throw new RangeError(`Cannot start worker '${spec.name}': the system is ${this.#state}`);
+    }
+    if (spec.name === MAIN || this.#workers.has(spec.name)) {
+      throw new RangeError(`Cannot start worker '${spec.name}': its name is taken`);
+    }
+    const {
+      region,
+      level = "info",
+      inspect = false,
+      restart = defaultRestart,
+      canaries = [],
+      pingEveryMs = 1000,
+      stuckAfterMs = 10_000,
+    } = this.#options;
     const worker = new ManagedWorker(spec, {
       region,
       level,
@@ -127,7 +143,10 @@ export class ActorSystem implements AsyncDisposable {
   }
 
   /** Starts an actor on the main thread: for tests, and for actors that report on the process itself. */
-  async host<P extends Protocol<P>, Config>(definition: ActorDefinition<P, Config>, options: Omit<HostedSpec, "definition" | "config"> & { readonly config: Config }): Promise<ActorRef<P>> {
+  async host<P extends Protocol<P>, Config>(
+    definition: ActorDefinition<P, Config>,
+    options: Omit<HostedSpec, "definition" | "config"> & { readonly config: Config },
+  ): Promise<ActorRef<P>> {
     const address = this.#host.declare({ ...options, definition });
     await this.#locate(MAIN, [address]);
     await this.#host.start();
@@ -148,7 +167,9 @@ export class ActorSystem implements AsyncDisposable {
 
   /** All threads' series in one list. */
   async metrics(): Promise<Series[]> {
-    const workers = await Promise.all([...this.#workers.values()].map(async (worker) => ({ worker: worker.name, series: await worker.metrics() })));
+    const workers = await Promise.all(
+      [...this.#workers.values()].map(async (worker) => ({ worker: worker.name, series: await worker.metrics() })),
+    );
     return mergeSeries([{ worker: MAIN, series: this.#host.metrics.snapshot() }, ...workers]);
   }
 
@@ -210,11 +231,15 @@ export class ActorSystem implements AsyncDisposable {
   }
 
   async #locate(worker: string, addresses: readonly Address[]): Promise<void> {
-    for (const [key, located] of this.#located) if (located.worker === worker && worker !== MAIN) this.#located.delete(key);
+    for (const [key, located] of this.#located) {
+      if (located.worker === worker && worker !== MAIN) this.#located.delete(key);
+    }
     for (const address of addresses) {
       const key = addressKey(address);
       const held = this.#located.get(key);
-      if (held !== undefined) throw new RangeError(`Cannot host '${key}' on worker '${worker}': it is on '${held.worker}'`);
+      if (held !== undefined) {
+        throw new RangeError(`Cannot host '${key}' on worker '${worker}': it is on '${held.worker}'`);
+      }
       this.#located.set(key, { address, worker });
     }
     await this.#broadcast();
@@ -235,8 +260,11 @@ export class ActorSystem implements AsyncDisposable {
   #actorFailed(worker: string, { address, failure, directive, stack }: FailureReport): void {
     this.log.error("an actor failed", { worker, actor: addressKey(address), failure, decision: directive.kind, stack });
     if (directive.kind !== "escalate") return;
-    if (worker === MAIN) this.#fail(new WorkerEnded(MAIN, "escalated", { why: `${addressKey(address)} failed too often: ${failure.message}` }));
-    else void this.#workers.get(worker)?.escalated();
+    if (worker === MAIN) {
+      this.#fail(
+        new WorkerEnded(MAIN, "escalated", { why: `${addressKey(address)} failed too often: ${failure.message}` }),
+      );
+    } else void this.#workers.get(worker)?.escalated();
   }
 }
 

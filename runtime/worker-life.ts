@@ -49,7 +49,14 @@ export class WorkerLife implements AsyncDisposable {
     this.#control = wrap<WorkerControl>(port1);
     const data: WorkerSetup = { ...setup, control: port2 };
     const { name, permissions } = setup;
-    this.#worker = new Worker(new URL("actor-worker.ts", import.meta.url), { name, permissions, data, transfer: [port2], onLine, ...(heapMb === undefined ? {} : { heapMb }) });
+    this.#worker = new Worker(new URL("actor-worker.ts", import.meta.url), {
+      name,
+      permissions,
+      data,
+      transfer: [port2],
+      onLine,
+      ...(heapMb === undefined ? {} : { heapMb }),
+    });
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#worker.addEventListener("message", (event) => {
       if (!(event instanceof WorkerEvent)) return;
@@ -103,10 +110,18 @@ export class WorkerLife implements AsyncDisposable {
   }
 
   #explain({ exitCode, error }: WorkerEnd): WorkerEnded {
-    if (this.#refused?.name === "PermissionHole") return new WorkerEnded(this.#name, "hole", { why: this.#refused.message, cause: error });
-    if (this.#reason !== undefined) return new WorkerEnded(this.#name, this.#reason, { why: `it was ended: ${this.#reason}` });
-    if (error !== undefined && "code" in error && error.code === "ERR_WORKER_OUT_OF_MEMORY") return new WorkerEnded(this.#name, "heap", { why: "its heap is exhausted", cause: error });
-    if (error !== undefined) return new WorkerEnded(this.#name, "threw", { why: `it threw: ${failureOf(error, 0).message}`, cause: error });
+    if (this.#refused?.name === "PermissionHole") {
+      return new WorkerEnded(this.#name, "hole", { why: this.#refused.message, cause: error });
+    }
+    if (this.#reason !== undefined) {
+      return new WorkerEnded(this.#name, this.#reason, { why: `it was ended: ${this.#reason}` });
+    }
+    if (error !== undefined && "code" in error && error.code === "ERR_WORKER_OUT_OF_MEMORY") {
+      return new WorkerEnded(this.#name, "heap", { why: "its heap is exhausted", cause: error });
+    }
+    if (error !== undefined) {
+      return new WorkerEnded(this.#name, "threw", { why: `it threw: ${failureOf(error, 0).message}`, cause: error });
+    }
     return new WorkerEnded(this.#name, "exited", { why: `its thread exited with ${exitCode}` });
   }
 }

@@ -46,7 +46,9 @@ export type WorkerNews =
   | { readonly kind: "failure"; readonly report: FailureReport };
 
 /** Errors cross as data, because comlink would leave only their text. */
-export type Attempt<T> = { readonly kind: "done"; readonly value: T } | { readonly kind: "failed"; readonly failure: Failure; readonly stack: string };
+export type Attempt<T> =
+  | { readonly kind: "done"; readonly value: T }
+  | { readonly kind: "failed"; readonly failure: Failure; readonly stack: string };
 
 export interface ThreadHealth {
   readonly actors: readonly ActorHealth[];
@@ -59,7 +61,10 @@ export interface ThreadHealth {
 export interface WorkerControl {
   connect(name: string, port: MessagePort): void;
   /** Loads modules and opens mailboxes; nothing runs yet. */
-  declare(specs: readonly WireSpec[], gateway: (Omit<GatewaySpec, "module"> & { readonly module: string }) | undefined): Promise<Attempt<readonly Address[]>>;
+  declare(
+    specs: readonly WireSpec[],
+    gateway: (Omit<GatewaySpec, "module"> & { readonly module: string }) | undefined,
+  ): Promise<Attempt<readonly Address[]>>;
   start(): Promise<Attempt<undefined>>;
   locate(actors: readonly Located[], gatewayThread: string | undefined): void;
   stopActor(address: Address, deadlineMs: number): Promise<void>;

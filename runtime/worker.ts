@@ -26,7 +26,10 @@ export class WorkerEvent extends Event {
   readonly data: unknown;
   readonly error: Error | undefined;
 
-  constructor(type: "message" | "messageerror" | "error" | "exit", fields: { data?: unknown; error?: Error | undefined }) {
+  constructor(
+    type: "message" | "messageerror" | "error" | "exit",
+    fields: { data?: unknown; error?: Error | undefined },
+  ) {
     super(type);
     this.data = fields.data;
     this.error = fields.error;

@@ -19,7 +19,12 @@ function way(region: string): Address {
   return { region, kind: "way", id: "w" };
 }
 
-async function startRegion(region: string, own: TestNats, peers: Readonly<Record<string, TestNats>>, inspect = false): Promise<ActorSystem> {
+async function startRegion(
+  region: string,
+  own: TestNats,
+  peers: Readonly<Record<string, TestNats>>,
+  inspect = false,
+): Promise<ActorSystem> {
   const system = await ActorSystem.start({ region, inspect, sink: () => undefined });
   const config: LinkConfig = {
     region,
@@ -29,7 +34,12 @@ async function startRegion(region: string, own: TestNats, peers: Readonly<Record
     streams: [{ name: "EVENTS", subjects: ["events"], maxAgeMs: 60_000 }],
     buckets: [{ name: "leases" }],
   };
-  await system.worker({ name: "link", permissions: { net: true }, actors: [], gateway: { module: link, export: "openLink", config } });
+  await system.worker({
+    name: "link",
+    permissions: { net: true },
+    actors: [],
+    gateway: { module: link, export: "openLink", config },
+  });
   await system.worker({ name: "light", actors: [{ module, export: "way", id: "w", config: {} }] });
   return system;
 }
@@ -50,18 +60,33 @@ test("the link carries tells and asks between regions, to people and through a c
   await connected(there, "us", 2);
 
   const far = here.ref<WayProtocol>(way("us"));
-  await vi.waitFor(async () => expect(await far.ask("echo", { a: [1, "ü"] }, { signal: soon() })).toEqual({ a: [1, "ü"] }), 5000);
+  await vi.waitFor(
+    async () => expect(await far.ask("echo", { a: [1, "ü"] }, { signal: soon() })).toEqual({ a: [1, "ü"] }),
+    5000,
+  );
   expect(await far.ask("echo", Uint8Array.of(0, 255), { signal: soon() })).toEqual(Uint8Array.of(0, 255));
   expect(await far.ask("echo", undefined, { signal: soon() })).toBeUndefined();
   // Between the actors of two regions' workers, over both links.
   const near = here.ref<WayProtocol>(way("eu"));
   expect(await near.ask("relay", { to: way("us"), value: "over there" }, { signal: soon() })).toBe("over there");
-  expect(await far.ask("who-asks", undefined, { signal: soon() })).toEqual({ region: "eu", kind: "thread", id: "main", via: "own" });
-  await expect(far.ask("refuse", { why: 1 }, { signal: soon() })).rejects.toMatchObject({ code: "refused", data: { why: 1 } });
-  await expect(far.ask("wait", undefined, { signal: AbortSignal.timeout(50) })).rejects.toMatchObject({ code: "deadline" });
+  expect(await far.ask("who-asks", undefined, { signal: soon() })).toEqual({
+    region: "eu",
+    kind: "thread",
+    id: "main",
+    via: "own",
+  });
+  await expect(far.ask("refuse", { why: 1 }, { signal: soon() })).rejects.toMatchObject({
+    code: "refused",
+    data: { why: 1 },
+  });
+  await expect(far.ask("wait", undefined, { signal: AbortSignal.timeout(50) })).rejects.toMatchObject({
+    code: "deadline",
+  });
   const nobody = here.ref<WayProtocol>({ region: "us", kind: "way", id: "nobody" });
   await expect(nobody.ask("total", undefined, { signal: soon() })).rejects.toMatchObject({ code: "no-actor" });
-  await expect(here.ref<WayProtocol>(way("mars")).ask("total", undefined, { signal: soon() })).rejects.toMatchObject({ code: "no-actor" });
+  await expect(here.ref<WayProtocol>(way("mars")).ask("total", undefined, { signal: soon() })).rejects.toMatchObject({
+    code: "no-actor",
+  });
 
   // A person with the command line.
   await using person = await connect({ servers: us.url });
@@ -81,7 +106,10 @@ test("the link carries tells and asks between regions, to people and through a c
   await vi.waitFor(async () => expect(await far.ask("start", undefined, { signal: soon() })).toBe(0), 10_000);
   await control.ask("cut", { peer: "eu" }, { signal: soon() });
   await control.ask("heal", { peer: "eu" }, { signal: soon() });
-  await vi.waitFor(async () => expect(await there.ref<WayProtocol>(way("eu")).ask("start", undefined, { signal: soon() })).toBe(0), 10_000);
+  await vi.waitFor(
+    async () => expect(await there.ref<WayProtocol>(way("eu")).ask("start", undefined, { signal: soon() })).toBe(0),
+    10_000,
+  );
   const text = await here.metricsText();
   expect(text).toMatch(/freshet_link_bytes_total\{direction="out",peer="us"\} [1-9]/);
   expect(text).toMatch(/freshet_link_connected\{peer="us"\} 1/);
@@ -99,7 +127,10 @@ test("an answer told to a sender that came over our own server goes back that wa
   // us's link to eu is down, eu's to us is up: what us tells back must take eu's.
   await there.ref<LinkProtocol>(linkAddress("us", "a")).ask("cut", { peer: "eu" }, { signal: soon() });
   there.ref<WayProtocol>(way("us")).tell("relay-told", { to: { ...way("eu"), via: "own" }, value: 7 });
-  await vi.waitFor(async () => expect(await here.ref<WayProtocol>(way("eu")).ask("total", undefined, { signal: soon() })).toBe(7), 5000);
+  await vi.waitFor(
+    async () => expect(await here.ref<WayProtocol>(way("eu")).ask("total", undefined, { signal: soon() })).toBe(7),
+    5000,
+  );
 }, 60_000);
 
 test("inspect mirrors messages inside a process, and nobody acts on a mirrored one", async () => {
@@ -108,7 +139,9 @@ test("inspect mirrors messages inside a process, and nobody acts on a mirrored o
   await using system = await startRegion("eu", eu, {}, true);
   await connected(system, "eu", 1);
   const seen: string[] = [];
-  person.subscribe("freshet.>", { callback: (_, msg) => void seen.push(`${msg.subject} ${msg.headers?.get("Freshet-Mirror") ?? ""} ${msg.string()}`) });
+  person.subscribe("freshet.>", {
+    callback: (_, msg) => void seen.push(`${msg.subject} ${msg.headers?.get("Freshet-Mirror") ?? ""} ${msg.string()}`),
+  });
   await person.flush();
   const near = system.ref<WayProtocol>(way("eu"));
   near.tell("add", 3);
@@ -128,39 +161,88 @@ test("the stream actor appends once, reads on, here and over a link, and writes 
     return Uint8Array.of(value);
   }
 
-  expect(await streams.ask("append", { stream: "EVENTS", body: body(1), msgId: "one" }, { signal: soon() })).toEqual({ kind: "appended", seq: 1, duplicate: false });
-  expect(await streams.ask("append", { stream: "EVENTS", body: body(1), msgId: "one" }, { signal: soon() })).toEqual({ kind: "appended", seq: 1, duplicate: true });
-  expect(await streams.ask("append", { stream: "EVENTS", body: body(9), expectedLastSequence: 0 }, { signal: soon() })).toEqual({ kind: "conflict" });
-  for (const value of [2, 3, 4]) await streams.ask("append", { stream: "EVENTS", body: body(value), expectedLastSequence: value - 1 }, { signal: soon() });
-  await expect(streams.ask("append", { stream: "OTHER", body: body(9) }, { signal: soon() })).rejects.toMatchObject({ code: "refused" });
+  expect(await streams.ask("append", { stream: "EVENTS", body: body(1), msgId: "one" }, { signal: soon() })).toEqual({
+    kind: "appended",
+    seq: 1,
+    duplicate: false,
+  });
+  expect(await streams.ask("append", { stream: "EVENTS", body: body(1), msgId: "one" }, { signal: soon() })).toEqual({
+    kind: "appended",
+    seq: 1,
+    duplicate: true,
+  });
+  expect(
+    await streams.ask("append", { stream: "EVENTS", body: body(9), expectedLastSequence: 0 }, { signal: soon() }),
+  ).toEqual({ kind: "conflict" });
+  for (const value of [2, 3, 4])
+    await streams.ask(
+      "append",
+      { stream: "EVENTS", body: body(value), expectedLastSequence: value - 1 },
+      { signal: soon() },
+    );
+  await expect(streams.ask("append", { stream: "OTHER", body: body(9) }, { signal: soon() })).rejects.toMatchObject({
+    code: "refused",
+  });
 
-  for (const [system, name] of [[here, "eu"], [there, "us"]] as const) {
+  for (const [system, name] of [
+    [here, "eu"],
+    [there, "us"],
+  ] as const) {
     const reader = system.ref<StreamProtocol>({ region: name, kind: "stream", id: "a" });
     async function read(fromSeq: number, max: number, waitMs = 0): Promise<[number, number][]> {
-      const { messages, firstSeq, lastSeq } = await reader.ask("read", { region: "eu", stream: "EVENTS", fromSeq, max, waitMs }, { signal: soon() });
+      const { messages, firstSeq, lastSeq } = await reader.ask(
+        "read",
+        { region: "eu", stream: "EVENTS", fromSeq, max, waitMs },
+        { signal: soon() },
+      );
       expect([firstSeq, lastSeq]).toEqual([1, 4]);
       return messages.map((message) => [message.seq, message.body[0] ?? -1]);
     }
-    expect(await read(1, 2)).toEqual([[1, 1], [2, 2]]);
-    expect(await read(3, 10)).toEqual([[3, 3], [4, 4]]);
+    expect(await read(1, 2)).toEqual([
+      [1, 1],
+      [2, 2],
+    ]);
+    expect(await read(3, 10)).toEqual([
+      [3, 3],
+      [4, 4],
+    ]);
     expect(await read(2, 1)).toEqual([[2, 2]]);
     expect(await read(5, 10, 20)).toEqual([]);
-    expect((await reader.ask("last", { region: "eu", stream: "EVENTS" }, { signal: soon() })).message).toMatchObject({ seq: 4, body: body(4) });
+    expect((await reader.ask("last", { region: "eu", stream: "EVENTS" }, { signal: soon() })).message).toMatchObject({
+      seq: 4,
+      body: body(4),
+    });
   }
   // One that waits gets what comes.
-  const waiting = there.ref<StreamProtocol>({ region: "us", kind: "stream", id: "a" }).ask("read", { region: "eu", stream: "EVENTS", fromSeq: 5, max: 10, waitMs: 4000 }, { signal: soon() });
+  const waiting = there
+    .ref<StreamProtocol>({ region: "us", kind: "stream", id: "a" })
+    .ask("read", { region: "eu", stream: "EVENTS", fromSeq: 5, max: 10, waitMs: 4000 }, { signal: soon() });
   await streams.ask("append", { stream: "EVENTS", body: body(5) }, { signal: soon() });
   expect((await waiting).messages).toMatchObject([{ seq: 5, body: body(5) }]);
   expect(await streams.ask("purge", { stream: "EVENTS", beforeSeq: 3 }, { signal: soon() })).toEqual({ purged: 2 });
-  const purged = await streams.ask("read", { region: "eu", stream: "EVENTS", fromSeq: 1, max: 1, waitMs: 0 }, { signal: soon() });
+  const purged = await streams.ask(
+    "read",
+    { region: "eu", stream: "EVENTS", fromSeq: 1, max: 1, waitMs: 0 },
+    { signal: soon() },
+  );
   expect(purged).toMatchObject({ firstSeq: 3, lastSeq: 5, messages: [{ seq: 3 }] });
-  await expect(streams.ask("read", { region: "eu", stream: "NONE", fromSeq: 1, max: 1, waitMs: 0 }, { signal: soon() })).rejects.toMatchObject({ code: "refused" });
+  await expect(
+    streams.ask("read", { region: "eu", stream: "NONE", fromSeq: 1, max: 1, waitMs: 0 }, { signal: soon() }),
+  ).rejects.toMatchObject({ code: "refused" });
 
   expect(await streams.ask("kv-get", { bucket: "leases", key: "shard.0" }, { signal: soon() })).toEqual({});
-  expect(await streams.ask("kv-write", { bucket: "leases", key: "shard.0", value: "a", revision: 0 }, { signal: soon() })).toEqual({ kind: "written", revision: 1 });
-  expect(await streams.ask("kv-write", { bucket: "leases", key: "shard.0", value: "b", revision: 0 }, { signal: soon() })).toEqual({ kind: "conflict" });
-  expect(await streams.ask("kv-write", { bucket: "leases", key: "shard.0", value: "b", revision: 1 }, { signal: soon() })).toEqual({ kind: "written", revision: 2 });
-  expect(await streams.ask("kv-get", { bucket: "leases", key: "shard.0" }, { signal: soon() })).toEqual({ record: { value: "b", revision: 2 } });
+  expect(
+    await streams.ask("kv-write", { bucket: "leases", key: "shard.0", value: "a", revision: 0 }, { signal: soon() }),
+  ).toEqual({ kind: "written", revision: 1 });
+  expect(
+    await streams.ask("kv-write", { bucket: "leases", key: "shard.0", value: "b", revision: 0 }, { signal: soon() }),
+  ).toEqual({ kind: "conflict" });
+  expect(
+    await streams.ask("kv-write", { bucket: "leases", key: "shard.0", value: "b", revision: 1 }, { signal: soon() }),
+  ).toEqual({ kind: "written", revision: 2 });
+  expect(await streams.ask("kv-get", { bucket: "leases", key: "shard.0" }, { signal: soon() })).toEqual({
+    record: { value: "b", revision: 2 },
+  });
 }, 60_000);
 
 test("on a peer's server only that peer is believed: what claims another sender is refused and counted", async () => {

@@ -52,7 +52,11 @@ test("a worker can do what it was granted and nothing else", async () => {
   expect(await attempt({}, data)).toEqual(nothing);
   expect(await attempt({ read: [here.state] }, data)).toEqual({ ...nothing, readState: "done" });
   expect(await attempt({ write: [here.state] }, data)).toEqual({ ...nothing, writeState: "done" });
-  expect(await attempt({ read: [here.state], write: [here.state] }, data)).toEqual({ ...nothing, readState: "done", writeState: "done" });
+  expect(await attempt({ read: [here.state], write: [here.state] }, data)).toEqual({
+    ...nothing,
+    readState: "done",
+    writeState: "done",
+  });
   expect(await attempt({ net: true }, data)).toEqual({ ...nothing, connect: "ECONNREFUSED" });
   expect(await attempt({ addons: true }, data)).toEqual({ ...nothing, addon: "ERR_DLOPEN_FAILED" });
 }, 30_000);
@@ -68,12 +72,17 @@ test("a worker whose canary can be reached ends before it hosts anything", async
   const canaries = [{ path: join(here.state, "canary"), refused: ["read" as const] }];
   await using system = await ActorSystem.start({ region: "here", sink: () => undefined, canaries });
   await system.worker({ name: "tight", actors: [] });
-  await expect(system.worker({ name: "loose", permissions: { read: [here.state] }, actors: [] })).rejects.toMatchObject({ name: "WorkerEnded", reason: "hole" });
+  await expect(system.worker({ name: "loose", permissions: { read: [here.state] }, actors: [] })).rejects.toMatchObject(
+    { name: "WorkerEnded", reason: "hole" },
+  );
 }, 30_000);
 
 test("Worker is an EventTarget that ends in every way, and says how", async () => {
   const lines: string[] = [];
-  await using echo = new Worker(new URL("runtime-fixtures/echo-worker.ts", import.meta.url), { name: "echo", onLine: (line) => lines.push(line) });
+  await using echo = new Worker(new URL("runtime-fixtures/echo-worker.ts", import.meta.url), {
+    name: "echo",
+    onLine: (line) => lines.push(line),
+  });
   const events: string[] = [];
   for (const type of ["message", "error", "exit"]) echo.addEventListener(type, () => events.push(type));
   const buffer = new ArrayBuffer(8);
@@ -87,7 +96,9 @@ test("Worker is an EventTarget that ends in every way, and says how", async () =
   thrower.addEventListener("error", () => events.push("error"));
   thrower.postMessage({ fail: true });
   expect(await thrower.ended).toMatchObject({ exitCode: 1, error: { message: "as asked" } });
-  await using terminated = new Worker(new URL("runtime-fixtures/echo-worker.ts", import.meta.url), { name: "terminated" });
+  await using terminated = new Worker(new URL("runtime-fixtures/echo-worker.ts", import.meta.url), {
+    name: "terminated",
+  });
   expect(await terminated.terminate()).toHaveProperty("exitCode");
   await terminated.terminate();
   expect(events).toEqual(["message", "exit", "error"]);

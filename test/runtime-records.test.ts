@@ -20,7 +20,13 @@ test("a log line carries errors with their causes and never anything that is no 
   const log = createLogger((line) => lines.push(line), { source: "here", nowMs: () => 0 });
   const circle: Record<string, unknown> = {};
   circle["self"] = circle;
-  log.error("broken", { error: new Error("outer", { cause: new TypeError("inner") }), circle, big: 5n, call: () => 1, long: "x".repeat(5000) });
+  log.error("broken", {
+    error: new Error("outer", { cause: new TypeError("inner") }),
+    circle,
+    big: 5n,
+    call: () => 1,
+    long: "x".repeat(5000),
+  });
   const fields = structuredClone(lines[0]?.fields);
   expect(fields).toMatchObject({ error: "Error: outer; caused by TypeError: inner", circle: "[not data]", big: "5" });
   const [line] = lines;
@@ -43,13 +49,20 @@ test("metrics are bounded, merged over threads and written as Prometheus reads t
   one.gauge("freshet_only_here", 7);
   one.gauge("freshet_a_total", 1, { peer: 'a"b\\c\nd' });
   one.count("Not a name");
-  const text = prometheusText(mergeSeries([{ worker: "one", series: one.snapshot() }, { worker: "two", series: two.snapshot() }]));
+  const text = prometheusText(
+    mergeSeries([
+      { worker: "one", series: one.snapshot() },
+      { worker: "two", series: two.snapshot() },
+    ]),
+  );
   expect(text).toContain('# TYPE freshet_a_total counter\nfreshet_a_total{peer="a\\"b\\\\c\\nd"} 4\n');
   expect(text).toContain('# TYPE freshet_same gauge\nfreshet_same{worker="one"} 1\nfreshet_same{worker="two"} 1\n');
   expect(text).toContain("freshet_only_here 7\n");
   expect(text).toContain("freshet_metrics_refused_total 2\n");
   expect(text).toContain('freshet_seconds_bucket{le="1"} 2\n');
-  expect(text).toContain('freshet_seconds_bucket{le="+Inf"} 4\nfreshet_seconds_sum 2000000000001\nfreshet_seconds_count 4\n');
+  expect(text).toContain(
+    'freshet_seconds_bucket{le="+Inf"} 4\nfreshet_seconds_sum 2000000000001\nfreshet_seconds_count 4\n',
+  );
   const many = createMetrics();
   for (let index = 0; index < 6000; index++) many.count("freshet_many_total", 1, { index: String(index) });
   expect(many.snapshot()).toHaveLength(5001);

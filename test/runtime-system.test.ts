@@ -16,7 +16,12 @@ function actor(id: string, config: { start?: number; failSetup?: boolean } = {})
 }
 
 async function start(lines: LogLine[], options: Partial<SystemOptions> = {}): Promise<ActorSystem> {
-  return ActorSystem.start({ region: "here", sink: (line) => lines.push(line), restart: { restartsMax: 3, withinMs: 60_000, delayMinMs: 1, delayMaxMs: 10 }, ...options });
+  return ActorSystem.start({
+    region: "here",
+    sink: (line) => lines.push(line),
+    restart: { restartsMax: 3, withinMs: 60_000, delayMinMs: 1, delayMaxMs: 10 },
+    ...options,
+  });
 }
 
 async function expectCode(asked: Promise<unknown>, code: AskFailed["code"]): Promise<void> {
@@ -36,7 +41,9 @@ test("ActorSystem carries tells and asks between workers, the main thread and on
   a.tell("add", 2);
   expect(await a.ask("total", undefined, { signal: soon() })).toBe(3);
   for (const id of ["b", "c", "m"]) {
-    expect(await a.ask("relay", { to: at(id), value: { id, bytes: Uint8Array.of(1, 2) } }, { signal: soon() })).toEqual({ id, bytes: Uint8Array.of(1, 2) });
+    expect(await a.ask("relay", { to: at(id), value: { id, bytes: Uint8Array.of(1, 2) } }, { signal: soon() })).toEqual(
+      { id, bytes: Uint8Array.of(1, 2) },
+    );
   }
   a.tell("relay-told", { to: at("m"), value: 5 });
   expect(await a.ask("relay", { to: at("m"), value: 0 }, { signal: soon() })).toBe(0);
@@ -57,7 +64,14 @@ test("an actor that throws starts afresh, tells whoever asked it, and keeps the 
   await thrown;
   expect(await total).toBe(15);
   const { workers } = await system.health();
-  expect(workers).toMatchObject([{ name: "one", state: "running", restarts: 0, thread: { actors: [{ state: "running", restarts: 1, lastFailure: { name: "RangeError", message: "as asked" } }] } }]);
+  expect(workers).toMatchObject([
+    {
+      name: "one",
+      state: "running",
+      restarts: 0,
+      thread: { actors: [{ state: "running", restarts: 1, lastFailure: { name: "RangeError", message: "as asked" } }] },
+    },
+  ]);
   expect(await system.metricsText()).toContain('freshet_actor_failures_total{kind="way"} 1');
   expect(lines.some(({ text, level }) => text === "an actor failed" && level === "error")).toBe(true);
 });
@@ -67,16 +81,28 @@ test("a refusal is an answer, and the actor lives on", async () => {
   await system.worker({ name: "one", actors: [actor("a")] });
   const a = system.ref<WayProtocol>(at("a"));
   a.tell("add", 1);
-  await expect(a.ask("refuse", { left: 3 }, { signal: soon() })).rejects.toMatchObject({ name: "AskFailed", code: "refused", data: { left: 3 } });
+  await expect(a.ask("refuse", { left: 3 }, { signal: soon() })).rejects.toMatchObject({
+    name: "AskFailed",
+    code: "refused",
+    data: { left: 3 },
+  });
   expect(await a.ask("total", undefined, { signal: soon() })).toBe(1);
 });
 
-for (const [reason, message, heapMb] of [["heap", "fill-heap", 32], ["stuck", "block", undefined], ["threw", "throw-later", undefined]] as const) {
+for (const [reason, message, heapMb] of [
+  ["heap", "fill-heap", 32],
+  ["stuck", "block", undefined],
+  ["threw", "throw-later", undefined],
+] as const) {
   test(`a worker that ends with '${reason}' is started afresh, its asker is told, and the others go on`, async () => {
     const lines: LogLine[] = [];
     await using system = await start(lines, { pingEveryMs: 50, stuckAfterMs: reason === "stuck" ? 500 : 20_000 });
     await system.worker({ name: "good", actors: [actor("g", { start: 1 })] });
-    await system.worker({ name: "bad", ...(heapMb === undefined ? {} : { heapMb }), actors: [actor("b", { start: 3 })] });
+    await system.worker({
+      name: "bad",
+      ...(heapMb === undefined ? {} : { heapMb }),
+      actors: [actor("b", { start: 3 })],
+    });
     const bad = system.ref<WayProtocol>(at("b"));
     const good = system.ref<WayProtocol>(at("g"));
     expect(await good.ask("relay", { to: at("b"), value: 1 }, { signal: soon() })).toBe(1);
@@ -84,10 +110,17 @@ for (const [reason, message, heapMb] of [["heap", "fill-heap", 32], ["stuck", "b
     bad.tell(message, undefined);
     await waiting;
     expect(await good.ask("start", undefined, { signal: soon() })).toBe(1);
-    await vi.waitFor(async () => expect(await good.ask("relay", { to: at("b"), value: 2 }, { signal: soon() })).toBe(2), 10_000);
+    await vi.waitFor(
+      async () => expect(await good.ask("relay", { to: at("b"), value: 2 }, { signal: soon() })).toBe(2),
+      10_000,
+    );
     expect(await bad.ask("total", undefined, { signal: soon() })).toBe(3);
     const { workers } = await system.health();
-    expect(workers.find(({ name }) => name === "bad")).toMatchObject({ state: "running", restarts: 1, lastFailure: { reason } });
+    expect(workers.find(({ name }) => name === "bad")).toMatchObject({
+      state: "running",
+      restarts: 1,
+      lastFailure: { reason },
+    });
     expect(await system.metricsText()).toContain(`freshet_worker_restarts_total{reason="${reason}",worker="bad"} 1`);
     expect(lines.find(({ text }) => text === "a worker ended")?.fields).toMatchObject({ worker: "bad", reason });
   }, 60_000);
@@ -109,7 +142,13 @@ test("a worker that keeps ending is given up, and the system says so", async () 
 
 test("an actor that spent its restarts takes its worker with it", async () => {
   await using system = await start([]);
-  await system.worker({ name: "one", actors: [{ ...actor("a"), restart: { restartsMax: 0, withinMs: 60_000, delayMinMs: 1, delayMaxMs: 1 } }, actor("b")] });
+  await system.worker({
+    name: "one",
+    actors: [
+      { ...actor("a"), restart: { restartsMax: 0, withinMs: 60_000, delayMinMs: 1, delayMaxMs: 1 } },
+      actor("b"),
+    ],
+  });
   const a = system.ref<WayProtocol>(at("a"));
   const b = system.ref<WayProtocol>(at("b"));
   b.tell("add", 1);
@@ -125,20 +164,29 @@ test("a full mailbox is an answer to asks and a counted drop of tells", async ()
   const a = system.ref<WayProtocol>(at("a"));
   const asks = Array.from({ length: 6 }, () => a.ask("hang", undefined, { signal: AbortSignal.timeout(300) }));
   const outcomes = await Promise.allSettled(asks);
-  const codes = outcomes.map((outcome) => (outcome.status === "rejected" && outcome.reason instanceof AskFailed ? outcome.reason.code : "answered"));
+  const codes = outcomes.map((outcome) =>
+    outcome.status === "rejected" && outcome.reason instanceof AskFailed ? outcome.reason.code : "answered",
+  );
   expect(codes.filter((code) => code === "deadline")).toHaveLength(3);
   expect(codes.filter((code) => code === "mailbox-full")).toHaveLength(3);
   a.tell("add", 1);
-  await vi.waitFor(async () => expect(await system.metricsText()).toContain('freshet_dead_letters_total{reason="mailbox-full"} 1'), 5000);
+  await vi.waitFor(
+    async () => expect(await system.metricsText()).toContain('freshet_dead_letters_total{reason="mailbox-full"} 1'),
+    5000,
+  );
 });
 
 test("asks to nobody, to an unknown message, to what ends and after a stop are all answered", async () => {
   await using system = await start([]);
   await system.worker({ name: "one", actors: [actor("a"), actor("b")] });
   const a = system.ref<WayProtocol>(at("a"));
-  await expect(system.ref<WayProtocol>(at("nobody")).ask("total", undefined, { signal: soon() })).rejects.toMatchObject({ code: "no-actor" });
+  await expect(system.ref<WayProtocol>(at("nobody")).ask("total", undefined, { signal: soon() })).rejects.toMatchObject(
+    { code: "no-actor" },
+  );
   const stranger = system.ref<{ "no-such": { request: undefined; reply: number } }>(at("a"));
-  await expect(stranger.ask("no-such", undefined, { signal: soon() })).rejects.toMatchObject({ code: "unknown-message" });
+  await expect(stranger.ask("no-such", undefined, { signal: soon() })).rejects.toMatchObject({
+    code: "unknown-message",
+  });
   await expect(a.ask("total", undefined, { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "deadline" });
   await expect(a.ask("echo", () => 1, { signal: soon() })).rejects.toMatchObject({ code: "refused" });
   const waiting = expectCode(a.ask("wait", undefined, { signal: soon() }), "ended");
@@ -147,19 +195,31 @@ test("asks to nobody, to an unknown message, to what ends and after a stop are a
   await system.stopActor(at("a"), 1000);
   await waiting;
   await expect(a.ask("total", undefined, { signal: soon() })).rejects.toThrow(/ended|nobody is known|not running/);
-  const hanging = expectCode(system.ref<WayProtocol>(at("b")).ask("hang", undefined, { signal: AbortSignal.timeout(60_000) }), "ended");
+  const hanging = expectCode(
+    system.ref<WayProtocol>(at("b")).ask("hang", undefined, { signal: AbortSignal.timeout(60_000) }),
+    "ended",
+  );
   await system.stop({ deadlineMs: 50 });
   await hanging;
   await system.stop({ deadlineMs: 50 });
   expect(system.state).toBe("stopped");
-  await expect(system.worker({ name: "late", actors: [] })).rejects.toThrow("Cannot start worker 'late': the system is stopped");
+  await expect(system.worker({ name: "late", actors: [] })).rejects.toThrow(
+    "Cannot start worker 'late': the system is stopped",
+  );
 });
 
 test("worker() throws what goes wrong the first time, and leaves nothing", async () => {
   await using system = await start([]);
-  await expect(system.worker({ name: "one", actors: [actor("a", { failSetup: true })] })).rejects.toMatchObject({ name: "StartFailed", failure: { message: "as asked" } });
-  await expect(system.worker({ name: "one", actors: [{ module, export: "none", id: "a", config: {} }] })).rejects.toThrow("exports nothing of that name");
-  await expect(system.worker({ name: "one", actors: [{ module, export: "way", id: "No Token", config: {} }] })).rejects.toThrow("cannot be part of a subject");
+  await expect(system.worker({ name: "one", actors: [actor("a", { failSetup: true })] })).rejects.toMatchObject({
+    name: "StartFailed",
+    failure: { message: "as asked" },
+  });
+  await expect(
+    system.worker({ name: "one", actors: [{ module, export: "none", id: "a", config: {} }] }),
+  ).rejects.toThrow("exports nothing of that name");
+  await expect(
+    system.worker({ name: "one", actors: [{ module, export: "way", id: "No Token", config: {} }] }),
+  ).rejects.toThrow("cannot be part of a subject");
   await system.worker({ name: "one", actors: [actor("a")] });
   await expect(system.worker({ name: "one", actors: [] })).rejects.toThrow("its name is taken");
   await expect(system.worker({ name: "two", actors: [actor("a")] })).rejects.toThrow("it is on 'one'");

@@ -12,7 +12,12 @@ const quiet = { debug: () => undefined, info: () => undefined, warn: () => undef
 checkTransport("memory", async ({ drop, tight = false }) => {
   const clock = virtualClock();
   const network = memoryNetwork({ seed: 1, clock, drop, ...(tight ? { inFlightMax: 50 } : {}) });
-  return { left: network.join("left"), right: network.join("right"), pass: () => clock.advance(10), async [Symbol.asyncDispose]() {} };
+  return {
+    left: network.join("left"),
+    right: network.join("right"),
+    pass: () => clock.advance(10),
+    async [Symbol.asyncDispose]() {},
+  };
 });
 
 checkTransport("port", async ({ drop, tight = false }) => {
@@ -35,8 +40,22 @@ checkTransport("nats", async ({ drop, tight = false }) => {
   const right = stack.use(await startTestNats({ name: "right", jetStream: false }));
   const urls = { left: left.url, right: right.url };
   function open(region: "left" | "right", peer: "left" | "right"): NatsTransport {
-    const common = { log: quiet, metrics: createMetrics(), clock: systemClock, drop, ...(tight ? { bytesInFlightMax: 256 * 1024 } : {}) };
-    return stack.use(natsTransport({ ...common, region, node: "a", own: { url: urls[region] }, peers: [{ region: peer, url: urls[peer] }] }));
+    const common = {
+      log: quiet,
+      metrics: createMetrics(),
+      clock: systemClock,
+      drop,
+      ...(tight ? { bytesInFlightMax: 256 * 1024 } : {}),
+    };
+    return stack.use(
+      natsTransport({
+        ...common,
+        region,
+        node: "a",
+        own: { url: urls[region] },
+        peers: [{ region: peer, url: urls[peer] }],
+      }),
+    );
   }
   const ends = { left: open("left", "right"), right: open("right", "left") };
   return {

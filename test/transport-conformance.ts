@@ -67,11 +67,19 @@ export function checkTransport(name: string, open: (options: EndsOptions) => Pro
         asked.catch(() => undefined); // looked at later
         return asked;
       },
-      until: (what) => vi.waitFor(() => {
-        ends.pass();
-        what();
-      }, { timeout: 10_000, interval: 5 }),
-      dropped: () => metrics.snapshot().filter((series) => series.name === "freshet_dead_letters_total").reduce((sum, { value }) => sum + value, 0),
+      until: (what) =>
+        vi.waitFor(
+          () => {
+            ends.pass();
+            what();
+          },
+          { timeout: 10_000, interval: 5 },
+        ),
+      dropped: () =>
+        metrics
+          .snapshot()
+          .filter((series) => series.name === "freshet_dead_letters_total")
+          .reduce((sum, { value }) => sum + value, 0),
       async [Symbol.asyncDispose]() {
         await left.close();
         await right.close();
@@ -80,7 +88,10 @@ export function checkTransport(name: string, open: (options: EndsOptions) => Pro
     };
     // Both ends are there.
     await made.until(() => void made.ask("ready").catch(() => undefined));
-    await vi.waitFor(async () => expect(await passing(made, made.ask("ready"))).toBe("ready"), { timeout: 10_000, interval: 20 });
+    await vi.waitFor(async () => expect(await passing(made, made.ask("ready"))).toBe("ready"), {
+      timeout: 10_000,
+      interval: 20,
+    });
     received.length = 0;
     return made;
   }
@@ -107,7 +118,18 @@ export function checkTransport(name: string, open: (options: EndsOptions) => Pro
 
   test(`${name} carries empty, tiny and large bodies unchanged`, async () => {
     await using it = await pair();
-    for (const body of [undefined, null, "", 0, [], {}, { a: [null, { b: "ü\u0000" }] }, new Uint8Array(0), Uint8Array.of(1, 2, 3), new Uint8Array(512 * 1024).fill(9)]) {
+    for (const body of [
+      undefined,
+      null,
+      "",
+      0,
+      [],
+      {},
+      { a: [null, { b: "ü\u0000" }] },
+      new Uint8Array(0),
+      Uint8Array.of(1, 2, 3),
+      new Uint8Array(512 * 1024).fill(9),
+    ]) {
       expect(await passing(it, it.ask(body))).toEqual(body);
     }
     const whole = new Uint8Array(64);
@@ -167,7 +189,10 @@ export function checkTransport(name: string, open: (options: EndsOptions) => Pro
     expect(dropped).toBeGreaterThan(0);
     await expect(passing(it, refused)).rejects.toMatchObject({ code: "mailbox-full" });
     await it.until(() => expect(it.received).toHaveLength(200 - dropped));
-    await vi.waitFor(async () => expect(await passing(it, it.ask("room again"))).toBe("room again"), { timeout: 10_000, interval: 20 });
+    await vi.waitFor(async () => expect(await passing(it, it.ask("room again"))).toBe("room again"), {
+      timeout: 10_000,
+      interval: 20,
+    });
   });
 }
 

@@ -60,7 +60,8 @@ export function memoryNetwork({ seed, clock, drop, inFlightMax = 100_000 }: Netw
     const pair = `${from.region} ${to.region}`;
     const copies = nextFloat(random) < faults.loss ? 0 : nextFloat(random) < faults.duplicates ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
-      const earliestMs = clock.nowMs() + faults.latencyMsMin + nextFloat(random) * (faults.latencyMsMax - faults.latencyMsMin);
+      const earliestMs =
+        clock.nowMs() + faults.latencyMsMin + nextFloat(random) * (faults.latencyMsMax - faults.latencyMsMin);
       const atMs = faults.reorder ? earliestMs : Math.max(earliestMs, lastArrival.get(pair) ?? 0);
       lastArrival.set(pair, atMs);
       inFlight++;
@@ -122,17 +123,29 @@ export function memoryNetwork({ seed, clock, drop, inFlightMax = 100_000 }: Netw
       cuts.delete(`${b} ${a}`);
     },
     join(region) {
-      const node: Node = { region, receive: undefined, whenClosed: undefined, closed: false, nextIncoming: 1, outgoing: new Map(), incoming: new Map() };
+      const node: Node = {
+        region,
+        receive: undefined,
+        whenClosed: undefined,
+        closed: false,
+        nextIncoming: 1,
+        outgoing: new Map(),
+        incoming: new Map(),
+      };
       nodes.set(region, node);
       function close(): void {
         if (node.closed) return;
-        for (const askId of node.incoming.keys()) answer(node, { kind: "error", askId, error: { code: "ended", why: "its process is ending" } });
+        for (const askId of node.incoming.keys()) {
+          answer(node, { kind: "error", askId, error: { code: "ended", why: "its process is ending" } });
+        }
         node.closed = true;
         node.whenClosed?.();
       }
       return {
         send(envelope) {
-          if (envelope.kind === "reply" || envelope.kind === "error") return node.closed ? undefined : answer(node, envelope);
+          if (envelope.kind === "reply" || envelope.kind === "error") {
+            return node.closed ? undefined : answer(node, envelope);
+          }
           if (envelope.kind === "cancel") return void node.outgoing.delete(envelope.askId);
           if (envelope.kind === "mirror") return;
           if (!node.closed) return sendOn(node, envelope);
@@ -155,6 +168,10 @@ function cloneReply(body: unknown, askId: number): Envelope {
   try {
     return { kind: "reply", askId, body: structuredClone(packBody(body).body) };
   } catch (error) {
-    return { kind: "error", askId, error: { code: "failed", why: `its answer is not data: ${error instanceof Error ? error.message : ""}` } };
+    return {
+      kind: "error",
+      askId,
+      error: { code: "failed", why: `its answer is not data: ${error instanceof Error ? error.message : ""}` },
+    };
   }
 }

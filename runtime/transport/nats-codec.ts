@@ -55,15 +55,22 @@ function checkValue(this: unknown, key: string, rendered: unknown): unknown {
   // A Date has been turned into text already; what it was is still in its place.
   const value: unknown = typeof this === "object" && this !== null ? Reflect.get(this, key) : rendered;
   if (typeof value === "number" && !Number.isFinite(value)) throw new NotPlainData(String(value));
-  if (typeof value === "function" || typeof value === "symbol" || typeof value === "bigint") throw new NotPlainData(`a ${typeof value}`);
+  if (typeof value === "function" || typeof value === "symbol" || typeof value === "bigint") {
+    throw new NotPlainData(`a ${typeof value}`);
+  }
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
   const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null) throw new NotPlainData(`a ${Object.prototype.toString.call(value).slice(8, -1)}`);
+  if (prototype !== Object.prototype && prototype !== null) {
+    throw new NotPlainData(`a ${Object.prototype.toString.call(value).slice(8, -1)}`);
+  }
   return value;
 }
 
 /** The body, or undefined for bytes that are no JSON. Bytes are copied: a payload is a view of what the socket read. */
-export function decodeBody({ data, headers: received }: Pick<Msg, "data" | "headers">): { readonly body: unknown } | undefined {
+export function decodeBody({
+  data,
+  headers: received,
+}: Pick<Msg, "data" | "headers">): { readonly body: unknown } | undefined {
   if (received?.has(TYPE_HEADER) === true) return { body: new Uint8Array(data) };
   if (data.length === 0) return { body: undefined };
   try {
@@ -87,16 +94,28 @@ export function encodeError({ code, why, data }: WireError): NatsPayload {
   return encoded;
 }
 
-const CODES: ReadonlySet<string> = new Set<AskFailure>(["deadline", "mailbox-full", "no-actor", "ended", "refused", "unknown-message", "failed"]);
+const CODES: ReadonlySet<string> = new Set<AskFailure>([
+  "deadline",
+  "mailbox-full",
+  "no-actor",
+  "ended",
+  "refused",
+  "unknown-message",
+  "failed",
+]);
 
 function isCode(text: string): text is AskFailure {
   return CODES.has(text);
 }
 
 /** What an answer says: a body, or why there is none. */
-export function decodeAnswer(msg: Pick<Msg, "data" | "headers">): { readonly body: unknown } | { readonly error: WireError } {
+export function decodeAnswer(
+  msg: Pick<Msg, "data" | "headers">,
+): { readonly body: unknown } | { readonly error: WireError } {
   // The server's own answer when nobody is subscribed.
-  if (msg.data.length === 0 && msg.headers?.code === 503) return { error: { code: "no-actor", why: "nobody is subscribed at that address" } };
+  if (msg.data.length === 0 && msg.headers?.code === 503) {
+    return { error: { code: "no-actor", why: "nobody is subscribed at that address" } };
+  }
   const decoded = decodeBody(msg);
   const code = msg.headers?.get(ERROR_HEADER) ?? "";
   if (code === "") return decoded ?? { error: { code: "failed", why: "its answer cannot be decoded" } };
@@ -106,7 +125,9 @@ export function decodeAnswer(msg: Pick<Msg, "data" | "headers">): { readonly bod
 }
 
 /** From whom, to whom and what, as the subject and headers say; undefined when they are not of the grammar. */
-export function decodeAddressing(msg: Pick<Msg, "subject" | "headers">): { readonly to: Address; readonly from: Address; readonly message: string } | undefined {
+export function decodeAddressing(
+  msg: Pick<Msg, "subject" | "headers">,
+): { readonly to: Address; readonly from: Address; readonly message: string } | undefined {
   const parts = parseSubject(msg.subject);
   if (parts === undefined) return undefined;
   const [kind = "", id = "", ...more] = (msg.headers?.get(FROM_HEADER) ?? "").split(".");

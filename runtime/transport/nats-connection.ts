@@ -93,13 +93,20 @@ export class NatsLinkConnection implements AsyncDisposable {
     if (held?.live?.isClosed() === false) held.live.unsubscribe();
   }
 
-  publish(subject: string, payload: Uint8Array, { headers, reply }: { headers?: MsgHdrs; reply?: string } = {}): Published {
+  publish(
+    subject: string,
+    payload: Uint8Array,
+    { headers, reply }: { headers?: MsgHdrs; reply?: string } = {},
+  ): Published {
     const nc = this.live;
     if (nc === undefined || nc.isClosed()) return "disconnected";
     const bytes = payload.length + OVERHEAD_BYTES;
     if (bytes > (nc.info?.max_payload ?? 1024 * 1024)) return "too-large";
     if (this.#unflushed + bytes > (this.#options.bytesInFlightMax ?? 64 * 1024 * 1024)) return "backpressure";
-    nc.publish(subject, payload, { ...(headers === undefined ? {} : { headers }), ...(reply === undefined ? {} : { reply }) });
+    nc.publish(subject, payload, {
+      ...(headers === undefined ? {} : { headers }),
+      ...(reply === undefined ? {} : { reply }),
+    });
     this.#unflushed += bytes;
     if (this.#unflushed >= FLUSH_EVERY_BYTES) this.#flush(nc);
     return "sent";
@@ -144,7 +151,9 @@ export class NatsLinkConnection implements AsyncDisposable {
       const nc = await this.#open();
       if (nc === undefined) {
         // Up to 5 s, and never all at the same moment.
-        await this.#pause(Math.min(5000, (this.#options.retryMs ?? 250) * 2 ** Math.min(failures++, 5)) * (0.5 + Math.random()));
+        await this.#pause(
+          Math.min(5000, (this.#options.retryMs ?? 250) * 2 ** Math.min(failures++, 5)) * (0.5 + Math.random()),
+        );
         continue;
       }
       failures = 0;
@@ -233,10 +242,13 @@ export class NatsLinkConnection implements AsyncDisposable {
     if (this.#flushing) return;
     this.#flushing = true;
     const sent = this.#unflushed;
-    nc.flush().then(
-      () => (this.#unflushed = Math.max(0, this.#unflushed - sent)),
-      () => (this.#unflushed = 0), // disconnected: nothing is in flight any more
-    ).finally(() => (this.#flushing = false)).catch(() => undefined);
+    nc.flush()
+      .then(
+        () => (this.#unflushed = Math.max(0, this.#unflushed - sent)),
+        () => (this.#unflushed = 0), // disconnected: nothing is in flight any more
+      )
+      .finally(() => (this.#flushing = false))
+      .catch(() => undefined);
   }
 
   /** Waits so long, or until woken. */

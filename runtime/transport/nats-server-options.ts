@@ -20,7 +20,11 @@ export function connectOptions({ url, user, password, tls }: NatsServerOptions):
   };
 }
 
-function readTls({ ca, cert, key }: NonNullable<NatsServerOptions["tls"]>): { ca?: string; cert?: string; key?: string } {
+function readTls({ ca, cert, key }: NonNullable<NatsServerOptions["tls"]>): {
+  ca?: string;
+  cert?: string;
+  key?: string;
+} {
   return {
     ...(ca === undefined ? {} : { ca: readFileSync(ca, "utf8") }),
     ...(cert === undefined ? {} : { cert: readFileSync(cert, "utf8") }),

@@ -4,7 +4,17 @@ import { type Clock } from "../clock.ts";
 import { actorSubscription, buildSubject } from "../../protocols/subjects.ts";
 import { NatsLinkConnection, type Published } from "./nats-connection.ts";
 import { type NatsServerOptions } from "./nats-server-options.ts";
-import { decodeAddressing, decodeAnswer, decodeBody, encodeBody, encodeError, FROM_HEADER, MIRROR_HEADER, type NatsPayload, NotPlainData } from "./nats-codec.ts";
+import {
+  decodeAddressing,
+  decodeAnswer,
+  decodeBody,
+  encodeBody,
+  encodeError,
+  FROM_HEADER,
+  MIRROR_HEADER,
+  type NatsPayload,
+  NotPlainData,
+} from "./nats-codec.ts";
 import { type DropCounter, type DropReason, type Envelope, type Transport, type WireError } from "./transport.ts";
 
 export interface NatsTransportOptions {
@@ -72,7 +82,9 @@ export function natsTransport(options: NatsTransportOptions): NatsTransport {
     });
     connection.subscribe(`${connection.inbox}.*`, (msg) => answered(connection, msg));
     connection.onDown(() => {
-      for (const [askId, { connection: over }] of outgoing) if (over === connection) fail(askId, { code: "ended", why: `the link to ${peer} went down while we waited` });
+      for (const [askId, { connection: over }] of outgoing) {
+        if (over === connection) fail(askId, { code: "ended", why: `the link to ${peer} went down while we waited` });
+      }
     });
     return connection;
   }
@@ -99,7 +111,11 @@ export function natsTransport(options: NatsTransportOptions): NatsTransport {
     if (outgoing.get(askId)?.connection !== connection) return;
     outgoing.delete(askId);
     const decoded = decodeAnswer(msg);
-    hand("error" in decoded ? { kind: "error", askId, error: decoded.error } : { kind: "reply", askId, body: decoded.body });
+    hand(
+      "error" in decoded
+        ? { kind: "error", askId, error: decoded.error }
+        : { kind: "reply", askId, body: decoded.body },
+    );
   }
 
   function arrived(connection: NatsLinkConnection, msg: Msg): void {
@@ -108,19 +124,26 @@ export function natsTransport(options: NatsTransportOptions): NatsTransport {
     const addressing = decodeAddressing(msg);
     if (addressing === undefined || !isAllowed(connection, addressing)) {
       drop("forged", addressing ?? {});
-      log.warn("refused a message whose subject is not of a sender that may use this connection", { peer: connection.peer, subject: msg.subject });
+      log.warn("refused a message whose subject is not of a sender that may use this connection", {
+        peer: connection.peer,
+        subject: msg.subject,
+      });
       return;
     }
     const decoded = decodeBody(msg);
     if (decoded === undefined) {
       drop("undecodable", addressing);
-      log.warn("refused a message whose payload is neither JSON nor marked as bytes", { peer: connection.peer, subject: msg.subject });
+      log.warn("refused a message whose payload is neither JSON nor marked as bytes", {
+        peer: connection.peer,
+        subject: msg.subject,
+      });
       const refused: WireError = { code: "refused", why: "the payload is neither JSON nor marked as bytes" };
       if (asked !== undefined) answer({ connection, ...asked, message: addressing.message }, encodeError(refused));
       return;
     }
     const { to, message } = addressing;
-    const from: Address = connection === own && addressing.from.region !== region ? { ...addressing.from, via: "own" } : addressing.from;
+    const from: Address =
+      connection === own && addressing.from.region !== region ? { ...addressing.from, via: "own" } : addressing.from;
     if (asked === undefined) return hand({ kind: "tell", to, from, message, body: decoded.body });
     const ask: Incoming = { connection, ...asked, message };
     if (incoming.size >= INBOUND_MAX) {
@@ -145,10 +168,15 @@ export function natsTransport(options: NatsTransportOptions): NatsTransport {
     return to.via === "own" ? own : connections.get(to.region);
   }
 
-  function publish(envelope: Envelope & { kind: "tell" | "ask" }, mark: (headers: MsgHdrs) => void = () => undefined): { refused?: WireError; reason?: DropReason; connection?: NatsLinkConnection } {
+  function publish(
+    envelope: Envelope & { kind: "tell" | "ask" },
+    mark: (headers: MsgHdrs) => void = () => undefined,
+  ): { refused?: WireError; reason?: DropReason; connection?: NatsLinkConnection } {
     const { to, from, message, body } = envelope;
     const connection = connectionTo(to);
-    if (connection === undefined) return { reason: "no-actor", refused: { code: "no-actor", why: `there is no link to region ${to.region}` } };
+    if (connection === undefined) {
+      return { reason: "no-actor", refused: { code: "no-actor", why: `there is no link to region ${to.region}` } };
+    }
     let encoded: NatsPayload;
     let subject: string;
     try {
@@ -156,7 +184,10 @@ export function natsTransport(options: NatsTransportOptions): NatsTransport {
       encoded = encodeBody(body, message);
     } catch (error) {
       // InvalidToken or NotPlainData: nothing of it can be sent.
-      return { reason: "not-data", refused: { code: "refused", why: error instanceof Error ? error.message : "it cannot be sent" } };
+      return {
+        reason: "not-data",
+        refused: { code: "refused", why: error instanceof Error ? error.message : "it cannot be sent" },
+      };
     }
     encoded.headers.set(FROM_HEADER, `${from.kind}.${from.id}`);
     mark(encoded.headers);
@@ -180,7 +211,15 @@ export function natsTransport(options: NatsTransportOptions): NatsTransport {
     const published = answer(ask, encoded);
     if (published === "sent") return;
     drop(published, ask);
-    if (published === "too-large") answer(ask, encodeError({ code: "failed", why: `its answer of ${encoded.payload.length} bytes is larger than the server takes` }));
+    if (published === "too-large") {
+      answer(
+        ask,
+        encodeError({
+          code: "failed",
+          why: `its answer of ${encoded.payload.length} bytes is larger than the server takes`,
+        }),
+      );
+    }
   }
 
   return {
@@ -201,7 +240,9 @@ export function natsTransport(options: NatsTransportOptions): NatsTransport {
         }
         case "mirror":
           // A copy is worth nothing when anything is tight.
-          return void publish({ ...envelope, kind: "tell", to: { ...envelope.to, via: "own" } }, (headers) => headers.set(MIRROR_HEADER, "1"));
+          return void publish({ ...envelope, kind: "tell", to: { ...envelope.to, via: "own" } }, (headers) =>
+            headers.set(MIRROR_HEADER, "1"),
+          );
         case "reply":
           return sendReply(envelope.askId, (message) => encodeBody(envelope.body, message));
         case "error":
@@ -220,7 +261,9 @@ export function natsTransport(options: NatsTransportOptions): NatsTransport {
     },
     listen(address, { peersOnly = false } = {}) {
       const subject = actorSubscription(address);
-      for (const connection of connections.values()) if (!peersOnly || connection !== own) connection.subscribe(subject, (msg) => arrived(connection, msg));
+      for (const connection of connections.values()) {
+        if (!peersOnly || connection !== own) connection.subscribe(subject, (msg) => arrived(connection, msg));
+      }
     },
     unlisten(address) {
       for (const connection of connections.values()) connection.unsubscribe(actorSubscription(address));

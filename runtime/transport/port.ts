@@ -11,7 +11,9 @@ export interface PortOptions {
 }
 
 /** What crosses the port: an envelope, or how many the other end has taken since it last said so. */
-type Frame = { readonly kind: "envelope"; readonly envelope: Envelope } | { readonly kind: "taken"; readonly count: number };
+type Frame =
+  | { readonly kind: "envelope"; readonly envelope: Envelope }
+  | { readonly kind: "taken"; readonly count: number };
 
 const TAKEN_EVERY = 64;
 
@@ -37,7 +39,9 @@ export function portTransport(port: MessagePort, options: PortOptions): Transpor
 
   function fail(envelope: Envelope, code: "mailbox-full" | "refused" | "ended", why: string): void {
     // Later, as every answer: whoever asked has not yet noted that it waits.
-    if (envelope.kind === "ask") queueMicrotask(() => receive?.({ kind: "error", askId: envelope.askId, error: { code, why } }));
+    if (envelope.kind === "ask") {
+      queueMicrotask(() => receive?.({ kind: "error", askId: envelope.askId, error: { code, why } }));
+    }
   }
 
   function post(frame: Frame, transfer: readonly ArrayBuffer[] = []): void {
@@ -62,7 +66,10 @@ export function portTransport(port: MessagePort, options: PortOptions): Transpor
       if ("body" in envelope) {
         const packed = packBody(envelope.body, transfer);
         ({ bytes } = packed);
-        post({ kind: "envelope", envelope: packed.body === envelope.body ? envelope : { ...envelope, body: packed.body } }, transfer);
+        post(
+          { kind: "envelope", envelope: packed.body === envelope.body ? envelope : { ...envelope, body: packed.body } },
+          transfer,
+        );
       } else {
         post({ kind: "envelope", envelope });
       }
@@ -72,8 +79,15 @@ export function portTransport(port: MessagePort, options: PortOptions): Transpor
       drop("not-data", "message" in envelope ? envelope : {});
       fail(envelope, "refused", error.message);
       const why = { code: "failed" as const, why: `its answer is not data: ${error.message}` };
-      if (envelope.kind === "reply") post({ kind: "envelope", envelope: { kind: "error", askId: envelope.askId, error: why } });
-      if (envelope.kind === "error") post({ kind: "envelope", envelope: { ...envelope, error: { code: envelope.error.code, why: envelope.error.why } } });
+      if (envelope.kind === "reply") {
+        post({ kind: "envelope", envelope: { kind: "error", askId: envelope.askId, error: why } });
+      }
+      if (envelope.kind === "error") {
+        post({
+          kind: "envelope",
+          envelope: { ...envelope, error: { code: envelope.error.code, why: envelope.error.why } },
+        });
+      }
       bytes = 0;
       if (envelope.kind !== "reply" && envelope.kind !== "error") return;
     }

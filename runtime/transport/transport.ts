@@ -46,7 +46,16 @@ export interface Transport extends AsyncDisposable {
 
 /** Counts what a transport or a mailbox did not carry, by reason. */
 export type DropCounter = (reason: DropReason, envelope: { readonly message?: string }) => void;
-export type DropReason = "mailbox-full" | "backpressure" | "too-large" | "not-data" | "disconnected" | "no-actor" | "ended" | "undecodable" | "forged";
+export type DropReason =
+  | "mailbox-full"
+  | "backpressure"
+  | "too-large"
+  | "not-data"
+  | "disconnected"
+  | "no-actor"
+  | "ended"
+  | "undecodable"
+  | "forged";
 
 /** The key of an address: which way an answer goes back is no part of it. */
 export function addressKey({ region, kind, id }: Address): string {

@@ -9,3 +9,4 @@ export async function pause(): Promise<number> {
   await setTimeout(Math.random());
   return Date.now();
 }
+export { subjectOf } from "../protocols/subjects.ts";

@@ -4,5 +4,4 @@ export { world } from "../properties/world.ts"; // expect eslint(no-restricted-i
 export { rows } from "../test/rows.ts"; // expect eslint(no-restricted-imports)
 export { compare } from "../protocols/sync/version.ts"; // expect eslint(no-restricted-imports)
 export { step } from "../protocols/leadership/lease.ts"; // expect eslint(no-restricted-imports)
-export { subjectOf } from "../protocols/subjects.ts"; // expect eslint(no-restricted-imports)
 export { verdict } from "../protocols/wire/../model-state/verdict.ts"; // expect eslint(no-restricted-imports)
