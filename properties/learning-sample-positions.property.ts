@@ -92,9 +92,9 @@ test("each message takes effect once on each shard, whatever dies when, and none
         const shard = "shard" in each ? shards[each.shard % count] : undefined;
         if (each.act === "step") step(each.size, each);
         else if (each.act === "restart") positions = undefined;
-        else if (each.act === "purge" && positions !== undefined)
+        else if (each.act === "purge" && positions !== undefined) {
           purgedBefore = Math.max(purgedBefore, neededFrom(positions));
-        else if (each.act === "save" && shard !== undefined) shard.durable = [...shard.effects];
+        } else if (each.act === "save" && shard !== undefined) shard.durable = [...shard.effects];
         else if (each.act === "crash" && shard !== undefined) shard.effects.splice(0, Infinity, ...shard.durable);
         for (const { effects } of shards) expect(effects).toEqual(effects.map((_, at) => at + 1));
       }

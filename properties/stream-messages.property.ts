@@ -120,23 +120,23 @@ test("the log gives the same state wherever it is replayed: entries again, or fr
   const logs = fc.array(fc.option(entries), { maxLength: 20 });
   fc.assert(
     fc.property(logs, fc.array(fc.nat(20)), (log, again) => {
-      const replay = (from = EMPTY_LOG, at = 0, to = log.length): typeof EMPTY_LOG => {
+      function replay(from = EMPTY_LOG, at = 0, to = log.length): typeof EMPTY_LOG {
         let state = from;
         for (const [index, entry] of log.slice(at, to).entries()) {
           const seq = at + index + 1;
           state = entry === null ? skipEntry(state, seq) : applyEntry(state, seq, entry);
         }
         return state;
-      };
-      const whole = replay();
-      expect(whole.applied).toBe(log.length);
-      expect(whole.membership).toEqual(log.findLast((entry) => entry?.kind === "membership"));
-      for (const [model, found] of whole.verdicts) {
+      }
+      const full = replay();
+      expect(full.applied).toBe(log.length);
+      expect(full.membership).toEqual(log.findLast((entry) => entry?.kind === "membership"));
+      for (const [model, found] of full.verdicts) {
         expect(found).toEqual(log.findLast((entry) => entry?.kind === "verdict" && entry.model === model));
       }
       let state = EMPTY_LOG;
       for (const to of again) state = replay(state, 0, Math.max(to, state.applied));
-      expect(replay(state)).toEqual(whole);
+      expect(replay(state)).toEqual(full);
       expect(EMPTY_LOG).toEqual({ applied: 0, verdicts: new Map() });
     }),
   );
@@ -146,7 +146,9 @@ test("decodeEvents() takes a message whole, the same whatever the time, or refus
   const events: fc.Arbitrary<FeedbackEvent[]> = fc.array(
     fc.record({ type: fc.constant("feedback" as const), kind: token, request: token, item: token, time: fc.nat() }),
   );
-  const encode = (list: readonly unknown[]): Uint8Array => bytesOf(JSON.stringify(list));
+  function encode(list: readonly unknown[]): Uint8Array {
+    return bytesOf(JSON.stringify(list));
+  }
   fc.assert(
     fc.property(events, fc.oneof(foreign, damaged(events.map(encode))), (list, bytes) => {
       expect(decodeEvents(encode(list))).toEqual(list);
