@@ -4,7 +4,7 @@ import { MUTANTS, type Mutant } from "./mutants.ts";
 import { type VerifyFailure, type VerifyReport, type VerifyTask } from "./verify-task.ts";
 
 /** Runs worlds in one thread and waits for its end. */
-export async function runTask(
+async function runTask(
   task: VerifyTask,
   onProgress: (seeds: number) => void = () => undefined,
 ): Promise<VerifyReport> {

@@ -6,7 +6,7 @@
  */
 
 /** The longest region, kind, id or message name. */
-export const TOKEN_CHARS_MAX = 64;
+const TOKEN_CHARS_MAX = 64;
 
 const TOKEN = /^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$/;
 
@@ -16,7 +16,7 @@ export function isToken(text: string): boolean {
 }
 
 /** A text is not a token of the grammar. */
-export class InvalidToken extends Error {
+class InvalidToken extends Error {
   override readonly name = "InvalidToken";
 
   constructor(what: string, text: string) {

@@ -23,9 +23,9 @@ export interface NodeAddresses {
   readonly leader: Address;
   readonly stateManager: Address;
   readonly joiner: Address;
-  shard(model: string, shard: number): Address;
-  trainer(model: string): Address;
-  inference(model: string): Address;
+  readonly shard: (model: string, shard: number) => Address;
+  readonly trainer: (model: string) => Address;
+  readonly inference: (model: string) => Address;
 }
 
 /** The node that trains is the one called `a` of the training region. */

@@ -59,15 +59,14 @@ export async function startNode(config: RegionConfig, options: NodeOptions): Pro
   const system = await ActorSystem.start(systemOptions(config, options.log, await placeCanaries(config)));
   undo.defer(() => system.stop({ deadlineMs: STOP_MS }));
   void system.failed.then((failure) => end(failure.message));
-  const { health, metrics, metricsText } = system;
   await system.host(nodeActor, {
     id: config.node,
     config: {
       config,
       startedMs,
-      health: health.bind(system),
-      metrics: metrics.bind(system),
-      metricsText: metricsText.bind(system),
+      health: () => system.health(),
+      metrics: () => system.metrics(),
+      metricsText: () => system.metricsText(),
       nats: () => nats.about,
       problems: () => [...problems.values()],
     },

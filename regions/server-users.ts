@@ -14,7 +14,7 @@ const SHARED_STREAMS = ["EVENTS", "LOG"] as const;
  * What a peer region may do here: send as itself and nobody else, receive what is addressed to it, and read the shared streams.
  * No stream can be written, no record seen, no service answered for.
  */
-export function peerPermissions(own: string, peer: string): NatsPermissions {
+function peerPermissions(own: string, peer: string): NatsPermissions {
   return {
     publish: { allow: [`freshet.${own}.*.*.*.${peer}`, ...SHARED_STREAMS.flatMap(readStream)] },
     subscribe: { allow: [`freshet.${peer}.>`, `_INBOX_${peer}.>`] },

@@ -119,7 +119,7 @@ function plainValue(value: unknown): unknown {
 }
 
 /** Name and message of an error and of what caused it. */
-export function errorText(error: Error): string {
+function errorText(error: Error): string {
   const causes: string[] = [];
   for (let at: unknown = error; at instanceof Error && causes.length < 5; at = at.cause) {
     causes.push(`${at.name}: ${at.message}`);

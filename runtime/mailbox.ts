@@ -33,7 +33,7 @@ export function fifo<T>(): Fifo<T> {
 }
 
 /** How many messages an actor keeps waiting unless it says otherwise. */
-export const MAILBOX_MAX = 10_000;
+const MAILBOX_MAX = 10_000;
 
 /** The messages that wait for one actor, oldest first, never more than its bound. Full is an answer, not a wait. */
 export interface Mailbox<T> {

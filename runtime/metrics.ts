@@ -19,7 +19,7 @@ export interface MetricsRegistry extends Metrics {
 }
 
 /** Upper bounds of every histogram: powers of four from 2^-20 (a microsecond) to 2^30 (a gigabyte), then infinity. */
-export const BUCKET_BOUNDS: readonly number[] = Array.from({ length: 26 }, (_, index) => 2 ** (2 * index - 20));
+const BUCKET_BOUNDS: readonly number[] = Array.from({ length: 26 }, (_, index) => 2 ** (2 * index - 20));
 const SERIES_MAX = 5_000;
 
 interface MutableSeries {

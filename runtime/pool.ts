@@ -18,7 +18,7 @@ export interface RunOptions {
 }
 
 /** All threads are busy and enough work waits. */
-export class PoolFull extends Error {
+class PoolFull extends Error {
   override readonly name = "PoolFull";
 
   constructor(queueMax: number) {

@@ -12,7 +12,7 @@ export interface Canary {
 }
 
 /** Something that had been refused works. The worker must not go on. */
-export class PermissionHole extends Error {
+class PermissionHole extends Error {
   override readonly name = "PermissionHole";
 
   constructor(holes: readonly string[]) {

@@ -174,12 +174,13 @@ test("the stream actor appends once, reads on, here and over a link, and writes 
   expect(
     await streams.ask("append", { stream: "EVENTS", body: body(9), expectedLastSequence: 0 }, { signal: soon() }),
   ).toEqual({ kind: "conflict" });
-  for (const value of [2, 3, 4])
+  for (const value of [2, 3, 4]) {
     await streams.ask(
       "append",
       { stream: "EVENTS", body: body(value), expectedLastSequence: value - 1 },
       { signal: soon() },
     );
+  }
   await expect(streams.ask("append", { stream: "OTHER", body: body(9) }, { signal: soon() })).rejects.toMatchObject({
     code: "refused",
   });

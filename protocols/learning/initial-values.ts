@@ -4,7 +4,7 @@ import { createRandom, mixUint32, nextFloat } from "../random.ts";
 import { type DlrmShape } from "./dlrm.ts";
 
 /** Half the width of the interval that a new embedding's values are drawn from. */
-export const INITIAL_EMBEDDING_LIMIT = 0.05;
+const INITIAL_EMBEDDING_LIMIT = 0.05;
 
 /** First dense parameters, one array a group: weights uniform within sqrt(6 / inputs) before a ReLU (He 2015), sqrt(6 / (inputs + outputs)) before a linear output (Glorot 2010); biases 0. */
 export function initialDense(shape: DlrmShape, seed: number): Float32Array[] {

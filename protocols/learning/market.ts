@@ -39,7 +39,7 @@ export const MARKET_DEFAULTS: Omit<MarketOptions, "seed" | "startMs"> = {
 };
 
 /** Dimensions of the hidden tastes and item vectors. */
-export const MARKET_DIM = 8;
+const MARKET_DIM = 8;
 
 const COUNTRIES = ["de", "fr", "us", "jp", "br", "in", "gb", "ng"] as const;
 const DEVICES = ["phone", "desktop", "tablet"] as const;

@@ -42,7 +42,7 @@ export interface MetricsSummary {
 }
 
 /** Bins over log-odds in [-16, 16], each 1/32 wide: two predictions in one bin differ by under 3.2 % in odds. */
-export const AUC_BINS = 1024;
+const AUC_BINS = 1024;
 
 const CLIP = 1e-7;
 /** Weights beyond this move the landmark. */

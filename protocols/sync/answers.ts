@@ -79,7 +79,7 @@ export function sweepAnswers(replica: Replica): ReplicaEffect[] {
 }
 
 /** Ends of frames over a list, each frame within the size by the largest its rows can become; one empty frame for no rows. */
-export function cutFrames(
+function cutFrames(
   list: SlotList,
   options: { tables: readonly TableSpec[]; hasState: boolean; frameBytes: number },
 ): number[] {

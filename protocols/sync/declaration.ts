@@ -3,7 +3,7 @@ import { crc32c } from "../wire/checksum.ts";
 import { type TableSpec } from "./row-store.ts";
 
 /** Tables that no store can hold. */
-export class InvalidDeclaration extends Error {
+class InvalidDeclaration extends Error {
   override readonly name = "InvalidDeclaration";
 
   constructor(table: string, why: string) {

@@ -30,7 +30,7 @@ export function isWriterId(value: unknown): value is WriterId {
 }
 
 /** A text that is no writer id. */
-export class InvalidWriterId extends Error {
+class InvalidWriterId extends Error {
   override readonly name = "InvalidWriterId";
 
   constructor(text: string) {

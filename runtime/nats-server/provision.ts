@@ -44,7 +44,7 @@ export class NatsServerUnavailable extends Error {
 }
 
 /** The ways there are: the distribution's package where there is apt-get, else the official release. */
-export const usualRoutes: readonly Route[] = [
+const usualRoutes: readonly Route[] = [
   { name: "the distribution's package (apt-get)", fetch: fetchWithApt },
   {
     name: `the official release ${pinnedRelease.version}`,

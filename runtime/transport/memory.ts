@@ -12,7 +12,7 @@ export interface Faults {
   readonly latencyMsMax: number;
 }
 
-export const noFaults: Faults = { loss: 0, duplicates: 0, reorder: false, latencyMsMin: 1, latencyMsMax: 1 };
+const noFaults: Faults = { loss: 0, duplicates: 0, reorder: false, latencyMsMin: 1, latencyMsMax: 1 };
 
 export interface NetworkOptions {
   readonly seed: number;

@@ -4,11 +4,11 @@ import { isToken, parseSubject } from "../../protocols/subjects.ts";
 import { type WireError } from "./transport.ts";
 
 /** Names the message whose frame a binary payload is; without it a payload is JSON, or nothing at all when it is empty. */
-export const TYPE_HEADER = "Freshet-Type";
+const TYPE_HEADER = "Freshet-Type";
 /** `kind.id` of the sender; its region is the subject's last token. */
 export const FROM_HEADER = "Freshet-From";
 /** An answer's code when it is a failure. */
-export const ERROR_HEADER = "Freshet-Error";
+const ERROR_HEADER = "Freshet-Error";
 /** A copy for whoever inspects. */
 export const MIRROR_HEADER = "Freshet-Mirror";
 
