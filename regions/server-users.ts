@@ -42,26 +42,32 @@ export function serverUsers(options: {
       : [{ user: OPERATOR_USER, password: operatorPassword, permissions: operatorPermissions(region) }]),
     ...(anonymousPassword === undefined
       ? []
-      : [{ user: ANONYMOUS_USER, password: anonymousPassword, permissions: ANONYMOUS }]),
+      : [{ user: ANONYMOUS_USER, password: anonymousPassword, permissions: anonymousPermissions(region) }]),
   ];
 }
 
 const DISCOVERY = ["$SRV.PING", "$SRV.PING.>", "$SRV.INFO", "$SRV.INFO.>", "$SRV.STATS", "$SRV.STATS.>"];
 
-const ANONYMOUS: NatsPermissions = {
-  publish: { allow: DISCOVERY },
-  subscribe: { allow: ["freshet.>", "_INBOX.>"] },
-};
-
 /** Messages that ask an actor about itself and change nothing. */
-const QUESTIONS = ["status", "row", "links", "summary", "metrics"] as const;
+const QUESTIONS = ["status", "row", "links", "summary"] as const;
+
+function questions(region: string, asker: string): string[] {
+  return QUESTIONS.map((question) => `freshet.${region}.*.*.${question}.${asker}`);
+}
+
+function anonymousPermissions(region: string): NatsPermissions {
+  return {
+    publish: { allow: [...DISCOVERY, ...questions(region, "anonymous")] },
+    subscribe: { allow: ["freshet.>", "_INBOX.>"] },
+  };
+}
 
 function operatorPermissions(region: string): NatsPermissions {
   return {
     publish: {
       allow: [
         ...DISCOVERY,
-        ...QUESTIONS.map((question) => `freshet.${region}.*.*.${question}.${OPERATOR_USER}`),
+        ...questions(region, OPERATOR_USER),
         "$JS.API.INFO",
         "$JS.API.STREAM.NAMES",
         "$JS.API.STREAM.LIST",
