@@ -97,7 +97,7 @@ export function recall(resumed: ResumedJoiner, seq: number, samples: readonly Pu
     const origin = { source, sequence: 0 };
     const entry: Entry = { key, impression, origin, label: undefined, after: 0, touched: new Map() };
     settle(joiner, entry, sample.label > 0 ? 1 : 0);
-    entry.after = seq;
+    entry.after = seq - 1;
   }
   joiner.publishedSeq = seq;
 }
