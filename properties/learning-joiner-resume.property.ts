@@ -5,27 +5,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type FeedbackEvent } from "../protocols/feedback.ts";
-import {
-  mayTake,
-  nextBatch,
-  noteAppended,
-  noteGone,
-  passTime,
-  readFrom,
-  recall,
-  type ResumedJoiner,
-  resumeJoiner,
-  takeMessage,
-} from "../protocols/learning/joiner-resume.ts";
 import { createJoiner, impressionKey, type JoinerOptions } from "../protocols/learning/joiner-state.ts";
 import { step } from "../protocols/learning/joiner.ts";
-import { decodeSampleBatch, encodeSampleBatch, type PublishedSample } from "../protocols/learning/sample-batch.ts";
-
-interface Stored {
-  readonly seq: number;
-  readonly storedMs: number;
-  readonly events: readonly FeedbackEvent[];
-}
+import { JoinerWorld, type Stored } from "./joiner-world.ts";
 
 const options: JoinerOptions = {
   windowMs: 100,
@@ -38,102 +20,6 @@ const options: JoinerOptions = {
   settledMax: 1000,
 };
 const regions = ["amsterdam", "osaka", "quito"];
-
-/** Three streams, the stream of samples, and a joiner that may die. */
-class World {
-  readonly streams: ReadonlyMap<string, readonly Stored[]>;
-  readonly options: JoinerOptions;
-  readonly sources: readonly string[];
-  readonly published: { readonly seq: number; readonly samples: readonly PublishedSample[] }[] = [];
-  readonly #firstSeqs = new Map<string, number>();
-  readonly #away = new Set<string>();
-  #log: { readonly seq: number; readonly body: Uint8Array }[] = [];
-  #next = new Map<string, number>();
-  #now = 1000;
-  #joiner: ResumedJoiner;
-
-  constructor(streams: ReadonlyMap<string, readonly Stored[]>, options_: JoinerOptions) {
-    this.streams = streams;
-    this.options = options_;
-    this.sources = [...streams.keys()];
-    this.#joiner = this.#begin();
-  }
-
-  #begin(): ResumedJoiner {
-    const last = this.#log.at(-1);
-    const found = { sources: this.sources, batchMax: 2 };
-    const joiner =
-      last === undefined
-        ? resumeJoiner(this.options, found)
-        : resumeJoiner(this.options, { ...found, last: decodeSampleBatch(last.body) });
-    for (const { seq, body } of this.#log) recall(joiner, seq, decodeSampleBatch(body).samples);
-    this.#next = new Map(this.sources.map((source) => [source, readFrom(joiner, source)]));
-    return joiner;
-  }
-
-  take(source: string, count: number): void {
-    for (let taken = 0; taken < count && !this.#away.has(source) && mayTake(this.#joiner); taken += 1) {
-      const firstSeq = this.#firstSeqs.get(source) ?? 1;
-      const from = Math.max(this.#next.get(source) ?? 1, firstSeq);
-      const message = this.streams.get(source)?.[from - 1];
-      if (message === undefined) {
-        noteGone(this.#joiner, source, firstSeq);
-        return;
-      }
-      this.#now += 1;
-      takeMessage(this.#joiner, { source, ...message }, this.#now);
-      this.#next.set(source, from + 1);
-    }
-  }
-
-  pass(ms: number): void {
-    this.#now += ms;
-    passTime(this.#joiner, this.#now);
-  }
-
-  toggle(source: string): void {
-    if (!this.#away.delete(source)) this.#away.add(source);
-  }
-
-  /** One message, unless the joiner dies before it is stored; it may also die before it hears that it was. */
-  publish(dies: "not" | "before" | "after" = "not"): boolean {
-    const batch = nextBatch(this.#joiner);
-    if (batch !== undefined && dies !== "before") {
-      const seq = (this.#log.at(-1)?.seq ?? 0) + 1;
-      if (batch.keepFrom > seq) throw new RangeError(`keepFrom ${batch.keepFrom} is after its message ${seq}`);
-      this.published.push({ seq, samples: batch.samples });
-      this.#log.push({ seq, body: encodeSampleBatch(batch) });
-      this.#log = this.#log.filter((message) => message.seq >= batch.keepFrom);
-      for (const { source, needed } of batch.positions) this.#firstSeqs.set(source, needed);
-      if (dies === "not") noteAppended(this.#joiner, seq);
-    }
-    if (dies !== "not") this.#joiner = this.#begin();
-    return batch !== undefined;
-  }
-
-  crash(): void {
-    this.#joiner = this.#begin();
-  }
-
-  /** Messages that a new joiner would read. */
-  kept(): { readonly samples: number; readonly events: number } {
-    let events = 0;
-    for (const [source, messages] of this.streams) events += messages.length + 1 - (this.#firstSeqs.get(source) ?? 1);
-    return { samples: this.#log.length, events };
-  }
-
-  finish(): void {
-    this.#away.clear();
-    const total = [...this.streams.values()].reduce((sum, messages) => sum + messages.length, 0);
-    for (let round = 0; round <= total; round += 1) {
-      for (const source of this.sources) this.take(source, 1);
-      while (this.publish());
-    }
-    this.pass(1e7);
-    while (this.publish());
-    if (this.#joiner.joiner.pending.size > 0) throw new Error("An impression stayed open");
-  }
-}
 
 interface Row {
   readonly impression: boolean;
@@ -210,7 +96,7 @@ const acts = fc.array(
 );
 type Act = (typeof acts extends fc.Arbitrary<infer T> ? T : never)[number];
 
-function play(world: World, all: readonly Act[]): void {
+function play(world: JoinerWorld, all: readonly Act[]): void {
   for (const each of all) {
     if (each.act === "publish") world.publish(each.dies === "before" || each.dies === "after" ? each.dies : "not");
     else if (each.act === "pass") world.pass(each.ms);
@@ -230,7 +116,7 @@ function keysOf(streams: ReadonlyMap<string, readonly Stored[]>, type: FeedbackE
 }
 
 /** The last label of each impression, after the checks that hold always. */
-function labelsOf(world: World): Map<string, number> {
+function labelsOf(world: JoinerWorld): Map<string, number> {
   const samples = world.published.flatMap((message) => message.samples);
   const ids = samples.map(({ id }) => id);
   expect(ids.filter((id, at) => ids.indexOf(id) !== at)).toEqual([]);
@@ -249,7 +135,7 @@ function labelsOf(world: World): Map<string, number> {
 test("whatever dies when: every impression once, positive exactly where there is feedback", () => {
   fc.assert(
     fc.property(rows, acts, fc.constantFrom(1, 2, 1000), (all, played, pendingMax) => {
-      const world = new World(streamsOf(all, regions), { ...options, pendingMax });
+      const world = new JoinerWorld(streamsOf(all, regions), { ...options, pendingMax });
       play(world, played);
       const clicked = keysOf(world.streams, "feedback");
       for (const [key, label] of labelsOf(world)) expect([key, label]).toEqual([key, clicked.has(key) ? 1 : 0]);
@@ -271,7 +157,7 @@ test("with a short correction time, feedback that is too late stays so over ever
         seen.add(request);
         return true;
       });
-      const world = new World(streamsOf(distinct, ["quito"]), short);
+      const world = new JoinerWorld(streamsOf(distinct, ["quito"]), short);
       play(world, played);
       const never = createJoiner(short);
       const expected = new Map<string, number>([...keysOf(world.streams, "impression")].map((key) => [key, 0]));
@@ -296,7 +182,7 @@ test("what a joiner must read again is only what is still open, and the samples 
     jitter: 0,
     joined: false,
   }));
-  const world = new World(streamsOf(all, ["quito"]), shortened);
+  const world = new JoinerWorld(streamsOf(all, ["quito"]), shortened);
   for (let at = 0; at < 300; at += 1) {
     world.take("quito", 1);
     while (world.publish());
@@ -304,4 +190,38 @@ test("what a joiner must read again is only what is still open, and the samples 
   const { samples, events } = world.kept();
   expect(samples).toBeLessThan(40);
   expect(events).toBeLessThan(20);
+});
+
+test("while a source has not been read again, no sample that its events may tell of is forgotten", () => {
+  function shown(request: string, time: number): FeedbackEvent {
+    return {
+      type: "impression",
+      request,
+      user: "7",
+      item: "4:2",
+      position: 0,
+      time,
+      features: { a: "b" },
+      dense: { c: 1 },
+    };
+  }
+  // The first stays open and keeps all after it in reach; the second is finished, and too old to be corrected.
+  const events: readonly FeedbackEvent[] = [shown("open", 5000), shown("done", 1000), shown("next", 1500)];
+  const quito = events.map((event, at): Stored => ({ seq: at + 1, storedMs: 1000 + at * 250, events: [event] }));
+  const osaka = [{ seq: 1, storedMs: 1000, events: [shown("other", 1000)] }];
+  const world = new JoinerWorld(
+    new Map([
+      ["quito", quito],
+      ["osaka", osaka],
+    ]),
+    { ...options, correctionMs: 60 },
+  );
+  world.take("quito", 3);
+  while (world.publish());
+  world.crash();
+  world.take("osaka", 1);
+  while (world.publish());
+  world.crash();
+  world.finish();
+  expect(labelsOf(world).size).toBe(4);
 });

@@ -1,0 +1,119 @@
+// A joiner that may die, the streams it reads and the stream of samples it writes, for the laws about its restarts.
+import { type FeedbackEvent } from "../protocols/feedback.ts";
+import {
+  mayTake,
+  nextBatch,
+  noteAppended,
+  noteGone,
+  passTime,
+  readFrom,
+  recall,
+  type ResumedJoiner,
+  resumeJoiner,
+  takeMessage,
+} from "../protocols/learning/joiner-resume.ts";
+import { type JoinerOptions } from "../protocols/learning/joiner-state.ts";
+import { decodeSampleBatch, encodeSampleBatch, type PublishedSample } from "../protocols/learning/sample-batch.ts";
+
+/** One message of a stream of events. */
+export interface Stored {
+  readonly seq: number;
+  readonly storedMs: number;
+  readonly events: readonly FeedbackEvent[];
+}
+
+/** What nobody needs by the last positions is deleted at once. */
+export class JoinerWorld {
+  readonly streams: ReadonlyMap<string, readonly Stored[]>;
+  readonly options: JoinerOptions;
+  readonly sources: readonly string[];
+  readonly published: { readonly seq: number; readonly samples: readonly PublishedSample[] }[] = [];
+  readonly #firstSeqs = new Map<string, number>();
+  readonly #away = new Set<string>();
+  #log: { readonly seq: number; readonly body: Uint8Array }[] = [];
+  #next = new Map<string, number>();
+  #now = 1000;
+  #joiner: ResumedJoiner;
+
+  constructor(streams: ReadonlyMap<string, readonly Stored[]>, options_: JoinerOptions) {
+    this.streams = streams;
+    this.options = options_;
+    this.sources = [...streams.keys()];
+    this.#joiner = this.#begin();
+  }
+
+  #begin(): ResumedJoiner {
+    const last = this.#log.at(-1);
+    const found = { sources: this.sources, batchMax: 2 };
+    const joiner =
+      last === undefined
+        ? resumeJoiner(this.options, found)
+        : resumeJoiner(this.options, { ...found, last: decodeSampleBatch(last.body) });
+    for (const { seq, body } of this.#log) recall(joiner, seq, decodeSampleBatch(body).samples);
+    this.#next = new Map(this.sources.map((source) => [source, readFrom(joiner, source)]));
+    return joiner;
+  }
+
+  take(source: string, count: number): void {
+    for (let taken = 0; taken < count && !this.#away.has(source) && mayTake(this.#joiner); taken += 1) {
+      const firstSeq = this.#firstSeqs.get(source) ?? 1;
+      const from = Math.max(this.#next.get(source) ?? 1, firstSeq);
+      const message = this.streams.get(source)?.[from - 1];
+      if (message === undefined) {
+        noteGone(this.#joiner, source, firstSeq);
+        return;
+      }
+      this.#now += 1;
+      takeMessage(this.#joiner, { source, ...message }, this.#now);
+      this.#next.set(source, from + 1);
+    }
+  }
+
+  pass(ms: number): void {
+    this.#now += ms;
+    passTime(this.#joiner, this.#now);
+  }
+
+  toggle(source: string): void {
+    if (!this.#away.delete(source)) this.#away.add(source);
+  }
+
+  /** One message, unless the joiner dies before it is stored; it may also die before it hears that it was. */
+  publish(dies: "not" | "before" | "after" = "not"): boolean {
+    const batch = nextBatch(this.#joiner);
+    if (batch !== undefined && dies !== "before") {
+      const seq = (this.#log.at(-1)?.seq ?? 0) + 1;
+      if (batch.keepFrom > seq) throw new RangeError(`keepFrom ${batch.keepFrom} is after its message ${seq}`);
+      this.published.push({ seq, samples: batch.samples });
+      this.#log.push({ seq, body: encodeSampleBatch(batch) });
+      this.#log = this.#log.filter((message) => message.seq >= batch.keepFrom);
+      for (const { source, needed } of batch.positions) this.#firstSeqs.set(source, needed);
+      if (dies === "not") noteAppended(this.#joiner, seq);
+    }
+    if (dies !== "not") this.#joiner = this.#begin();
+    return batch !== undefined;
+  }
+
+  crash(): void {
+    this.#joiner = this.#begin();
+  }
+
+  /** Messages that a new joiner would read. */
+  kept(): { readonly samples: number; readonly events: number } {
+    let events = 0;
+    for (const [source, messages] of this.streams) events += messages.length + 1 - (this.#firstSeqs.get(source) ?? 1);
+    return { samples: this.#log.length, events };
+  }
+
+  finish(): void {
+    this.#away.clear();
+    const total = [...this.streams.values()].reduce((sum, messages) => sum + messages.length, 0);
+    for (let round = 0; round <= total; round += 1) {
+      for (const source of this.sources) this.take(source, 1);
+      while (this.publish());
+    }
+    this.pass(1e7);
+    while (this.publish());
+    if (this.#joiner.joiner.pending.size > 0) throw new Error("An impression stayed open");
+  }
+}
