@@ -140,8 +140,10 @@ async function gatherStatus(settings: NodeActorConfig, context: Context<NodeProt
     ...(p50 === undefined || p99 === undefined ? {} : { lagMs: { p50, p99, count: lag.count } }),
     links,
     events: {
-      accepted: sumOf(series, "freshet_http_events_accepted_total"),
-      refused: sumOf(series, "freshet_http_events_refused_total"),
+      accepted: sumOf(series, "freshet_http_events_total"),
+      refused: series
+        .filter(({ name, labels }) => name === "freshet_http_requests_total" && labels["route"] === "/v1/events")
+        .reduce((sum, { labels, value }) => (labels["status"]?.startsWith("4") === true ? sum + value : sum), 0),
     },
     workers,
     leaders: (leader?.leaders ?? []).map(({ shard, holder }) => {

@@ -50,6 +50,7 @@ export interface NodeStatus {
   /** From the stamp at the primary to the merge here. Absent before the first row came. */
   readonly lagMs?: LagQuantiles;
   readonly links: readonly LinkStatus[];
+  /** Events taken over HTTP since the start, and requests with events that were refused. */
   readonly events: { readonly accepted: number; readonly refused: number };
   readonly workers: readonly WorkerStatus[];
   readonly leaders: readonly { readonly model: string; readonly shard: number; readonly holder: string }[];

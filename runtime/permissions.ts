@@ -26,6 +26,8 @@ export function permissionFlags(permissions: Permissions): string[] {
     }
   }
   return [
+    // Each worker would say once more that permissions for the network are new in Node.
+    "--disable-warning=ExperimentalWarning",
     "--permission",
     ...[codeFolder, ...(permissions.read ?? [])].map((path) => `--allow-fs-read=${path}`),
     ...(permissions.write ?? []).map((path) => `--allow-fs-write=${path}`),
