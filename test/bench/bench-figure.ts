@@ -21,6 +21,8 @@ export interface BenchOptions {
   readonly data: string | undefined;
   /** How long the measured part may take; each bench has its own default. */
   readonly forMs: number | undefined;
+  /** How many processes to kill, where that is what a bench does. */
+  readonly kills: number | undefined;
   readonly seed: number;
   /** Where progress goes; standard output is for figures. */
   readonly progress: ScreenOutput;

@@ -17,9 +17,13 @@ const BENCHES: Readonly<Record<string, Entry>> = {
     about: "three regions, a stream of clicks (--data DIR, else the simulated market), freshness, learning, link bytes",
     load: async () => (await import("./main.ts")).main,
   },
+  crash: {
+    about: "clicks through processes that are killed at random moments (--kills N): each takes effect once",
+    load: async () => (await import("./crash.ts")).crash,
+  },
 };
 
-const HELP = `npm run -s bench -- NAME [--json] [--data DIR] [--for TIME] [--seed N]
+const HELP = `npm run -s bench -- NAME [--json] [--data DIR] [--for TIME] [--kills N] [--seed N]
 
 Measures one thing and prints its figures as a table, or with --json as one object a line:
 {bench, figure, value, unit, compared, ratio, target, met}, what there is none of left out. Progress goes to standard error.
@@ -27,6 +31,7 @@ The exit code is 1 when a figure misses its target.
 
   --data DIR   real clicks: a folder of Globo.com's clicks_hour_*.csv.gz or of MovieLens' ratings.csv and movies.csv
   --for TIME   how long the measured part takes, such as 60s
+  --kills N    how many processes \`crash\` ends with SIGKILL (default 200)
   --seed N     of everything drawn by chance (default 1)
 
 Benches:
@@ -58,6 +63,9 @@ async function run(): Promise<number> {
   const forMs = values.for === undefined ? undefined : durationMs(values.for);
   if (values.for !== undefined && forMs === undefined) return refuse("--for takes a duration such as 60s");
   if (!/^\d{1,9}$/.test(values.seed)) return refuse("--seed takes a whole number");
+  if (values.kills !== undefined && !/^[1-9]\d{0,5}$/.test(values.kills)) {
+    return refuse("--kills takes a whole number from 1");
+  }
 
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort());
@@ -66,6 +74,7 @@ async function run(): Promise<number> {
   const options = {
     data: values.data,
     forMs,
+    kills: values.kills === undefined ? undefined : Number(values.kills),
     seed: Number(values.seed),
     progress: process.stderr,
     signal: stop.signal,
@@ -88,6 +97,7 @@ function readArguments() {
       json: { type: "boolean", default: false },
       data: { type: "string" },
       for: { type: "string" },
+      kills: { type: "string" },
       seed: { type: "string", default: "1" },
       help: { type: "boolean", short: "h", default: false },
     },
