@@ -116,6 +116,9 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
     return {
       handlers: {
         "shard-changed": ({ shard, counter, generator }) => {
+          // Shards tell their version again and again, for a leader that restarted. Told on, an idle link would not be silent.
+          const known = poller.changes.byShard.get(shard)?.version;
+          if (known?.counter === counter && known.generator === generator) return;
           if (isWriterId(generator)) step({ kind: "changed", shard, version: { counter, generator } });
         },
         "shard-pulled": ({ shard, outcome }) => {
