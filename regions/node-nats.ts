@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { type Logger } from "../runtime/actor.ts";
+import { type Labels, type Logger } from "../runtime/actor.ts";
 import { ensureNatsServer } from "../runtime/nats-server/provision.ts";
 import { NatsServerProcess } from "../runtime/nats-server/server.ts";
 import { type RegionConfig } from "./read-config.ts";
+import { LOG_BYTES_MAX } from "./link-worker.ts";
 import { resolveSecret } from "./secret.ts";
 import { ANONYMOUS_USER, NODE_USER, serverUsers } from "./server-users.ts";
 import { type NodeStatus } from "./status.ts";
@@ -22,6 +23,8 @@ export interface NatsStart {
   readonly log: Logger;
   /** What is wrong now, by what it is about. */
   readonly problems: Map<string, string>;
+  /** Counts in the node's metrics. */
+  readonly count: (name: string, labels?: Labels) => void;
   /** The server is given up. */
   readonly end: (why: string) => void;
   readonly signal?: AbortSignal;
@@ -45,7 +48,7 @@ export async function startNatsServer(config: RegionConfig, start: NatsStart): P
     };
   }
 
-  const { log, problems, end, signal } = start;
+  const { log, problems, count, end, signal } = start;
   const binary = await ensureNatsServer({
     say: (line) => log.info(line),
     ...(nats.binary === undefined ? {} : { path: nats.binary }),
@@ -68,7 +71,12 @@ export async function startNatsServer(config: RegionConfig, start: NatsStart): P
     config: {
       name: `freshet-${config.region}-${config.node}`,
       listen: { host: nats.listen.host, port: nats.listen.port },
-      jetStream: { storeFolder: join(config.state, "jetstream"), domain: config.region, syncAlways: true },
+      jetStream: {
+        storeFolder: join(config.state, "jetstream"),
+        domain: config.region,
+        syncAlways: true,
+        fileBytesMax: storeBytesMax(nats.limits),
+      },
       users: serverUsers({
         region: config.region,
         nodePassword,
@@ -80,9 +88,18 @@ export async function startNatsServer(config: RegionConfig, start: NatsStart): P
       ...(nats.tls === undefined ? {} : { tls: nats.tls }),
       ...(nats.monitor === undefined ? {} : { monitoringPort: nats.monitor }),
     },
-    onLog: (line) => log.debug("nats-server", { line }),
+    onLog: (line) => {
+      const what = refusalIn(line);
+      if (what === undefined) {
+        log.debug("nats-server", { line });
+        return;
+      }
+      count("freshet_nats_refused_total", { what });
+      log.warn("The nats-server refused a client something", { what, line });
+    },
     onWarning: (line) => log.warn(line),
     onRestart: ({ attempt, why }) => {
+      count("freshet_nats_restarts_total");
       problems.set("nats", `the nats-server is being restarted: ${why.message}`);
       log.error("The nats-server ended and is started again", { attempt, why: why.message });
     },
@@ -109,6 +126,23 @@ export async function startNatsServer(config: RegionConfig, start: NatsStart): P
     },
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
+}
+
+/**
+ * Left to itself the server takes three quarters of what is free on the disk as its bound, and refuses to make streams whose limits are larger:
+ * a disk with little room today would keep a region from taking any event. So the bound is what the streams may take.
+ */
+function storeBytesMax({ streamBytes }: { readonly streamBytes: number }): number {
+  return 2 * streamBytes + LOG_BYTES_MAX + LEASES_BYTES;
+}
+
+const LEASES_BYTES = 50_000_000;
+
+/** What a client was refused, if the server's line speaks of that: peers that try what they may not, strangers who try to get in. */
+function refusalIn(line: string): "login" | "publish" | "subscribe" | undefined {
+  if (/authentication error|authorization violation/i.test(line)) return "login";
+  if (/publish violation|permissions violation for publish/i.test(line)) return "publish";
+  return /subscription violation|permissions violation for subscription/i.test(line) ? "subscribe" : undefined;
 }
 
 function newPassword(): string {

@@ -5,6 +5,7 @@
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { type Labels } from "../runtime/actor.ts";
 import { createLogger, type LogSink } from "../runtime/log.ts";
 import { codeFolder } from "../runtime/permissions.ts";
 import { type Canary } from "../runtime/probe.ts";
@@ -52,11 +53,18 @@ export async function startNode(config: RegionConfig, options: NodeOptions): Pro
   undo.use(await lockStateFolder(config.state, { owner: `region ${config.region}, node ${config.node}` }));
   await mkdir(imageFolder(config), { recursive: true, mode: 0o700 });
   const { signal } = options;
+  // Counted with the system's metrics, which start after the server.
+  let started: ActorSystem | undefined;
+  function count(name: string, labels?: Labels): void {
+    started?.ownMetrics.count(name, 1, labels);
+  }
   const nats = undo.use(
-    await startNatsServer(config, { log, problems, end, ...(signal === undefined ? {} : { signal }) }),
+    await startNatsServer(config, { log, problems, count, end, ...(signal === undefined ? {} : { signal }) }),
   );
 
+  await moveToEmptyFolder(config, undo);
   const system = await ActorSystem.start(systemOptions(config, options.log, await placeCanaries(config)));
+  started = system;
   undo.defer(() => system.stop({ deadlineMs: STOP_MS }));
   void system.failed.then((failure) => end(failure.message));
   await system.host(nodeActor, {
@@ -103,6 +111,15 @@ function systemOptions(
     stuckAfterMs: blockedAfterMs,
     restart: { restartsMax: restarts, withinMs, delayMinMs: backoffMs, delayMaxMs: backoffMaxMs },
   };
+}
+
+/** Permissions do not cover what lies under the working directory, so for as long as the node runs nothing does. */
+async function moveToEmptyFolder({ state }: RegionConfig, undo: AsyncDisposableStack): Promise<void> {
+  const empty = join(state, "empty");
+  await mkdir(empty, { recursive: true, mode: 0o700 });
+  const before = process.cwd();
+  process.chdir(empty);
+  undo.defer(() => process.chdir(before));
 }
 
 /** Places that no worker may reach: each tries them when it starts, and ends if it can. Those that need not exist, do not. */

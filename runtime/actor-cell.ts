@@ -87,7 +87,7 @@ export class ActorCell implements Receiver, Runnable {
       if (answer === undefined) this.#options.router.drop("ended", delivery);
       else answer.fail({ code: "ended", why: this.#state === "ended" ? "it has ended" : "it is stopping" });
     } else if (!this.#options.definition.messages.includes(message)) {
-      if (answer === undefined) this.#options.router.drop("no-actor", delivery);
+      if (answer === undefined) this.#options.router.drop("unknown-message", delivery);
       else answer.fail({ code: "unknown-message", why: `it knows ${this.#options.definition.messages.join(", ")}` });
     } else if (this.#mailbox.offer(delivery)) {
       this.#schedule();

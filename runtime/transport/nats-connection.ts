@@ -1,4 +1,4 @@
-import { connect, type Msg, type MsgHdrs, type NatsConnection, nuid, type Subscription } from "@nats-io/transport-node";
+import { AuthorizationError, connect, type Msg, type MsgHdrs, type NatsConnection, nuid, type Subscription } from "@nats-io/transport-node";
 import { type Logger, type Metrics } from "../actor.ts";
 import { type Clock } from "../clock.ts";
 import { connectOptions, type NatsServerOptions } from "./nats-server-options.ts";
@@ -162,7 +162,7 @@ export class NatsLinkConnection implements AsyncDisposable {
   }
 
   async #open(): Promise<NatsConnection | undefined> {
-    const { server, name, inboxPrefix, log } = this.#options;
+    const { server, name, inboxPrefix, log, metrics } = this.#options;
     try {
       const nc = await connect({
         ...connectOptions(server),
@@ -182,6 +182,8 @@ export class NatsLinkConnection implements AsyncDisposable {
       if (this.state === "connecting") return nc;
       await nc.close();
     } catch (error) {
+      const reason = error instanceof AuthorizationError ? "refused" : "unreachable";
+      metrics.count("freshet_link_connect_failures_total", 1, { peer: this.peer, reason });
       log.warn("cannot connect to a nats-server", { peer: this.peer, error });
     }
     return undefined;

@@ -53,6 +53,7 @@ export type DropReason =
   | "not-data"
   | "disconnected"
   | "no-actor"
+  | "unknown-message"
   | "ended"
   | "undecodable"
   | "forged";
