@@ -41,6 +41,7 @@ export interface JoinerStatus {
 export interface JoinerProtocol {
   readonly status: { request: Record<string, never>; reply: JoinerStatus };
   // To itself.
+  readonly begin: { request: Record<string, never>; reply: void };
   readonly begun: { request: { readonly outcome: Outcome<Beginning> }; reply: void };
   readonly arrived: { request: { readonly source: string; readonly outcome: Outcome<Arrival> }; reply: void };
   readonly read: { request: { readonly source: string }; reply: void };
@@ -62,13 +63,14 @@ interface Arrival {
 /** The joiner of the training region. */
 export const joiner = defineActor<JoinerProtocol, JoinerConfig>({
   kind: "joiner",
-  messages: ["status", "begun", "arrived", "read", "published", "tick"],
+  messages: ["status", "begin", "begun", "arrived", "read", "published", "tick"],
   setup: (config, context) => {
     const joining = createJoining(config, context);
     joining.begin();
     return {
       handlers: {
         status: () => joining.status(),
+        begin: () => joining.begin(),
         begun: ({ outcome }) => joining.begun(outcome),
         read: ({ source }) => joining.read(source),
         arrived: ({ source, outcome }) => joining.arrived(source, outcome),
@@ -185,7 +187,12 @@ function createJoining(config: JoinerConfig, context: Context<JoinerProtocol>) {
       context.pipe(find(), "begun", (outcome) => ({ outcome }));
     },
     begun(outcome: Outcome<Beginning>): void {
-      if (outcome.kind === "failed") throw outcome.error;
+      if (outcome.kind === "failed") {
+        // The stream cannot be read yet, or not now: there is nothing to join before it can.
+        context.log.warn("Samples cannot be read yet; will try again", { why: outcome.error.message });
+        context.after(RETRY_MS, "begin", {});
+        return;
+      }
       resumed = outcome.value.resumed;
       ({ lastSeq } = outcome.value);
       for (const source of config.sources) {

@@ -1,5 +1,6 @@
 import { type LinkConfig } from "../runtime/link.ts";
 import { type WorkerSpec } from "../runtime/managed-worker.ts";
+import { type NatsTlsOptions } from "../runtime/transport/nats-server-options.ts";
 import { isTrainingNode } from "./node-plan.ts";
 import { type RegionNats } from "./node-nats.ts";
 import { type RegionConfig } from "./read-config.ts";
@@ -16,11 +17,11 @@ export const LOG_BYTES_MAX = 100_000_000;
 export async function linkWorker(config: RegionConfig, nats: RegionNats): Promise<WorkerSpec> {
   const { region, node } = config;
   const { streamBytes, maxAgeMs } = config.nats.kind === "own" ? config.nats.limits : LIMITS_OF_EXTERNAL;
-  const authorities: string[] = [];
-  function trust(ca: string | undefined): { tls?: { ca: string } } {
-    if (ca === undefined) return {};
-    authorities.push(ca);
-    return { tls: { ca } };
+  const certificates = new Set<string>();
+  function trust(tls: NatsTlsOptions | undefined): { tls?: NatsTlsOptions } {
+    if (tls === undefined) return {};
+    for (const path of [tls.ca, tls.pinned]) if (path !== undefined) certificates.add(path);
+    return { tls };
   }
   const link: LinkConfig = {
     region,
@@ -30,7 +31,7 @@ export async function linkWorker(config: RegionConfig, nats: RegionNats): Promis
       url: nats.url,
       ...(nats.user === undefined ? {} : { user: nats.user }),
       ...(nats.password === undefined ? {} : { password: nats.password }),
-      ...trust(nats.ca),
+      ...trust(nats.tls),
     },
     peers: await Promise.all(
       config.peers.map(async ({ region: peer, url, password, tls }) => ({
@@ -38,7 +39,7 @@ export async function linkWorker(config: RegionConfig, nats: RegionNats): Promis
         url,
         user: region,
         password: await resolveSecret(password, { what: `the password for region ${peer}` }),
-        ...trust(tls?.ca),
+        ...trust(tls?.ca === undefined ? undefined : { ca: tls.ca }),
       })),
     ),
     streams: [
@@ -59,5 +60,5 @@ export async function linkWorker(config: RegionConfig, nats: RegionNats): Promis
     buckets: [{ name: "LEASES" }],
   };
   const gateway = { module: new URL("../runtime/link.ts", import.meta.url), export: "openLink", config: link };
-  return { name: "link", permissions: { net: true, read: authorities }, gateway, actors: [] };
+  return { name: "link", permissions: { net: true, read: [...certificates] }, gateway, actors: [] };
 }

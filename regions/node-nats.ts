@@ -14,8 +14,8 @@ export interface RegionNats extends AsyncDisposable {
   readonly url: string;
   readonly user?: string;
   readonly password?: string;
-  /** PEM file of whom to trust. */
-  readonly ca?: string;
+  /** PEM files: whom to trust, and the certificate that our own server shows. */
+  readonly tls?: { readonly ca?: string; readonly pinned?: string };
   readonly about: NodeStatus["nats"];
 }
 
@@ -42,7 +42,7 @@ export async function startNatsServer(config: RegionConfig, start: NatsStart): P
       url: nats.url,
       ...(nats.user === undefined ? {} : { user: nats.user }),
       ...(password === undefined ? {} : { password }),
-      ...(nats.tls?.ca === undefined ? {} : { ca: nats.tls.ca }),
+      ...(nats.tls?.ca === undefined ? {} : { tls: { ca: nats.tls.ca } }),
       about: { version: "external", url: nats.url, jetstream: "as the server is configured" },
       [Symbol.asyncDispose]: async () => {},
     };
@@ -114,7 +114,7 @@ export async function startNatsServer(config: RegionConfig, start: NatsStart): P
     url: server.url,
     user: NODE_USER,
     password: nodePassword,
-    ...(nats.tls === undefined ? {} : { ca: nats.tls.ca }),
+    ...(nats.tls === undefined ? {} : { tls: { ca: nats.tls.ca, pinned: nats.tls.cert } }),
     get about() {
       return {
         version: binary.version.text,
