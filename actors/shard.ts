@@ -7,31 +7,19 @@
  * 2. A batch of a trainer takes effect whole and once, or not at all.
  * 3. What a trainer is told is durable, is in an image on disk.
  */
-import { SYNC_LIMITS } from "../protocols/limits.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { initialValues, modelLayout } from "../protocols/model-layout.ts";
-import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
-import { encodeImage, loadImage } from "../protocols/sync/image.ts";
-import {
-  createReplica,
-  type Replica,
-  type ReplicaEffect,
-  type ReplicaEvent,
-  stepReplica,
-} from "../protocols/sync/replica.ts";
-import { buildWriterId } from "../protocols/sync/version.ts";
-import { DecodeError } from "../protocols/wire/decode-error.ts";
+import { type ReplicaEffect, type ReplicaEvent, stepReplica } from "../protocols/sync/replica.ts";
 import { drawPullId } from "../protocols/wire/pull.ts";
-import { type Address, type Context, defineActor, type Outcome, Refused } from "../runtime/actor.ts";
-import { type FileStoreProtocol, type SaveOutcome } from "../runtime/file-store-protocol.ts";
+import { type Address, defineActor, Refused } from "../runtime/actor.ts";
 import { createLagMeter } from "./lag-meter.ts";
 import { type LeaderProtocol } from "./leader-protocol.ts";
 import { createRowFeed } from "./row-feed.ts";
 import { viewRow } from "./row-view.ts";
+import { createImages, openReplica } from "./shard-images.ts";
 import { peerAddress, peerText } from "./shard-name.ts";
 import { type KeyList, type Push, type PushOutcome, type ShardProtocol } from "./shard-protocol.ts";
 import { problemOf, writesOf } from "./shard-writes.ts";
-import { drawNonce } from "./writer-nonce.ts";
 
 export interface ShardConfig {
   readonly region: string;
@@ -231,106 +219,3 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
 
 const ANNOUNCE = "announce";
 const ANNOUNCE_MS = 2_000;
-const SAVE_MS_MAX = 60_000;
-
-/** The replica as the newest whole image has it, or empty; always as a new writer. */
-async function openReplica(config: ShardConfig, context: Context<ShardProtocol>): Promise<Replica> {
-  const writer = buildWriterId({ epoch: 0, region: config.region, node: config.node, nonce: drawNonce(context) });
-  const limits = { ...SYNC_LIMITS, jumpMs: config.jumpMs };
-  const layout = modelLayout(config.model);
-  const files = context.ref<FileStoreProtocol>(config.files);
-  const { images } = await files.ask("load", { name: config.name }, { signal: context.deadline(SAVE_MS_MAX) });
-  let why = "";
-  for (const image of images) {
-    const store = createMapRowStore(layout.tables, { state: config.full });
-    try {
-      const loaded = loadImage(image, store);
-      context.log.info("A shard was restored from its image", {
-        shard: config.name,
-        rows: store.rows(1),
-        bytes: image.length,
-      });
-      return createReplica({ writer, limits, ...loaded });
-    } catch (error) {
-      if (!(error instanceof DecodeError)) throw error;
-      why = error.message;
-      context.metrics.count("freshet_images_refused_total");
-      context.log.error("An image cannot be used; trying the one before", { shard: config.name, why });
-    }
-  }
-  // Starting empty over images that exist would overwrite them: that is for a person to decide.
-  if (images.length > 0) throw new ImagesUnusable(config.name, why);
-  return createReplica({ writer, limits, store: createMapRowStore(layout.tables, { state: config.full }) });
-}
-
-/** No image of a shard can be loaded, though there are some. */
-export class ImagesUnusable extends Error {
-  override readonly name = "ImagesUnusable";
-
-  constructor(name: string, why: string) {
-    super(
-      `Cannot restore shard '${name}': none of its images can be used (${why}). Undo the change to the model's declaration, or move the images of the ` +
-        "shard out of the state folder's 'shards' to start it empty: it then pulls what its peers hold",
-    );
-  }
-}
-
-/** Images of a replica: at most one being written, the trainers' positions of the last one that reached the disk. */
-function createImages(config: ShardConfig, context: Context<ShardProtocol>, replica: Replica) {
-  const files = context.ref<FileStoreProtocol>(config.files);
-  let durable: ReadonlyMap<string, number> = new Map(replica.applied);
-  let changed = false;
-  let saving: ReadonlyMap<string, number> | undefined;
-
-  function begin(): Promise<SaveOutcome> {
-    changed = false;
-    saving = new Map(replica.applied);
-    const bytes = encodeImage(replica);
-    context.metrics.gauge("freshet_image_bytes", bytes.length, { shard: config.name });
-    return files.ask(
-      "save",
-      { name: config.name, bytes },
-      { signal: context.deadline(SAVE_MS_MAX), transfer: [bytes.buffer] },
-    );
-  }
-
-  function settle(outcome: Outcome<SaveOutcome>): number {
-    const positions = saving;
-    saving = undefined;
-    if (outcome.kind === "done" && outcome.value.kind === "saved") {
-      if (positions !== undefined) durable = positions;
-      return outcome.value.bytes;
-    }
-    // The last image stays, nothing is lost but time: trainers are told what is durable, and keep the rest.
-    changed = true;
-    const why =
-      outcome.kind === "failed" ? outcome.error.message : outcome.value.kind === "failed" ? outcome.value.message : "";
-    context.metrics.count("freshet_image_failures_total", 1, { shard: config.name });
-    context.log.error("An image could not be written; the last one stays and the next turn tries again", {
-      shard: config.name,
-      why,
-    });
-    return 0;
-  }
-
-  return {
-    note: () => {
-      changed = true;
-    },
-    durable: (trainer: string) => durable.get(trainer) ?? 0,
-    saveIfChanged: () => {
-      if (changed && saving === undefined) context.pipe(begin(), "saved", (outcome) => ({ outcome }));
-    },
-    saveNow: async (): Promise<number> => {
-      if (!changed) return 0;
-      try {
-        return settle({ kind: "done", value: await begin() });
-      } catch (error) {
-        return settle({ kind: "failed", error: error instanceof Error ? error : new Error(String(error)) });
-      }
-    },
-    saved: (outcome: Outcome<SaveOutcome>) => {
-      settle(outcome);
-    },
-  };
-}

@@ -1,0 +1,286 @@
+/*
+ * Trains one model from the region's stream of samples: gather rows, predict, learn, push gradients to the primaries.
+ *
+ * What holds:
+ * 1. Each sample takes effect once on each shard, whatever restarts (protocols/learning/sample-positions.ts). The trainer keeps nothing on
+ *    disk: where it stands is what the shards' images say.
+ * 2. Each sample is predicted before it is learned from, so the metrics are of data the model had not seen.
+ * 3. A batch that cannot be learned from (undecodable, not finite, too large a step) is counted and passed over, on all shards alike.
+ */
+import { checkFinite } from "../protocols/learning/guard.ts";
+import { keyOf } from "../protocols/keys.ts";
+import { createLearner, learn, placeRows, planExamples, type ShardGradients } from "../protocols/learning/learner.ts";
+import { addPrediction, createMetrics, type ProgressiveMetrics } from "../protocols/learning/progressive-metrics.ts";
+import { decodeSampleBatch, type PublishedSample } from "../protocols/learning/sample-batch.ts";
+import {
+  afterApplied,
+  batchLimit,
+  neededFrom,
+  nextToRead,
+  type SamplePositions,
+  shardsLacking,
+} from "../protocols/learning/sample-positions.ts";
+import { modelLayout } from "../protocols/model-layout.ts";
+import { DecodeError } from "../protocols/wire/decode-error.ts";
+import { type ActorRef, type Context } from "../runtime/actor.ts";
+import { type StreamMessage, type StreamProtocol } from "../runtime/stream-protocol.ts";
+import {
+  GRADIENT_NORM_MAX,
+  type GradientPart,
+  type Push,
+  type PushOutcome,
+  type ShardProtocol,
+  type Sighting,
+} from "./shard-protocol.ts";
+import { type StateManagerProtocol } from "./state-manager.ts";
+import { type TrainerConfig, type TrainerProtocol, type TrainerStatus } from "./trainer.ts";
+
+const ASK_MS = 10_000;
+/** Messages read at once. Each holds up to a joiner's chunk of samples. */
+const READ_MAX = 32;
+
+/** Samples up to one position of the stream. */
+interface Batch {
+  readonly seq: number;
+  readonly samples: readonly PublishedSample[];
+}
+
+/** A message of the stream, and from where on a new joiner must read: that must outlive every purge. */
+interface Decoded extends Batch {
+  readonly keepFrom: number;
+}
+
+export interface Training {
+  turn(): Promise<void>;
+  report(): void;
+  status(): TrainerStatus;
+  forgetPositions(): void;
+}
+
+/** Training of one model, turn by turn. After a turn that failed, `forgetPositions`. */
+export function startTraining(config: TrainerConfig, context: Context<TrainerProtocol>): Training {
+  const { model } = config;
+  const layout = modelLayout(model);
+  const shards = config.shards.map((address): ActorRef<ShardProtocol> => context.ref<ShardProtocol>(address));
+  const stream = context.ref<StreamProtocol>(config.stream);
+  const stateManager = context.ref<StateManagerProtocol>(config.stateManager);
+  const self = context.self.id;
+  const labels = { model: model.name };
+  let learner = createLearner(layout, 4 * config.batch);
+  let positions: SamplePositions | undefined;
+  let idle = false;
+  let queue: Decoded[] = [];
+  let samplesLearned = 0;
+  let lastSeq = 0;
+  let keepFrom = 0;
+  let purgedTo = 0;
+  let window = newWindow();
+
+  function deadline(): { signal: AbortSignal } {
+    return { signal: context.deadline(ASK_MS) };
+  }
+
+  async function locate(): Promise<SamplePositions> {
+    const found = await Promise.all(shards.map((shard) => shard.ask("position", { trainer: self }, deadline())));
+    return { applied: found.map(({ applied }) => applied), durable: found.map(({ durable }) => durable) };
+  }
+
+  async function read(from: number, waitMs: number): Promise<void> {
+    const request = { region: config.region, stream: "SAMPLES", fromSeq: from, max: READ_MAX, waitMs };
+    const answer = await stream.ask("read", request, { signal: context.deadline(waitMs + ASK_MS) });
+    lastSeq = answer.lastSeq;
+    if (answer.firstSeq > from && answer.messages.length > 0 && (answer.messages[0]?.seq ?? 0) > from) {
+      const lost = (answer.messages[0]?.seq ?? from) - from;
+      context.metrics.count("freshet_samples_lost_total", lost, labels);
+      context.log.error("Samples were dropped by the stream's limits before they were learned; raise nats.limits", {
+        lost,
+        from,
+      });
+    }
+    for (const message of answer.messages) {
+      const decoded = decode(message, context, labels);
+      keepFrom = Math.max(keepFrom, decoded.keepFrom);
+      queue.push(decoded);
+    }
+  }
+
+  /** The next batch off the queue: whole messages, about `batch` samples, not across a position where some shard stands. */
+  function take(known: SamplePositions): Batch | undefined {
+    const first = queue[0];
+    if (first === undefined) return undefined;
+    const limit = batchLimit(known, first.seq);
+    const samples: PublishedSample[] = [];
+    let last = 0;
+    let count = 0;
+    for (const message of queue) {
+      if (message.seq > limit || (count > 0 && samples.length + message.samples.length > config.batch)) break;
+      samples.push(...message.samples);
+      last = message.seq;
+      count += 1;
+    }
+    queue = queue.slice(count);
+    return { seq: last, samples };
+  }
+
+  async function step(known: SamplePositions, batch: Batch): Promise<void> {
+    const { samples, seq } = batch;
+    // A message as large as a stream allows may hold more than the joiner ever puts in one.
+    if (samples.length > learner.work.batchMax) learner = createLearner(layout, samples.length);
+    const { gradients, sightings } = samples.length === 0 ? NOTHING : await compute(samples);
+    let outcome = await pushAll(known, { seq, gradients, sightings });
+    if (outcome.refused !== undefined) {
+      context.metrics.count("freshet_batches_refused_total", 1, { ...labels, reason: outcome.refused });
+      context.log.warn("A batch was refused and passed over", { reason: outcome.refused, upTo: seq });
+      outcome = await pushAll(outcome.positions, { seq, ...NOTHING });
+    }
+    positions = outcome.positions;
+    samplesLearned += samples.length;
+    context.metrics.count("freshet_samples_total", samples.length, labels);
+  }
+
+  async function compute(samples: readonly PublishedSample[]): Promise<typeof NOTHING> {
+    const planned = planExamples(layout, samples);
+    const gathered = await Promise.all(
+      planned.lists.map(async (lists, shard) => {
+        const ref = shards[shard];
+        if (lists.length === 0 || ref === undefined) return [];
+        return (await ref.ask("gather", { lists: lists.map(({ table, keys }) => ({ table, keys })) }, deadline()))
+          .values;
+      }),
+    );
+    const parameters = placeRows(learner, planned, gathered);
+    const { probabilities, loss, gradients } = learn(learner, planned, { examples: samples, parameters });
+    for (const [at, { label, weight, time }] of samples.entries()) {
+      addPrediction(window, { probability: probabilities[at] ?? Number.NaN, label, weight, timeMs: time });
+    }
+    const broken = Number.isFinite(loss.lossSum) ? brokenGradient(gradients) : "loss";
+    if (broken !== undefined) {
+      context.metrics.count("freshet_batches_refused_total", 1, { ...labels, reason: broken });
+      context.log.error("A batch's gradients must not enter the model; passed over", {
+        reason: broken,
+        samples: samples.length,
+      });
+      return NOTHING;
+    }
+    return { gradients, sightings: sightingsOf(samples) };
+  }
+
+  async function pushAll(
+    known: SamplePositions,
+    batch: { seq: number; gradients: readonly (readonly ShardGradients[])[]; sightings: readonly Sighting[] },
+  ): Promise<{ positions: SamplePositions; refused?: string }> {
+    const lacking = shardsLacking(known, batch.seq);
+    const outcomes = await Promise.all(
+      lacking.map(async ({ shard, previous }) => {
+        const parts: readonly GradientPart[] = batch.gradients[shard] ?? [];
+        const push: Push = { trainer: self, batch: batch.seq, previous, parts, sightings: batch.sightings };
+        const outcome: PushOutcome = (await shards[shard]?.ask("push", push, deadline())) ?? {
+          kind: "refused",
+          reason: "no-shard",
+        };
+        return { shard, outcome };
+      }),
+    );
+    let next = known;
+    let refused: string | undefined;
+    for (const { shard, outcome } of outcomes) {
+      if (outcome.kind === "applied") next = afterApplied(next, { shard, last: batch.seq, durable: outcome.durable });
+      else if (outcome.kind === "refused") refused = outcome.reason;
+      else throw new ShardElsewhere(shard, outcome.applied);
+    }
+    return refused === undefined ? { positions: next } : { positions: next, refused };
+  }
+
+  return {
+    async turn() {
+      // With nothing to do, ask again: a shard may have fallen back to its image, or saved a newer one.
+      if (positions === undefined || idle) positions = await locate();
+      const from = queue.length > 0 ? undefined : nextToRead(positions);
+      if (from !== undefined) await read(from, READ_WAIT_MS);
+      idle = queue.length === 0;
+      // A step is hardly dearer for a full batch than for one sample, so a few more may come.
+      const last = queue.at(-1)?.seq;
+      const waiting = queue.reduce((sum, { samples }) => sum + samples.length, 0);
+      if (last !== undefined && waiting < config.batch && config.maxWaitMs > 0) await read(last + 1, config.maxWaitMs);
+      for (let batch = take(positions); batch !== undefined; batch = take(positions)) await step(positions, batch);
+      const before = Math.min(neededFrom(positions), keepFrom);
+      if (before > purgedTo + PURGE_EVERY) {
+        await stream.ask("purge", { stream: "SAMPLES", beforeSeq: before }, deadline());
+        purgedTo = before;
+      }
+    },
+    report() {
+      const applied = positions === undefined ? 0 : nextToRead(positions) - 1;
+      context.metrics.gauge("freshet_trainer_backlog_messages", Math.max(0, lastSeq - applied), labels);
+      if (window.total.samples + window.nonFinite === 0) return;
+      stateManager.tell("progress", { model: model.name, trainer: self, window });
+      window = newWindow();
+    },
+    status() {
+      const applied = positions === undefined ? 0 : nextToRead(positions) - 1;
+      const durable = positions === undefined ? 0 : neededFrom(positions) - 1;
+      return { applied, durable, backlog: Math.max(0, lastSeq - applied), samples: samplesLearned };
+    },
+    forgetPositions() {
+      positions = undefined;
+      queue = [];
+    },
+  };
+}
+
+/** A shard does not stand where the trainer left it: one of them restarted. */
+export class ShardElsewhere extends Error {
+  override readonly name = "ShardElsewhere";
+
+  constructor(shard: number, applied: number) {
+    super(`Cannot push to shard ${shard}: it stands at ${applied}, so it or this trainer restarted`);
+  }
+}
+
+function brokenGradient(gradients: readonly (readonly ShardGradients[])[]): string | undefined {
+  for (const list of gradients) {
+    for (const part of list) {
+      const broken = checkFinite(part.gradients, GRADIENT_NORM_MAX * Math.sqrt(part.keys.length));
+      if (broken !== undefined) return broken;
+    }
+  }
+  return undefined;
+}
+
+function newWindow(): ProgressiveMetrics {
+  return createMetrics({ halfLifeMs: METRICS_HALF_LIFE_MS });
+}
+
+/** Recent quality forgets half of what it knew in this much event time. */
+const METRICS_HALF_LIFE_MS = 3_600_000;
+const READ_WAIT_MS = 1_000;
+const PURGE_EVERY = 200;
+const NOTHING: { readonly gradients: readonly (readonly ShardGradients[])[]; readonly sightings: readonly Sighting[] } =
+  {
+    gradients: [],
+    sightings: [],
+  };
+
+function decode(
+  message: StreamMessage,
+  context: Context<TrainerProtocol>,
+  labels: { readonly model: string },
+): Decoded {
+  try {
+    return { seq: message.seq, ...decodeSampleBatch(message.body) };
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    context.metrics.count("freshet_batches_refused_total", 1, { ...labels, reason: "undecodable" });
+    context.log.warn("A message of samples cannot be read; passed over", { why: error.message, seq: message.seq });
+    return { seq: message.seq, samples: [], keepFrom: 0 };
+  }
+}
+
+function sightingsOf(samples: readonly PublishedSample[]): readonly Sighting[] {
+  const items = new Map<string, { clicks: number; timeMs: number }>();
+  for (const { item, label, time } of samples) {
+    const known = items.get(item) ?? { clicks: 0, timeMs: time };
+    items.set(item, { clicks: known.clicks + label, timeMs: Math.max(known.timeMs, time) });
+  }
+  return [...items].map(([item, seen]) => ({ item, key: keyOf(item), ...seen }));
+}
