@@ -22,7 +22,9 @@ let world: World;
 beforeAll(async () => {
   await using undo = new AsyncDisposableStack();
   const folder = undo.use(await shortFolder());
-  const singapore = undo.use(await startTestNats({ name: "singapore", users: [{ user: REGION, password: "another one", permissions: "all" }] }));
+  const singapore = undo.use(
+    await startTestNats({ name: "singapore", users: [{ user: REGION, password: "another one", permissions: "all" }] }),
+  );
   await writeFile(join(folder.path, "for-singapore"), "a wrong one", { mode: 0o600 });
   await writeFile(join(folder.path, "of-frankfurt"), FRANKFURT_PASSWORD, { mode: 0o600 });
   const node = undo.use(await makeNode(folder.path, { peer: singapore.url }));
@@ -55,7 +57,11 @@ async function makeNode(folder: string, { peer, nats, http, prefix, limits }: Ma
       ...QUICK,
       region: REGION,
       training: REGION,
-      nats: { listen: nats ?? `127.0.0.1:${natsPort}`, password: { file: "operator" }, ...(limits === undefined ? {} : { limits }) },
+      nats: {
+        listen: nats ?? `127.0.0.1:${natsPort}`,
+        password: { file: "operator" },
+        ...(limits === undefined ? {} : { limits }),
+      },
       http: { listen: http ?? `127.0.0.1:${httpPort}`, deadline: "1s" },
       grants: peer === undefined ? [] : [{ region: "frankfurt", password: { file: "of-frankfurt" } }],
       peers: peer === undefined ? [] : [{ region: "singapore", url: peer, password: { file: "for-singapore" } }],
@@ -68,7 +74,9 @@ async function digest(): Promise<string | undefined> {
 }
 
 async function counted(name: string, labels: Readonly<Record<string, string>>, atLeast = 1): Promise<void> {
-  await eventually(`${name} ${JSON.stringify(labels)} is ${atLeast}`, async () => (((await world.node.metric(name, labels)) ?? 0) >= atLeast ? true : undefined));
+  await eventually(`${name} ${JSON.stringify(labels)} is ${atLeast}`, async () =>
+    ((await world.node.metric(name, labels)) ?? 0) >= atLeast ? true : undefined,
+  );
 }
 
 test("a peer that refuses our password is a link that is down, said and counted, and no reason not to serve", async () => {
@@ -113,7 +121,9 @@ test("frames that cannot be decoded are refused whole and counted, and change no
     const made = headers();
     made.set("Freshet-From", `shard.${SMALL_MODEL.name}-0-a`);
     if (type !== undefined) made.set("Freshet-Type", type);
-    connection.publish(`freshet.${REGION}.shard.${SMALL_MODEL.name}-0-a.${message}.frankfurt`, payload, { headers: made });
+    connection.publish(`freshet.${REGION}.shard.${SMALL_MODEL.name}-0-a.${message}.frankfurt`, payload, {
+      headers: made,
+    });
   }
   const shard = { what: "shard" };
   const refusedBefore = (await world.node.metric("freshet_sync_refused_total", shard)) ?? 0;
@@ -162,12 +172,19 @@ test("a config that is wrong starts nothing, and all that is wrong is listed", a
   await using folder = await shortFolder();
   const node = new TestNode({
     folder: folder.path,
-    config: { region: "Not A Token", training: REGION, models: [{ name: "m", shards: 0 }], http: { listen: "0.0.0.0:80" } },
+    config: {
+      region: "Not A Token",
+      training: REGION,
+      models: [{ name: "m", shards: 0 }],
+      http: { listen: "0.0.0.0:80" },
+    },
   });
   await node.start();
   expect(await node.ended).toBe(1);
   const said = node.lines.join("\n");
-  for (const each of [/region is "Not A Token"/, /models\[0\]\.shards is 0/, /http\.listen is "0\.0\.0\.0:80"/]) expect(said).toMatch(each);
+  for (const each of [/region is "Not A Token"/, /models\[0\]\.shards is 0/, /http\.listen is "0\.0\.0\.0:80"/]) {
+    expect(said).toMatch(each);
+  }
   await expect(stat(node.state)).rejects.toMatchObject({ code: "ENOENT" });
 });
 
@@ -175,8 +192,12 @@ test("a nats-server that is killed is started again, and the node takes and lear
   const { node } = world;
   const pid = await node.natsPid();
   process.kill(pid, "SIGKILL");
-  await eventually("another server runs", async () => ((await node.natsPid().catch(() => pid)) !== pid ? true : undefined));
-  await eventually("feedback is accepted", async () => ((await node.post(shownAndClicked("someone", "after-the-server"))) === 202 ? true : undefined));
+  await eventually("another server runs", async () =>
+    (await node.natsPid().catch(() => pid)) !== pid ? true : undefined,
+  );
+  await eventually("feedback is accepted", async () =>
+    (await node.post(shownAndClicked("someone", "after-the-server"))) === 202 ? true : undefined,
+  );
   await eventually("it is learned", async () => node.clicksOf("after-the-server").catch(() => undefined));
   expect(await node.clicksOf("something")).toBe(1);
   await counted("freshet_nats_restarts_total", {});

@@ -64,7 +64,9 @@ async function freshness(user: string): Promise<number | undefined> {
 test("feedback posted in one region changes that user's recommendations in another within 2 s", async () => {
   let tookMs: number | undefined;
   // A machine that does other things may be late; what never works is a fault.
-  for (let attempt = 0; attempt < ATTEMPTS && tookMs === undefined; attempt++) tookMs = await freshness(`eager-${attempt}`);
+  for (let attempt = 0; attempt < ATTEMPTS && tookMs === undefined; attempt++) {
+    tookMs = await freshness(`eager-${attempt}`);
+  }
   expect(tookMs).toBeDefined();
 }, 60_000);
 
@@ -80,7 +82,9 @@ test("a region node killed with SIGKILL restores its image, serves from it alone
   singapore.lines.length = 0;
   await singapore.start();
   await singapore.ready();
-  expect(singapore.lines.filter((line) => line.includes("A shard was restored from its image"))).toHaveLength(SHARDS.length);
+  expect(singapore.lines.filter((line) => line.includes("A shard was restored from its image"))).toHaveLength(
+    SHARDS.length,
+  );
   // What it has now can only come from the image: nobody reaches it.
   expect((await singapore.status())?.links.map(({ connected }) => connected)).toEqual([false, false]);
   const alone = await ranked(singapore, "anybody", ITEMS.length);
@@ -99,13 +103,23 @@ test("a region node killed with SIGKILL restores its image, serves from it alone
 async function expectOnItsOwnFeet(node: TestNode, item: string): Promise<void> {
   const shown = await ranked(node, "loyal", ITEMS.length, true);
   const clicked = shown.items[0]?.item ?? "";
-  expect(await node.post([...clicksOn(shown, [clicked]), ...shownAndClicked("loyal", item), ...shownAndClicked("fond", item)])).toBe(202);
+  expect(
+    await node.post([
+      ...clicksOn(shown, [clicked]),
+      ...shownAndClicked("loyal", item),
+      ...shownAndClicked("fond", item),
+    ]),
+  ).toBe(202);
   await eventually(`${node.region} leads its shards`, async () => {
     const leaders = (await node.status())?.leaders ?? [];
-    return SHARDS.every(({ shard }) => leaders.some((each) => each.shard === shard && each.holder === "a")) ? true : undefined;
+    return SHARDS.every(({ shard }) => leaders.some((each) => each.shard === shard && each.holder === "a"))
+      ? true
+      : undefined;
   });
   const renewed = await node.lastOf("KV_LEASES");
-  await eventually(`${node.region} renews its leases`, async () => ((await node.lastOf("KV_LEASES")) > renewed ? true : undefined));
+  await eventually(`${node.region} renews its leases`, async () =>
+    (await node.lastOf("KV_LEASES")) > renewed ? true : undefined,
+  );
 }
 
 test("a region that is cut off, and the others, go on through a restart of its node and server; healed, all is learned everywhere", async () => {
@@ -115,7 +129,10 @@ test("a region that is cut off, and the others, go on through a restart of its n
   await eventually("everybody sees the cut", async () => {
     const [near, ...far] = await Promise.all(world.all.map((node) => node.status()));
     const isAlone = near?.links.every(({ connected }) => !connected) === true;
-    return isAlone && far.every((status) => status?.links.some(({ peer, connected }) => peer === "frankfurt" && !connected)) ? true : undefined;
+    return isAlone &&
+      far.every((status) => status?.links.some(({ peer, connected }) => peer === "frankfurt" && !connected))
+      ? true
+      : undefined;
   });
   await expectOnItsOwnFeet(frankfurt, "cut-first");
 
@@ -142,7 +159,11 @@ test("a region that is cut off, and the others, go on through a restart of its n
   expect(await frankfurt.clicksOf("far-oregon")).toBeUndefined();
 
   world.heal(frankfurt);
-  await eventually("the cut-off region's feedback is learned", async () => ((await oregon.clicksOf("cut-second")) === 2 ? true : undefined), 40_000);
+  await eventually(
+    "the cut-off region's feedback is learned",
+    async () => ((await oregon.clicksOf("cut-second")) === 2 ? true : undefined),
+    40_000,
+  );
   await world.converged(world.all);
   for (const node of world.all) {
     for (const item of ["cut-first", "cut-second", "far-oregon", "far-singapore"]) {

@@ -53,7 +53,11 @@ export async function startThreeRegions(): Promise<ThreeRegions> {
         nats: { listen: `127.0.0.1:${portOf(name, 0)}`, password: { file: "operator" } },
         http: { listen: `127.0.0.1:${portOf(name, 1)}`, deadline: "1s" },
         grants: peers.map(({ to }) => ({ region: to, password: { file: `of-${to}` } })),
-        peers: peers.map(({ to, proxy }) => ({ region: to, url: `nats://127.0.0.1:${proxy.port}`, password: { file: `for-${to}` } })),
+        peers: peers.map(({ to, proxy }) => ({
+          region: to,
+          url: `nats://127.0.0.1:${proxy.port}`,
+          password: { file: `for-${to}` },
+        })),
       },
     });
     return node;
@@ -83,11 +87,16 @@ export async function startThreeRegions(): Promise<ThreeRegions> {
           last = await Promise.all(regions.map((node) => node.status()));
           const digests = new Set(last.map((status) => status?.models[0]?.digest));
           const training = last[regions.indexOf(oregon)]?.models[0];
-          return digests.size === 1 && !digests.has(undefined) && training?.backlog === 0 && training.pending === 0 ? true : undefined;
+          return digests.size === 1 && !digests.has(undefined) && training?.backlog === 0 && training.pending === 0
+            ? true
+            : undefined;
         },
         45_000,
       ).catch((error: unknown) => {
-        const said = last.map((status, at) => `${regions[at]?.region ?? ""}: ${JSON.stringify({ ...status?.models[0], problems: status?.problems })}`);
+        const said = last.map(
+          (status, at) =>
+            `${regions[at]?.region ?? ""}: ${JSON.stringify({ ...status?.models[0], problems: status?.problems })}`,
+        );
         throw new Error(`${String(error)}\n${said.join("\n")}`, { cause: error });
       });
     },

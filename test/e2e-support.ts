@@ -37,6 +37,8 @@ export const QUICK = {
 const cli = fileURLToPath(new URL("../regions/cli.ts", import.meta.url));
 const READY_MS = 40_000;
 const STOP_MS = 20_000;
+/** Longer than the node itself waits for anything. */
+const ANSWER_MS = 8_000;
 
 /** Short, because a state folder's lock is a socket and its path has a limit. */
 export async function shortFolder(): Promise<AsyncDisposable & { readonly path: string }> {
@@ -58,14 +60,31 @@ export async function eventually<T>(what: string, ask: () => Promise<T | undefin
 const statusSchema = z.object({
   ready: z.boolean(),
   problems: z.array(z.string()),
-  models: z.array(z.object({ rows: z.number(), digest: z.string(), samples: z.number(), backlog: z.number().optional(), pending: z.number().optional() })),
+  models: z.array(
+    z.object({
+      rows: z.number(),
+      digest: z.string(),
+      samples: z.number(),
+      backlog: z.number().optional(),
+      pending: z.number().optional(),
+    }),
+  ),
   links: z.array(z.object({ peer: z.string(), connected: z.boolean() })),
   events: z.object({ accepted: z.number(), refused: z.number() }),
-  workers: z.array(z.object({ name: z.string(), state: z.string(), restarts: z.number(), lastFailure: z.string().optional() })),
+  workers: z.array(
+    z.object({ name: z.string(), state: z.string(), restarts: z.number(), lastFailure: z.string().optional() }),
+  ),
   leaders: z.array(z.object({ model: z.string(), shard: z.number(), holder: z.string() })),
 });
-const answerSchema = z.object({ request: z.string(), step: z.string(), items: z.array(z.object({ item: z.string(), score: z.number() })) });
-const rowSchema = z.object({ found: z.boolean(), catalogue: z.object({ item: z.string(), freshClicks: z.number() }).optional() });
+const answerSchema = z.object({
+  request: z.string(),
+  step: z.string(),
+  items: z.array(z.object({ item: z.string(), score: z.number() })),
+});
+const rowSchema = z.object({
+  found: z.boolean(),
+  catalogue: z.object({ item: z.string(), freshClicks: z.number() }).optional(),
+});
 const streamSchema = z.object({ state: z.object({ last_seq: z.number() }) });
 
 export type Status = z.infer<typeof statusSchema>;
@@ -108,7 +127,7 @@ export class TestNode implements AsyncDisposable {
     const file = join(folder, `${config.region}.json`);
     await writeFile(join(folder, "operator"), OPERATOR_PASSWORD, { mode: 0o600 });
     await writeFile(file, JSON.stringify({ ...config, state: this.state }), { mode: 0o600 });
-    const [program = process.execPath, ...args] = [...prefix, process.execPath, entry, "start", file];
+    const [program, ...args] = [...prefix, process.execPath, entry, "start", file];
     const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe", "ipc"], detached: true });
     this.#child = child;
     for (const output of [child.stdout, child.stderr]) {
@@ -123,7 +142,7 @@ export class TestNode implements AsyncDisposable {
     await eventually(
       `${this.region} is ready`,
       async () => {
-        if (ended !== undefined) throw new Error(`Region ${this.region} ended (${ended}):\n${this.lines.slice(-30).join("\n")}`);
+        if (ended !== undefined) throw new Error(`its process ended (${ended})`);
         const response = await this.#fetch("/readyz");
         await response?.body?.cancel();
         return response?.ok === true ? true : undefined;
@@ -168,7 +187,9 @@ export class TestNode implements AsyncDisposable {
     if (child === undefined) throw new TypeError("Cannot tell a program that does not run");
     const answer = new Promise<unknown>((resolve, reject) => {
       child.once("message", resolve);
-      void this.#ended.then((how) => reject(new Error(`The program ended: ${how}\n${this.lines.slice(-20).join("\n")}`)));
+      void this.#ended.then((how) =>
+        reject(new Error(`The program ended: ${how}\n${this.lines.slice(-20).join("\n")}`)),
+      );
     });
     child.send(message);
     return answer;
@@ -188,13 +209,18 @@ export class TestNode implements AsyncDisposable {
   async metric(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number | undefined> {
     const response = await this.#fetch("/metrics");
     if (response?.ok !== true) return undefined;
-    const lines = (await response.text()).split("\n").filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
+    const lines = (await response.text())
+      .split("\n")
+      .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
     return lines
       .filter((line) => Object.entries(labels).every(([label, value]) => line.includes(`${label}="${value}"`)))
       .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
   }
 
-  async recommend(user: string, options: { readonly k?: number; readonly record?: boolean } = {}): Promise<Answer | undefined> {
+  async recommend(
+    user: string,
+    options: { readonly k?: number; readonly record?: boolean } = {},
+  ): Promise<Answer | undefined> {
     const { k = 100, record = true } = options;
     const response = await this.#fetch(`/v1/recommendations?user=${user}&k=${k}${record ? "" : "&impressions=none"}`);
     return response?.ok === true ? answerSchema.parse(await response.json()) : undefined;
@@ -202,7 +228,11 @@ export class TestNode implements AsyncDisposable {
 
   /** Posts events; the answer's status, 0 for none. */
   async post(events: readonly object[]): Promise<number> {
-    const response = await this.#fetch("/v1/events", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(events) });
+    const response = await this.#fetch("/v1/events", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(events),
+    });
     await response?.body?.cancel();
     return response?.status ?? 0;
   }
@@ -216,7 +246,9 @@ export class TestNode implements AsyncDisposable {
     return this.#asOperator(async (nats) => {
       for (let shard = 0; shard < SMALL_MODEL.shards; shard++) {
         const subject = `freshet.${this.region}.shard.${SMALL_MODEL.name}-${shard}-a.row.operator`;
-        const { found, catalogue } = rowSchema.parse((await nats.request(subject, JSON.stringify({ table: "catalogue", key: item }), { timeout: 5000 })).json());
+        const { found, catalogue } = rowSchema.parse(
+          (await nats.request(subject, JSON.stringify({ table: "catalogue", key: item }), { timeout: 5000 })).json(),
+        );
         if (found) return Math.round(catalogue?.freshClicks ?? 0);
       }
       return undefined;
@@ -242,7 +274,7 @@ export class TestNode implements AsyncDisposable {
 
   async #fetch(path: string, init: RequestInit = {}): Promise<Response | undefined> {
     try {
-      return await fetch(`${this.url}${path}`, { signal: AbortSignal.timeout(5000), ...init });
+      return await fetch(`${this.url}${path}`, { signal: AbortSignal.timeout(ANSWER_MS), ...init });
     } catch (error) {
       if (!(error instanceof Error)) throw error;
       return undefined; // not there, or too busy to answer

@@ -46,11 +46,16 @@ test("from inside each worker of a running node only its grant works", async () 
   };
   // So that there is an image to reach for.
   expect(await node.post(shownAndClicked("someone", "something"))).toBe(202);
-  await eventually("an image is written", async () => ((await node.metric("freshet_images_saved_total")) ?? 0) >= SMALL_MODEL.shards || undefined);
+  await eventually(
+    "an image is written",
+    async () => ((await node.metric("freshet_images_saved_total")) ?? 0) >= SMALL_MODEL.shards || undefined,
+  );
 
   const refused = "ERR_ACCESS_DENIED";
   const nothing = {
-    ...Object.fromEntries(Object.keys(files).flatMap((name) => [`read ${name}`, `write ${name}`].map((what) => [what, refused]))),
+    ...Object.fromEntries(
+      Object.keys(files).flatMap((name) => [`read ${name}`, `write ${name}`].map((what) => [what, refused])),
+    ),
     "read code": "done",
     "write working directory": refused,
     "files in working directory": 0,
@@ -61,10 +66,14 @@ test("from inside each worker of a running node only its grant works", async () 
     environment: 0,
   };
   for (const worker of WORKERS) {
-    const { answer } = Object(await node.tellProgram({ worker, region: REGION, attempt: files }));
+    const tried = await node.tellProgram({ worker, region: REGION, attempt: files });
     const granted =
-      worker === "link" || worker === "http" ? { connect: "ECONNREFUSED" } : worker === "shards" ? { "read image": "done", "write image": "done" } : {};
-    expect([worker, answer]).toEqual([worker, { ...nothing, ...granted }]);
+      worker === "link" || worker === "http"
+        ? { connect: "ECONNREFUSED" }
+        : worker === "shards"
+          ? { "read image": "done", "write image": "done" }
+          : {};
+    expect([worker, tried]).toEqual([worker, { answer: { ...nothing, ...granted } }]);
   }
   // These are all there are.
   expect((await node.status())?.workers.map(({ name }) => name).toSorted()).toEqual(WORKERS.toSorted());
@@ -74,7 +83,9 @@ test("workers that crash, exhaust their heap or block for ever are replaced, vis
   await using probed = await startProbedNode();
   const { node } = probed;
   async function learned(item: string): Promise<void> {
-    await eventually(`${item} is accepted`, async () => ((await node.post(shownAndClicked("someone", item))) === 202 ? true : undefined));
+    await eventually(`${item} is accepted`, async () =>
+      (await node.post(shownAndClicked("someone", item))) === 202 ? true : undefined,
+    );
     await eventually(`${item} is learned`, async () => node.clicksOf(item).catch(() => undefined));
   }
   await learned("before");
@@ -97,7 +108,9 @@ test("workers that crash, exhaust their heap or block for ever are replaced, vis
       const one = status?.workers.find(({ name }) => name === worker);
       return status?.ready === true && one !== undefined && one.restarts > restarts ? one : undefined;
     }).catch(async (error: unknown) => {
-      throw new Error(`${String(error)}: ${JSON.stringify(await node.status())}\n${node.lines.slice(-30).join("\n")}`, { cause: error });
+      throw new Error(`${String(error)}: ${JSON.stringify(await node.status())}\n${node.lines.slice(-30).join("\n")}`, {
+        cause: error,
+      });
     });
     expect([worker, how, replaced.lastFailure?.split(":")[0]]).toEqual([worker, how, reason]);
     expect(await node.metric("freshet_worker_restarts_total", { worker, reason })).toBe(1);
@@ -109,7 +122,10 @@ test("workers that crash, exhaust their heap or block for ever are replaced, vis
   }
   // An actor that throws is the smaller thing: it alone starts afresh.
   await node.tellProgram({ worker: "control", region: REGION, misbehave: "throw" });
-  await eventually("the failure of an actor is counted", async () => ((await node.metric("freshet_actor_restarts_total", { kind: "probe" })) ?? 0) > 0 || undefined);
+  await eventually(
+    "the failure of an actor is counted",
+    async () => ((await node.metric("freshet_actor_restarts_total", { kind: "probe" })) ?? 0) > 0 || undefined,
+  );
   expect((await node.status())?.workers.find(({ name }) => name === "control")?.restarts).toBe(1);
   expect(await node.stop()).toBe(0);
 }, 120_000);

@@ -17,6 +17,6 @@ export async function listening(server: Server): Promise<number> {
     server.listen(0, "127.0.0.1", resolve);
   });
   const address = server.address();
-  if (typeof address !== "object" || address === null) throw new TypeError("Cannot tell the port of a server that listens on a pipe");
-  return address.port;
+  if (typeof address === "object" && address !== null) return address.port;
+  throw new TypeError("Cannot tell the port of a server that listens on a pipe");
 }
