@@ -48,7 +48,7 @@ export async function openReplica(config: ShardConfig, context: Context<ShardPro
 }
 
 /** No image of a shard can be loaded, though there are some. */
-export class ImagesUnusable extends Error {
+class ImagesUnusable extends Error {
   override readonly name = "ImagesUnusable";
 
   constructor(name: string, why: string) {

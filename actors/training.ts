@@ -229,7 +229,7 @@ export function startTraining(config: TrainerConfig, context: Context<TrainerPro
 }
 
 /** A shard does not stand where the trainer left it: one of them restarted. */
-export class ShardElsewhere extends Error {
+class ShardElsewhere extends Error {
   override readonly name = "ShardElsewhere";
 
   constructor(shard: number, applied: number) {
