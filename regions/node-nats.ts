@@ -17,6 +17,10 @@ export interface RegionNats extends AsyncDisposable {
   /** PEM files: whom to trust, and the certificate that our own server shows. */
   readonly tls?: { readonly ca?: string; readonly pinned?: string };
   readonly about: NodeStatus["nats"];
+  /** Whether its process runs. Absent for a server that is not ours. */
+  readonly isUp?: () => boolean;
+  /** Ends its process, orderly if it still can, to be started again. Absent for a server that is not ours. */
+  readonly restart?: () => Promise<void>;
 }
 
 export interface NatsStart {
@@ -90,12 +94,15 @@ export async function startNatsServer(config: RegionConfig, start: NatsStart): P
     },
     onLog: (line) => {
       const what = refusalIn(line);
-      if (what === undefined) {
+      if (what !== undefined) {
+        count("freshet_nats_refused_total", { what });
+        log.warn("The nats-server refused a client something", { what, line });
+      } else if (/\[(?:ERR|FTL)\]/.test(line)) {
+        count("freshet_nats_errors_total");
+        log.warn("The nats-server reports an error", { line });
+      } else {
         log.debug("nats-server", { line });
-        return;
       }
-      count("freshet_nats_refused_total", { what });
-      log.warn("The nats-server refused a client something", { what, line });
     },
     onWarning: (line) => log.warn(line),
     onRestart: ({ attempt, why }) => {
@@ -124,6 +131,8 @@ export async function startNatsServer(config: RegionConfig, start: NatsStart): P
           : "acknowledged writes survive a crash of the process, not a power failure in the two minutes after them",
       };
     },
+    isUp: () => server.state === "running",
+    restart: () => server.restart(RESTART_GRACE_MS),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }
@@ -136,6 +145,7 @@ function storeBytesMax({ streamBytes }: { readonly streamBytes: number }): numbe
   return 2 * streamBytes + LOG_BYTES_MAX + LEASES_BYTES;
 }
 
+const RESTART_GRACE_MS = 3_000;
 const LEASES_BYTES = 50_000_000;
 
 /** What a client was refused, if the server's line speaks of that: peers that try what they may not, strangers who try to get in. */

@@ -13,6 +13,7 @@ import { lockStateFolder } from "../runtime/state-lock.ts";
 import { ActorSystem } from "../runtime/system.ts";
 import { httpWorker } from "./http-worker.ts";
 import { linkWorker } from "./link-worker.ts";
+import { watchNats } from "./nats-watch.ts";
 import { startNatsServer } from "./node-nats.ts";
 import { nodeActor } from "./node-actor.ts";
 import { imageFolder, isTrainingNode, planWorkers } from "./node-plan.ts";
@@ -53,10 +54,10 @@ export async function startNode(config: RegionConfig, options: NodeOptions): Pro
   undo.use(await lockStateFolder(config.state, { owner: `region ${config.region}, node ${config.node}` }));
   await mkdir(imageFolder(config), { recursive: true, mode: 0o700 });
   const { signal } = options;
-  // Counted with the system's metrics, which start after the server.
-  let started: ActorSystem | undefined;
+  // The server starts before the system that has the metrics, and what it counts meanwhile waits.
+  const started = Promise.withResolvers<ActorSystem>();
   function count(name: string, labels?: Labels): void {
-    started?.ownMetrics.count(name, 1, labels);
+    void started.promise.then(({ ownMetrics }) => ownMetrics.count(name, 1, labels));
   }
   const nats = undo.use(
     await startNatsServer(config, { log, problems, count, end, ...(signal === undefined ? {} : { signal }) }),
@@ -64,7 +65,7 @@ export async function startNode(config: RegionConfig, options: NodeOptions): Pro
 
   await moveToEmptyFolder(config, undo);
   const system = await ActorSystem.start(systemOptions(config, options.log, await placeCanaries(config)));
-  started = system;
+  started.resolve(system);
   undo.defer(() => system.stop({ deadlineMs: STOP_MS }));
   void system.failed.then((failure) => end(failure.message));
   await system.host(nodeActor, {
@@ -82,6 +83,7 @@ export async function startNode(config: RegionConfig, options: NodeOptions): Pro
   await system.worker(await linkWorker(config, nats));
   for (const worker of planWorkers(config)) await system.worker(worker);
   if (config.http !== false) await system.worker(await httpWorker(config, config.http));
+  undo.use(watchNats({ config, system, nats, log, problems }));
   log.info("The region node is up", { nats: nats.url, trains: isTrainingNode(config) });
 
   const all = undo.move();

@@ -132,6 +132,11 @@ export class NatsServerProcess implements AsyncDisposable {
     return this.#lastLines;
   }
 
+  /** Ends the process, gracefully if it can in so long; it is then started again as if it had ended by itself. */
+  async restart(graceMs: number): Promise<void> {
+    if (this.#state === "running") await this.#running?.stop(graceMs);
+  }
+
   /** Stops the server, gracefully if it can in `stopGraceMs`. Fulfilled when no process is left. */
   async stop(): Promise<void> {
     if (this.#state !== "ended") {
