@@ -10,6 +10,7 @@ import {
   drawClick,
   drawList,
   expectedClick,
+  featuresOf,
   type Market,
   MARKET_DEFAULTS,
   marketRandom,
@@ -167,9 +168,37 @@ test("knowing the truth pays: the best list gets at least twice the clicks of a 
   expect(turned(30 * 60_000)).toBeLessThan(0.8);
 });
 
+test("the more alike, the nearer the tastes of one country's users; wholly alike they are one taste at every time", () => {
+  fc.assert(
+    fc.property(seeds, fc.integer({ min: 0, max: 100 }), (seed, minutes) => {
+      const timeMs = startMs + minutes * 60_000;
+      function nearness(alike: number): number {
+        const market = createMarket({ ...MARKET_DEFAULTS, alike, seed, startMs });
+        const countries = Map.groupBy(
+          Array.from({ length: 50 }, (_, user) => String(user + 1)),
+          (user) => featuresOf(market, { user, item: "1" }).country,
+        );
+        const dots = [...countries.values()].flatMap(([first = "1", ...others]) => {
+          const one = tasteOf(market, first, timeMs);
+          return others.map((user) =>
+            tasteOf(market, user, timeMs).reduce((sum, x, d) => sum + x * (one[d] ?? NaN), 0),
+          );
+        });
+        return dots.reduce((sum, dot) => sum + dot, 0) / dots.length;
+      }
+      const [apart, near, same] = [nearness(0), nearness(0.7), nearness(1)];
+      expect(apart).toBeLessThan(near);
+      expect(near).toBeLessThan(same);
+      expect(same).toBeCloseTo(1, 9);
+    }),
+    { numRuns: 20 },
+  );
+});
+
 test("a market that would run empty is refused", () => {
   const options = { ...MARKET_DEFAULTS, seed: 1, startMs };
   expect(() => createMarket({ ...options, itemsPerMinute: 0 })).toThrow(RangeError);
   expect(() => createMarket({ ...options, users: NaN })).toThrow(RangeError);
+  expect(() => createMarket({ ...options, alike: 1.1 })).toThrow(RangeError);
   expect(() => createMarketStream(open(1), { requestsPerSecond: 0, name: "s", purpose: 1 })).toThrow(RangeError);
 });

@@ -5,7 +5,7 @@ import { type FeedbackEvent, parseEvent } from "../protocols/feedback.ts";
 import { type Click } from "../regions/data/click.ts";
 import { openData } from "../regions/data/open-data.ts";
 import { Popularity } from "../regions/data/popularity.ts";
-import { Replay, REPLAY_ITEMS } from "../regions/data/replay.ts";
+import { Replay, REPLAY_FEEDBACK_MS_MAX, REPLAY_ITEMS } from "../regions/data/replay.ts";
 import { createRandom } from "../protocols/random.ts";
 
 const HOUR_MS = 3_600_000;
@@ -29,15 +29,19 @@ const clicksArbitrary = fc
     }));
   });
 
-test("Replay gives each click one request: the clicked item once among distinct others, and one click after it", () => {
+test("Replay gives each click on a known item one request: the clicked item once among distinct others, and one click after it", () => {
   fc.assert(
     fc.property(clicksArbitrary, fc.nat(1_000), (clicks, seed) => {
       const events = replayAll(clicks, { seed });
       const requests = Map.groupBy(events, ({ request }) => request);
-      expect(requests.size).toBe(clicks.length);
-      let index = 0;
-      for (const group of requests.values()) {
-        const click = clicks[index++];
+      for (const [index, { time, item }] of clicks.entries()) {
+        const ages = clicks.slice(0, index).flatMap((earlier) => (earlier.item === item ? [time - earlier.time] : []));
+        const made = requests.has(`replay-${seed}-${index}`);
+        if (made) expect(ages.some((age) => age <= HOUR_MS + REPLAY_FEEDBACK_MS_MAX)).toBe(true);
+        else expect(ages.some((age) => age > REPLAY_FEEDBACK_MS_MAX && age <= HOUR_MS)).toBe(false);
+      }
+      for (const [request, group] of requests) {
+        const click = clicks[Number(request.split("-").at(-1))];
         const shown = group.filter((event) => event.type === "impression");
         const feedback = group.filter((event) => event.type === "feedback");
         expect(shown.length).toBeLessThanOrEqual(REPLAY_ITEMS);
@@ -87,7 +91,9 @@ test("Replay shows ten items as soon as the window knows nine others, however un
     .values()
     .map((shown) => shown.length)
     .toArray();
-  expect(sizes.slice(200)).toEqual(Array.from({ length: 200 }, () => REPLAY_ITEMS));
+  // The first twenty clicks are on new items; the two hits are new for two seconds more.
+  expect(sizes.length).toBeGreaterThan(300);
+  expect(sizes.slice(-200)).toEqual(Array.from({ length: 200 }, () => REPLAY_ITEMS));
 });
 
 test("Replay repeats itself for a seed and differs for another", async () => {
@@ -116,16 +122,36 @@ test("Replay's features know nothing of the click they belong to, nor of clicks 
     return { time, user: "u", item: "new", context: {} };
   }
   const start = 1_500_000_000_000;
-  const dense = replayAll([click(start), click(start), click(start + HOUR_MS / 2), click(start + 3 * HOUR_MS)], {
-    seed: 1,
-  })
-    .filter((event) => event.type === "impression")
-    .map((event) => event.dense);
-  expect(dense[0]).toEqual({ age: 0, popularity: 0 });
-  expect(dense[1]).toEqual({ age: 0, popularity: 0 });
-  expect(dense[2]?.["popularity"]).toBeCloseTo(Math.log1p(2));
-  expect(dense[2]?.["age"]).toBeCloseTo(Math.log1p(0.5), 1);
-  expect(dense[3]?.["popularity"]).toBe(0);
+  const hours = [0, 0, 0.5, 0.5, 1.25, 3];
+  const shown = replayAll(
+    hours.map((hour) => click(start + hour * HOUR_MS)),
+    { seed: 1 },
+  ).filter((event) => event.type === "impression");
+  // Nobody had clicked it before the first two, and nobody lately before the last.
+  expect(shown.map(({ request }) => request)).toEqual(["replay-1-2", "replay-1-3", "replay-1-4"]);
+  const dense = shown.map((event) => event.dense);
+  expect(dense.map((each) => each["popularity"])).toEqual([2, 2, 2].map((clicks) => Math.log1p(clicks)));
+  expect(dense[1]?.["age"]).toBeCloseTo(Math.log1p(0.5), 2);
+  expect(dense[2]?.["age"]).toBeCloseTo(Math.log1p(1.25), 2);
+});
+
+test("Replay's first clicks make no request, but are counted and make their item known", () => {
+  const replay = new Replay({ seed: 1, popularityMs: HOUR_MS, featuresOf: () => ({}) });
+  const start = 1_500_000_000_000;
+  function push(seconds: number, item: string): readonly string[] {
+    return replay
+      .push({ time: start + seconds * 1_000, user: "u", item, context: {} })
+      .map(({ event }) => `${event.type} ${event.item}`);
+  }
+  expect([push(0, "a"), push(1, "b"), push(5, "a").toSorted(), push(9, "c")]).toEqual([
+    [],
+    [],
+    ["impression a", "impression b"],
+    ["feedback a"],
+  ]);
+  expect(replay.end()).toEqual([]);
+  expect(replay.requests).toBe(4);
+  expect(replay.unknown).toBe(3);
 });
 
 test("Popularity draws what others clicked as long as that suffices, in proportion to their clicks", () => {

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { bestItems, createMarket, MARKET_DEFAULTS } from "../protocols/learning/market.ts";
+import { bestItems, createMarket } from "../protocols/learning/market.ts";
 import { parseEvent } from "../protocols/feedback.ts";
 import { type UserEvent } from "../regions/data/replay.ts";
-import { marketFeed } from "../regions/demo/market-feed.ts";
+import { DEMO_MARKET, marketFeed } from "../regions/demo/market-feed.ts";
 import { regionOf } from "../regions/demo/region-of.ts";
 import { startDemoServer } from "./demo-server.ts";
 
@@ -17,7 +17,8 @@ async function play(options: {
   const events: UserEvent[] = [];
   for await (const batch of feed.batches(stop.signal)) {
     events.push(...batch.events);
-    if (batch.requests >= options.requests && events.some(({ event }) => event.type === "feedback")) stop.abort();
+    const impressions = events.filter(({ event }) => event.type === "impression").length;
+    if (impressions >= 10 * options.requests && impressions < events.length) stop.abort();
   }
   return { feed, events };
 }
@@ -25,7 +26,7 @@ async function play(options: {
 test("marketFeed() shows what the user's region recommends, posts what is clicked of it, and measures it against the best", async () => {
   const seed = 4;
   const startMs = Date.now();
-  const market = createMarket({ ...MARKET_DEFAULTS, seed, startMs });
+  const market = createMarket({ ...DEMO_MARKET, seed, startMs });
   const asked: { readonly region: number; readonly user: string }[] = [];
   await using stack = new AsyncDisposableStack();
   const urls: string[] = [];
@@ -46,7 +47,7 @@ test("marketFeed() shows what the user's region recommends, posts what is clicke
     );
     urls.push(server.url);
   }
-  const { feed, events } = await play({ seed, startMs, urls, requests: 300 });
+  const { feed, events } = await play({ seed, startMs, urls, requests: 200 });
 
   expect(asked.length).toBeGreaterThan(50);
   expect(asked.every(({ region, user }) => regionOf(user, 3) === region)).toBe(true);

@@ -167,7 +167,12 @@ test("DemoWatch waits until samples stand still and all digests are equal, and g
   }
   const watch = new DemoWatch(regions);
   const sinceMs = performance.now();
-  const convergedMs = await watch.converged({ sinceMs, events: 1, signal: never, show: () => undefined });
+  const convergedMs = await watch.converged({
+    sinceMs,
+    sent: { events: 1, messages: 1 },
+    signal: never,
+    show: () => undefined,
+  });
   expect(convergedMs).toBeGreaterThan(0);
   expect(convergedMs).toBeLessThan(performance.now() - sinceMs);
   expect(looks.oregon).toBeGreaterThan(5);
@@ -190,5 +195,7 @@ test("DemoWatch gives up at its signal when a region does not come along", async
   function show(): void {
     if (++looks === 3) stop.abort();
   }
-  expect(await watch.converged({ sinceMs: performance.now(), events: 0, signal: stop.signal, show })).toBeUndefined();
+  expect(
+    await watch.converged({ sinceMs: performance.now(), sent: { events: 0, messages: 0 }, signal: stop.signal, show }),
+  ).toBeUndefined();
 });

@@ -75,7 +75,7 @@ test("demonstrate() ends at its signal with what was learned until then", async 
   const output = {
     write: (text: string) => {
       written.push(text);
-      if (/ [1-9]\d* samples/.test(text)) stop.abort();
+      if (/ [1-9][\d,]* samples/.test(text)) stop.abort();
     },
   };
   const outcome = await demonstrate(options({ signal: stop.signal }), output);

@@ -13,6 +13,7 @@ const VIEW: DemoView = {
   samplesPerSecond: 500,
   auc: 0.71234,
   logLoss: undefined,
+  waiting: { messages: 1_234, impressions: 56, behindMs: 1_260 },
   regions: [
     {
       region: "frankfurt",
@@ -51,6 +52,7 @@ test("a view shows progress, rates, quality and each region's lag, rows, bytes a
     "3.0 MB",
     "uncertain: too few samples",
     "oregon *",
+    "learned 1.3 s behind, 1,234 messages to learn, 56 impressions wait for feedback",
     "no answer",
   ]) {
     expect(table).toContain(text);

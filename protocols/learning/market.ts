@@ -16,6 +16,8 @@ export interface MarketOptions {
   /** Tastes turn by about one radian in this time. */
   readonly driftMinutes: number;
   readonly startMs: number;
+  /** How much of a taste is its country's, 0 to 1. With 0 users have little but where they start from in common. */
+  readonly alike: number;
   /** Items shown for one request. */
   readonly listLength: number;
   /** Median time from impression to click; the delays are heavy-tailed, a tenth is above about 5 times the median. */
@@ -34,6 +36,7 @@ export const MARKET_DEFAULTS: Omit<MarketOptions, "seed" | "startMs"> = {
   itemsPerMinute: 5,
   itemLifeMinutes: 60,
   driftMinutes: 30,
+  alike: 0,
   listLength: 10,
   clickDelayMs: 1_500,
 };
@@ -52,6 +55,9 @@ const QUALITY = 0.6;
 
 export function createMarket(options: MarketOptions): Market {
   const { users, initialItems, itemsPerMinute, itemLifeMinutes, driftMinutes, listLength, clickDelayMs } = options;
+  if (!(options.alike >= 0 && options.alike <= 1)) {
+    throw new RangeError(`Cannot open a market: alike is ${options.alike}, it must be from 0 to 1`);
+  }
   const sizes = { users, initialItems, itemLifeMinutes, driftMinutes, listLength, clickDelayMs };
   for (const [name, size] of Object.entries(sizes)) {
     if (!(Number.isFinite(size) && size > 0)) {
@@ -81,6 +87,15 @@ export function activeItems({ options }: Market, timeMs: number): { readonly fir
 /** A user's taste at a time: a vector of length 1 that turns slowly, each pair of its dimensions at the user's own pace. */
 export function tasteOf(market: Market, user: string, timeMs: number): Float64Array {
   const own = mixUint32(market.seed ^ 0x75736572, Number(user));
+  const { alike } = market.options;
+  const taste = turningVector(market, own, timeMs);
+  if (alike === 0) return taste;
+  const country = mixUint32(market.seed ^ 0x6c616e64, countryOf(own));
+  const shared = turningVector(market, country, timeMs);
+  return normalize(taste.map((x, d) => (1 - alike) * x + alike * (shared[d] ?? 0)));
+}
+
+function turningVector(market: Market, own: number, timeMs: number): Float64Array {
   const taste = new Float64Array(MARKET_DIM);
   const minutes = (timeMs - market.options.startMs) / 60_000;
   for (let d = 0; d < MARKET_DIM; d += 2) {
@@ -136,7 +151,7 @@ export function featuresOf(
   const own = mixUint32(market.seed ^ 0x75736572, Number(pair.user));
   return {
     // The first pair of dimensions points to the country, so that it is a weak but true signal.
-    country: pick(COUNTRIES, uniform(own, 3)),
+    country: COUNTRIES[countryOf(own)] ?? COUNTRIES[0],
     device: pick(DEVICES, uniform(own, 101) ** 2),
     category: `c${categoryOf(market, Number(pair.item))}`,
   };
@@ -192,6 +207,10 @@ function clickOf(market: Market, { taste, item }: { readonly taste: Float64Array
     squares += x * x;
   }
   return sigmoid(BASE + (TASTE * dot) / Math.sqrt(squares) + QUALITY * (2 * uniform(own, 99) - 1));
+}
+
+function countryOf(own: number): number {
+  return Math.floor(uniform(own, 3) * COUNTRIES.length);
 }
 
 function categoryOf(market: Market, item: number): number {

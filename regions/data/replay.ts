@@ -23,21 +23,24 @@ export const REPLAY_DENSE = ["age", "popularity"] as const;
 /** Items of a replayed request: the clicked one and nine others. */
 export const REPLAY_ITEMS = 10;
 
-const FEEDBACK_DELAY_MS_MAX = 10_000;
+/** How long after its request a click follows, at most, in milliseconds. */
+export const REPLAY_FEEDBACK_MS_MAX = 2_000;
 
 /**
  * Turns clicks, which say nothing of what was shown and not clicked, into requests that do. At a click's time the clicked item
- * is shown among nine others drawn by what is popular then, at a random place; the click follows within ten seconds.
- * Event times are the data's own. Features know only feedback that came before: an item's first click finds it without a past.
- * Events come out in time order, if clicks go in so.
+ * is shown among nine others drawn by what is popular then, at a random place; the click follows within two seconds.
+ * Event times are the data's own. Features know only feedback that came before.
+ * A click on an item that nobody clicked within the window makes no request, it only counts for popularity: such an item is never
+ * drawn, so a model would learn that whatever has no clicks is clicked. Events come out in time order, if clicks go in so.
  */
 export class Replay {
   readonly #options: ReplayOptions;
   readonly #random: Random;
   readonly #popularity: Popularity;
   // Feedback that is still to come, soonest first. A few seconds' worth.
-  readonly #due: UserEvent[] = [];
+  readonly #due: Due[] = [];
   #requests = 0;
+  #unknown = 0;
 
   constructor(options: ReplayOptions) {
     this.#options = options;
@@ -45,9 +48,14 @@ export class Replay {
     this.#popularity = new Popularity(options.popularityMs);
   }
 
-  /** Requests made so far. */
+  /** Clicks taken so far, which number the requests. */
   get requests(): number {
     return this.#requests;
+  }
+
+  /** How many of them made no request, as nobody had clicked their item within the window. */
+  get unknown(): number {
+    return this.#unknown;
   }
 
   /** The feedback due before a click, then the click's impressions. */
@@ -56,6 +64,13 @@ export class Replay {
     const request = `replay-${this.#options.seed}-${this.#requests}`;
     this.#requests += 1;
     this.#popularity.moveTo(click.time);
+    const time = click.time + 1 + Math.floor(nextFloat(this.#random) * REPLAY_FEEDBACK_MS_MAX);
+    const isKnown = this.#popularity.clicksOf(click.item) > 0;
+    this.#later({ user: click.user, item: click.item, time, request: isKnown ? request : undefined });
+    if (!isKnown) {
+      this.#unknown += 1;
+      return events;
+    }
     const items = this.#popularity.draw(this.#random, {
       count: REPLAY_ITEMS - 1,
       except: click.item,
@@ -80,8 +95,6 @@ export class Replay {
         },
       });
     }
-    const time = click.time + 1 + Math.floor(nextFloat(this.#random) * FEEDBACK_DELAY_MS_MAX);
-    this.#later({ user: click.user, event: { type: "feedback", kind: "click", request, item: click.item, time } });
     return events;
   }
 
@@ -90,21 +103,33 @@ export class Replay {
     return this.#takeDue(Number.POSITIVE_INFINITY);
   }
 
-  #later(feedback: UserEvent): void {
+  #later(feedback: Due): void {
     let low = 0;
     let high = this.#due.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if ((this.#due[middle]?.event.time ?? 0) <= feedback.event.time) low = middle + 1;
+      if ((this.#due[middle]?.time ?? 0) <= feedback.time) low = middle + 1;
       else high = middle;
     }
     this.#due.splice(low, 0, feedback);
   }
 
   #takeDue(until: number): UserEvent[] {
-    const first = this.#due.findIndex((each) => each.event.time > until);
+    const first = this.#due.findIndex(({ time }) => time > until);
     const due = this.#due.splice(0, first === -1 ? this.#due.length : first);
-    for (const { user, event } of due) this.#popularity.add({ time: event.time, user, item: event.item });
-    return due;
+    return due.flatMap(({ user, item, time, request }) => {
+      this.#popularity.add({ time, user, item });
+      return request === undefined
+        ? []
+        : [{ user, event: { type: "feedback", kind: "click", request, item, time } as const }];
+    });
   }
+}
+
+/** A click to come; without a request where none was made for it. */
+interface Due {
+  readonly user: string;
+  readonly item: string;
+  readonly time: number;
+  readonly request: string | undefined;
 }

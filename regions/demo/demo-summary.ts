@@ -26,6 +26,8 @@ export interface RegionSummary {
 export interface DemoOutcome {
   readonly summary: DemoSummary;
   readonly logLoss: number | undefined;
+  /** Messages not learned from at the end, and impressions whose feedback may still have come. */
+  readonly unlearned: { readonly messages: number; readonly impressions: number };
   /** From the first event sent to the last one acknowledged. */
   readonly streamMs: number;
   /** From the first event sent until no more samples came. */
@@ -64,8 +66,21 @@ export function describeOutcome(outcome: DemoOutcome): readonly string[] {
       ({ region, rows, lagMs, linkBytes, digest }) =>
         `${region.padEnd(12)} ${count(rows)} rows, lag ${ms(lagMs.p50 ?? undefined)} (p50) ${ms(lagMs.p99 ?? undefined)} (p99), links ${bytes(linkBytes.in)} in, ${bytes(linkBytes.out)} out, digest ${digest ?? "-"}`,
     ),
-    summary.converged
-      ? `converged: all regions hold the same rows${summary.convergedMs === null ? "" : `, ${ms(summary.convergedMs)} after the stream's end`}`
-      : "not converged: the regions' digests differ",
+    describeConvergence(outcome),
   ];
+}
+
+/** Whether the regions came to agree, and if not, what is in the way. */
+export function describeConvergence({ summary, unlearned }: DemoOutcome): string {
+  if (summary.converged) {
+    const after = summary.convergedMs === null ? "" : `, ${ms(summary.convergedMs)} after the stream's end`;
+    return `converged: all is learned and all regions hold the same rows${after}`;
+  }
+  const { messages, impressions } = unlearned;
+  if (messages > 0) return `not converged: ${count(messages)} messages were not learned from yet`;
+  if (impressions > 0) return `not converged: ${count(impressions)} impressions still waited for feedback`;
+  const silent = summary.regions.filter(({ digest }) => digest === null).map(({ region }) => region);
+  return silent.length > 0
+    ? `not converged: no answer from ${silent.join(", ")}`
+    : "not converged: all is learned, but the regions' rows differ";
 }

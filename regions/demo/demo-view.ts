@@ -12,6 +12,8 @@ export interface DemoView {
   readonly samplesPerSecond: number;
   readonly auc: number | undefined;
   readonly logLoss: number | undefined;
+  /** What is not learned yet: messages, impressions that wait for feedback, and how long ago it was sent. */
+  readonly waiting: { readonly messages: number; readonly impressions: number; readonly behindMs: number };
   readonly regions: readonly {
     readonly region: string;
     readonly training: boolean;
@@ -51,7 +53,7 @@ export function describeInTable(view: DemoView, options: { readonly color: boole
         (status === undefined ? "-" : bytes(status.linkBytes.out)).padStart(11),
       ].join("");
       const health = healthOf(status);
-      return `${cells}  ${paint(health === "healthy" ? 32 : 33, health)}`;
+      return `${cells}  ${paint(health === "healthy" ? 32 : 33, health)}${training ? `, ${describeWaiting(view)}` : ""}`;
     }),
     paint(2, "* trains"),
   ];
@@ -73,9 +75,19 @@ export function describeInOneLine(view: DemoView): string {
     `${count(view.samples)} samples ${count(view.samplesPerSecond)}/s`,
     `AUC ${figure(view.auc)}`,
     `log loss ${figure(view.logLoss)}`,
+    describeWaiting(view),
     ...view.extra.map((line) => line.trim()),
     ...regions,
   ].join("; ");
+}
+
+/** How far learning is behind the stream. */
+function describeWaiting({ waiting: { messages, impressions, behindMs } }: DemoView): string {
+  return [
+    `learned ${(behindMs / 1_000).toFixed(1)} s behind`,
+    ...(messages > 0 ? [`${count(messages)} messages to learn`] : []),
+    ...(impressions > 0 ? [`${count(impressions)} impressions wait for feedback`] : []),
+  ].join(", ");
 }
 
 /** A region's health in a few words. */

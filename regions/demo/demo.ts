@@ -5,12 +5,13 @@ import { setTimeout } from "node:timers/promises";
 import { ensureNatsServer } from "../../runtime/nats-server/provision.ts";
 import { openData } from "../data/open-data.ts";
 import { DEMO_TRAINING_REGION, type DemoRegion, writeDemoConfigs } from "./demo-regions.ts";
-import { type DemoOutcome, describeOutcome, isConverged, summarizeRegion } from "./demo-summary.ts";
-import { DemoWatch } from "./demo-watch.ts";
+import { type DemoOutcome, describeConvergence, describeOutcome, summarizeRegion } from "./demo-summary.ts";
+import { DemoWatch, type Sent } from "./demo-watch.ts";
 import { EventSender } from "./event-sender.ts";
 import { readFeedPosition, writeFeedPosition } from "./feed-position.ts";
 import { type Feed, replayFeed } from "./feed.ts";
 import { marketFeed, marketPlan } from "./market-feed.ts";
+import { Pace } from "./pace.ts";
 import { RegionFailed, RegionProcess, STOP_MS_MAX } from "./region-process.ts";
 import { Screen, type ScreenOutput } from "./screen.ts";
 import { type StreamProgress, streamFeed } from "./stream.ts";
@@ -18,7 +19,7 @@ import { type StreamProgress, streamFeed } from "./stream.ts";
 export interface DemoOptions {
   /** A folder of real clicks. Default: the simulated market. */
   readonly data?: string;
-  /** Event time per real time. Default: as fast as the regions take it. A market has the speed of the clock. */
+  /** Event time per real time. Default: as fast as the regions learn. A market has the speed of the clock. */
   readonly speed?: number;
   /** Ends the stream after this time. Default: with the data, or by the signal. */
   readonly forMs?: number;
@@ -91,6 +92,7 @@ export async function demonstrate(options: DemoOptions, output: ScreenOutput): P
     const outcome = await streamAndWatch({ options, feed, regions, processes, screen, from: position.requests });
     await writeFeedPosition(folder, { ...position, requests: outcome.requests });
     for (const remark of feed.remarks()) say(remark);
+    if (options.json) say(describeConvergence(outcome));
     return outcome;
   } catch (error) {
     keep ||= error instanceof RegionFailed; // its log says why
@@ -131,7 +133,11 @@ async function streamAndWatch(running: Running): Promise<DemoOutcome & { readonl
   );
   const progress: StreamProgress = { events: 0, requests: running.from };
   const watch = new DemoWatch(regions);
+  const pace = new Pace();
   let phase = "streaming";
+  function sent(): Sent {
+    return { events: progress.events, messages: senders.reduce((sum, { messages }) => sum + messages, 0) };
+  }
   function show(): void {
     const rates = watch.rates();
     screen.show({
@@ -144,6 +150,11 @@ async function streamAndWatch(running: Running): Promise<DemoOutcome & { readonl
       samplesPerSecond: rates.samples,
       auc: watch.model?.auc,
       logLoss: watch.model?.logLoss,
+      waiting: {
+        messages: watch.model?.backlog ?? 0,
+        impressions: watch.model?.pending ?? 0,
+        behindMs: watch.learning.behindMs,
+      },
       regions: regions.map(({ region }, index) => ({
         region,
         training: region === DEMO_TRAINING_REGION,
@@ -157,12 +168,15 @@ async function streamAndWatch(running: Running): Promise<DemoOutcome & { readonl
   const streaming = streamFeed(feed, {
     senders,
     speed: feed.live ? undefined : options.speed,
+    // A chosen speed is a wish: when learning cannot keep up with it, the backlog shows that.
+    ...(feed.live || options.speed === undefined ? { pace } : {}),
     signal: streamEnd,
     progress,
   }).finally(() => done.abort());
   const watching = (async () => {
     while (!done.signal.aborted) {
-      await watch.look({ events: progress.events, signal: failed.signal });
+      await watch.look({ sent: sent(), signal: failed.signal });
+      pace.look(watch.learning);
       show();
       await setTimeout(LOOK_MS, undefined, { signal: done.signal }).catch(() => undefined); // woken by the stream's end
     }
@@ -175,10 +189,10 @@ async function streamAndWatch(running: Running): Promise<DemoOutcome & { readonl
 
   phase = "converging";
   const waited = AbortSignal.any([signal, failed.signal, AbortSignal.timeout(CONVERGE_MS_MAX)]);
-  const convergedMs = await watch.converged({ sinceMs: endMs, events: progress.events, signal: waited, show });
+  const convergedMs = await watch.converged({ sinceMs: endMs, sent: sent(), signal: waited, show });
   failed.signal.throwIfAborted();
   // A status that a stop interrupted says nothing; the last word is asked for without hurry.
-  await watch.look({ events: progress.events, signal: failed.signal });
+  await watch.look({ sent: sent(), signal: failed.signal });
   phase = "done";
   show();
   screen.end();
@@ -189,10 +203,11 @@ async function streamAndWatch(running: Running): Promise<DemoOutcome & { readonl
       samples: watch.model?.samples ?? 0,
       progressiveAuc: watch.model?.auc ?? null,
       regions: regions.map(({ region }, index) => summarizeRegion(region, watch.statuses[index])),
-      converged: convergedMs !== undefined || isConverged(watch.statuses),
+      converged: convergedMs !== undefined || watch.settled,
       convergedMs: convergedMs === undefined ? null : Math.round(convergedMs),
     },
     logLoss: watch.model?.logLoss,
+    unlearned: { messages: watch.model?.backlog ?? 0, impressions: watch.model?.pending ?? 0 },
     streamMs: endMs - startMs,
     trainedMs: Math.max(0, watch.samplesChangedMs - startMs),
     measures: feed.measures(),
@@ -200,8 +215,8 @@ async function streamAndWatch(running: Running): Promise<DemoOutcome & { readonl
 }
 
 const READY_MS_MAX = 120_000;
-const CONVERGE_MS_MAX = 60_000;
-const LOOK_MS = 500;
+const CONVERGE_MS_MAX = 900_000;
+const LOOK_MS = 250;
 
 function shareDone(options: {
   readonly feed: Feed;

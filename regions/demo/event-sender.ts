@@ -33,6 +33,7 @@ export class EventSender {
   #sending: Promise<void> | undefined;
   #failure: Error | undefined;
   #sent = 0;
+  #messages = 0;
   #retries = 0;
   #wakeUp: (() => void)[] = [];
 
@@ -43,6 +44,11 @@ export class EventSender {
   /** Events that the region acknowledged. */
   get sent(): number {
     return this.#sent;
+  }
+
+  /** Batches that the region acknowledged: each is a message of its stream of events. */
+  get messages(): number {
+    return this.#messages;
   }
 
   /** Batches that were sent again. */
@@ -107,7 +113,10 @@ export class EventSender {
     let waitedMs = 0;
     for (;;) {
       const attempt = await this.#post(body, key);
-      if (attempt.kind === "taken") return true;
+      if (attempt.kind === "taken") {
+        this.#messages += 1;
+        return true;
+      }
       if (attempt.kind === "too-large" && batch.length > 1) {
         const middle = batch.length >> 1;
         return (await this.#deliver(batch.slice(0, middle))) && (await this.#deliver(batch.slice(middle)));

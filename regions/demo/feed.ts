@@ -36,17 +36,24 @@ export interface Feed extends FeedPlan {
 /** A feed that replays a data set from its request number `from` on. The events of those before are made again but not given out. */
 export function replayFeed(data: DataSet, options: { readonly seed: number; readonly from: number }): Feed {
   const { seed, from } = options;
+  const replay = new Replay({ seed, popularityMs: data.popularityMs, featuresOf: data.featuresOf });
   return {
-    title: `${data.title}, replayed with their own times; each click's request is made up: the clicked item among nine drawn by popularity (seed ${seed})`,
+    title: `${data.title}, replayed with their own times; each click's request is made up: the clicked item among nine drawn by popularity, none for what nobody clicked lately (seed ${seed})`,
     model: replayModel(data),
-    joiner: { window: "10m", lateness: "5s" },
+    // The replay's own feedback comes within two seconds of event time, in order in each region.
+    joiner: { window: "3s", lateness: "1s" },
     live: false,
-    batches: () => replayBatches(data, options),
+    batches: () => replayBatches(data, { replay, from }),
     progress: () => data.report.done,
     remarks: () => {
       const { broken, late, firstBroken } = data.report;
       return [
         ...(from > 0 ? [`went on after request ${from} of an earlier run`] : []),
+        ...(replay.unknown > 0
+          ? [
+              `${replay.unknown} of ${replay.requests} clicks made no request: nobody had clicked their item within the ${describeWindow(data.popularityMs)} before`,
+            ]
+          : []),
         ...(broken > 0
           ? [`${broken} broken lines were left out:`, ...firstBroken.map((line) => `  ${describeBroken(line)}`)]
           : []),
@@ -60,16 +67,20 @@ export function replayFeed(data: DataSet, options: { readonly seed: number; read
 
 async function* replayBatches(
   data: DataSet,
-  options: { readonly seed: number; readonly from: number },
+  { replay, from }: { readonly replay: Replay; readonly from: number },
 ): AsyncGenerator<FeedBatch> {
-  const replay = new Replay({ seed: options.seed, popularityMs: data.popularityMs, featuresOf: data.featuresOf });
   for await (const clicks of data.clicks()) {
     for (const click of clicks) {
       const events = replay.push(click);
-      if (replay.requests > options.from) yield { events, requests: replay.requests };
+      if (replay.requests > from && events.length > 0) yield { events, requests: replay.requests };
     }
   }
   yield { events: replay.end(), requests: replay.requests };
+}
+
+function describeWindow(windowMs: number): string {
+  const days = windowMs / 86_400_000;
+  return days >= 1 ? `${days} days` : `${windowMs / 60_000} minutes`;
 }
 
 function replayModel(data: DataSet): ModelDeclaration {

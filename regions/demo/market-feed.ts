@@ -10,6 +10,7 @@ import {
   featuresOf,
   type Market,
   MARKET_DEFAULTS,
+  type MarketOptions,
 } from "../../protocols/learning/market.ts";
 import { createMarketStream, type MarketStream, show } from "../../protocols/learning/market-stream.ts";
 import { nextFloat } from "../../protocols/random.ts";
@@ -24,33 +25,45 @@ export interface MarketFeedOptions {
   readonly startMs: number;
   /** Where each region answers, in the order that users are spread over. */
   readonly urls: readonly string[];
-  /** Lists shown a second. Default 100. */
+  /** Lists shown a second. Default 150. */
   readonly requestsPerSecond?: number;
 }
+
+/** A small market whose countries have tastes of their own, so that half a minute's clicks say something of everybody's. */
+export const DEMO_MARKET: Omit<MarketOptions, "seed" | "startMs"> = {
+  ...MARKET_DEFAULTS,
+  users: 200,
+  initialItems: 200,
+  alike: 0.8,
+  clickDelayMs: 500,
+};
 
 /** What the market needs of the regions. */
 export function marketPlan(seed: number): FeedPlan {
   return {
     title:
-      `a simulated market (seed ${seed}): drifting tastes, ${MARKET_DEFAULTS.itemsPerMinute} new items a minute; ` +
+      `a simulated market (seed ${seed}): ${DEMO_MARKET.users} users with drifting tastes, ${DEMO_MARKET.initialItems} items and ${DEMO_MARKET.itemsPerMinute} new ones a minute; ` +
       "half of the lists are what the user's region recommends, half are drawn as a site without a recommender would",
     model: {
       name: "market",
       shards: 4,
       architecture: { kind: "dlrm", embedding: 16, bottom: [16], top: [32, 16] },
-      tables: ["user", "item", "country", "device"].map((key) => ({ name: key, key })),
+      tables: ["user", "item", "country"].map((key) => ({ name: key, key })),
       dense: [],
-      optimizer: { kind: "adagrad", learningRate: 0.05 },
-      denseOptimizer: { kind: "adagrad", learningRate: 0.02 },
+      // High rates for a short show: at 0.05 the first half minute would teach little.
+      optimizer: { kind: "adagrad", learningRate: 0.4 },
+      denseOptimizer: { kind: "adagrad", learningRate: 0.1 },
     },
-    joiner: { window: "20s", lateness: "5s" },
+    // Nearly all clicks come within three seconds; later ones correct their sample. Negatives that came much later than positives would teach
+    // that everybody clicks on everything.
+    joiner: { window: "3s", lateness: "500ms" },
   };
 }
 
 /** A feed that plays the users of a market at the speed of the clock, and closes the loop: they click on what the regions recommend. */
 export function marketFeed(options: MarketFeedOptions): Feed {
-  const { seed, startMs, urls, requestsPerSecond = 100 } = options;
-  const market = createMarket({ ...MARKET_DEFAULTS, seed, startMs });
+  const { seed, startMs, urls, requestsPerSecond = 150 } = options;
+  const market = createMarket({ ...DEMO_MARKET, seed, startMs });
   const score = new MarketScore(market);
   const counts = { recommended: 0, unanswered: 0 };
   return {

@@ -12,6 +12,9 @@ export type RegionStatus = Pick<NodeStatus, "region" | "ready" | "problems"> & {
         readonly verdictCause?: string | undefined;
         readonly auc?: number | undefined;
         readonly logLoss?: number | undefined;
+        /** Messages not learned from yet and impressions that wait for feedback, where the region trains. */
+        readonly backlog?: number | undefined;
+        readonly pending?: number | undefined;
       }
     | undefined;
   readonly lagMs: { readonly p50: number; readonly p99: number } | undefined;
@@ -31,6 +34,8 @@ const statusSchema = z.object({
       samples: z.number(),
       auc: z.number().optional(),
       logLoss: z.number().optional(),
+      backlog: z.number().optional(),
+      pending: z.number().optional(),
       verdict: z.string(),
       verdictCause: z.string().optional(),
     }),

@@ -1,6 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import { type EventSender } from "./event-sender.ts";
 import { type Feed } from "./feed.ts";
+import { type Pace } from "./pace.ts";
 import { regionOf } from "./region-of.ts";
 
 /** How far a stream got. */
@@ -12,19 +13,20 @@ export interface StreamProgress {
 }
 
 /**
- * Streams a feed to the regions of its users until it ends or the signal says so, as fast as they take it, or at `speed` times
- * the speed of its own times. Returns when all that was handed over is acknowledged.
+ * Streams a feed to the regions of its users until it ends or the signal says so: at its `pace`, at `speed` times the speed of its
+ * own times, or with neither as fast as the regions take it. Returns when all that was handed over is acknowledged.
  */
 export async function streamFeed(
   feed: Feed,
   options: {
     readonly senders: readonly EventSender[];
     readonly speed: number | undefined;
+    readonly pace?: Pace;
     readonly signal: AbortSignal;
     readonly progress: StreamProgress;
   },
 ): Promise<void> {
-  const { senders, speed, signal, progress } = options;
+  const { senders, speed, pace, signal, progress } = options;
   const startedMs = performance.now();
   let firstTime: number | undefined;
   for await (const { events, requests } of feed.batches(signal)) {
@@ -34,6 +36,7 @@ export async function streamFeed(
       const aheadMs = startedMs + (time - firstTime) / speed - performance.now();
       if (aheadMs > 1) await pause(aheadMs, signal);
     }
+    await pace?.take(events.length, signal);
     if (signal.aborted) break;
     for (const { user, event } of events) senders[regionOf(user, senders.length)]?.push(event);
     progress.events += events.length;
