@@ -154,7 +154,11 @@ export function streamActor(
                 body,
                 expect: {
                   ...(msgId === undefined ? {} : { msgID: msgId }),
-                  ...(expectedLastSequence === undefined ? {} : { expect: { lastSequence: expectedLastSequence } }),
+                  // Of the subject, which is the only one appended to: the stream's own last number outlives its messages, and
+                  // whoever found the stream emptied by its limits could never append again.
+                  ...(expectedLastSequence === undefined
+                    ? {}
+                    : { expect: { lastSubjectSequence: expectedLastSequence } }),
                 },
               });
               return written === undefined ? { kind: "conflict" as const } : { kind: "appended" as const, ...written };

@@ -33,6 +33,7 @@ export interface StreamProtocol {
       readonly stream: string;
       readonly body: Uint8Array;
       readonly msgId?: string;
+      /** The last message that the stream is to hold; 0 means that it is to hold none. */
       readonly expectedLastSequence?: number;
     };
     reply: AppendOutcome;

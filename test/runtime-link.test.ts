@@ -227,6 +227,15 @@ test("the stream actor appends once, reads on, here and over a link, and writes 
     { signal: soon() },
   );
   expect(purged).toMatchObject({ firstSeq: 3, lastSeq: 5, messages: [{ seq: 3 }] });
+  // Emptied by its limits, it holds no last message: whoever finds none may go on, once.
+  await streams.ask("purge", { stream: "EVENTS", beforeSeq: 6 }, { signal: soon() });
+  expect(await streams.ask("last", { region: "eu", stream: "EVENTS" }, { signal: soon() })).toEqual({});
+  const [first, second] = await Promise.all(
+    [6, 7].map((value) =>
+      streams.ask("append", { stream: "EVENTS", body: body(value), expectedLastSequence: 0 }, { signal: soon() }),
+    ),
+  );
+  expect([first, second]).toEqual([{ kind: "appended", seq: 6, duplicate: false }, { kind: "conflict" }]);
   await expect(
     streams.ask("read", { region: "eu", stream: "NONE", fromSeq: 1, max: 1, waitMs: 0 }, { signal: soon() }),
   ).rejects.toMatchObject({ code: "refused" });
