@@ -32,6 +32,8 @@ export interface DemoOutcome {
   readonly streamMs: number;
   /** From the first event sent until no more samples came. */
   readonly trainedMs: number;
+  /** Rows that each region took over from its peers, in the summary's order; a row that changed often counts often. */
+  readonly rowsApplied: readonly (number | undefined)[];
   /** What the feed measured itself, by name. */
   readonly measures: Readonly<Record<string, number>>;
 }

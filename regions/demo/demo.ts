@@ -13,6 +13,7 @@ import { type Feed, replayFeed } from "./feed.ts";
 import { marketFeed, marketPlan } from "./market-feed.ts";
 import { Pace } from "./pace.ts";
 import { RegionFailed, RegionProcess, STOP_MS_MAX } from "./region-process.ts";
+import { readRowsApplied } from "./region-status.ts";
 import { Screen, type ScreenOutput } from "./screen.ts";
 import { type StreamProgress, streamFeed } from "./stream.ts";
 
@@ -210,6 +211,7 @@ async function streamAndWatch(running: Running): Promise<DemoOutcome & { readonl
     unlearned: { messages: watch.model?.backlog ?? 0, impressions: watch.model?.pending ?? 0 },
     streamMs: endMs - startMs,
     trainedMs: Math.max(0, watch.samplesChangedMs - startMs),
+    rowsApplied: await Promise.all(regions.map(({ url }) => readRowsApplied(url, failed.signal))),
     measures: feed.measures(),
   };
 }

@@ -75,4 +75,22 @@ export async function readRegionStatus(url: string, signal: AbortSignal): Promis
   };
 }
 
+/** How many rows a region took over from its peers since it started; undefined when it does not tell. */
+export async function readRowsApplied(url: string, signal: AbortSignal): Promise<number | undefined> {
+  try {
+    const response = await fetch(`${url}/metrics`, {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(STATUS_MS_MAX)]),
+    });
+    const text = await response.text();
+    const counts = text
+      .matchAll(/^freshet_rows_applied_total\{[^\n}]*origin="peer"[^\n}]*\} (\d+)/gm)
+      .map(([, count]) => Number(count))
+      .toArray();
+    return response.ok ? counts.reduce((sum, count) => sum + count, 0) : undefined;
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    return undefined; // gone, stopping or too busy
+  }
+}
+
 const STATUS_MS_MAX = 2_000;

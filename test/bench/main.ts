@@ -9,7 +9,7 @@ export async function* main(options: BenchOptions): AsyncGenerator<BenchFigure> 
     progress,
   );
   if (outcome === undefined) return;
-  const { summary, logLoss, streamMs, trainedMs, measures } = outcome;
+  const { summary, logLoss, streamMs, trainedMs, rowsApplied, measures } = outcome;
   function figure(name: string, value: number, unit: string): BenchFigure {
     return { bench: "main", figure: name, value, unit };
   }
@@ -20,14 +20,19 @@ export async function* main(options: BenchOptions): AsyncGenerator<BenchFigure> 
   yield figure("samples per second", (1_000 * summary.samples) / Math.max(1, trainedMs), "1/s");
   if (summary.progressiveAuc !== null) yield figure("progressive AUC", summary.progressiveAuc, "");
   if (logLoss !== undefined) yield figure("log loss", logLoss, "nats");
-  for (const { region, rows, lagMs, linkBytes } of summary.regions) {
+  for (const [index, { region, rows, lagMs, linkBytes }] of summary.regions.entries()) {
     yield figure(`${region}: rows`, rows, "rows");
     if (lagMs.p50 !== null) yield figure(`${region}: lag p50`, lagMs.p50, "ms");
     if (lagMs.p99 !== null) yield figure(`${region}: lag p99`, lagMs.p99, "ms");
     if (summary.samples > 0) {
       yield figure(`${region}: link bytes per sample`, (linkBytes.in + linkBytes.out) / summary.samples, "B");
     }
-    if (rows > 0) yield figure(`${region}: link bytes in per row`, linkBytes.in / rows, "B");
+    // The training region applies none of others: what its links bring are events.
+    const applied = rowsApplied[index] ?? 0;
+    if (applied > 0) {
+      yield figure(`${region}: rows applied`, applied, "rows");
+      yield figure(`${region}: link bytes in per row applied`, linkBytes.in / applied, "B");
+    }
   }
   for (const [name, value] of Object.entries(measures)) yield figure(`expected click rate: ${name}`, value, "");
   yield { ...figure("converged", summary.converged ? 1 : 0, ""), target: "1", met: summary.converged };
