@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type Post } from "./crash-stream.ts";
 
-const RETRY_MS = 50;
+const RETRY_MS = 150;
 const ANSWER_MS = 3_000;
 
 /** Sends posts at least once: whatever goes wrong, the same events are sent again until they are acknowledged. */
