@@ -35,7 +35,7 @@ export const DEMO_MARKET: Omit<MarketOptions, "seed" | "startMs"> = {
   users: 200,
   initialItems: 200,
   alike: 0.8,
-  clickDelayMs: 500,
+  clickDelayMs: 250,
 };
 
 /** What the market needs of the regions. */
@@ -54,9 +54,9 @@ export function marketPlan(seed: number): FeedPlan {
       optimizer: { kind: "adagrad", learningRate: 0.4 },
       denseOptimizer: { kind: "adagrad", learningRate: 0.1 },
     },
-    // Nearly all clicks come within three seconds; later ones correct their sample. Negatives that came much later than positives would teach
+    // Nearly all clicks come within two seconds; later ones correct their sample. Negatives that came much later than positives would teach
     // that everybody clicks on everything.
-    joiner: { window: "3s", lateness: "500ms" },
+    joiner: { window: "2s", lateness: "500ms" },
   };
 }
 
@@ -143,7 +143,8 @@ async function* marketBatches(playing: Playing): AsyncGenerator<FeedBatch> {
   }
 }
 
-const TURN_MS = 20;
+// Events of one turn go together, so that a step of learning sees some tens of them: single ones would make it jumpy.
+const TURN_MS = 200;
 const VISITORS_MAX = 64;
 const RECOMMENDED_SHARE = 0.5;
 const ANSWER_MS_MAX = 1_000;
