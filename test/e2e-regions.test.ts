@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { imagesWritten } from "./e2e-images.ts";
 import { SHARDS, startThreeRegions, type ThreeRegions } from "./e2e-regions.ts";
 import { type Answer, eventually, shownAndClicked, type TestNode } from "./e2e-support.ts";
 
@@ -82,6 +83,7 @@ test("feedback posted in one region changes that user's recommendations in anoth
 test("a region node killed with SIGKILL restores its image, serves from it alone, and catches up", async () => {
   const { frankfurt, oregon, singapore } = world;
   await world.converged(world.all);
+  await imagesWritten(singapore);
   await singapore.kill();
   world.cutOff(singapore);
   expect(await frankfurt.post(shownAndClicked("meanwhile", "while-away"))).toBe(202);
