@@ -36,7 +36,7 @@ const SETTLED_MAX = 1_000_000;
 const HELD_MAX = 100_000;
 const FUTURE_MS_MAX = 60_000;
 /** How long a source may be silent until its windows are closed by the clock. */
-const IDLE_AFTER_MS = 5_000;
+const IDLE_AFTER_MS = 1_000;
 const JUDGE_MS = 10_000;
 /** For an actor that fails when a server it needs is away, and has only to begin again when it is back. */
 const FOR_EVER: RestartPolicy = {

@@ -14,7 +14,7 @@ export const DEMO_OPTIONS: readonly Option[] = [
     name: "speed",
     value: "N",
     about: "Seconds of the clicks' own time per second",
-    default: "as fast as the regions take it",
+    default: "as fast as the regions learn",
   },
   { name: "for", value: "TIME", about: "End by itself after this time, such as 30s", default: "until Ctrl-C" },
   { name: "json", about: "One JSON object on standard output at the end; progress goes to standard error" },
@@ -38,7 +38,8 @@ export const demo: Command = {
   description: [
     "Starts three regions as three processes, each with a nats-server of its own, and streams clicks through them: real ones with --data,",
     "else those of a simulated market. The terminal shows what they learn and how fresh each region is. Ctrl-C stops it all.",
-    "A data set has clicks only; what was shown beside a clicked item is drawn by the last hour's popularity.",
+    "A data set has clicks only: what was shown beside a clicked item is drawn by the popularity of the last hour (for films, year), and a",
+    "click on an item that nobody clicked in that time makes no request.",
   ].join("\n"),
   options: DEMO_OPTIONS,
   examples: [
