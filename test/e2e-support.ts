@@ -13,7 +13,7 @@ import { connect, type NatsConnection } from "@nats-io/transport-node";
 import * as z from "zod";
 import { type RegionConfigInput } from "../regions/config.ts";
 
-export const OPERATOR_PASSWORD = "the operator's own password";
+const OPERATOR_PASSWORD = "the operator's own password";
 
 /** A model that trains in milliseconds and learns visibly from one click. */
 export const SMALL_MODEL = {
