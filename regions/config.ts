@@ -268,6 +268,9 @@ const supervision = z
     blockedAfter: duration({ min: "500ms", max: "10m" })
       .prefault("10s")
       .meta({ description: "A worker that does not answer for this long is replaced" }),
+    heap: size({ min: "64MB", max: "1TB" })
+      .prefault("4GB")
+      .meta({ description: "The most JavaScript memory of one worker; beyond it the worker is replaced" }),
   })
   .transform((it) => ({
     restarts: it.restarts,
@@ -275,6 +278,7 @@ const supervision = z
     backoffMs: it.backoff,
     backoffMaxMs: it.backoffMax,
     blockedAfterMs: it.blockedAfter,
+    heapBytes: it.heap,
   }));
 
 const log = z.strictObject({

@@ -143,7 +143,7 @@ async function gatherStatus(settings: NodeActorConfig, context: Context<NodeProt
       accepted: sumOf(series, "freshet_http_events_total"),
       refused: series
         .filter(({ name, labels }) => name === "freshet_http_requests_total" && labels["route"] === "/v1/events")
-        .reduce((sum, { labels, value }) => (labels["status"]?.startsWith("4") === true ? sum + value : sum), 0),
+        .reduce((sum, { labels, value }) => (Number(labels["status"]) >= 400 ? sum + value : sum), 0),
     },
     workers,
     leaders: (leader?.leaders ?? []).map(({ shard, holder }) => {

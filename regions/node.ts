@@ -80,9 +80,14 @@ export async function startNode(config: RegionConfig, options: NodeOptions): Pro
       problems: () => [...problems.values()],
     },
   });
-  await system.worker(await linkWorker(config, nats));
-  for (const worker of planWorkers(config)) await system.worker(worker);
-  if (config.http !== false) await system.worker(await httpWorker(config, config.http));
+  const workers = [
+    await linkWorker(config, nats),
+    ...planWorkers(config),
+    ...(config.http === false ? [] : [await httpWorker(config, config.http)]),
+  ];
+  const heapMb = Math.ceil(config.supervision.heapBytes / 1e6);
+  // One after the other: each may need those before it.
+  for (const worker of workers) await system.worker({ heapMb, ...worker });
   undo.use(watchNats({ config, system, nats, log, problems }));
   log.info("The region node is up", { nats: nats.url, trains: isTrainingNode(config) });
 
