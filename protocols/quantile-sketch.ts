@@ -35,7 +35,8 @@ export function addToSketch(sketch: QuantileSketch, value: number, times = 1): v
   }
   sketch.count += times;
   if (value < SMALLEST) sketch.zeros += times;
-  else addToBucket(sketch, { bucket: Math.ceil(Math.log(value) / LOG_GAMMA), times });
+  // The zero makes 0 of -0, which JSON does not keep apart.
+  else addToBucket(sketch, { bucket: Math.ceil(Math.log(value) / LOG_GAMMA) + 0, times });
 }
 
 /** Adds another sketch's values to this one; the result is that of one sketch over both streams. */

@@ -62,7 +62,11 @@ test("a worker can do what it was granted and nothing else", async () => {
 }, 30_000);
 
 test("permissionFlags() never grants processes or workers, and no wildcards", () => {
-  expect(permissionFlags({})).toEqual(["--permission", `--allow-fs-read=${codeFolder}`]);
+  expect(permissionFlags({})).toEqual([
+    "--disable-warning=ExperimentalWarning",
+    "--permission",
+    `--allow-fs-read=${codeFolder}`,
+  ]);
   expect(() => permissionFlags({ read: ["/*"] })).toThrow(RangeError);
   expect(() => permissionFlags({ write: [""] })).toThrow(RangeError);
 });
