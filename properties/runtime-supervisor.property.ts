@@ -17,10 +17,12 @@ function failure(atMs: number, name = "Error"): Failure {
   return { atMs, name, message: "drawn" };
 }
 
-const times = fc.array(fc.integer({ min: -50, max: 400 }), { minLength: 1, maxLength: 30, size: "max" }).map((steps) => {
-  let atMs = 100_000;
-  return steps.map((step) => (atMs += step));
-});
+const times = fc
+  .array(fc.integer({ min: -50, max: 400 }), { minLength: 1, maxLength: 30, size: "max" })
+  .map((steps) => {
+    let atMs = 100_000;
+    return steps.map((step) => (atMs += step));
+  });
 
 test("decide() restarts exactly while at most restartsMax failures lie within the window, with a doubling, bounded delay", () => {
   fc.assert(
@@ -32,9 +34,13 @@ test("decide() restarts exactly while at most restartsMax failures lie within th
         kept = failures;
         const directive = decide(failures, policy);
         // Counted anew from everything, not from what was kept.
-        const recent = atMs.slice(0, index + 1).filter((earlier, place) => place === index || (earlier > at - policy.withinMs && earlier <= at)).length;
+        const recent = atMs
+          .slice(0, index + 1)
+          .filter((earlier, place) => place === index || (earlier > at - policy.withinMs && earlier <= at)).length;
         expect(failures.length).toBeLessThanOrEqual(policy.restartsMax + 1);
-        const monotone = atMs.slice(0, index + 1).every((value, place, all) => place === 0 || value >= (all[place - 1] ?? 0));
+        const monotone = atMs
+          .slice(0, index + 1)
+          .every((value, place, all) => place === 0 || value >= (all[place - 1] ?? 0));
         // Where time only moved forward, forgetting changes nothing.
         if (monotone) expect(directive.kind).toBe(recent > policy.restartsMax ? "escalate" : "restart");
         if (directive.kind === "restart") {

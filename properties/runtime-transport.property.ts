@@ -16,8 +16,18 @@ import { packBody } from "../runtime/transport/transport.ts";
 
 const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 const chance = fc.constantFrom(0, 0.1, 0.5);
-const faultsDrawn: fc.Arbitrary<Faults> = fc.record({ loss: chance, duplicates: chance, reorder: fc.boolean(), latencyMsMin: fc.constant(1), latencyMsMax: fc.integer({ min: 1, max: 40 }) });
-const steps = fc.array(fc.constantFrom("tell", "ask", "pass", "cut", "heal"), { minLength: 1, maxLength: 60, size: "max" });
+const faultsDrawn: fc.Arbitrary<Faults> = fc.record({
+  loss: chance,
+  duplicates: chance,
+  reorder: fc.boolean(),
+  latencyMsMin: fc.constant(1),
+  latencyMsMax: fc.integer({ min: 1, max: 40 }),
+});
+const steps = fc.array(fc.constantFrom("tell", "ask", "pass", "cut", "heal"), {
+  minLength: 1,
+  maxLength: 60,
+  size: "max",
+});
 const to: Address = { region: "b", kind: "k", id: "i" };
 const from: Address = { region: "a", kind: "k", id: "i" };
 
@@ -78,7 +88,8 @@ test("asks settle once with their own answer or their deadline, tells keep their
       for (const answer of outcome.answers) expect(answer).toMatch(/^(\d+) (?:\1|deadline)$/);
       const told = drawn.flatMap((step, index) => (step === "tell" ? [index] : []));
       for (const body of outcome.received) expect(told).toContain(body);
-      if (!faults.reorder) expect(outcome.received).toEqual(outcome.received.toSorted((one, other) => Number(one) - Number(other)));
+      if (!faults.reorder)
+        expect(outcome.received).toEqual(outcome.received.toSorted((one, other) => Number(one) - Number(other)));
       if (faults.duplicates === 0) expect(new Set(outcome.received).size).toBe(outcome.received.length);
       if (faults.loss === 0 && !drawn.includes("cut")) {
         expect(new Set(outcome.received)).toEqual(new Set(told));
@@ -95,11 +106,21 @@ test("encodeBody() and decodeBody() return any plain data unchanged, and refuse 
     fc.property(fc.oneof(fc.jsonValue(), fc.uint8Array(), fc.constant(undefined)), (body) => {
       const { payload, headers } = encodeBody(body, "m");
       const decoded = decodeBody({ data: payload, headers });
-      const expected: unknown = body instanceof Uint8Array || body === undefined ? body : JSON.parse(JSON.stringify(body));
+      const expected: unknown =
+        body instanceof Uint8Array || body === undefined ? body : JSON.parse(JSON.stringify(body));
       expect(decoded).toEqual({ body: expected });
     }),
   );
-  for (const body of [Number.NaN, { a: Infinity }, { a: [1n] }, () => 1, new Map(), { a: new Uint8Array(1) }, new Date(0), Symbol("s")]) {
+  for (const body of [
+    Number.NaN,
+    { a: Infinity },
+    { a: [1n] },
+    () => 1,
+    new Map(),
+    { a: new Uint8Array(1) },
+    new Date(0),
+    Symbol("s"),
+  ]) {
     expect(() => encodeBody(body, "m")).toThrow(NotPlainData);
   }
 });
@@ -117,12 +138,20 @@ test("decodeBody() of any bytes gives data or nothing", () => {
 });
 
 test("packBody() changes no value and leaves no view that carries more than itself", () => {
-  const view = fc.record({ size: fc.nat({ max: 64 }), offset: fc.nat({ max: 8 }), extra: fc.nat({ max: 8 }) }).map(({ size, offset, extra }) => {
-    const whole = new Uint8Array(offset + size + extra).map((_, index) => index);
-    return whole.subarray(offset, offset + size);
-  });
+  const view = fc
+    .record({ size: fc.nat({ max: 64 }), offset: fc.nat({ max: 8 }), extra: fc.nat({ max: 8 }) })
+    .map(({ size, offset, extra }) => {
+      const whole = new Uint8Array(offset + size + extra).map((_, index) => index);
+      return whole.subarray(offset, offset + size);
+    });
   const bodies = fc.letrec((tie) => ({
-    body: fc.oneof({ depthSize: "small" }, view, fc.string(), fc.array(tie("body"), { maxLength: 3 }), fc.dictionary(fc.constantFrom("a", "b", "c"), tie("body"), { maxKeys: 3 })),
+    body: fc.oneof(
+      { depthSize: "small" },
+      view,
+      fc.string(),
+      fc.array(tie("body"), { maxLength: 3 }),
+      fc.dictionary(fc.constantFrom("a", "b", "c"), tie("body"), { maxKeys: 3 }),
+    ),
   })).body;
   function check(value: unknown): void {
     if (value instanceof Uint8Array) expect(value.byteLength).toBe(value.buffer.byteLength);
@@ -140,18 +169,22 @@ test("packBody() changes no value and leaves no view that carries more than itse
 
 test("a mailbox gives out what it took, in order, and never holds more than its bound", () => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 20 }), fc.array(fc.boolean(), { maxLength: 3000, size: "max" }), (max, puts) => {
-      const box = mailbox<number>(max);
-      const model: number[] = [];
-      for (const [index, put] of puts.entries()) {
-        if (put) {
-          const taken = box.offer(index);
-          expect(taken).toBe(model.length < max);
-          if (taken) model.push(index);
-        } else expect(box.take()).toBe(model.shift());
-        expect(box.depth).toBe(model.length);
-      }
-    }),
+    fc.property(
+      fc.integer({ min: 1, max: 20 }),
+      fc.array(fc.boolean(), { maxLength: 3000, size: "max" }),
+      (max, puts) => {
+        const box = mailbox<number>(max);
+        const model: number[] = [];
+        for (const [index, put] of puts.entries()) {
+          if (put) {
+            const taken = box.offer(index);
+            expect(taken).toBe(model.length < max);
+            if (taken) model.push(index);
+          } else expect(box.take()).toBe(model.shift());
+          expect(box.depth).toBe(model.length);
+        }
+      },
+    ),
     { numRuns: 50 },
   );
 });

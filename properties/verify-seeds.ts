@@ -4,10 +4,7 @@ import { MUTANTS, type Mutant } from "./mutants.ts";
 import { type VerifyFailure, type VerifyReport, type VerifyTask } from "./verify-task.ts";
 
 /** Runs worlds in one thread and waits for its end. */
-async function runTask(
-  task: VerifyTask,
-  onProgress: (seeds: number) => void = () => undefined,
-): Promise<VerifyReport> {
+async function runTask(task: VerifyTask, onProgress: (seeds: number) => void = () => undefined): Promise<VerifyReport> {
   const worker = new Worker(new URL("./verify-worker.ts", import.meta.url), { workerData: task, execArgv: [] });
   let report: VerifyReport | undefined;
   worker.on("message", (message: { readonly progress?: number; readonly report?: VerifyReport }) => {

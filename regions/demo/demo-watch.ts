@@ -131,4 +131,4 @@ const CONVERGE_LOOK_MS = 100;
 // Longer than a trainer's wait for a full batch and a pull together.
 const QUIET_MS = 2_000;
 /** How long after a stream's end nothing may change before waiting for the regions to agree is given up. */
-export const STALLED_MS_MAX = 60_000;
+const STALLED_MS_MAX = 60_000;

@@ -1,4 +1,12 @@
-import { AuthorizationError, connect, type Msg, type MsgHdrs, type NatsConnection, nuid, type Subscription } from "@nats-io/transport-node";
+import {
+  AuthorizationError,
+  connect,
+  type Msg,
+  type MsgHdrs,
+  type NatsConnection,
+  nuid,
+  type Subscription,
+} from "@nats-io/transport-node";
 import { type Logger, type Metrics } from "../actor.ts";
 import { type Clock } from "../clock.ts";
 import { connectOptions, type NatsServerOptions } from "./nats-server-options.ts";
