@@ -55,6 +55,7 @@ export interface InferenceProtocol {
 export const inference = defineActor<InferenceProtocol, InferenceConfig>({
   kind: "inference",
   messages: ["recommend", "popular", "status", "rows", "follow"],
+  fromElsewhere: ["status"],
   setup: (config, context) => {
     const index = createCandidateIndex(config.model);
     const following = followShards(config, context, index);

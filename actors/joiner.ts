@@ -64,6 +64,7 @@ interface Arrival {
 export const joiner = defineActor<JoinerProtocol, JoinerConfig>({
   kind: "joiner",
   messages: ["status", "begin", "begun", "arrived", "read", "published", "tick"],
+  fromElsewhere: ["status"],
   setup: (config, context) => {
     const joining = createJoining(config, context);
     joining.begin();

@@ -50,6 +50,7 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
     "lease-answer",
     "overdue",
   ],
+  fromElsewhere: ["poll", "changes", "status"],
   setup: (config, context) => {
     const { region, node } = config;
     const poller = createPoller(buildWriterId({ epoch: 0, region, node, nonce: drawNonce(context) }), {

@@ -46,6 +46,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     ...(["gather", "push", "position", "subscribe", "synchronise", "status", "row", "snapshot"] as const),
     ...(["pull", "more", "release", "refuse", "frame", "due", "save", "saved"] as const),
   ],
+  fromElsewhere: ["pull", "more", "release", "refuse", "frame", "status", "row"],
   setup: async (config, context) => {
     const layout = modelLayout(config.model);
     const replica = await openReplica(config, context);

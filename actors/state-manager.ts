@@ -81,6 +81,7 @@ interface Watched {
 export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig>({
   kind: "state-manager",
   messages: ["progress", "summary", "follow", "judge", "appended"],
+  fromElsewhere: ["summary"],
   setup: (config, context) => {
     const stream = context.ref<StreamProtocol>(config.stream);
     const watched = new Map(config.models.map((model) => [model, newWatch(context)] as const));

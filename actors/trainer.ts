@@ -35,6 +35,7 @@ export interface TrainerProtocol {
 export const trainer = defineActor<TrainerProtocol, TrainerConfig>({
   kind: "trainer",
   messages: ["status", "turn", "report"],
+  fromElsewhere: ["status"],
   setup: (config, context) => {
     const training = startTraining(config, context);
     let failures = 0;

@@ -31,6 +31,7 @@ export interface NodeActorConfig {
 export const nodeActor = defineActor<NodeProtocol, NodeActorConfig>({
   kind: "node",
   messages: ["status", "metrics"],
+  fromElsewhere: ["status"],
   setup: (settings, context) => ({
     handlers: {
       status: () => {

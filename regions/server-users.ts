@@ -7,16 +7,29 @@ export const ANONYMOUS_USER = "freshet-anonymous";
 /** A person with the operator's password: may read every message and stream, and change nothing. */
 export const OPERATOR_USER = "operator";
 
+/** What a peer asks of us over its link. What we ask of it, it answers on its own server; so answers are not in this list. */
+const PEER_MESSAGES = [
+  ["leader", "poll"],
+  ["shard", "pull"],
+  ["shard", "more"],
+  ["shard", "release"],
+] as const;
+
 /** Streams that other regions read. */
 const SHARED_STREAMS = ["EVENTS", "LOG"] as const;
 
 /**
- * What a peer region may do here: send as itself and nobody else, receive what is addressed to it, and read the shared streams.
- * No stream can be written, no record seen, no service answered for.
+ * What a peer region may do here: poll and pull as itself and nobody else, receive what is addressed to it, and read the shared streams.
+ * No stream can be written, no record seen, no service answered for; and actors refuse from elsewhere what is not for there.
  */
 function peerPermissions(own: string, peer: string): NatsPermissions {
   return {
-    publish: { allow: [`freshet.${own}.*.*.*.${peer}`, ...SHARED_STREAMS.flatMap(readStream)] },
+    publish: {
+      allow: [
+        ...PEER_MESSAGES.map(([kind, message]) => `freshet.${own}.${kind}.*.${message}.${peer}`),
+        ...SHARED_STREAMS.flatMap(readStream),
+      ],
+    },
     subscribe: { allow: [`freshet.${peer}.>`, `_INBOX_${peer}.>`] },
   };
 }

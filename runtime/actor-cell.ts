@@ -89,6 +89,9 @@ export class ActorCell implements Receiver, Runnable {
     } else if (!this.#options.definition.messages.includes(message)) {
       if (answer === undefined) this.#options.router.drop("unknown-message", delivery);
       else answer.fail({ code: "unknown-message", why: `it knows ${this.#options.definition.messages.join(", ")}` });
+    } else if (!this.#mayCome(delivery)) {
+      if (answer === undefined) this.#options.router.drop("forged", delivery);
+      else answer.fail({ code: "refused", why: `'${message}' is not for other regions` });
     } else if (this.#mailbox.offer(delivery)) {
       this.#schedule();
     } else if (answer === undefined) {
@@ -96,6 +99,11 @@ export class ActorCell implements Receiver, Runnable {
     } else {
       answer.fail({ code: "mailbox-full", why: `${this.#mailbox.depth} messages wait` });
     }
+  }
+
+  #mayCome({ from, message }: Delivery): boolean {
+    const { address, definition } = this.#options;
+    return from.region === address.region || definition.fromElsewhere?.includes(message) === true;
   }
 
   /** Refuses what comes, handles what waits, calls the behaviour's own stop; at the signal it ends in any case. */

@@ -126,6 +126,11 @@ export type Outcome<T> =
 export interface ActorDefinition<P extends Protocol<P>, Config> {
   readonly kind: string;
   readonly messages: readonly (keyof P & string)[];
+  /**
+   * Which of them may come from outside the region: from a peer region, or a person with the `nats` command. All others are refused from there,
+   * whoever the server let through. Default: none.
+   */
+  readonly fromElsewhere?: readonly (keyof P & string)[];
   setup(config: Config, context: Context<P>): Behaviour<P> | Promise<Behaviour<P>>;
 }
 

@@ -23,6 +23,7 @@ import { type WireError } from "./transport/transport.ts";
 export interface LooseDefinition {
   readonly kind: string;
   readonly messages: readonly string[];
+  readonly fromElsewhere?: readonly string[];
   readonly setup: (config: unknown, context: unknown) => unknown;
 }
 
@@ -39,6 +40,7 @@ export function isDefinition(value: unknown): value is LooseDefinition {
     typeof value.kind === "string" &&
     "messages" in value &&
     Array.isArray(value.messages) &&
+    (!("fromElsewhere" in value) || Array.isArray(value.fromElsewhere)) &&
     "setup" in value &&
     typeof value.setup === "function"
   );

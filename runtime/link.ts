@@ -136,6 +136,7 @@ function linkActor(transport: NatsTransport): unknown {
   return defineActor<LinkProtocol, undefined>({
     kind: "link",
     messages: ["cut", "heal", "links"],
+    fromElsewhere: ["links"],
     setup: () => ({
       handlers: {
         async cut({ peer }) {

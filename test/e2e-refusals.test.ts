@@ -113,35 +113,43 @@ test("a peer that speaks for another is refused by our server, and counted", asy
   expect(await digest()).toBe(before);
 });
 
-test("frames that cannot be decoded are refused whole and counted, and change nothing", async () => {
+test("what a peer sends that cannot be decoded is refused whole and counted, what is not for peers never arrives, and nothing changes", async () => {
   const before = await digest();
   await using frankfurt = await open(world.node.natsUrl, "frankfurt", FRANKFURT_PASSWORD);
   const { connection, refused } = frankfurt;
-  function send(message: string, payload: Uint8Array | string, type?: string): void {
+  function send(to: string, payload: Uint8Array | string, type?: string): void {
     const made = headers();
     made.set("Freshet-From", `shard.${SMALL_MODEL.name}-0-a`);
     if (type !== undefined) made.set("Freshet-Type", type);
-    connection.publish(`freshet.${REGION}.shard.${SMALL_MODEL.name}-0-a.${message}.frankfurt`, payload, {
-      headers: made,
-    });
+    connection.publish(`freshet.${REGION}.${to}.frankfurt`, payload, { headers: made });
   }
   const shard = { what: "shard" };
   const refusedBefore = (await world.node.metric("freshet_sync_refused_total", shard)) ?? 0;
   const noise = new Uint8Array(100_000).fill(7);
-  send("frame", noise, "frame");
-  send("frame", "{}");
-  send("pull", noise, "pull");
-  send("pull", JSON.stringify({ pullId: {}, knowledge: "everything" }));
-  send("more", "[1e999]");
-  await counted("freshet_sync_refused_total", shard, refusedBefore + 5);
-  // No JSON and not marked as a frame: refused before the shard hears of it.
-  send("frame", noise);
+  const replica = `shard.${SMALL_MODEL.name}-0-a`;
+  send(`${replica}.pull`, noise, "pull");
+  send(`${replica}.pull`, JSON.stringify({ pullId: {}, knowledge: "everything" }));
+  send(`${replica}.more`, "[1e999]");
+  send(`${replica}.release`, "{}");
+  await counted("freshet_sync_refused_total", shard, refusedBefore + 4);
+  send("leader.a.poll", "{}");
+  await counted("freshet_sync_refused_total", { what: "poll" });
+  // No JSON and not marked as bytes: refused before the shard hears of it.
+  send(`${replica}.pull`, noise);
   await counted("freshet_dead_letters_total", { reason: "undecodable" });
-  // A message that no shard knows.
-  const unknown = { reason: "unknown-message" };
-  send("overwrite", "{}");
-  await counted("freshet_dead_letters_total", unknown);
   expect(refused).toEqual([]);
+
+  const others = [
+    `${replica}.frame`,
+    `${replica}.push`,
+    `${replica}.overwrite`,
+    "stream.a.append",
+    "link.a.cut",
+    "joiner.a.status",
+  ];
+  for (const to of others) send(to, "{}");
+  await eventually("the server has refused them all", async () => (refused.length >= others.length ? true : undefined));
+  await counted("freshet_nats_refused_total", { what: "publish" });
   expect(await digest()).toBe(before);
   expect((await world.node.status())?.ready).toBe(true);
   expect(await world.node.clicksOf("something")).toBe(1);

@@ -93,6 +93,18 @@ test("the link carries tells and asks between regions, to people and through a c
   expect((await person.request("freshet.us.way.w.start.us", "", { timeout: 2000 })).json()).toBe(0);
   const refused = await person.request("freshet.us.way.w.add.us", "{", { timeout: 2000 });
   expect(refused.headers?.get("Freshet-Error")).toBe("refused");
+  // The server of this test lets anybody through; actors still take from elsewhere only what is for there.
+  const append = JSON.stringify({ stream: "EVENTS", body: "" });
+  for (const [subject, body] of [
+    ["freshet.us.stream.a.append.eu", append],
+    ["freshet.us.link.a.cut.eu", JSON.stringify({ peer: "eu" })],
+  ] as const) {
+    const answer = await person.request(subject, body, { timeout: 2000 });
+    expect([answer.headers?.get("Freshet-Error"), answer.string()]).toEqual([
+      "refused",
+      expect.stringMatching("other regions"),
+    ]);
+  }
   const listed = await person.requestMany("$SRV.STATS", "", { strategy: "stall", stall: 300, maxWait: 2000 });
   const names: string[] = [];
   for await (const msg of listed) names.push(msg.json<{ name: string }>().name);

@@ -26,31 +26,34 @@ export interface WayProtocol {
   readonly measure: { request: undefined; reply: void };
 }
 
+const WAY = [
+  "add",
+  "total",
+  "echo",
+  "who-asks",
+  "throw",
+  "throw-told",
+  "refuse",
+  "hang",
+  "later",
+  "settle",
+  "wait",
+  "release",
+  "relay",
+  "relay-told",
+  "block",
+  "fill-heap",
+  "throw-later",
+  "start",
+  "tick",
+  "file",
+  "measure",
+] as const;
+
 export const way = defineActor<WayProtocol, { readonly start?: number; readonly failSetup?: boolean }>({
   kind: "way",
-  messages: [
-    "add",
-    "total",
-    "echo",
-    "who-asks",
-    "throw",
-    "throw-told",
-    "refuse",
-    "hang",
-    "later",
-    "settle",
-    "wait",
-    "release",
-    "relay",
-    "relay-told",
-    "block",
-    "fill-heap",
-    "throw-later",
-    "start",
-    "tick",
-    "file",
-    "measure",
-  ],
+  messages: WAY,
+  fromElsewhere: WAY,
   setup({ start = 0, failSetup = false }, context) {
     if (failSetup) throw new Error("as asked");
     let total = start;
