@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { modelSchema } from "./config-model.ts";
-import { duration, integer, isLoopback, listen, natsUrl, path, secret, size, token } from "./config-values.ts";
+import { externalNats, grant, ownNats, peer } from "./config-nats.ts";
+import { duration, integer, listen, path, secret, size, token } from "./config-values.ts";
 
 /*
  * The config file of a region node. This schema is the one source of the types, the checks, the defaults and the
@@ -58,111 +59,6 @@ export function regionConfigSchema(folder: string) {
 /** The JSON Schema of what may be written in a config file. */
 export function regionConfigJsonSchema(): object {
   return z.toJSONSchema(regionConfigSchema("/"), { io: "input" });
-}
-
-const port = integer({ min: 1, max: 65_535 });
-const LOOPBACK_HINT = 'an address of this machine only, such as "127.0.0.1:4222", or one with "tls" beside it';
-
-function ownNats(folder: string) {
-  const limits = z.strictObject({
-    streamBytes: size({ min: "1MB", max: "100TB" })
-      .prefault("4GB")
-      .meta({ description: "The most that each stream keeps" }),
-    maxAge: duration({ min: "1m", max: "3650d" })
-      .prefault("3d")
-      .meta({ description: "How long a stream keeps a message" }),
-  });
-  return z
-    .strictObject({
-      listen: listen.prefault("127.0.0.1:4222"),
-      binary: path(folder)
-        .optional()
-        .meta({ description: "The nats-server to run. Default: found on PATH, or fetched" }),
-      tls: z.strictObject({ cert: path(folder), key: path(folder), ca: path(folder) }).optional(),
-      monitor: port.optional().meta({ description: "Port on 127.0.0.1 of nats-server's own monitoring pages" }),
-      limits: limits.prefault({}),
-      inspectAnonymously: z
-        .boolean()
-        .optional()
-        .meta({ description: "Whether anyone on this machine may read every message. Default: true on loopback" }),
-      password: secret(folder)
-        .optional()
-        .meta({ description: 'Password of the user "operator", who may read every message and the streams' }),
-    })
-    .superRefine((nats, context) => {
-      if (nats.listen.loopback) return;
-      if (nats.tls === undefined) context.addIssue({ code: "custom", path: ["listen"], message: LOOPBACK_HINT });
-      if (nats.inspectAnonymously === true) {
-        context.addIssue({
-          code: "custom",
-          path: ["inspectAnonymously"],
-          message: "false, for a server that other machines can reach",
-        });
-      }
-    })
-    .transform(({ limits: { streamBytes, maxAge }, ...nats }) => ({
-      kind: "own" as const,
-      ...nats,
-      inspectAnonymously: nats.inspectAnonymously ?? nats.listen.loopback,
-      limits: { streamBytes, maxAgeMs: maxAge },
-    }));
-}
-
-function clientTls(folder: string) {
-  return z.strictObject({
-    ca: path(folder).optional().meta({ description: "Whom to trust. Default: the usual authorities" }),
-  });
-}
-
-function externalNats(folder: string) {
-  return z
-    .strictObject({
-      url: natsUrl,
-      user: z.string().min(1).max(128).optional(),
-      password: secret(folder).optional(),
-      tls: clientTls(folder).optional(),
-    })
-    .superRefine((nats, context) => {
-      if (nats.password !== undefined && isOpenWire(nats)) {
-        context.addIssue({ code: "custom", path: ["url"], message: WIRE_HINT });
-      }
-    })
-    .transform((nats) => ({ kind: "external" as const, ...nats }));
-}
-
-const WIRE_HINT = 'a tls:// address, or one with "tls" beside it: a password does not cross a network in the clear';
-
-function isOpenWire(to: { readonly url: string; readonly tls?: unknown }): boolean {
-  const url = URL.parse(to.url);
-  return url !== null && url.protocol !== "tls:" && to.tls === undefined && !isLoopback(url.hostname);
-}
-
-function grant(folder: string) {
-  return z.strictObject({
-    region: token.meta({ description: "The peer; it connects as the user of this name" }),
-    password: secret(folder)
-      .optional()
-      .meta({ description: "May be left out while this server listens on loopback only: see the examples" }),
-  });
-}
-
-function peer(folder: string) {
-  return z
-    .strictObject({
-      region: token,
-      url: natsUrl,
-      password: secret(folder)
-        .optional()
-        .meta({ description: "The password that the peer granted us. May be left out on loopback" }),
-      tls: clientTls(folder).optional(),
-    })
-    .superRefine((it, context) => {
-      if (isOpenWire(it)) context.addIssue({ code: "custom", path: ["url"], message: WIRE_HINT });
-      const host = URL.parse(it.url)?.hostname ?? "";
-      if (it.password === undefined && host !== "" && !isLoopback(host)) {
-        context.addIssue({ code: "custom", path: ["password"], message: "a secret, for a peer on another machine" });
-      }
-    });
 }
 
 function http(folder: string) {

@@ -9,14 +9,13 @@ import { freshetVersion } from "./version.ts";
 
 /** Samples wait in their stream until every shard's image has them; copies of events are recognised for this long. */
 const DUPLICATES_MS = 120_000;
-const LIMITS_OF_EXTERNAL = { streamBytes: 4_000_000_000, maxAgeMs: 3 * 86_400_000 };
 /** The most that the region log keeps. */
 export const LOG_BYTES_MAX = 100_000_000;
 
 /** The one worker with sockets to NATS: the region's own server, and a link to each peer's. */
 export async function linkWorker(config: RegionConfig, nats: RegionNats): Promise<WorkerSpec> {
   const { region, node } = config;
-  const { streamBytes, maxAgeMs } = config.nats.kind === "own" ? config.nats.limits : LIMITS_OF_EXTERNAL;
+  const { streamBytes, maxAgeMs } = config.nats.limits;
   const certificates = new Set<string>();
   function trust(tls: NatsTlsOptions | undefined): { tls?: NatsTlsOptions } {
     if (tls === undefined) return {};

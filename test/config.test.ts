@@ -72,6 +72,17 @@ test("parseConfig() fills in every default", () => {
   expect(config.http).toMatchObject({ bodyBytesMax: 2 ** 20, deadlineMs: 30 });
 });
 
+test("streams of an external nats-server have limits like those of an own one", () => {
+  const url = "nats://127.0.0.1:4222";
+  const { limits } = parse(LEAST).nats;
+  expect(parse({ ...LEAST, nats: { url } }).nats).toEqual({ kind: "external", url, limits });
+  const given = { streamBytes: "1GB", maxAge: "1h" };
+  expect(parse({ ...LEAST, nats: { url, limits: given } }).nats.limits).toEqual({
+    streamBytes: 2 ** 30,
+    maxAgeMs: 3_600_000,
+  });
+});
+
 test("parseConfig() resolves paths from the folder of the file", () => {
   const config = parse({
     ...LEAST,
@@ -166,6 +177,16 @@ test.each([
     { peers: [{ region: "oregon", url: "tls://oregon.example.com:4222" }] },
     "peers[0].password",
   ],
+  [
+    "an external server elsewhere in the clear",
+    { nats: { url: "nats://nats.example.com:4222", password: { env: "P" } } },
+    "nats.url",
+  ],
+  [
+    "an external server elsewhere without a password",
+    { nats: { url: "tls://nats.example.com:4222" } },
+    "nats.password",
+  ],
   ["a peer that is this region", { peers: [{ region: "frankfurt", url: "nats://127.0.0.1:1" }] }, "peers[0].region"],
   ["a training region that is neither own nor a peer", { training: "oregon" }, "training"],
   ["grants of an external server", { nats: { url: "nats://127.0.0.1:1" }, grants: [{ region: "oregon" }] }, "grants"],
@@ -205,6 +226,7 @@ test.each([
   const found = problemsOf({ ...LEAST, ...change });
   expect(found).toHaveLength(1);
   expect(found[0]).toContain(`: ${path} is `);
+  expect(found[0]).not.toContain(" is unknown");
 });
 
 test.each([
