@@ -20,7 +20,10 @@ export function regionConfigSchema(folder: string) {
   return z.strictObject({
     $schema: z.string().optional().meta({ description: "For editors: the file that `freshet config schema` wrote" }),
     region: token.meta({ description: "This node's region" }),
-    node: token.default("a").meta({ description: "This node's name within its region" }),
+    node: z
+      .literal("a", { error: '"a", or nothing: a region has one node until several are built' })
+      .default("a")
+      .meta({ description: "This node's name within its region. One node a region is all that is built" }),
     state: path(folder).optional().meta({ description: "Folder of everything that outlives a restart" }),
     training: token.meta({ description: "The region that trains when the system starts for the first time" }),
     nats: z

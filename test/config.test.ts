@@ -153,6 +153,7 @@ test("a secret in the file is refused and not shown", () => {
 });
 
 test.each([
+  ["a second node of a region", { node: "b" }, "node"],
   ["NATS beyond loopback without TLS", { nats: { listen: "0.0.0.0:4222" } }, "nats.listen"],
   ["NATS on every IPv6 address without TLS", { nats: { listen: "[::]:4222" } }, "nats.listen"],
   ["a name that only begins like loopback", { nats: { listen: "127.example.com:4222" } }, "nats.listen"],
