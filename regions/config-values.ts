@@ -9,7 +9,7 @@ import * as z from "zod";
 const DURATION_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const SIZE_BYTES = { B: 1, KB: 2 ** 10, MB: 2 ** 20, GB: 2 ** 30, TB: 2 ** 40 } as const;
 
-/** A duration such as `500ms` or `3d`, as milliseconds between two bounds that are written the same way. */
+/** A duration such as `500ms` or `3d`, as whole milliseconds between two bounds that are written the same way. */
 export function duration(range: { readonly min: string; readonly max: string }): z.ZodType<number, string> {
   const allowed = `a duration from "${range.min}" to "${range.max}", a number with ms, s, m, h or d`;
   const [min, max] = [durationMs(range.min) ?? 0, durationMs(range.max) ?? 0];
@@ -24,12 +24,12 @@ export function duration(range: { readonly min: string; readonly max: string }):
     });
 }
 
-/** Milliseconds of a duration such as `1.5h`, or undefined when it is none. */
+/** Whole milliseconds of a duration such as `1.5h`, rounded, or undefined when it is none. */
 export function durationMs(text: string): number | undefined {
   const parts = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)$/.exec(text);
   const unit = parts?.[2];
   if (unit !== "ms" && unit !== "s" && unit !== "m" && unit !== "h" && unit !== "d") return undefined;
-  return Number(parts?.[1]) * DURATION_MS[unit];
+  return Math.round(Number(parts?.[1]) * DURATION_MS[unit]);
 }
 
 /** A size such as `64KB`, as bytes (a KB is 1024) between two bounds that are written the same way. */

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { POLL_LIMITS } from "../protocols/limits.ts";
 import { modelSchema } from "./config-model.ts";
 import { externalNats, grant, ownNats, peer } from "./config-nats.ts";
 import { duration, integer, listen, path, secret, size, token } from "./config-values.ts";
@@ -126,7 +127,8 @@ const trainer = z
 
 const sync = z
   .strictObject({
-    pollWait: duration({ min: "10ms", max: "1m" })
+    // Peers refuse a poll that is to be held for longer.
+    pollWait: duration({ min: "10ms", max: `${POLL_LIMITS.waitMs / 1000}s` })
       .prefault("2s")
       .meta({ description: "How long a peer holds a poll open until something changes" }),
     gap: duration({ min: "0ms", max: "1m" })

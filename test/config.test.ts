@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { POLL_LIMITS } from "../protocols/limits.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { isToken } from "../protocols/subjects.ts";
 import { mismatches } from "../regions/config-together.ts";
@@ -70,6 +71,17 @@ test("parseConfig() fills in every default", () => {
     correctionWindowMs: 3_600_000,
   });
   expect(config.http).toMatchObject({ bodyBytesMax: 2 ** 20, deadlineMs: 30 });
+});
+
+test("durations are whole milliseconds, and the longest poll is one that peers take", () => {
+  const { sync, trainer } = parse({
+    ...LEAST,
+    sync: { pollWait: "10.4ms", gap: "0.5ms" },
+    trainer: { maxWait: "0.29s" },
+  });
+  expect([sync.pollWaitMs, sync.gapMs, trainer.maxWaitMs]).toEqual([10, 1, 290]);
+  const longest = parse({ ...LEAST, sync: { pollWait: "5s" } }).sync.pollWaitMs;
+  expect(longest).toBe(POLL_LIMITS.waitMs);
 });
 
 test("streams of an external nats-server have limits like those of an own one", () => {
@@ -220,6 +232,8 @@ test.each([
   ],
   ["a duration without a unit", { snapshot: { every: "5" } }, "snapshot.every"],
   ["a duration beyond its bounds", { snapshot: { every: "2d" } }, "snapshot.every"],
+  ["a poll held for longer than a peer holds one", { sync: { pollWait: "5001ms" } }, "sync.pollWait"],
+  ["a duration that rounds to less than its bound", { snapshot: { every: "99.4ms" } }, "snapshot.every"],
   ["a size of an unknown unit", { http: { bodyMax: "1MiB" } }, "http.bodyMax"],
   ["a port that is none", { http: { listen: "127.0.0.1:65536" } }, "http.listen"],
   ["an address without a port", { http: { listen: "127.0.0.1" } }, "http.listen"],
