@@ -1,9 +1,18 @@
 import * as z from "zod";
 import { duration, integer, isLoopback, listen, natsUrl, path, secret, size, token } from "./config-values.ts";
+import { ANONYMOUS_USER, NODE_USER, OPERATOR_USER } from "./server-users.ts";
 
 /*
  * How a config file speaks of nats-servers: the region's own, one that runs elsewhere, and those of peers.
  */
+
+/** Users of a region's own server; a region connects as the user of its name. */
+const TAKEN_NAMES: readonly string[] = [NODE_USER, ANONYMOUS_USER, OPERATOR_USER, "anonymous"];
+
+/** The name of a region. */
+export const regionName: z.ZodString = token.refine((name) => !TAKEN_NAMES.includes(name), {
+  error: `a name other than ${TAKEN_NAMES.join(", ")}, which are users of a nats-server`,
+});
 
 const port = integer({ min: 1, max: 65_535 });
 const LOOPBACK_HINT = 'an address of this machine only, such as "127.0.0.1:4222", or one with "tls" beside it';
@@ -115,7 +124,7 @@ function checkRemote(
 // oxlint-disable-next-line explicit-module-boundary-types -- the type is what the schema makes it
 export function grant(folder: string) {
   return z.strictObject({
-    region: token.meta({ description: "The peer; it connects as the user of this name" }),
+    region: regionName.meta({ description: "The peer; it connects as the user of this name" }),
     password: secret(folder)
       .optional()
       .meta({ description: "May be left out while this server listens on loopback only: see the examples" }),
@@ -127,7 +136,7 @@ export function grant(folder: string) {
 export function peer(folder: string) {
   return z
     .strictObject({
-      region: token,
+      region: regionName,
       url: natsUrl,
       password: secret(folder)
         .optional()

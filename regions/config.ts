@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { POLL_LIMITS } from "../protocols/limits.ts";
 import { modelSchema } from "./config-model.ts";
-import { externalNats, grant, ownNats, peer } from "./config-nats.ts";
-import { duration, integer, listen, path, secret, size, token } from "./config-values.ts";
+import { externalNats, grant, ownNats, peer, regionName } from "./config-nats.ts";
+import { duration, integer, listen, path, secret, size } from "./config-values.ts";
 
 /*
  * The config file of a region node. This schema is the one source of the types, the checks, the defaults and the
@@ -20,13 +20,13 @@ export type RegionConfigInput = z.input<ReturnType<typeof regionConfigSchema>>;
 export function regionConfigSchema(folder: string) {
   return z.strictObject({
     $schema: z.string().optional().meta({ description: "For editors: the file that `freshet config schema` wrote" }),
-    region: token.meta({ description: "This node's region" }),
+    region: regionName.meta({ description: "This node's region" }),
     node: z
       .literal("a", { error: '"a", or nothing: a region has one node until several are built' })
       .default("a")
       .meta({ description: "This node's name within its region. One node a region is all that is built" }),
     state: path(folder).optional().meta({ description: "Folder of everything that outlives a restart" }),
-    training: token.meta({ description: "The region that trains when the system starts for the first time" }),
+    training: regionName.meta({ description: "The region that trains when the system starts for the first time" }),
     nats: z
       .union([ownNats(folder), externalNats(folder)])
       .prefault({})

@@ -9,6 +9,7 @@ import { mismatches } from "../regions/config-together.ts";
 import { token } from "../regions/config-values.ts";
 import { regionConfigJsonSchema, type RegionConfigInput } from "../regions/config.ts";
 import { BadConfig, parseConfig, readConfig, type RegionConfig } from "../regions/read-config.ts";
+import { ANONYMOUS_USER, NODE_USER, OPERATOR_USER } from "../regions/server-users.ts";
 
 const LEAST = { region: "frankfurt", training: "frankfurt", models: [{ name: "clicks" }] } satisfies RegionConfigInput;
 const EXAMPLES = ["frankfurt", "oregon", "singapore"].map((region) => `regions/examples/${region}.jsonc`);
@@ -82,6 +83,11 @@ test("durations are whole milliseconds, and the longest poll is one that peers t
   expect([sync.pollWaitMs, sync.gapMs, trainer.maxWaitMs]).toEqual([10, 1, 290]);
   const longest = parse({ ...LEAST, sync: { pollWait: "5s" } }).sync.pollWaitMs;
   expect(longest).toBe(POLL_LIMITS.waitMs);
+});
+
+test.each([NODE_USER, ANONYMOUS_USER, OPERATOR_USER, "anonymous"])("a region cannot be called %s", (name) => {
+  const found = problemsOf({ ...LEAST, region: name, training: name });
+  expect(found.map((line) => / (\S+) is /.exec(line)?.[1])).toEqual(["region", "training"]);
 });
 
 test("streams of an external nats-server have limits like those of an own one", () => {
@@ -234,6 +240,8 @@ test.each([
   ["a duration beyond its bounds", { snapshot: { every: "2d" } }, "snapshot.every"],
   ["a poll held for longer than a peer holds one", { sync: { pollWait: "5001ms" } }, "sync.pollWait"],
   ["a duration that rounds to less than its bound", { snapshot: { every: "99.4ms" } }, "snapshot.every"],
+  ["a grant to a region called like a user", { grants: [{ region: "operator" }] }, "grants[0].region"],
+  ["a peer called like a user", { peers: [{ region: "anonymous", url: "nats://127.0.0.1:1" }] }, "peers[0].region"],
   ["a size of an unknown unit", { http: { bodyMax: "1MiB" } }, "http.bodyMax"],
   ["a port that is none", { http: { listen: "127.0.0.1:65536" } }, "http.listen"],
   ["an address without a port", { http: { listen: "127.0.0.1" } }, "http.listen"],
