@@ -71,7 +71,10 @@ function http(folder: string) {
     .strictObject({
       listen: listen.prefault("127.0.0.1:8080"),
       token: secret(folder).optional().meta({ description: "What clients send as `Authorization: Bearer ...`" }),
-      bodyMax: size({ min: "1KB", max: "64MB" }).prefault("1MB"),
+      bodyMax: size({ min: "1KB", max: "4MB" }).prefault("1MB").meta({
+        description:
+          "The most of a request's body, white space and all. Its events take at most 1000000 bytes as they are stored",
+      }),
       requestsPerSecond: z
         .number({ error: rate })
         .min(0.1, { error: rate })

@@ -71,7 +71,7 @@ function checkType(headers: Headers): void {
 
 /** Reads a body while counting: what a client says of its length is not relied on. */
 async function readBody(request: Request, bytesMax: number): Promise<Uint8Array> {
-  const tooLarge = new HttpRefusal(413, "too-large", `A body may have ${bytesMax} bytes`, {
+  const tooLarge = new HttpRefusal(413, "too-large", `A body may have ${bytesMax} bytes; send the events in parts`, {
     headers: { Connection: "close" },
   });
   const declared = Number(request.headers.get("content-length") ?? 0);

@@ -85,7 +85,7 @@ export async function startNode(config: RegionConfig, options: NodeOptions): Pro
     ...planWorkers(config),
     ...(config.http === false ? [] : [await httpWorker(config, config.http)]),
   ];
-  const heapMb = Math.ceil(config.supervision.heapBytes / 1e6);
+  const heapMb = Math.ceil(config.supervision.heapBytes / 2 ** 20);
   // One after the other: each may need those before it.
   for (const worker of workers) await system.worker({ heapMb, ...worker });
   undo.use(watchNats({ config, system, nats, log, problems }));

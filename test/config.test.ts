@@ -242,6 +242,7 @@ test.each([
   ["a duration that rounds to less than its bound", { snapshot: { every: "99.4ms" } }, "snapshot.every"],
   ["a grant to a region called like a user", { grants: [{ region: "operator" }] }, "grants[0].region"],
   ["a peer called like a user", { peers: [{ region: "anonymous", url: "nats://127.0.0.1:1" }] }, "peers[0].region"],
+  ["a body far beyond what is stored together", { http: { bodyMax: "5MB" } }, "http.bodyMax"],
   ["a size of an unknown unit", { http: { bodyMax: "1MiB" } }, "http.bodyMax"],
   ["a port that is none", { http: { listen: "127.0.0.1:65536" } }, "http.listen"],
   ["an address without a port", { http: { listen: "127.0.0.1" } }, "http.listen"],
