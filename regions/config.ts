@@ -1,6 +1,7 @@
 import * as z from "zod";
+import { EVENT_LIMITS, isId } from "../protocols/feedback.ts";
 import { POLL_LIMITS } from "../protocols/limits.ts";
-import { modelSchema } from "./config-model.ts";
+import { modelSchema, repeated } from "./config-model.ts";
 import { externalNats, grant, ownNats, peer, regionName } from "./config-nats.ts";
 import { duration, integer, listen, path, secret, size } from "./config-values.ts";
 
@@ -97,8 +98,25 @@ function http(folder: string) {
     .transform(({ bodyMax, deadline, ...it }) => ({ ...it, bodyBytesMax: bodyMax, deadlineMs: deadline }));
 }
 
+const KIND_RULE = `a kind of feedback: 1 to ${EVENT_LIMITS.idCharsMax} characters without control characters`;
+const kind = z.string({ error: KIND_RULE }).refine(isId, { error: KIND_RULE });
+
 const joiner = z
   .strictObject({
+    positive: z
+      .array(kind)
+      .min(1, { error: "1 to 32 kinds of feedback" })
+      .max(32, { error: "1 to 32 kinds of feedback" })
+      .superRefine((kinds, context) => {
+        for (const index of repeated(kinds)) {
+          context.addIssue({ code: "custom", path: [index], message: "a kind that stands once in the list" });
+        }
+      })
+      .default(["click"])
+      .meta({
+        description:
+          "Kinds of feedback that make an impression a positive. Feedback of another kind is stored, and ignored in learning",
+      }),
     window: duration({ min: "100ms", max: "7d" })
       .prefault("10m")
       .meta({ description: "How long after an impression feedback still counts" }),
@@ -113,6 +131,7 @@ const joiner = z
       .meta({ description: "How long feedback after the window still corrects a sample" }),
   })
   .transform((it) => ({
+    positive: it.positive,
     windowMs: it.window,
     latenessMs: it.lateness,
     pendingMax: it.pendingMax,

@@ -66,6 +66,7 @@ test("parseConfig() fills in every default", () => {
     inspectAnonymously: true,
   });
   expect(config.joiner).toEqual({
+    positive: ["click"],
     windowMs: 600_000,
     latenessMs: 5_000,
     pendingMax: 1_000_000,
@@ -88,6 +89,11 @@ test("durations are whole milliseconds, and the longest poll is one that peers t
 test.each([NODE_USER, ANONYMOUS_USER, OPERATOR_USER, "anonymous"])("a region cannot be called %s", (name) => {
   const found = problemsOf({ ...LEAST, region: name, training: name });
   expect(found.map((line) => / (\S+) is /.exec(line)?.[1])).toEqual(["region", "training"]);
+});
+
+test("joiner.positive names the kinds of feedback that make a positive", () => {
+  const positive = ["purchase", "watched to the end"];
+  expect(parse({ ...LEAST, joiner: { positive } }).joiner.positive).toEqual(positive);
 });
 
 test("streams of an external nats-server have limits like those of an own one", () => {
@@ -243,6 +249,14 @@ test.each([
   ["a grant to a region called like a user", { grants: [{ region: "operator" }] }, "grants[0].region"],
   ["a peer called like a user", { peers: [{ region: "anonymous", url: "nats://127.0.0.1:1" }] }, "peers[0].region"],
   ["a body far beyond what is stored together", { http: { bodyMax: "5MB" } }, "http.bodyMax"],
+  ["no positive kind of feedback", { joiner: { positive: [] } }, "joiner.positive"],
+  [
+    "too many positive kinds",
+    { joiner: { positive: Array.from({ length: 33 }, (_, index) => `kind-${index}`) } },
+    "joiner.positive",
+  ],
+  ["a positive kind twice", { joiner: { positive: ["click", "click"] } }, "joiner.positive[1]"],
+  ["a positive kind that no feedback can have", { joiner: { positive: ["a\nb"] } }, "joiner.positive[0]"],
   ["a size of an unknown unit", { http: { bodyMax: "1MiB" } }, "http.bodyMax"],
   ["a port that is none", { http: { listen: "127.0.0.1:65536" } }, "http.listen"],
   ["an address without a port", { http: { listen: "127.0.0.1" } }, "http.listen"],
