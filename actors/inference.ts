@@ -6,7 +6,7 @@ import { keyOf } from "../protocols/keys.ts";
 import { createLearner, placeRows, planExamples, predict } from "../protocols/learning/learner.ts";
 import { type Example } from "../protocols/learning/training-batch.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
-import { CATALOGUE, initialValues, modelLayout, tableKeyedBy } from "../protocols/model-layout.ts";
+import { CATALOGUE, initialValues, modelLayout, requiredTable } from "../protocols/model-layout.ts";
 import { type ActorRef, type Address, type Context, defineActor, Refused } from "../runtime/actor.ts";
 import { type CandidateIndex, createCandidateIndex } from "./candidate-index.ts";
 import { type RowsChanged, type ShardProtocol } from "./shard-protocol.ts";
@@ -102,7 +102,7 @@ function followShards(
   context: Context<InferenceProtocol>,
   index: CandidateIndex,
 ): { take(changed: RowsChanged): void; keepAlive(): void; holes(): number } {
-  const itemTable = tableKeyedBy(modelLayout(model), "item") ?? 1;
+  const itemTable = requiredTable(modelLayout(model), "item");
   const refs = shards.map((address) => context.ref<ShardProtocol>(address));
   const subscriptions = shards.map(() => ({ token: newToken(context), next: 0 }));
   let holes = 0;
@@ -146,7 +146,7 @@ function createRanking(
   const layout = modelLayout(model);
   const refs = shards.map((address): ActorRef<ShardProtocol> => context.ref<ShardProtocol>(address));
   const learner = createLearner(layout, CANDIDATES_MAX);
-  const userTable = tableKeyedBy(layout, "user") ?? 1;
+  const userTable = requiredTable(layout, "user");
 
   async function gather(examples: readonly Example[], signal: AbortSignal) {
     const planned = planExamples(layout, examples);
@@ -221,7 +221,13 @@ function createRanking(
       if (signal.aborted) context.log.debug("Ranking was late; answered with the popular list", { why });
       else context.log.warn("Ranking failed; answered with the popular list", { why });
       const items = index.popular(request.k);
-      return { request: id, model: model.name, step: "popular", items, dense: items.map(() => ({})) };
+      return {
+        request: id,
+        model: model.name,
+        step: "popular",
+        items,
+        dense: items.map(({ item }) => ({ ...index.denseOf(keyOf(item), context.now()), ...request.dense })),
+      };
     }
   };
 }

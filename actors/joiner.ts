@@ -27,6 +27,8 @@ export interface JoinerConfig {
   readonly stream: Address;
   /** All regions whose events are joined. */
   readonly sources: readonly string[];
+  /** Ids of all trainers that learn from the samples. */
+  readonly trainers: readonly string[];
   readonly options: JoinerOptions;
 }
 
@@ -40,12 +42,15 @@ export interface JoinerStatus {
 
 export interface JoinerProtocol {
   readonly status: { request: Record<string, never>; reply: JoinerStatus };
+  /** A trainer needs the stream of samples from here on. */
+  readonly needed: { request: { readonly trainer: string; readonly from: number }; reply: void };
   // To itself.
   readonly begin: { request: Record<string, never>; reply: void };
   readonly begun: { request: { readonly outcome: Outcome<Beginning> }; reply: void };
   readonly arrived: { request: { readonly source: string; readonly outcome: Outcome<Arrival> }; reply: void };
   readonly read: { request: { readonly source: string }; reply: void };
-  readonly published: { request: { readonly outcome: Outcome<number>; readonly samples: number }; reply: void };
+  readonly published: { request: { readonly outcome: Outcome<number>; readonly batch: SampleBatch }; reply: void };
+  readonly purged: { request: { readonly outcome: Outcome<{ readonly purged: number }> }; reply: void };
   readonly tick: { request: Record<string, never>; reply: void };
 }
 
@@ -63,7 +68,7 @@ interface Arrival {
 /** The joiner of the training region. */
 export const joiner = defineActor<JoinerProtocol, JoinerConfig>({
   kind: "joiner",
-  messages: ["status", "begin", "begun", "arrived", "read", "published", "tick"],
+  messages: ["status", "needed", "begin", "begun", "arrived", "read", "published", "purged", "tick"],
   fromElsewhere: ["status"],
   setup: (config, context) => {
     const joining = createJoining(config, context);
@@ -71,11 +76,13 @@ export const joiner = defineActor<JoinerProtocol, JoinerConfig>({
     return {
       handlers: {
         status: () => joining.status(),
+        needed: ({ trainer, from }) => joining.needed(trainer, from),
+        purged: ({ outcome }) => joining.purged(outcome),
         begin: () => joining.begin(),
         begun: ({ outcome }) => joining.begun(outcome),
         read: ({ source }) => joining.read(source),
         arrived: ({ source, outcome }) => joining.arrived(source, outcome),
-        published: ({ outcome, samples }) => joining.published(outcome, samples),
+        published: ({ outcome, batch }) => joining.published(outcome, batch),
         tick: () => joining.tick(),
       },
     };
@@ -96,6 +103,7 @@ const RETRY_MS = 500;
 const ASK_MS = 10_000;
 const READ_WAIT_MS = 1_000;
 const READ_MAX = 64;
+const PURGE_EVERY = 200;
 /** Events wait here while a message is being stored; beyond it no more is read. */
 const QUEUE_MAX = 256;
 
@@ -108,6 +116,11 @@ function createJoining(config: JoinerConfig, context: Context<JoinerProtocol>) {
   let lastSeq = 0;
   let publishing = false;
   let publishedCount = 0;
+  const counted = new Map<string, number>();
+  const neededBy = new Map<string, number>();
+  /** Of the last message that is stored: what a joiner after this one begins with. */
+  let keepFrom = 0;
+  let purgedTo = 0;
 
   function deadline(ms = ASK_MS): { signal: AbortSignal } {
     return { signal: context.deadline(ms) };
@@ -151,6 +164,17 @@ function createJoining(config: JoinerConfig, context: Context<JoinerProtocol>) {
     }
   }
 
+  /** Deletes samples that no trainer needs and no joiner after this one. A failure changes nothing: the next one deletes them too. */
+  function purge(): void {
+    if (config.trainers.some((trainer) => !neededBy.has(trainer))) return;
+    const before = Math.min(keepFrom, ...neededBy.values());
+    if (before <= purgedTo + PURGE_EVERY) return;
+    purgedTo = before;
+    context.pipe(stream.ask("purge", { stream: "SAMPLES", beforeSeq: before }, deadline()), "purged", (outcome) => ({
+      outcome,
+    }));
+  }
+
   /** The one place that decides what happens next. Positions move only when all samples of the events taken are published. */
   function evaluate(): void {
     if (resumed === undefined || publishing) return;
@@ -180,7 +204,7 @@ function createJoining(config: JoinerConfig, context: Context<JoinerProtocol>) {
       if (outcome.kind === "conflict") throw new AnotherJoiner();
       return outcome.seq;
     }
-    context.pipe(append(), "published", (outcome) => ({ outcome, samples: batch.samples.length }));
+    context.pipe(append(), "published", (outcome) => ({ outcome, batch }));
   }
 
   return {
@@ -245,22 +269,32 @@ function createJoining(config: JoinerConfig, context: Context<JoinerProtocol>) {
       context.after(0, "read", { source });
       evaluate();
     },
-    published(outcome: Outcome<number>, samples: number): void {
+    published(outcome: Outcome<number>, batch: SampleBatch): void {
       // Stored or not, we do not know; the stream does. A fresh start asks it.
       if (outcome.kind === "failed") throw outcome.error;
       lastSeq = outcome.value;
       if (resumed !== undefined) noteAppended(resumed, lastSeq);
-      publishedCount += samples;
+      publishedCount += batch.samples.length;
+      ({ keepFrom } = batch);
       publishing = false;
       evaluate();
     },
+    needed(trainer: string, from: number): void {
+      neededBy.set(trainer, from);
+    },
+    purged(outcome: Outcome<{ readonly purged: number }>): void {
+      if (outcome.kind === "done") context.metrics.count("freshet_samples_purged_total", outcome.value.purged);
+    },
     tick(): void {
+      purge();
       if (resumed !== undefined && !publishing) passTime(resumed, context.now());
       if (resumed !== undefined) {
         context.metrics.gauge("freshet_joiner_pending", resumed.joiner.pending.size);
         const counts: Readonly<Record<string, number>> = { ...resumed.joiner.counts };
         for (const [name, count] of Object.entries(counts)) {
-          context.metrics.gauge(`freshet_joiner_${name.toLowerCase()}`, count);
+          const snake = name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+          context.metrics.count(`freshet_joiner_${snake}_total`, count - (counted.get(name) ?? 0));
+          counted.set(name, count);
         }
       }
       evaluate();

@@ -27,11 +27,13 @@ export interface LeaderProtocol {
   readonly "lease-turn": { request: Record<string, never>; reply: void };
   readonly "lease-answer": { request: { readonly shard: string; readonly answer: LeaseAnswer }; reply: void };
   /** A pull was asked for and its shard has not said that it ended. */
-  readonly overdue: { request: { readonly shard: string; readonly turn: number }; reply: void };
+  readonly overdue: { request: { readonly shard: string }; reply: void };
 }
 
 /** What the key-value store said, or that it did not. */
 export type LeaseAnswer =
   | { readonly kind: "record"; readonly record?: { readonly holder: string; readonly revision: number } }
   | { readonly kind: "written"; readonly revision: number }
-  | { readonly kind: "not-written" };
+  | { readonly kind: "not-written" }
+  /** A look that had no answer. The next turn looks again: at once would be a loop for as long as the store is away. */
+  | { readonly kind: "unread" };

@@ -14,10 +14,10 @@ import {
 import { POLL_LIMITS } from "../protocols/limits.ts";
 import { createPoller, pendingCount, type PollEffect, type PollEvent, stepPoller } from "../protocols/sync/poll.ts";
 import { buildWriterId, isWriterId } from "../protocols/sync/version.ts";
-import { type Address, type Context, defineActor } from "../runtime/actor.ts";
+import { type Address, type Context, defineActor, type Timer } from "../runtime/actor.ts";
 import { type StreamProtocol } from "../runtime/stream-protocol.ts";
 import { type LeaderProtocol, type LeaseAnswer } from "./leader-protocol.ts";
-import { peerAddress, peerText, replicaAddress } from "./shard-name.ts";
+import { peerAddress, peerText, rememberWay, replicaAddress } from "./shard-name.ts";
 import { type ShardProtocol } from "./shard-protocol.ts";
 import { drawNonce } from "./writer-nonce.ts";
 
@@ -61,8 +61,8 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
     const leases = createLeases(config, context);
     /** By which way a peer's poll came: its answer goes back there. */
     const ways = new Map<string, Address>();
-    const pulls = new Map<string, number>();
-    let turns = 0;
+    /** By shard: what waits for a pull that may never say that it ended. */
+    const pulls = new Map<string, Timer>();
 
     function step(event: PollEvent): void {
       for (const effect of stepPoller(poller, event)) perform(effect);
@@ -101,13 +101,12 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
         context.after(0, "shard-pulled", { shard, outcome: "failed" });
         return;
       }
-      turns += 1;
-      pulls.set(shard, turns);
       context
         .ref<ShardProtocol>(replicaAddress({ region, node }, shard))
         .tell("synchronise", { peer: replicaAddress({ region: peer.region, node: peer.id }, shard) });
       // The shard's actor may die with the pull: the poller must hear of an end.
-      context.after(PULL_MS_MAX, "overdue", { shard, turn: turns });
+      pulls.get(shard)?.cancel();
+      pulls.set(shard, context.after(PULL_MS_MAX, "overdue", { shard }));
     }
 
     for (const peer of config.peers) {
@@ -123,17 +122,16 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
           if (isWriterId(generator)) step({ kind: "changed", shard, version: { counter, generator } });
         },
         "shard-pulled": ({ shard, outcome }) => {
+          pulls.get(shard)?.cancel();
           pulls.delete(shard);
           step({ kind: "pulled", shard, outcome });
         },
-        overdue: ({ shard, turn }) => {
-          if (pulls.get(shard) !== turn) return;
-          pulls.delete(shard);
-          step({ kind: "pulled", shard, outcome: "failed" });
+        overdue: ({ shard }) => {
+          if (pulls.delete(shard)) step({ kind: "pulled", shard, outcome: "failed" });
         },
         status: () => ({ leaders: leases.known(), pending: pendingCount(poller) }),
         poll: (body, from) => {
-          ways.set(peerText(from), from);
+          rememberWay(ways, from);
           step({ kind: "message", from: peerText(from), message: "poll", body });
         },
         changes: (body, from) => step({ kind: "message", from: peerText(from), message: "changes", body }),
@@ -154,6 +152,7 @@ const PULL_MS_MAX = 600_000;
 const LEASE_TURN_SHARE = 1 / 6;
 const BUCKET = "LEASES";
 const UNKNOWN: LeaseAnswer = { kind: "not-written" };
+const UNREAD: LeaseAnswer = { kind: "unread" };
 
 /** One lease a shard, in the region's key-value store. */
 function createLeases(config: LeaderConfig, context: Context<LeaderProtocol>) {
@@ -174,7 +173,7 @@ function createLeases(config: LeaderConfig, context: Context<LeaderProtocol>) {
       const work = effect.kind === "read" ? readRecord(shard) : writeRecord(shard, effect.revision);
       context.pipe(work, "lease-answer", (outcome) => ({
         shard,
-        answer: outcome.kind === "done" ? outcome.value : UNKNOWN,
+        answer: outcome.kind === "done" ? outcome.value : effect.kind === "read" ? UNREAD : UNKNOWN,
       }));
     }
   }
@@ -200,7 +199,9 @@ function createLeases(config: LeaderConfig, context: Context<LeaderProtocol>) {
     turn: () => {
       for (const shard of states.keys()) step(shard, { kind: "tick" });
     },
-    answered: (shard: string, answer: LeaseAnswer) => step(shard, answer),
+    answered: (shard: string, answer: LeaseAnswer) => {
+      if (answer.kind !== "unread") step(shard, answer);
+    },
     /** Whether somebody else pulls this shard for the region, as far as we know. */
     ledByAnother: (shard: string): boolean => {
       const state = states.get(shard);

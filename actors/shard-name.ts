@@ -20,3 +20,14 @@ export function peerAddress(kind: string, text: string): Address {
   const slash = text.indexOf("/");
   return { region: text.slice(0, slash), kind, id: text.slice(slash + 1) };
 }
+
+/** Remembers by which way a peer's request came, of at most 256 peers: who claims ever new names only makes us forget. */
+export function rememberWay(ways: Map<string, Address>, from: Address): void {
+  const peer = peerText(from);
+  ways.delete(peer);
+  ways.set(peer, from);
+  const [oldest] = ways.keys();
+  if (ways.size > WAYS_MAX && oldest !== undefined) ways.delete(oldest);
+}
+
+const WAYS_MAX = 256;

@@ -100,8 +100,6 @@ export interface ShardProtocol {
   readonly status: { request: Record<string, never>; reply: ShardStatus };
   /** Looks one row up by its table's name and the text of its key, in JSON: for people, over NATS. */
   readonly row: { request: { readonly table: string; readonly key: string }; reply: RowView };
-  /** Writes an image now and answers when it is on disk. */
-  readonly snapshot: { request: Record<string, never>; reply: { readonly bytes: number } };
 
   // Between replicas. Bodies are checked by protocols/wire before anything else sees them.
   readonly pull: { request: unknown; reply: void };

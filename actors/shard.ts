@@ -17,7 +17,7 @@ import { type LeaderProtocol } from "./leader-protocol.ts";
 import { createRowFeed } from "./row-feed.ts";
 import { viewRow } from "./row-view.ts";
 import { createImages, openReplica } from "./shard-images.ts";
-import { peerAddress, peerText } from "./shard-name.ts";
+import { peerAddress, peerText, rememberWay } from "./shard-name.ts";
 import { type KeyList, type Push, type PushOutcome, type ShardProtocol } from "./shard-protocol.ts";
 import { problemOf, writesOf } from "./shard-writes.ts";
 
@@ -43,7 +43,7 @@ export interface ShardConfig {
 export const shard = defineActor<ShardProtocol, ShardConfig>({
   kind: "shard",
   messages: [
-    ...(["gather", "push", "position", "subscribe", "synchronise", "status", "row", "snapshot"] as const),
+    ...(["gather", "push", "position", "subscribe", "synchronise", "status", "row"] as const),
     ...(["pull", "more", "release", "refuse", "frame", "due", "save", "saved"] as const),
   ],
   fromElsewhere: ["pull", "more", "release", "refuse", "frame", "status", "row"],
@@ -126,7 +126,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     }
 
     function fromAsker(message: "pull" | "more" | "release", body: unknown, from: Address): void {
-      ways.set(peerText(from), from);
+      rememberWay(ways, from);
       step({ kind: "message", from: peerText(from), message, body });
     }
 
@@ -186,7 +186,6 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
           lag: lag.recent(context.now()),
         }),
         row: (request) => viewRow(layout, replica.store, { ...request, nowMs: context.now() }),
-        snapshot: async () => ({ bytes: await images.saveNow() }),
         pull: (body, from) => fromAsker("pull", body, from),
         more: (body, from) => fromAsker("more", body, from),
         release: (body, from) => fromAsker("release", body, from),

@@ -156,7 +156,8 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
           for (const message of outcome?.value ?? []) apply(message);
           if (outcome !== undefined && outcome.value.length < READ_MAX && !caughtUp) {
             caughtUp = true;
-            if (isTraining() && log.membership === undefined) {
+            for (const [model, watch] of watched) watch.health = loggedHealth(log, model) ?? watch.health;
+            if (isTraining() && !sameMembership(log, config)) {
               unsent.push({
                 kind: "membership",
                 atMs: context.now(),
@@ -169,7 +170,8 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
           context.pipe(readLog(), "follow", (next) => ({ outcome: next }));
         },
         judge: () => {
-          for (const [model, watch] of watched) unsent.push(...judged(model, watch, context));
+          // Before the log is known, a verdict might contradict what it says.
+          if (caughtUp) for (const [model, watch] of watched) unsent.push(...judged(model, watch, context));
           appendNext();
           context.after(config.windowMs, "judge", {});
         },
@@ -201,6 +203,21 @@ function newWatch(context: Context<StateManagerProtocol>): Watched {
     window: createMetrics({ halfLifeMs: HALF_LIFE_MS }),
     health: initialHealth(context.now()),
   };
+}
+
+/** What the log said last of a model: a restart goes on from there, so that only the transitions of the table are ever logged. */
+function loggedHealth(log: RegionLogState, model: string): HealthState | undefined {
+  const entry = log.verdicts.get(model);
+  return entry === undefined ? undefined : { ...initialHealth(entry.atMs), verdict: entry.to };
+}
+
+/** Whether the log's membership is what the config says; where it differs, the config of the training region is the newer word. */
+function sameMembership({ membership }: RegionLogState, config: StateManagerConfig): boolean {
+  return (
+    membership !== undefined &&
+    membership.training === config.training &&
+    membership.regions.join(" ") === config.regions.join(" ")
+  );
 }
 
 /** Judges a window against a baseline that knows only how often people click: a model that predicts worse than that is broken. */

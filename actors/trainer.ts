@@ -8,6 +8,7 @@ export interface TrainerConfig {
   readonly shards: readonly Address[];
   readonly stream: Address;
   readonly stateManager: Address;
+  readonly joiner: Address;
   readonly region: string;
   /** Samples of a step, at most about twice this. */
   readonly batch: number;

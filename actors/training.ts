@@ -24,6 +24,7 @@ import { modelLayout } from "../protocols/model-layout.ts";
 import { DecodeError } from "../protocols/wire/decode-error.ts";
 import { type ActorRef, type Context } from "../runtime/actor.ts";
 import { type StreamMessage, type StreamProtocol } from "../runtime/stream-protocol.ts";
+import { type JoinerProtocol } from "./joiner.ts";
 import {
   GRADIENT_NORM_MAX,
   type GradientPart,
@@ -45,11 +46,6 @@ interface Batch {
   readonly samples: readonly PublishedSample[];
 }
 
-/** A message of the stream, and from where on a new joiner must read: that must outlive every purge. */
-interface Decoded extends Batch {
-  readonly keepFrom: number;
-}
-
 export interface Training {
   turn(): Promise<void>;
   report(): void;
@@ -64,16 +60,15 @@ export function startTraining(config: TrainerConfig, context: Context<TrainerPro
   const shards = config.shards.map((address): ActorRef<ShardProtocol> => context.ref<ShardProtocol>(address));
   const stream = context.ref<StreamProtocol>(config.stream);
   const stateManager = context.ref<StateManagerProtocol>(config.stateManager);
+  const joiner = context.ref<JoinerProtocol>(config.joiner);
   const self = context.self.id;
   const labels = { model: model.name };
   let learner = createLearner(layout, 4 * config.batch);
   let positions: SamplePositions | undefined;
   let idle = false;
-  let queue: Decoded[] = [];
+  let queue: Batch[] = [];
   let samplesLearned = 0;
   let lastSeq = 0;
-  let keepFrom = 0;
-  let purgedTo = 0;
   let window = newWindow();
 
   function deadline(): { signal: AbortSignal } {
@@ -97,11 +92,7 @@ export function startTraining(config: TrainerConfig, context: Context<TrainerPro
         from,
       });
     }
-    for (const message of answer.messages) {
-      const decoded = decode(message, context, labels);
-      keepFrom = Math.max(keepFrom, decoded.keepFrom);
-      queue.push(decoded);
-    }
+    for (const message of answer.messages) queue.push(decode(message, context, labels));
   }
 
   /** The next batch off the queue: whole messages, about `batch` samples, not across a position where some shard stands. */
@@ -126,7 +117,9 @@ export function startTraining(config: TrainerConfig, context: Context<TrainerPro
     const { samples, seq } = batch;
     // A message as large as a stream allows may hold more than the joiner ever puts in one.
     if (samples.length > learner.work.batchMax) learner = createLearner(layout, samples.length);
-    const { gradients, sightings } = samples.length === 0 ? NOTHING : await compute(samples);
+    // After a restart some shards may have learned this already: then it was counted and measured before.
+    const isNew = shardsLacking(known, seq).length === shards.length;
+    const { gradients, sightings, probabilities } = samples.length === 0 ? NOTHING : await compute(samples);
     let outcome = await pushAll(known, { seq, gradients, sightings });
     if (outcome.refused !== undefined) {
       context.metrics.count("freshet_batches_refused_total", 1, { ...labels, reason: outcome.refused });
@@ -134,11 +127,15 @@ export function startTraining(config: TrainerConfig, context: Context<TrainerPro
       outcome = await pushAll(outcome.positions, { seq, ...NOTHING });
     }
     positions = outcome.positions;
+    if (!isNew) return;
+    for (const [at, { label, weight, time }] of samples.entries()) {
+      addPrediction(window, { probability: probabilities[at] ?? Number.NaN, label, weight, timeMs: time });
+    }
     samplesLearned += samples.length;
     context.metrics.count("freshet_samples_total", samples.length, labels);
   }
 
-  async function compute(samples: readonly PublishedSample[]): Promise<typeof NOTHING> {
+  async function compute(samples: readonly PublishedSample[]): Promise<Computed> {
     const planned = planExamples(layout, samples);
     const gathered = await Promise.all(
       planned.lists.map(async (lists, shard) => {
@@ -149,10 +146,9 @@ export function startTraining(config: TrainerConfig, context: Context<TrainerPro
       }),
     );
     const parameters = placeRows(learner, planned, gathered);
-    const { probabilities, loss, gradients } = learn(learner, planned, { examples: samples, parameters });
-    for (const [at, { label, weight, time }] of samples.entries()) {
-      addPrediction(window, { probability: probabilities[at] ?? Number.NaN, label, weight, timeMs: time });
-    }
+    const learned = learn(learner, planned, { examples: samples, parameters });
+    const { loss, gradients } = learned;
+    const probabilities = learned.probabilities.slice();
     const broken = Number.isFinite(loss.lossSum) ? brokenGradient(gradients) : "loss";
     if (broken !== undefined) {
       context.metrics.count("freshet_batches_refused_total", 1, { ...labels, reason: broken });
@@ -160,14 +156,14 @@ export function startTraining(config: TrainerConfig, context: Context<TrainerPro
         reason: broken,
         samples: samples.length,
       });
-      return NOTHING;
+      return { ...NOTHING, probabilities };
     }
-    return { gradients, sightings: sightingsOf(samples) };
+    return { gradients, sightings: sightingsOf(samples), probabilities };
   }
 
   async function pushAll(
     known: SamplePositions,
-    batch: { seq: number; gradients: readonly (readonly ShardGradients[])[]; sightings: readonly Sighting[] },
+    batch: { readonly seq: number } & Omit<Computed, "probabilities">,
   ): Promise<{ positions: SamplePositions; refused?: string }> {
     const lacking = shardsLacking(known, batch.seq);
     const outcomes = await Promise.all(
@@ -203,15 +199,12 @@ export function startTraining(config: TrainerConfig, context: Context<TrainerPro
       const waiting = queue.reduce((sum, { samples }) => sum + samples.length, 0);
       if (last !== undefined && waiting < config.batch && config.maxWaitMs > 0) await read(last + 1, config.maxWaitMs);
       for (let batch = take(positions); batch !== undefined; batch = take(positions)) await step(positions, batch);
-      const before = Math.min(neededFrom(positions), keepFrom);
-      if (before > purgedTo + PURGE_EVERY) {
-        await stream.ask("purge", { stream: "SAMPLES", beforeSeq: before }, deadline());
-        purgedTo = before;
-      }
     },
     report() {
       const applied = positions === undefined ? 0 : nextToRead(positions) - 1;
       context.metrics.gauge("freshet_trainer_backlog_messages", Math.max(0, lastSeq - applied), labels);
+      // Several models learn from one stream, so the joiner purges it, of what none of them needs.
+      if (positions !== undefined) joiner.tell("needed", { trainer: self, from: neededFrom(positions) });
       if (window.total.samples + window.nonFinite === 0) return;
       stateManager.tell("progress", { model: model.name, trainer: self, window });
       window = newWindow();
@@ -240,8 +233,12 @@ class ShardElsewhere extends Error {
 function brokenGradient(gradients: readonly (readonly ShardGradients[])[]): string | undefined {
   for (const list of gradients) {
     for (const part of list) {
-      const broken = checkFinite(part.gradients, GRADIENT_NORM_MAX * Math.sqrt(part.keys.length));
-      if (broken !== undefined) return broken;
+      // Row by row, as the shards do: a row that one of them refuses must reach none.
+      const dim = part.gradients.length / Math.max(1, part.keys.length);
+      for (let row = 0; row < part.keys.length; row += 1) {
+        const broken = checkFinite(part.gradients.subarray(row * dim, (row + 1) * dim), GRADIENT_NORM_MAX);
+        if (broken !== undefined) return broken;
+      }
     }
   }
   return undefined;
@@ -254,25 +251,24 @@ function newWindow(): ProgressiveMetrics {
 /** Recent quality forgets half of what it knew in this much event time. */
 const METRICS_HALF_LIFE_MS = 3_600_000;
 const READ_WAIT_MS = 1_000;
-const PURGE_EVERY = 200;
-const NOTHING: { readonly gradients: readonly (readonly ShardGradients[])[]; readonly sightings: readonly Sighting[] } =
-  {
-    gradients: [],
-    sightings: [],
-  };
 
-function decode(
-  message: StreamMessage,
-  context: Context<TrainerProtocol>,
-  labels: { readonly model: string },
-): Decoded {
+/** What a batch gives: gradients by shard, and what was predicted before. */
+interface Computed {
+  readonly gradients: readonly (readonly ShardGradients[])[];
+  readonly sightings: readonly Sighting[];
+  readonly probabilities: Float32Array;
+}
+
+const NOTHING: Computed = { gradients: [], sightings: [], probabilities: new Float32Array() };
+
+function decode(message: StreamMessage, context: Context<TrainerProtocol>, labels: { readonly model: string }): Batch {
   try {
-    return { seq: message.seq, ...decodeSampleBatch(message.body) };
+    return { seq: message.seq, samples: decodeSampleBatch(message.body).samples };
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
     context.metrics.count("freshet_batches_refused_total", 1, { ...labels, reason: "undecodable" });
     context.log.warn("A message of samples cannot be read; passed over", { why: error.message, seq: message.seq });
-    return { seq: message.seq, samples: [], keepFrom: 0 };
+    return { seq: message.seq, samples: [] };
   }
 }
 

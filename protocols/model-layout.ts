@@ -69,6 +69,15 @@ export function tableKeyedBy(layout: ModelLayout, key: string): number | undefin
   return at < 0 ? undefined : at + 1;
 }
 
+/** The same for a key that every model has a table for: `user` and `item`. */
+export function requiredTable(layout: ModelLayout, key: "user" | "item"): number {
+  const table = tableKeyedBy(layout, key);
+  if (table === undefined) {
+    throw new RangeError(`Cannot serve model '${layout.model.name}': it has no table keyed by ${key}`);
+  }
+  return table;
+}
+
 /** The index of the first dense group's table. */
 export function firstDenseTable(layout: ModelLayout): number {
   return 1 + layout.model.tables.length;

@@ -31,8 +31,8 @@ export interface NodeAddresses {
 /** The node that trains is the one called `a` of the training region. */
 const TRAINING_NODE = "a";
 
-/** Events that a joiner remembers to tell copies from news. */
-const SETTLED_MAX = 1_000_000;
+/** Finished impressions that a joiner remembers to tell copies from news: at least so many, and four for each that may wait. */
+const SETTLED_MIN = 1_000_000;
 const HELD_MAX = 100_000;
 const FUTURE_MS_MAX = 60_000;
 /** How long a source may be silent until its windows are closed by the clock. */
@@ -176,6 +176,7 @@ function joiner(config: RegionConfig): ActorSpec {
     region: config.region,
     stream: nodeAddresses(config).stream,
     sources: regionsOf(config),
+    trainers: config.models.map(({ name }) => nodeAddresses(config).trainer(name).id),
     options: {
       windowMs,
       latenessMs,
@@ -184,7 +185,7 @@ function joiner(config: RegionConfig): ActorSpec {
       idleAfterMs: IDLE_AFTER_MS,
       futureMsMax: FUTURE_MS_MAX,
       heldMax: HELD_MAX,
-      settledMax: SETTLED_MAX,
+      settledMax: Math.max(SETTLED_MIN, 4 * pendingMax),
     },
   };
   return { ...spec("joiner", "joiner", config.node, settings), restart: FOR_EVER };
@@ -197,6 +198,7 @@ function trainer(config: RegionConfig, model: ModelDeclaration): ActorSpec {
     shards: shardAddresses(config, model),
     stream: addresses.stream,
     stateManager: addresses.stateManager,
+    joiner: addresses.joiner,
     region: config.region,
     batch: config.trainer.batch,
     maxWaitMs: config.trainer.maxWaitMs,
