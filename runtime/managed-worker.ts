@@ -15,6 +15,7 @@ import { type Series } from "./metrics.ts";
 import { type Permissions } from "./permissions.ts";
 import { type Canary } from "./probe.ts";
 import { decide, type Failure, failureOf, recentFailures, type RestartPolicy } from "./supervisor.ts";
+import { watchLife } from "./watch.ts";
 import { type EndReason, WorkerEnded, WorkerLife } from "./worker-life.ts";
 
 /** A worker and what it hosts. */
@@ -49,6 +50,7 @@ export interface ManagedOptions {
   readonly canaries: readonly Canary[];
   readonly pingEveryMs: number;
   readonly stuckAfterMs: number;
+  readonly startMaxMs: number;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
@@ -93,7 +95,7 @@ export class ManagedWorker implements AsyncDisposable {
     this.isGateway = spec.gateway !== undefined;
   }
 
-  /** Starts its thread and its actors. Whatever fails the first time is thrown, and nothing of it is left. */
+  /** Starts its thread and its actors. Whatever fails the first time, its deadline included, is thrown, and nothing of it is left. */
   async start(): Promise<void> {
     const life = this.#spawn();
     try {
@@ -103,7 +105,7 @@ export class ManagedWorker implements AsyncDisposable {
       const ended = await life.terminate("stopped");
       throw error instanceof WorkerEnded ? ended : error;
     }
-    this.#watch(life);
+    void life.ended.then((ended) => this.#died(ended));
   }
 
   get running(): boolean {
@@ -114,12 +116,17 @@ export class ManagedWorker implements AsyncDisposable {
     return this.#life?.connect(name, port) ?? Promise.resolve();
   }
 
+  /** Known there once this resolves, unless its thread is not up: it hears of it as soon as it listens, and nobody waits longer than one ping. */
   async locate(actors: readonly Located[], gateway: string | undefined): Promise<void> {
-    await this.#ifAlive((life) => life.call((control) => control.locate(actors, gateway)));
+    const told = this.#ifAlive((life) => life.call((control) => control.locate(actors, gateway)));
+    await (this.running ? told : this.#inOnePing(told));
   }
 
-  async metrics(): Promise<Series[]> {
-    return (await this.#ifAlive((life) => life.call((control) => control.metrics()))) ?? [];
+  /** Undefined when its thread does not answer within one ping's interval, which is counted. */
+  async metrics(): Promise<Series[] | undefined> {
+    const series = await this.#inOnePing(this.#ifAlive((life) => life.call((control) => control.metrics())));
+    if (series === undefined) this.#options.metrics.count("freshet_metrics_missing_total", 1, { worker: this.name });
+    return series;
   }
 
   async stopActor(address: Address, deadlineMs: number): Promise<void> {
@@ -128,13 +135,7 @@ export class ManagedWorker implements AsyncDisposable {
 
   async health(): Promise<WorkerHealth> {
     const thread = this.running
-      ? await this.#ifAlive((life) =>
-          within(
-            life.call((control) => control.health()),
-            this.#options.pingEveryMs,
-            this.#options.clock,
-          ),
-        )
+      ? await this.#inOnePing(this.#ifAlive((life) => life.call((control) => control.health())))
       : undefined;
     const failure = this.#failures.at(-1);
     return {
@@ -198,6 +199,7 @@ export class ManagedWorker implements AsyncDisposable {
 
   async #bringUp(life: WorkerLife): Promise<void> {
     const { mesh, located } = this.#options;
+    const watch = watchLife(life, this.#options);
     await life.ready;
     await mesh(this);
     const specs: WireSpec[] = this.#spec.actors.map((spec) => ({ ...spec, module: spec.module.href }));
@@ -209,43 +211,13 @@ export class ManagedWorker implements AsyncDisposable {
     );
     await located(this, declared);
     this.#value(await life.call<Attempt<undefined>>(async (control) => control.start()));
+    watch.up();
     if (this.#state !== "stopping" && this.#state !== "stopped") this.#state = "running";
   }
 
   #value<T>(attempt: Attempt<T>): T {
     if (attempt.kind === "failed") throw new StartFailed(this.name, attempt.failure, attempt.stack);
     return attempt.value;
-  }
-
-  #watch(life: WorkerLife): void {
-    const { pingEveryMs, stuckAfterMs, clock } = this.#options;
-    let unanswered = 0;
-    let alive = true;
-    let answered = true;
-    // Counted in pings and not in time: while this thread itself is held up, no ping goes out and none is counted.
-    function ping(): void {
-      if (!alive) return;
-      unanswered = answered ? 0 : unanswered + 1;
-      if (unanswered * pingEveryMs >= stuckAfterMs) {
-        void life.terminate("stuck");
-        return;
-      }
-      if (answered) {
-        answered = false;
-        life
-          .call((control) => control.ping())
-          .then(
-            () => (answered = true),
-            () => (alive = false),
-          );
-      }
-      clock.after(pingEveryMs, ping);
-    }
-    ping();
-    void life.ended.then((ended) => {
-      alive = false;
-      return this.#died(ended);
-    });
   }
 
   #died(ended: WorkerEnded): void {
@@ -278,13 +250,17 @@ export class ManagedWorker implements AsyncDisposable {
     } catch (error) {
       const ended = await life.terminate("exited");
       this.#died(
-        ended.reason === "hole" || !(error instanceof Error)
+        ended.reason === "hole" || error instanceof WorkerEnded || !(error instanceof Error)
           ? ended
           : new WorkerEnded(this.name, "threw", { why: error.message, cause: error }),
       );
       return;
     }
-    this.#watch(life);
+    void life.ended.then((ended) => this.#died(ended));
+  }
+
+  #inOnePing<T>(work: Promise<T>): Promise<T | undefined> {
+    return within(work, this.#options.pingEveryMs, this.#options.clock);
   }
 
   async #ifAlive<T>(work: (life: WorkerLife) => Promise<T>): Promise<T | undefined> {

@@ -29,6 +29,8 @@ export interface SystemOptions {
   readonly pingEveryMs?: number;
   /** A thread that answers no ping for so long is ended and restarted. Default 10,000. */
   readonly stuckAfterMs?: number;
+  /** A worker whose modules and setups are not done by then is ended, which counts as any other failure. Default 60,000. */
+  readonly startMaxMs?: number;
   readonly clock?: Clock;
 }
 
@@ -111,6 +113,7 @@ export class ActorSystem implements AsyncDisposable {
       canaries = [],
       pingEveryMs = 1000,
       stuckAfterMs = 10_000,
+      startMaxMs = 60_000,
     } = this.#options;
     const worker = new ManagedWorker(spec, {
       region,
@@ -120,6 +123,7 @@ export class ActorSystem implements AsyncDisposable {
       canaries,
       pingEveryMs,
       stuckAfterMs,
+      startMaxMs,
       clock: this.#clock,
       log: this.log,
       metrics: this.#host.metrics,
@@ -165,10 +169,13 @@ export class ActorSystem implements AsyncDisposable {
     else if (worker !== undefined) await this.#workers.get(worker)?.stopActor(address, deadlineMs);
   }
 
-  /** All threads' series in one list. */
+  /** All threads' series in one list, without those of workers that do not answer in time, which `freshet_metrics_missing_total` counts. */
   async metrics(): Promise<Series[]> {
     const workers = await Promise.all(
-      [...this.#workers.values()].map(async (worker) => ({ worker: worker.name, series: await worker.metrics() })),
+      [...this.#workers.values()].map(async (worker) => ({
+        worker: worker.name,
+        series: (await worker.metrics()) ?? [],
+      })),
     );
     return mergeSeries([{ worker: MAIN, series: this.#host.metrics.snapshot() }, ...workers]);
   }
@@ -216,13 +223,19 @@ export class ActorSystem implements AsyncDisposable {
       for (const other of this.#workers.values()) {
         if (other === worker || !other.meshed) continue;
         const { port1, port2 } = new MessageChannel();
-        await other.connect(worker.name, port1).catch(ignoreEnd);
+        // Not waited for: it may be busy starting. It hears of the port before it hears who is behind it.
+        other.connect(worker.name, port1).catch((error: unknown) => this.#unlessEnded(other.name, error));
         await worker.connect(other.name, port2);
       }
       worker.meshed = true;
     });
     this.#meshing = turn.catch(() => undefined);
     await turn;
+  }
+
+  /** A thread that has just ended gets its ports when it is back. */
+  #unlessEnded(worker: string, error: unknown): void {
+    if (!(error instanceof WorkerEnded)) this.log.error("cannot give a worker a port", { worker, error });
   }
 
   async #afterMeshing(work: () => Promise<void>): Promise<void> {
@@ -266,9 +279,4 @@ export class ActorSystem implements AsyncDisposable {
       );
     } else void this.#workers.get(worker)?.escalated();
   }
-}
-
-function ignoreEnd(error: unknown): void {
-  // A thread that has just ended gets its ports when it is back.
-  if (!(error instanceof WorkerEnded)) throw error;
 }

@@ -15,7 +15,7 @@ export class WorkerEnded extends Error {
   }
 }
 
-/** `stuck`: it blocked its thread. `escalated`: an actor of it spent its restarts. `hole`: its permissions did not hold. */
+/** `stuck`: it did not come up in time, or blocked its thread. `escalated`: an actor of it spent its restarts. `hole`: its permissions did not hold. */
 export type EndReason = "threw" | "heap" | "stuck" | "escalated" | "hole" | "exited" | "stopped";
 
 export interface LifeOptions {
@@ -37,7 +37,7 @@ export class WorkerLife implements AsyncDisposable {
   readonly #port: MessagePort;
   readonly #waiting = new Set<(error: WorkerEnded) => void>();
   readonly #name: string;
-  #reason: EndReason | undefined;
+  #told: { readonly reason: EndReason; readonly why: string } | undefined;
   #refused: Failure | undefined;
   #end: WorkerEnded | undefined;
 
@@ -88,9 +88,9 @@ export class WorkerLife implements AsyncDisposable {
     return this.call((control) => control.connect(name, transferPort(port)));
   }
 
-  /** Ends the thread, whatever it is doing; `reason` is what `ended` will say. */
-  async terminate(reason: EndReason): Promise<WorkerEnded> {
-    this.#reason ??= reason;
+  /** Ends the thread, whatever it is doing; `reason` and `why` are what `ended` will say. */
+  async terminate(reason: EndReason, why = `it was ended: ${reason}`): Promise<WorkerEnded> {
+    this.#told ??= { reason, why };
     await this.#worker.terminate();
     return this.ended;
   }
@@ -113,9 +113,7 @@ export class WorkerLife implements AsyncDisposable {
     if (this.#refused?.name === "PermissionHole") {
       return new WorkerEnded(this.#name, "hole", { why: this.#refused.message, cause: error });
     }
-    if (this.#reason !== undefined) {
-      return new WorkerEnded(this.#name, this.#reason, { why: `it was ended: ${this.#reason}` });
-    }
+    if (this.#told !== undefined) return new WorkerEnded(this.#name, this.#told.reason, { why: this.#told.why });
     if (error !== undefined && "code" in error && error.code === "ERR_WORKER_OUT_OF_MEMORY") {
       return new WorkerEnded(this.#name, "heap", { why: "its heap is exhausted", cause: error });
     }

@@ -50,12 +50,23 @@ const WAY = [
   "measure",
 ] as const;
 
-export const way = defineActor<WayProtocol, { readonly start?: number; readonly failSetup?: boolean }>({
+export interface WayConfig {
+  readonly start?: number;
+  readonly failSetup?: boolean;
+  /** The setup of this number, counted over all threads in `setups`, blocks its thread or never resolves. */
+  readonly hang?: { readonly setups: Int32Array; readonly at: number; readonly how: "blocks" | "waits" };
+}
+
+export const way = defineActor<WayProtocol, WayConfig>({
   kind: "way",
   messages: WAY,
   fromElsewhere: WAY,
-  setup({ start = 0, failSetup = false }, context) {
+  async setup({ start = 0, failSetup = false, hang }, context) {
     if (failSetup) throw new Error("as asked");
+    if (hang !== undefined && Atomics.add(hang.setups, 0, 1) === hang.at) {
+      while (hang.how === "blocks");
+      await new Promise(() => undefined);
+    }
     let total = start;
     const laters: Promised<number>[] = [];
     const held: Promised<number>[] = [];
