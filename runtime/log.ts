@@ -64,15 +64,11 @@ export function createLogger(sink: LogSink, { source, nowMs, level = "info" }: L
   };
 }
 
-/** One JSON object a line: time, level, source, text and the fields beside them. */
-export function jsonLine(line: LogLine): string {
-  return JSON.stringify({
-    time: new Date(line.atMs).toISOString(),
-    level: line.level,
-    source: line.source,
-    text: line.text,
-    ...line.fields,
-  });
+/** One JSON object a line: time, level, source, text and the fields beside them, which can be none of these four. */
+export function jsonLine({ atMs, level, source, text, fields }: LogLine): string {
+  const own = { time: new Date(atMs).toISOString(), level, source, text };
+  // First for the order, last so that no field takes their place.
+  return JSON.stringify({ ...own, ...fields, ...own });
 }
 
 /** For people: time, level, source, text and the fields as name=value. */

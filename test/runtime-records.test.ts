@@ -37,6 +37,12 @@ test("a log line carries errors with their causes and never anything that is no 
   expect(jsonLine(line).length).toBeLessThan(3000);
 });
 
+test("a field never replaces what a JSON line says of itself", () => {
+  const line: LogLine = { atMs: 0, level: "warn", source: "here", text: "odd", fields: {} };
+  const fields = { other: 1, text: "fine", source: "elsewhere", level: "debug", time: "never" };
+  expect(jsonLine({ ...line, fields })).toBe(jsonLine({ ...line, fields: { other: 1 } }));
+});
+
 test("metrics are bounded, merged over threads and written as Prometheus reads them", () => {
   const one = createMetrics();
   const two = createMetrics();
