@@ -1,5 +1,7 @@
 import * as z from "zod";
+import { SYNC_LIMITS } from "../protocols/limits.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
+import { layoutProblems } from "./config-layout.ts";
 import { integer, token } from "./config-values.ts";
 
 const OPTIMIZERS = ["ogd", "adagrad", "rowwise-adagrad", "ftrl", "adamom", "adam"] as const;
@@ -30,7 +32,9 @@ const table = z.strictObject({
 
 const tables = z
   .array(table)
-  .max(64, { error: "at most 64 tables" })
+  .max(SYNC_LIMITS.tablesMax, {
+    error: `at most ${SYNC_LIMITS.tablesMax} tables, with those that each model has of its own`,
+  })
   .superRefine((list, context) => {
     for (const key of ["user", "item"]) {
       if (!list.some((each) => each.key === key)) {
@@ -75,6 +79,12 @@ export const modelSchema = z
     dense: dense.default([]).meta({ description: "Names of the numeric features, in order" }),
     optimizer: optimizer(0.05).prefault({}),
     denseOptimizer: optimizer(0.02).prefault({}),
+  })
+  .superRefine((model, context) => {
+    if (context.issues.length > 0) return; // what is wrong by itself comes first
+    for (const { path, allowed } of layoutProblems(model)) {
+      context.addIssue({ code: "custom", path: [...path], message: allowed });
+    }
   })
   .transform((model): ModelDeclaration => model);
 

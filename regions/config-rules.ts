@@ -1,6 +1,10 @@
 import * as z from "zod";
+import { drawNonce } from "../actors/writer-nonce.ts";
+import { isToken } from "../protocols/subjects.ts";
+import { isWriterId, WRITER_CHARS_MAX } from "../protocols/sync/version.ts";
 import { repeated } from "./config-model.ts";
 import { isLoopback } from "./config-values.ts";
+import { nodeAddresses } from "./node-plan.ts";
 
 /*
  * What must hold between fields of a config file. Looked at apart from the schema and with little asked of the shape, so that
@@ -20,7 +24,9 @@ const loose = z.looseObject({
   training: z.string().catch(""),
   peers: named,
   grants: named,
-  models: z.array(z.looseObject({ name: z.string().catch("") }).catch({ name: "" })).catch([]),
+  models: z
+    .array(z.looseObject({ name: z.string().catch(""), shards: z.number().catch(4) }).catch({ name: "", shards: 4 }))
+    .catch([]),
   nats: z
     .looseObject({ listen: z.string().optional().catch(undefined), url: z.unknown().optional() })
     .catch({ url: undefined }),
@@ -61,6 +67,7 @@ export function brokenRules(value: unknown): readonly RuleProblem[] {
       problems.push({ path: ["models", index, "name"], allowed: "a name that no other model has" });
     }
   }
+  problems.push(...tooLong({ region, models }));
   const regions = [region, ...peers.map((peer) => peer.region)].filter((name) => name !== "");
   if (training !== "" && region !== "" && !regions.includes(training)) {
     problems.push({ path: ["training"], allowed: `this node's region or that of a peer: ${regions.join(", ")}` });
@@ -84,3 +91,37 @@ export function brokenRules(value: unknown): readonly RuleProblem[] {
   }
   return problems;
 }
+
+/** Names that are each a token and too long for what is built of them: writer ids, and the ids of actors. */
+function tooLong({
+  region,
+  models,
+}: {
+  readonly region: string;
+  readonly models: readonly { readonly name: string; readonly shards: number }[];
+}): RuleProblem[] {
+  const problems: RuleProblem[] = [];
+  const node = "a";
+  // The longest that ever stamps: a nonce as long as any, after as many rollbacks as can be counted.
+  const writer = [EPOCH_MAX, region, node, drawNonce({ random: () => 0 })].join(".");
+  if (isToken(region) && !isWriterId(writer)) {
+    const max = region.length - (writer.length - WRITER_CHARS_MAX);
+    problems.push({ path: ["region"], allowed: `a name of at most ${max} characters, as it stands in writer ids` });
+  }
+  const { shard, trainer, inference } = nodeAddresses({ region, node });
+  for (const [index, { name, shards }] of models.entries()) {
+    if (!isToken(name)) continue;
+    const ids = [shard(name, Math.max(0, shards - 1)), trainer(name), inference(name)].map(({ id }) => id);
+    if (ids.every(isToken)) continue;
+    const max = TOKEN_CHARS_MAX - (Math.max(...ids.map((id) => id.length)) - name.length);
+    problems.push({
+      path: ["models", index, "name"],
+      allowed: `a name of at most ${max} characters, as it stands in names of shards`,
+    });
+  }
+  return problems;
+}
+
+/** Epochs of writer ids have ten digits at most. */
+const EPOCH_MAX = 9_999_999_999;
+const TOKEN_CHARS_MAX = 64;

@@ -7,32 +7,11 @@ import { type ModelDeclaration } from "../protocols/model.ts";
 import { isToken } from "../protocols/subjects.ts";
 import { mismatches } from "../regions/config-together.ts";
 import { token } from "../regions/config-values.ts";
-import { regionConfigJsonSchema, type RegionConfigInput } from "../regions/config.ts";
-import { BadConfig, parseConfig, readConfig, type RegionConfig } from "../regions/read-config.ts";
-import { ANONYMOUS_USER, NODE_USER, OPERATOR_USER } from "../regions/server-users.ts";
+import { regionConfigJsonSchema } from "../regions/config.ts";
+import { readConfig } from "../regions/read-config.ts";
+import { LEAST, parse, problemsOf } from "./config-parsing.ts";
 
-const LEAST = { region: "frankfurt", training: "frankfurt", models: [{ name: "clicks" }] } satisfies RegionConfigInput;
 const EXAMPLES = ["frankfurt", "oregon", "singapore"].map((region) => `regions/examples/${region}.jsonc`);
-
-function parse(config: object | string): RegionConfig {
-  const text = typeof config === "string" ? config : JSON.stringify(config, undefined, 2);
-  return parseConfig(text, { file: "x.jsonc", folder: "/etc/freshet", env: { XDG_STATE_HOME: "/state" } });
-}
-
-function problemsOf(config: object | string): string[] {
-  try {
-    parse(config);
-  } catch (error) {
-    if (error instanceof BadConfig) {
-      return error.message
-        .split("\n")
-        .slice(1)
-        .map((line) => line.trim());
-    }
-    throw error;
-  }
-  throw new Error("this config is taken");
-}
 
 interface Folder extends AsyncDisposable {
   readonly path: string;
@@ -84,11 +63,6 @@ test("durations are whole milliseconds, and the longest poll is one that peers t
   expect([sync.pollWaitMs, sync.gapMs, trainer.maxWaitMs]).toEqual([10, 1, 290]);
   const longest = parse({ ...LEAST, sync: { pollWait: "5s" } }).sync.pollWaitMs;
   expect(longest).toBe(POLL_LIMITS.waitMs);
-});
-
-test.each([NODE_USER, ANONYMOUS_USER, OPERATOR_USER, "anonymous"])("a region cannot be called %s", (name) => {
-  const found = problemsOf({ ...LEAST, region: name, training: name });
-  expect(found.map((line) => / (\S+) is /.exec(line)?.[1])).toEqual(["region", "training"]);
 });
 
 test("joiner.positive names the kinds of feedback that make a positive", () => {
@@ -174,97 +148,6 @@ test("a secret in the file is refused and not shown", () => {
   expect(found).toHaveLength(5);
   expect(found.join("\n")).not.toContain(secret);
   expect(found.join("\n")).toContain("never stands in a config file");
-});
-
-test.each([
-  ["a second node of a region", { node: "b" }, "node"],
-  ["NATS beyond loopback without TLS", { nats: { listen: "0.0.0.0:4222" } }, "nats.listen"],
-  ["NATS on every IPv6 address without TLS", { nats: { listen: "[::]:4222" } }, "nats.listen"],
-  ["a name that only begins like loopback", { nats: { listen: "127.example.com:4222" } }, "nats.listen"],
-  [
-    "anonymous inspection beyond loopback",
-    { nats: { listen: "0.0.0.0:1", tls: { cert: "a", key: "b", ca: "c" }, inspectAnonymously: true } },
-    "nats.inspectAnonymously",
-  ],
-  ["HTTP beyond loopback without a token", { http: { listen: "0.0.0.0:80" } }, "http.listen"],
-  [
-    "a grant without a password beyond loopback",
-    { nats: { listen: "0.0.0.0:1", tls: { cert: "a", key: "b", ca: "c" } }, grants: [{ region: "oregon" }] },
-    "grants[0].password",
-  ],
-  [
-    "a password in the clear over a network",
-    { peers: [{ region: "oregon", url: "nats://oregon.example.com:4222", password: { env: "P" } }] },
-    "peers[0].url",
-  ],
-  [
-    "a peer elsewhere without a password",
-    { peers: [{ region: "oregon", url: "tls://oregon.example.com:4222" }] },
-    "peers[0].password",
-  ],
-  [
-    "an external server elsewhere in the clear",
-    { nats: { url: "nats://nats.example.com:4222", password: { env: "P" } } },
-    "nats.url",
-  ],
-  [
-    "an external server elsewhere without a password",
-    { nats: { url: "tls://nats.example.com:4222" } },
-    "nats.password",
-  ],
-  ["a peer that is this region", { peers: [{ region: "frankfurt", url: "nats://127.0.0.1:1" }] }, "peers[0].region"],
-  ["a training region that is neither own nor a peer", { training: "oregon" }, "training"],
-  ["grants of an external server", { nats: { url: "nats://127.0.0.1:1" }, grants: [{ region: "oregon" }] }, "grants"],
-  [
-    "a model without a user table",
-    { models: [{ name: "m", tables: [{ name: "items", key: "item" }] }] },
-    "models[0].tables",
-  ],
-  [
-    "two tables of one name",
-    {
-      models: [
-        {
-          name: "m",
-          tables: [
-            { name: "t", key: "item" },
-            { name: "t", key: "user" },
-          ],
-        },
-      ],
-    },
-    "models[0].tables[1].name",
-  ],
-  ["a dense feature twice", { models: [{ name: "m", dense: ["age", "age"] }] }, "models[0].dense[1]"],
-  ["no model", { models: [] }, "models"],
-  [
-    "a learning rate of 0",
-    { models: [{ name: "m", optimizer: { learningRate: 0 } }] },
-    "models[0].optimizer.learningRate",
-  ],
-  ["a duration without a unit", { snapshot: { every: "5" } }, "snapshot.every"],
-  ["a duration beyond its bounds", { snapshot: { every: "2d" } }, "snapshot.every"],
-  ["a poll held for longer than a peer holds one", { sync: { pollWait: "5001ms" } }, "sync.pollWait"],
-  ["a duration that rounds to less than its bound", { snapshot: { every: "99.4ms" } }, "snapshot.every"],
-  ["a grant to a region called like a user", { grants: [{ region: "operator" }] }, "grants[0].region"],
-  ["a peer called like a user", { peers: [{ region: "anonymous", url: "nats://127.0.0.1:1" }] }, "peers[0].region"],
-  ["a body far beyond what is stored together", { http: { bodyMax: "5MB" } }, "http.bodyMax"],
-  ["no positive kind of feedback", { joiner: { positive: [] } }, "joiner.positive"],
-  [
-    "too many positive kinds",
-    { joiner: { positive: Array.from({ length: 33 }, (_, index) => `kind-${index}`) } },
-    "joiner.positive",
-  ],
-  ["a positive kind twice", { joiner: { positive: ["click", "click"] } }, "joiner.positive[1]"],
-  ["a positive kind that no feedback can have", { joiner: { positive: ["a\nb"] } }, "joiner.positive[0]"],
-  ["a size of an unknown unit", { http: { bodyMax: "1MiB" } }, "http.bodyMax"],
-  ["a port that is none", { http: { listen: "127.0.0.1:65536" } }, "http.listen"],
-  ["an address without a port", { http: { listen: "127.0.0.1" } }, "http.listen"],
-])("refused: %s", (_, change, path) => {
-  const found = problemsOf({ ...LEAST, ...change });
-  expect(found).toHaveLength(1);
-  expect(found[0]).toContain(`: ${path} is `);
-  expect(found[0]).not.toContain(" is unknown");
 });
 
 test.each([

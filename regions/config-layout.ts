@@ -1,0 +1,55 @@
+import { type ModelLayout, modelLayout } from "../protocols/model-layout.ts";
+import { type ModelDeclaration } from "../protocols/model.ts";
+import { SYNC_LIMITS } from "../protocols/limits.ts";
+import { checkTables } from "../protocols/sync/declaration.ts";
+
+/** What keeps a model from being laid out: where in its declaration, and what is allowed there. */
+export interface LayoutProblem {
+  readonly path: readonly (string | number)[];
+  readonly allowed: string;
+}
+
+/** Everything that keeps shards from holding a model of sound shape. None exactly where every shard takes its tables. */
+export function layoutProblems(model: ModelDeclaration): readonly LayoutProblem[] {
+  const named = model.tables.flatMap(({ name }, index): LayoutProblem[] =>
+    name === "catalogue" || name.startsWith("dense-")
+      ? [
+          {
+            path: ["tables", index, "name"],
+            allowed: 'a name other than "catalogue" and "dense-...", which each model has of its own',
+          },
+        ]
+      : [],
+  );
+  try {
+    const layout = modelLayout(model);
+    const found = [...named, ...tooMany(layout), ...tooLarge(layout)];
+    if (found.length === 0) checkTables(layout.tables);
+    return found;
+  } catch (error) {
+    // A rule that this file does not know: said in the words of whoever refuses.
+    if (!(error instanceof Error)) throw error;
+    return [...named, { path: [], allowed: `a model that can be laid out (${error.message})` }];
+  }
+}
+
+function tooMany({ model, tables }: ModelLayout): LayoutProblem[] {
+  const own = tables.length - model.tables.length;
+  const max = SYNC_LIMITS.tablesMax - own;
+  if (model.tables.length <= max) return [];
+  return [{ path: ["tables"], allowed: `at most ${max} tables, beside ${own} that such a model has of its own` }];
+}
+
+function tooLarge({ tables }: ModelLayout): LayoutProblem[] {
+  return tables.flatMap(({ name, role, valueBytes, stateBytes }) => {
+    const bytes = valueBytes + stateBytes;
+    if (bytes <= SYNC_LIMITS.rowBytesMax) return [];
+    const field = role === "embedding" ? "embedding" : name === "dense-bottom" ? "bottom" : "top";
+    return [
+      {
+        path: ["architecture", field],
+        allowed: `layers of at most ${SYNC_LIMITS.rowBytesMax} bytes together, with what the optimizer keeps (these take ${bytes})`,
+      },
+    ];
+  });
+}

@@ -1,0 +1,150 @@
+import { expect, test } from "vitest";
+import { modelLayout } from "../protocols/model-layout.ts";
+import { isToken } from "../protocols/subjects.ts";
+import { checkTables } from "../protocols/sync/declaration.ts";
+import { type RegionConfigInput } from "../regions/config.ts";
+import { nodeAddresses } from "../regions/node-plan.ts";
+import { ANONYMOUS_USER, NODE_USER, OPERATOR_USER } from "../regions/server-users.ts";
+import { LEAST, parse, problemsOf } from "./config-parsing.ts";
+
+test.each([NODE_USER, ANONYMOUS_USER, OPERATOR_USER, "anonymous"])("a region cannot be called %s", (name) => {
+  const found = problemsOf({ ...LEAST, region: name, training: name });
+  expect(found.map((line) => / (\S+) is /.exec(line)?.[1])).toEqual(["region", "training"]);
+});
+
+test.each([
+  ["a second node of a region", { node: "b" }, "node"],
+  ["NATS beyond loopback without TLS", { nats: { listen: "0.0.0.0:4222" } }, "nats.listen"],
+  ["NATS on every IPv6 address without TLS", { nats: { listen: "[::]:4222" } }, "nats.listen"],
+  ["a name that only begins like loopback", { nats: { listen: "127.example.com:4222" } }, "nats.listen"],
+  [
+    "anonymous inspection beyond loopback",
+    { nats: { listen: "0.0.0.0:1", tls: { cert: "a", key: "b", ca: "c" }, inspectAnonymously: true } },
+    "nats.inspectAnonymously",
+  ],
+  ["HTTP beyond loopback without a token", { http: { listen: "0.0.0.0:80" } }, "http.listen"],
+  [
+    "a grant without a password beyond loopback",
+    { nats: { listen: "0.0.0.0:1", tls: { cert: "a", key: "b", ca: "c" } }, grants: [{ region: "oregon" }] },
+    "grants[0].password",
+  ],
+  [
+    "a password in the clear over a network",
+    { peers: [{ region: "oregon", url: "nats://oregon.example.com:4222", password: { env: "P" } }] },
+    "peers[0].url",
+  ],
+  [
+    "a peer elsewhere without a password",
+    { peers: [{ region: "oregon", url: "tls://oregon.example.com:4222" }] },
+    "peers[0].password",
+  ],
+  [
+    "an external server elsewhere in the clear",
+    { nats: { url: "nats://nats.example.com:4222", password: { env: "P" } } },
+    "nats.url",
+  ],
+  [
+    "an external server elsewhere without a password",
+    { nats: { url: "tls://nats.example.com:4222" } },
+    "nats.password",
+  ],
+  ["a peer that is this region", { peers: [{ region: "frankfurt", url: "nats://127.0.0.1:1" }] }, "peers[0].region"],
+  ["a training region that is neither own nor a peer", { training: "oregon" }, "training"],
+  ["grants of an external server", { nats: { url: "nats://127.0.0.1:1" }, grants: [{ region: "oregon" }] }, "grants"],
+  [
+    "a model without a user table",
+    { models: [{ name: "m", tables: [{ name: "items", key: "item" }] }] },
+    "models[0].tables",
+  ],
+  [
+    "two tables of one name",
+    {
+      models: [
+        {
+          name: "m",
+          tables: [
+            { name: "t", key: "item" },
+            { name: "t", key: "user" },
+          ],
+        },
+      ],
+    },
+    "models[0].tables[1].name",
+  ],
+  ["a dense feature twice", { models: [{ name: "m", dense: ["age", "age"] }] }, "models[0].dense[1]"],
+  ["no model", { models: [] }, "models"],
+  [
+    "a learning rate of 0",
+    { models: [{ name: "m", optimizer: { learningRate: 0 } }] },
+    "models[0].optimizer.learningRate",
+  ],
+  ["a duration without a unit", { snapshot: { every: "5" } }, "snapshot.every"],
+  ["a duration beyond its bounds", { snapshot: { every: "2d" } }, "snapshot.every"],
+  ["a poll held for longer than a peer holds one", { sync: { pollWait: "5001ms" } }, "sync.pollWait"],
+  ["a duration that rounds to less than its bound", { snapshot: { every: "99.4ms" } }, "snapshot.every"],
+  ["a grant to a region called like a user", { grants: [{ region: "operator" }] }, "grants[0].region"],
+  ["a peer called like a user", { peers: [{ region: "anonymous", url: "nats://127.0.0.1:1" }] }, "peers[0].region"],
+  ["a body far beyond what is stored together", { http: { bodyMax: "5MB" } }, "http.bodyMax"],
+  ["no positive kind of feedback", { joiner: { positive: [] } }, "joiner.positive"],
+  [
+    "too many positive kinds",
+    { joiner: { positive: Array.from({ length: 33 }, (_, index) => `kind-${index}`) } },
+    "joiner.positive",
+  ],
+  ["a positive kind twice", { joiner: { positive: ["click", "click"] } }, "joiner.positive[1]"],
+  ["a positive kind that no feedback can have", { joiner: { positive: ["a\nb"] } }, "joiner.positive[0]"],
+  ["a size of an unknown unit", { http: { bodyMax: "1MiB" } }, "http.bodyMax"],
+  ["a port that is none", { http: { listen: "127.0.0.1:65536" } }, "http.listen"],
+  ["an address without a port", { http: { listen: "127.0.0.1" } }, "http.listen"],
+])("refused: %s", (_, change, path) => {
+  const found = problemsOf({ ...LEAST, ...change });
+  expect(found).toHaveLength(1);
+  expect(found[0]).toContain(`: ${path} is `);
+  expect(found[0]).not.toContain(" is unknown");
+});
+
+const BASIC_TABLES = [
+  { name: "users", key: "user" },
+  { name: "items", key: "item" },
+];
+
+function tablesWith(more: readonly string[]): RegionConfigInput["models"][number]["tables"] {
+  return [...BASIC_TABLES, ...more.map((name) => ({ name, key: name }))];
+}
+
+function many(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `t${index}`);
+}
+
+test.each([
+  ["as many tables as a shard holds", { tables: tablesWith(many(61)) }, "models[0].tables"],
+  ["as many tables, with dense features", { tables: tablesWith(many(60)), dense: ["age"] }, "models[0].tables"],
+  ["a table called catalogue", { tables: tablesWith(["catalogue"]) }, "models[0].tables[2].name"],
+  ["a table called like a dense group", { tables: tablesWith(["dense-top"]) }, "models[0].tables[2].name"],
+  ["top layers beyond a row", { architecture: { top: [4096, 64] } }, "models[0].architecture.top"],
+  [
+    "bottom layers beyond a row",
+    { dense: ["age"], architecture: { bottom: [4096, 64] } },
+    "models[0].architecture.bottom",
+  ],
+  ["a model's name beyond an actor's id", { name: "m".repeat(61) }, "models[0].name"],
+  ["a model's name beyond the id of a shard of many", { name: "m".repeat(58), shards: 1024 }, "models[0].name"],
+])("a model that could not start is refused: %s", (_, change, path) => {
+  const found = problemsOf({ ...LEAST, models: [{ name: "clicks", ...change }] });
+  expect(found).toHaveLength(1);
+  expect(found[0]).toContain(`: ${path} is `);
+});
+
+test("the largest and longest that can start is taken", () => {
+  const region = "r".repeat(62);
+  const name = "m".repeat(57);
+  const models = [{ name, shards: 1024, tables: tablesWith(many(59)), dense: ["age"] }];
+  const config = parse({ ...LEAST, region, training: region, models });
+  const [model] = config.models;
+  if (model === undefined) throw new Error("no model");
+  expect(() => checkTables(modelLayout(model).tables)).not.toThrow();
+  expect(isToken(nodeAddresses(config).shard(name, 1023).id)).toBe(true);
+  expect(problemsOf({ ...LEAST, region: `${region}r`, training: `${region}r` })).toEqual([
+    expect.stringContaining(": region is "),
+  ]);
+});
