@@ -81,8 +81,10 @@ export function createApp(ports: HttpPorts, options: HttpOptions): HttpApp {
   app.post("/v1/events", async (context) => {
     try {
       const stored = await storeEvents(context.req.raw, { http: options, ports });
-      counts.eventsAccepted += stored.accepted;
-      ports.metrics.count("freshet_http_events_total", stored.accepted);
+      if (!stored.duplicate) {
+        counts.eventsAccepted += stored.accepted;
+        ports.metrics.count("freshet_http_events_total", stored.accepted);
+      }
       return context.json(stored, 202);
     } catch (error) {
       counts.eventsRefused++;

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { EVENT_LIMITS, type EventProblem, type FeedbackEvent, isId, parseEvent } from "../protocols/feedback.ts";
 import { HttpRefusal } from "./http-errors.ts";
 import { HTTP_LIMITS, type HttpOptions, type HttpPorts } from "./http-ports.ts";
@@ -10,7 +11,7 @@ export interface StoredEvents {
   readonly accepted: number;
   /** The message in the region's stream EVENTS that holds them. */
   readonly sequence: number;
-  /** Whether the same Idempotency-Key had stored them before. */
+  /** Whether the same body under the same Idempotency-Key had stored them before: they are counted then already. */
   readonly duplicate: boolean;
 }
 
@@ -29,7 +30,8 @@ export async function storeEvents(
       `Idempotency-Key must be 1 to ${EVENT_LIMITS.idCharsMax} characters, none a control character`,
     );
   }
-  const events = parseEvents(await readBody(request, http.bodyBytesMax), ports.nowMs());
+  const given = await readBody(request, http.bodyBytesMax);
+  const events = parseEvents(given, ports.nowMs());
   const body = encoder.encode(JSON.stringify(events));
   if (body.length > HTTP_LIMITS.storedBytesMax) {
     throw new HttpRefusal(
@@ -40,7 +42,10 @@ export async function storeEvents(
   }
   try {
     const signal = AbortSignal.timeout(HTTP_LIMITS.appendWithinMs);
-    const outcome = await ports.append(body, { signal, ...(key === undefined ? {} : { msgId: `http-${key}` }) });
+    const outcome = await ports.append(body, {
+      signal,
+      ...(key === undefined ? {} : { msgId: messageId(key, given) }),
+    });
     if (outcome.kind === "appended") {
       return { accepted: events.length, sequence: outcome.seq, duplicate: outcome.duplicate };
     }
@@ -60,6 +65,11 @@ export async function storeEvents(
       },
     );
   }
+}
+
+/** The same for the same body under the same key, and else another: a key that is used again by mistake must not swallow events. */
+function messageId(key: string, body: Uint8Array): string {
+  return `http-${createHash("sha256").update(key).update("\n").update(body).digest("hex")}`;
 }
 
 function checkType(headers: Headers): void {

@@ -38,13 +38,24 @@ test("one bad event refuses them all, and every bad one is listed", async () => 
   expect(app.counts()).toEqual({ eventsAccepted: 0, eventsRefused: 1, inFlight: 0 });
 });
 
-test("the same Idempotency-Key stores once", async () => {
+test("the same body under the same Idempotency-Key is stored once and counted once", async () => {
   const { app, world } = appWith();
   const first = await post(app, CLICK, { "idempotency-key": "k1" });
   const second = await post(app, CLICK, { "idempotency-key": "k1" });
   expect(first.body).toEqual({ accepted: 1, sequence: 1, duplicate: false });
   expect(second.body).toEqual({ accepted: 1, sequence: 1, duplicate: true });
   expect(world.stored).toHaveLength(1);
+  expect(app.counts().eventsAccepted).toBe(1);
+  expect(world.counted.get("freshet_http_events_total{}")).toBe(1);
+});
+
+test("another body under an Idempotency-Key that was used is stored, not swallowed", async () => {
+  const { app, world } = appWith();
+  await post(app, CLICK, { "idempotency-key": "k1" });
+  const other = await post(app, { ...CLICK, item: "i2" }, { "idempotency-key": "k1" });
+  expect(other.body).toEqual({ accepted: 1, sequence: 2, duplicate: false });
+  expect(world.stored).toHaveLength(2);
+  expect(app.counts().eventsAccepted).toBe(2);
 });
 
 test("events that cannot be stored are not accepted", async () => {
