@@ -45,6 +45,9 @@ export type SystemState = "running" | "stopping" | "stopped";
 
 const MAIN = "main";
 
+/** Of a stop's deadline: what all workers but the gateway's may take. */
+const OTHERS_SHARE = 0.75;
+
 /**
  * The actors of one process, on the main thread and on workers. The main thread supervises: workers send to each other over ports of their own,
  * and every worker knows where every actor is.
@@ -196,7 +199,7 @@ export class ActorSystem implements AsyncDisposable {
     return { state: this.#state, workers, actors: this.#host.health() };
   }
 
-  /** Stops all actors, the gateway's worker last so that the others' last messages leave. What is not done by the deadline is ended. */
+  /** Stops all actors, the gateway's worker last so that the others' last messages leave. What is not done by the one deadline is ended. */
   stop({ deadlineMs }: { readonly deadlineMs: number }): Promise<void> {
     this.#stopped ??= this.#stop(deadlineMs);
     return this.#stopped;
@@ -208,10 +211,15 @@ export class ActorSystem implements AsyncDisposable {
 
   async #stop(deadlineMs: number): Promise<void> {
     this.#state = "stopping";
-    const all = [...this.#workers.values()];
-    await Promise.all(all.filter((worker) => !worker.isGateway).map((worker) => worker.stop(deadlineMs)));
-    await Promise.all(all.filter((worker) => worker.isGateway).map((worker) => worker.stop(deadlineMs)));
-    await this.#host.stop(deadlineMs);
+    const untilMs = performance.now() + deadlineMs;
+    const gateways = new Set([...this.#workers.values()].filter(({ isGateway }) => isGateway));
+    const others = [...this.#workers.values()].filter((worker) => !gateways.has(worker));
+    // One that hangs must leave the gateway some time to say that we end.
+    await Promise.all(
+      others.map((worker) => worker.stop(gateways.size === 0 ? deadlineMs : deadlineMs * OTHERS_SHARE)),
+    );
+    await Promise.all([...gateways].map((worker) => worker.stop(Math.max(0, untilMs - performance.now()))));
+    await this.#host.stop(Math.max(0, untilMs - performance.now()));
     this.#state = "stopped";
   }
 

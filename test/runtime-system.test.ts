@@ -3,7 +3,7 @@ import { type Address, AskFailed } from "../runtime/actor.ts";
 import { type LogLine } from "../runtime/log.ts";
 import { ActorSystem, type SystemOptions } from "../runtime/system.ts";
 import { type WorkerSpec } from "../runtime/managed-worker.ts";
-import { way, type WayConfig, type WayProtocol } from "./runtime-fixtures/actors.ts";
+import { way, type WayProtocol } from "./runtime-fixtures/actors.ts";
 
 const module = new URL("runtime-fixtures/actors.ts", import.meta.url);
 
@@ -11,7 +11,7 @@ function at(id: string): Address {
   return { region: "here", kind: "way", id };
 }
 
-function actor(id: string, config: WayConfig = {}): WorkerSpec["actors"][number] {
+function actor(id: string, config: { failSetup?: boolean; start?: number } = {}): WorkerSpec["actors"][number] {
   return { module, export: "way", id, config };
 }
 
@@ -139,56 +139,6 @@ test("a worker that keeps ending is given up, and the system says so", async () 
   expect((await system.health()).workers).toMatchObject([{ state: "failed", restarts: 1 }]);
   await expect(bad.ask("start", undefined, { signal: soon() })).rejects.toMatchObject({ code: "no-actor" });
 }, 30_000);
-
-for (const how of ["blocks", "waits"] as const) {
-  test(`a worker whose setup ${how} for ever is ended at its deadline and starts afresh, and others restart meanwhile`, async () => {
-    await using system = await start([], { pingEveryMs: 50, startMaxMs: 4000 });
-    const setups = new Int32Array(new SharedArrayBuffer(4));
-    await system.worker({ name: "good", actors: [actor("g")] });
-    await system.worker({ name: "bad", actors: [actor("b", { hang: { setups, at: 1, how } })] });
-    const good = system.ref<WayProtocol>(at("g"));
-    system.ref<WayProtocol>(at("b")).tell("throw-later", undefined);
-    await vi.waitFor(() => expect(Atomics.load(setups, 0)).toBe(2), 10_000);
-    good.tell("throw-later", undefined);
-    await vi.waitFor(async () => {
-      const { workers } = await system.health();
-      expect(workers).toMatchObject([
-        { state: "running", restarts: 1 },
-        { state: "restarting", restarts: 1, lastFailure: { reason: "threw" } },
-      ]);
-    }, 10_000);
-    await vi.waitFor(
-      async () => expect(await good.ask("relay", { to: at("b"), value: 1 }, { signal: soon() })).toBe(1),
-      15_000,
-    );
-    expect((await system.health()).workers[1]).toMatchObject({
-      state: "running",
-      restarts: 2,
-      lastFailure: { reason: "stuck", message: expect.stringContaining("was not up in 4000 ms") },
-    });
-  }, 60_000);
-}
-
-test("a first start that never ends is thrown at its deadline", async () => {
-  await using system = await start([], { pingEveryMs: 50, startMaxMs: 500 });
-  const hang = { setups: new Int32Array(new SharedArrayBuffer(4)), at: 0, how: "blocks" as const };
-  await expect(system.worker({ name: "bad", actors: [actor("b", { hang })] })).rejects.toMatchObject({
-    name: "WorkerEnded",
-    reason: "stuck",
-  });
-  expect((await system.health()).workers).toEqual([]);
-});
-
-test("metrics come without those of a thread that is busy, and say so", async () => {
-  await using system = await start([], { pingEveryMs: 50 });
-  await system.worker({ name: "one", actors: [actor("a")] });
-  await system.worker({ name: "two", actors: [actor("b")] });
-  for (const id of ["a", "b"]) system.ref<WayProtocol>(at(id)).tell("measure", undefined);
-  await vi.waitFor(async () => expect(await system.metricsText()).toContain("freshet_test_total 2\n"), 5000);
-  system.ref<WayProtocol>(at("b")).tell("block", undefined);
-  await vi.waitFor(async () => expect(await system.metricsText()).toContain("freshet_test_total 1\n"), 5000);
-  expect(await system.metricsText()).toMatch(/freshet_metrics_missing_total\{worker="two"\} [1-9]/);
-});
 
 test("an actor that spent its restarts takes its worker with it", async () => {
   await using system = await start([]);

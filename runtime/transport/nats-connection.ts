@@ -53,6 +53,7 @@ export class NatsLinkConnection implements AsyncDisposable {
   #wake: (() => void) | undefined;
   #counted = { inBytes: 0, outBytes: 0, inMsgs: 0, outMsgs: 0 };
   #rttMs: number | undefined;
+  readonly #closing = Promise.withResolvers<undefined>();
   readonly #loop: Promise<void>;
 
   constructor(options: ConnectionOptions) {
@@ -139,6 +140,7 @@ export class NatsLinkConnection implements AsyncDisposable {
       // What has been published leaves first, if the server takes it.
       if (live !== undefined) await Promise.race([live.flush().catch(() => undefined), this.#pauseFor(500)]);
       this.#down("closed");
+      this.#closing.resolve(undefined);
       this.#wake?.();
       await this.#nc?.close();
     }
@@ -169,10 +171,11 @@ export class NatsLinkConnection implements AsyncDisposable {
     }
   }
 
+  /** Undefined when it fails, or as soon as this is closed. */
   async #open(): Promise<NatsConnection | undefined> {
     const { server, name, inboxPrefix, log, metrics } = this.#options;
     try {
-      const nc = await connect({
+      const connecting = connect({
         ...connectOptions(server),
         name,
         inboxPrefix,
@@ -187,8 +190,10 @@ export class NatsLinkConnection implements AsyncDisposable {
         reconnectJitterTLS: 1000,
         ignoreAuthErrorAbort: true,
       });
-      if (this.state === "connecting") return nc;
-      await nc.close();
+      // It cannot be called off and may take all of its timeout: what comes of it later is closed unseen.
+      const nc = await Promise.race([connecting, this.#closing.promise]);
+      if (nc !== undefined && this.state === "connecting") return nc;
+      connecting.then((late) => late.close()).catch(() => undefined);
     } catch (error) {
       const reason = error instanceof AuthorizationError ? "refused" : "unreachable";
       metrics.count("freshet_link_connect_failures_total", 1, { peer: this.peer, reason });
@@ -261,8 +266,9 @@ export class NatsLinkConnection implements AsyncDisposable {
       .catch(() => undefined);
   }
 
-  /** Waits so long, or until woken. */
+  /** Waits so long, or until woken; not at all once closed, for that wake has come and gone. */
   #pause(ms: number | undefined): Promise<void> {
+    if (this.#state === "closed") return Promise.resolve();
     return new Promise((resolve) => {
       const timer = ms === undefined ? undefined : this.#options.clock.after(ms, resolve);
       this.#wake = () => {

@@ -1,0 +1,52 @@
+import { once } from "node:events";
+import { createServer, type Socket } from "node:net";
+import { expect, test } from "vitest";
+import { systemClock } from "../runtime/clock.ts";
+import { createMetrics } from "../runtime/metrics.ts";
+import { NatsLinkConnection } from "../runtime/transport/nats-connection.ts";
+import { listening } from "./free-ports.ts";
+
+const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+/** What the work gives, or "late" after so many milliseconds. */
+async function within<T>(work: Promise<T>, ms: number): Promise<T | "late"> {
+  const late = Promise.withResolvers<"late">();
+  const timer = setTimeout(() => late.resolve("late"), ms);
+  try {
+    return await Promise.race([work, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function connectionTo(port: number, retryMs?: number): NatsLinkConnection {
+  return new NatsLinkConnection({
+    server: { url: `nats://127.0.0.1:${port}` },
+    peer: "us",
+    name: "test",
+    inboxPrefix: "_INBOX_test",
+    log: quiet,
+    metrics: createMetrics(),
+    clock: systemClock,
+    ...(retryMs === undefined ? {} : { retryMs }),
+  });
+}
+
+test("close() waits neither for a peer that takes connections and says nothing, nor for the pause after a failure", async () => {
+  const sockets: Socket[] = [];
+  const silent = createServer((socket) => void sockets.push(socket.on("error", () => undefined)));
+  const port = await listening(silent);
+  try {
+    const waiting = connectionTo(port);
+    await once(silent, "connection");
+    expect(await within(waiting.close(), 3000)).toBeUndefined();
+    expect(waiting.state).toBe("closed");
+    const pausing = connectionTo(port, 60_000);
+    await once(silent, "connection");
+    for (const socket of sockets) socket.destroy();
+    expect(await within(pausing.close(), 3000)).toBeUndefined();
+  } finally {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => silent.close(resolve));
+  }
+}, 20_000);
