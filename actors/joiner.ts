@@ -27,6 +27,8 @@ export interface JoinerConfig {
   readonly stream: Address;
   /** All regions whose events are joined. */
   readonly sources: readonly string[];
+  /** Kinds of feedback that make a positive; others are stored, and counted here. */
+  readonly positive: readonly string[];
   /** Ids of all trainers that learn from the samples. */
   readonly trainers: readonly string[];
   readonly options: JoinerOptions;
@@ -184,7 +186,7 @@ function createJoining(config: JoinerConfig, context: Context<JoinerProtocol>) {
       const { seq, timeMs: storedMs } = head.message;
       takeMessage(
         resumed,
-        { source: head.source, seq, storedMs, events: readEvents(head.message, context) },
+        { source: head.source, seq, storedMs, events: readEvents(head.message, context, config.positive) },
         context.now(),
       );
     }
@@ -315,9 +317,16 @@ function createJoining(config: JoinerConfig, context: Context<JoinerProtocol>) {
   };
 }
 
-function readEvents(message: StreamMessage, context: Context<JoinerProtocol>): readonly FeedbackEvent[] {
+function readEvents(
+  message: StreamMessage,
+  context: Context<JoinerProtocol>,
+  positive: readonly string[],
+): readonly FeedbackEvent[] {
   try {
-    return decodeEvents(message.body);
+    const events = decodeEvents(message.body);
+    const joined = events.filter((event) => event.type === "impression" || positive.includes(event.kind));
+    context.metrics.count("freshet_feedback_ignored_total", events.length - joined.length);
+    return joined;
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
     context.metrics.count("freshet_event_messages_refused_total");

@@ -171,11 +171,12 @@ function stateManager(config: RegionConfig): ActorSpec {
 }
 
 function joiner(config: RegionConfig): ActorSpec {
-  const { windowMs, latenessMs, pendingMax, correctionWindowMs } = config.joiner;
+  const { windowMs, latenessMs, pendingMax, correctionWindowMs, positive } = config.joiner;
   const settings: JoinerConfig = {
     region: config.region,
     stream: nodeAddresses(config).stream,
     sources: regionsOf(config),
+    positive,
     trainers: config.models.map(({ name }) => nodeAddresses(config).trainer(name).id),
     options: {
       windowMs,

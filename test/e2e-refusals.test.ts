@@ -155,6 +155,16 @@ test("what a peer sends that cannot be decoded is refused whole and counted, wha
   expect(await world.node.clicksOf("something")).toBe(1);
 });
 
+test("feedback of a kind that the config does not call positive makes no click", async () => {
+  const [impression] = shownAndClicked("somebody", "disliked");
+  const dislike = { type: "feedback", kind: "dislike", request: "shown-by-hand", item: "disliked" };
+  expect(await world.node.post([{ ...impression, request: "shown-by-hand" }, dislike])).toBe(202);
+  await counted("freshet_feedback_ignored_total", {});
+  await eventually("its window ends without a click", async () =>
+    (await world.node.clicksOf("disliked")) === 0 ? true : undefined,
+  );
+});
+
 test("a second node is refused what the first one has: its state folder, its ports", async () => {
   const { node, folder } = world;
   await using other = await shortFolder();
