@@ -8,6 +8,8 @@ import { expect, test } from "vitest";
 import { createApp } from "../regions/http-app.ts";
 import { tokenDigest } from "../regions/http-guard.ts";
 import { serveHttp } from "../regions/http-server.ts";
+import { parseStatus } from "../regions/parse-status.ts";
+import { type ModelStatus, type NodeStatus } from "../regions/status.ts";
 import { httpWorld, OPTIONS } from "./http-world.ts";
 
 interface Ran {
@@ -176,6 +178,62 @@ test("status shows a node, with its token from the environment, and is 1 until i
   const json = await freshet(["status", url, "--json"], { env });
   expect(json.code).toBe(1);
   expect(JSON.parse(json.out)).toMatchObject({ ready: false, problems: ["the shards are loading"] });
+});
+
+test("status --json prints what the node answered, and one that is gone hides no other", async () => {
+  const world = httpWorld();
+  const gone = await serveHttp(createApp(world.ports, OPTIONS), { host: "127.0.0.1", port: 0 });
+  await gone[Symbol.asyncDispose]();
+  const app = createApp(
+    {
+      ...world.ports,
+      status: async (options) => ({ ...(await world.ports.status(options)), ofALaterVersion: { deep: [1] } }),
+    },
+    OPTIONS,
+  );
+  await using server = await serveHttp(app, { host: "127.0.0.1", port: 0 });
+  const ran = await freshet(["status", "--json", `127.0.0.1:${gone.port}`, `127.0.0.1:${server.port}`, "http://%"]);
+  expect(ran.code).toBe(1);
+  const { signal } = new AbortController();
+  expect(JSON.parse(ran.out)).toEqual({ ...(await world.ports.status({ signal })), ofALaterVersion: { deep: [1] } });
+  expect(ran.err).toContain(`Cannot reach a region node at http://127.0.0.1:${gone.port}`);
+  expect(ran.err).toContain("Cannot ask http://% for its status");
+});
+
+test("parseStatus() knows every field of a status", () => {
+  const model: Required<ModelStatus> = {
+    model: "clicks",
+    rows: 1,
+    digest: "0",
+    samples: 2,
+    auc: 0.7,
+    logLoss: 0.3,
+    calibration: 1,
+    backlog: 4,
+    pending: 5,
+    verdict: "corrupted",
+    verdictCause: "auc",
+  };
+  const whole: Required<NodeStatus> = {
+    region: "frankfurt",
+    node: "a",
+    version: "0.1.0",
+    role: "training",
+    upSeconds: 61,
+    ready: false,
+    problems: ["one"],
+    models: [model],
+    lagMs: { p50: 41, p99: 1250, count: 77 },
+    links: [{ peer: "oregon", connected: true, rttMs: 1.5, bytesIn: 2048, bytesOut: 10 }],
+    events: { accepted: 5, refused: 1 },
+    workers: [{ name: "shards", state: "running", restarts: 0, lastFailure: "heap" }],
+    leaders: [{ model: "clicks", shard: 0, holder: "a" }],
+    nats: { version: "2.12.1", url: "nats://127.0.0.1:4241", jetstream: "ok" },
+  };
+  expect(parseStatus(structuredClone(whole))).toEqual(whole);
+  for (const other of [undefined, null, "ok", {}, { ...whole, ready: "yes" }]) {
+    expect(parseStatus(other)).toBeUndefined();
+  }
 });
 
 test("status of nobody is one clear block without a stack", async () => {

@@ -1,7 +1,8 @@
 import { styleText } from "node:util";
+import { parseStatus } from "../parse-status.ts";
 import { type ModelStatus, type NodeStatus } from "../status.ts";
 import { type Command, type Terminal } from "./command.ts";
-import { parseStatus } from "./parse-status.ts";
+import { printFailure } from "./failure.ts";
 
 const DEFAULT_URL = "http://127.0.0.1:8080";
 const WAIT_MS = 5_000;
@@ -15,7 +16,8 @@ export const status: Command = {
   operandsMax: 32,
   description: [
     `Asks the HTTP address of a node (default: ${DEFAULT_URL}) for its state: models, freshness, links, workers.`,
-    "Sends FRESHET_TOKEN as the bearer token when it is set. Exit code 0 when every node is ready, 1 when not.",
+    "Sends FRESHET_TOKEN as the bearer token when it is set. Exit code 0 when every node is ready, 1 when one",
+    "is not or does not answer; the others are shown all the same.",
   ].join("\n"),
   options: [{ name: "json", about: "Print what the node answered, one JSON object a line" }],
   examples: [
@@ -24,17 +26,31 @@ export const status: Command = {
   ],
   run: async (args, terminal) => {
     const urls = args.operands.length === 0 ? [DEFAULT_URL] : args.operands;
+    const token = terminal.env["FRESHET_TOKEN"];
+    const asked = await Promise.allSettled(urls.map((url) => fetchStatus(url, token)));
     let ready = true;
-    for (const url of urls) {
-      const node = await fetchStatus(url, terminal.env["FRESHET_TOKEN"]);
+    for (const answer of asked) {
+      if (answer.status === "rejected") {
+        // The others are shown all the same.
+        ready = false;
+        printFailure(answer.reason, terminal);
+        continue;
+      }
+      const { node, body } = answer.value;
       ready &&= node.ready;
-      terminal.out.write(args.flag("json") ? `${JSON.stringify(node)}\n` : `${describeStatus(node, terminal)}\n`);
+      terminal.out.write(args.flag("json") ? `${JSON.stringify(body)}\n` : `${describeStatus(node, terminal)}\n`);
     }
     return ready ? 0 : 1;
   },
 };
 
-async function fetchStatus(url: string, token: string | undefined): Promise<NodeStatus> {
+interface Answered {
+  readonly node: NodeStatus;
+  /** The JSON as it came, with what this version does not know. */
+  readonly body: unknown;
+}
+
+async function fetchStatus(url: string, token: string | undefined): Promise<Answered> {
   const target = URL.parse("/status", /^https?:\/\//.test(url) ? url : `http://${url}`);
   if (target === null) throw new Error(`Cannot ask ${url} for its status: it is no URL such as ${DEFAULT_URL}`);
   const headers: Record<string, string> =
@@ -53,11 +69,21 @@ async function fetchStatus(url: string, token: string | undefined): Promise<Node
     throw new Error(`Cannot ask ${target.origin} for its status: it wants a token; set FRESHET_TOKEN`);
   }
   if (!response.ok) throw new Error(`Cannot ask ${target.origin} for its status: it answered ${response.status}`);
-  const parsed = parseStatus(body);
-  if (parsed === undefined) {
+  const json = parseJson(body);
+  const node = parseStatus(json);
+  if (node === undefined) {
     throw new Error(`Cannot read the status of ${target.origin}: what answers there is no region node of this version`);
   }
-  return parsed;
+  return { node, body: json };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
 }
 
 /** The status of a node as lines for a terminal. */

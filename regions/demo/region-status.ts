@@ -1,4 +1,4 @@
-import * as z from "zod";
+import { parseStatus } from "../parse-status.ts";
 import { type NodeStatus } from "../status.ts";
 
 /** What the demo looks at in a node's status. */
@@ -23,28 +23,6 @@ export type RegionStatus = Pick<NodeStatus, "region" | "ready" | "problems"> & {
   readonly eventsAccepted: number;
 };
 
-const statusSchema = z.object({
-  region: z.string(),
-  ready: z.boolean(),
-  problems: z.array(z.string()),
-  models: z.array(
-    z.object({
-      rows: z.number(),
-      digest: z.string(),
-      samples: z.number(),
-      auc: z.number().optional(),
-      logLoss: z.number().optional(),
-      backlog: z.number().optional(),
-      pending: z.number().optional(),
-      verdict: z.string(),
-      verdictCause: z.string().optional(),
-    }),
-  ),
-  lagMs: z.object({ p50: z.number(), p99: z.number() }).optional(),
-  links: z.array(z.object({ peer: z.string(), connected: z.boolean(), bytesIn: z.number(), bytesOut: z.number() })),
-  events: z.object({ accepted: z.number() }),
-});
-
 /** Asks a region for its status; undefined when it does not answer in time or not with one. */
 export async function readRegionStatus(url: string, signal: AbortSignal): Promise<RegionStatus | undefined> {
   let body: unknown;
@@ -57,9 +35,9 @@ export async function readRegionStatus(url: string, signal: AbortSignal): Promis
     if (!(error instanceof Error)) throw error;
     return undefined; // gone, stopping or too busy: the caller shows that
   }
-  const parsed = statusSchema.safeParse(body);
-  if (!parsed.success) return undefined;
-  const { region, ready, problems, models, lagMs, links, events } = parsed.data;
+  const status = parseStatus(body);
+  if (status === undefined) return undefined;
+  const { region, ready, problems, models, lagMs, links, events } = status;
   return {
     region,
     ready,

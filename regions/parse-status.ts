@@ -1,9 +1,9 @@
 import * as z from "zod";
-import { type NodeStatus } from "../status.ts";
+import { type NodeStatus } from "./status.ts";
 
 const count = z.number();
 
-// Loose: a node of a later version may say more.
+// Fields that this version does not know are left out: a node of a later version may say more.
 const model = z.object({
   model: z.string(),
   rows: count,
@@ -12,6 +12,8 @@ const model = z.object({
   auc: count.exactOptional(),
   logLoss: count.exactOptional(),
   calibration: count.exactOptional(),
+  backlog: count.exactOptional(),
+  pending: count.exactOptional(),
   verdict: z.enum(["healthy", "uncertain", "corrupted"]),
   verdictCause: z.string().exactOptional(),
 });
@@ -43,13 +45,8 @@ const node: z.ZodType<NodeStatus> = z.object({
   nats: z.object({ version: z.string(), url: z.string(), jetstream: z.string() }),
 });
 
-/** The body of `GET /status`, or undefined when it is something else. */
-export function parseStatus(body: string): NodeStatus | undefined {
-  try {
-    const parsed = node.safeParse(JSON.parse(body));
-    return parsed.success ? parsed.data : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
+/** What this version knows of a body of `GET /status`, parsed from its JSON, or undefined when it is something else. */
+export function parseStatus(body: unknown): NodeStatus | undefined {
+  const parsed = node.safeParse(body);
+  return parsed.success ? parsed.data : undefined;
 }
