@@ -1,5 +1,14 @@
 import { type Address, type AskOptions, AskFailed, type Metrics, type TellOptions, type Logger } from "./actor.ts";
-import { addressKey, type DropCounter, type Envelope, type Transport, type WireError } from "./transport/transport.ts";
+import { shortJson } from "./short-json.ts";
+import {
+  addressKey,
+  type DropCounter,
+  type DropReason,
+  type Envelope,
+  type Mirrored,
+  type Transport,
+  type WireError,
+} from "./transport/transport.ts";
 
 /** Where the answer to one ask goes. Answering twice does nothing. */
 export interface Answer {
@@ -71,7 +80,8 @@ export class Router {
 
   constructor(options: RouterOptions) {
     this.#options = options;
-    this.drop = (reason, { message }) => {
+    this.drop = (reason, { message, kind }) => {
+      if (kind === "mirror") return this.#mirrorDropped(reason);
       options.metrics.count("freshet_dead_letters_total", 1, { reason });
       options.log.debug("dead letter", { reason, message });
     };
@@ -116,7 +126,7 @@ export class Router {
   tell(delivery: Delivery, { transfer }: TellOptions = {}): void {
     const { to, from, message, body } = delivery;
     const local = this.#local.get(addressKey(to));
-    this.#mirrorOut(delivery);
+    this.#mirrorOut(delivery, "sent", body);
     if (local !== undefined && to.via === undefined) return local.deliver({ to, from, message, body });
     const way = this.#way(to);
     if (way === undefined) return this.drop("no-actor", { message });
@@ -133,13 +143,14 @@ export class Router {
         cancel();
         reject(deadlinePassed(to, message, signal));
       }
-      function settle(outcome: Outcome): void {
+      const settle = (outcome: Outcome): void => {
         signal.removeEventListener("abort", aborted);
+        this.#mirrorOut(delivery, outcome.kind, outcome.kind === "reply" ? outcome.body : outcome.error);
         if (outcome.kind === "reply") resolve(outcome.body);
         else reject(new AskFailed(outcome.error.code, to, message, outcome.error));
-      }
+      };
       signal.addEventListener("abort", aborted, { once: true });
-      this.#mirrorOut(delivery);
+      this.#mirrorOut(delivery, "sent", body);
       cancel = this.#ask({ to, from, message, body }, settle, transfer);
     });
   }
@@ -277,15 +288,19 @@ export class Router {
     return way === from ? undefined : way;
   }
 
-  #mirrorOut({ to, from, message, body }: Delivery): void {
+  /** At once, before a buffer is handed over. */
+  #mirrorOut({ to, from, message }: Delivery, of: Mirrored, body: unknown): void {
     if (this.#options.inspect !== true || !this.#locations.has(addressKey(to))) return;
     const second = Math.floor(performance.now() / 1000);
     if (this.#mirror.second !== second) this.#mirror = { second, count: 0 };
-    if (++this.#mirror.count > MIRRORED_PER_SECOND_MAX) {
-      return this.#options.metrics.count("freshet_mirror_dropped_total");
-    }
+    if (++this.#mirror.count > MIRRORED_PER_SECOND_MAX) return this.#mirrorDropped("rate");
     const way = this.#gateway ?? (this.#gatewayThread === undefined ? undefined : this.#peers.get(this.#gatewayThread));
-    way?.send({ kind: "mirror", to, from, message, body });
+    if (way === undefined) return this.#mirrorDropped("disconnected");
+    way.send({ kind: "mirror", to, from, message, of, text: shortJson(body) });
+  }
+
+  #mirrorDropped(reason: DropReason | "rate"): void {
+    this.#options.metrics.count("freshet_mirror_dropped_total", 1, { reason });
   }
 }
 

@@ -157,8 +157,26 @@ test("inspect mirrors messages inside a process, and nobody acts on a mirrored o
   await person.flush();
   const near = system.ref<WayProtocol>(way("eu"));
   near.tell("add", 3);
-  await vi.waitFor(() => expect(seen).toContain("freshet.eu.way.w.add.eu 1 3"), 5000);
+  await vi.waitFor(() => expect(seen).toContain("freshet.eu.way.w.add.eu sent 3"), 5000);
   expect(await near.ask("total", undefined, { signal: soon() })).toBe(3);
+  await vi.waitFor(() => expect(seen).toContain("freshet.eu.way.w.total.eu reply 3"), 5000);
+  const rows = { key: 7n, rows: Float32Array.of(0.5, 1), image: new Uint8Array(3_000_000).fill(9) };
+  await near.ask("echo", rows, { signal: soon(), transfer: [rows.image.buffer] });
+  const text =
+    '{"key":"7","rows":{"$float32":[0.5,1],"length":2},"image":{"$uint8":[9,9,9,9,9,9,9,9],"length":3000000}}';
+  await vi.waitFor(() => {
+    for (const of of ["sent", "reply"]) expect(seen).toContain(`freshet.eu.way.w.echo.eu ${of} ${text}`);
+  }, 5000);
+  await expect(near.ask("refuse", 1, { signal: soon() })).rejects.toThrow("not today");
+  await vi.waitFor(
+    () => expect(seen).toContain('freshet.eu.way.w.refuse.eu error {"code":"refused","why":"not today","data":1}'),
+    5000,
+  );
+  for (let count = 0; count < 600; count++) near.tell("add", 0);
+  await vi.waitFor(
+    async () => expect(await system.metricsText()).toMatch(/freshet_mirror_dropped_total\{reason="rate"\} [1-9]/),
+    5000,
+  );
 }, 60_000);
 
 test("the stream actor appends once, reads on, here and over a link, and writes records by compare and set", async () => {

@@ -1,7 +1,7 @@
 import { headers, type Msg, type MsgHdrs } from "@nats-io/transport-node";
 import { type Address, type AskFailure } from "../actor.ts";
 import { isToken, parseSubject } from "../../protocols/subjects.ts";
-import { type WireError } from "./transport.ts";
+import { type Envelope, type WireError } from "./transport.ts";
 
 /** Names the message whose frame a binary payload is; without it a payload is JSON, or nothing at all when it is empty. */
 const TYPE_HEADER = "Freshet-Type";
@@ -9,7 +9,7 @@ const TYPE_HEADER = "Freshet-Type";
 export const FROM_HEADER = "Freshet-From";
 /** An answer's code when it is a failure. */
 const ERROR_HEADER = "Freshet-Error";
-/** A copy for whoever inspects. */
+/** A copy for whoever inspects; its value is what was copied: `sent`, `reply` or `error`. */
 export const MIRROR_HEADER = "Freshet-Mirror";
 
 /** A body that JSON would change on the way. Nothing has been sent. */
@@ -47,6 +47,13 @@ export function encodeBody(body: unknown, message: string): NatsPayload {
     throw new NotPlainData(error instanceof Error ? error.message : "a value without a JSON form");
   }
   if (text === undefined) throw new NotPlainData("a function or symbol");
+  return { payload: encoder.encode(text), headers: made };
+}
+
+/** The payload of a mirror. */
+export function encodeMirror({ of, text }: Envelope & { kind: "mirror" }): NatsPayload {
+  const made = headers();
+  made.set(MIRROR_HEADER, of);
   return { payload: encoder.encode(text), headers: made };
 }
 

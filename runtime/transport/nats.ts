@@ -1,4 +1,4 @@
-import { type Msg, type MsgHdrs } from "@nats-io/transport-node";
+import { type Msg } from "@nats-io/transport-node";
 import { type Address, type Logger, type Metrics } from "../actor.ts";
 import { type Clock } from "../clock.ts";
 import { actorSubscription, buildSubject } from "../../protocols/subjects.ts";
@@ -10,6 +10,7 @@ import {
   decodeBody,
   encodeBody,
   encodeError,
+  encodeMirror,
   FROM_HEADER,
   MIRROR_HEADER,
   type NatsPayload,
@@ -168,12 +169,13 @@ export function natsTransport(options: NatsTransportOptions): NatsTransport {
     return to.via === "own" ? own : connections.get(to.region);
   }
 
-  function publish(
-    envelope: Envelope & { kind: "tell" | "ask" },
-    mark: (headers: MsgHdrs) => void = () => undefined,
-  ): { refused?: WireError; reason?: DropReason; connection?: NatsLinkConnection } {
-    const { to, from, message, body } = envelope;
-    const connection = connectionTo(to);
+  function publish(envelope: Envelope & { kind: "tell" | "ask" | "mirror" }): {
+    refused?: WireError;
+    reason?: DropReason;
+    connection?: NatsLinkConnection;
+  } {
+    const { to, from, message } = envelope;
+    const connection = envelope.kind === "mirror" ? own : connectionTo(to);
     if (connection === undefined) {
       return { reason: "no-actor", refused: { code: "no-actor", why: `there is no link to region ${to.region}` } };
     }
@@ -181,7 +183,7 @@ export function natsTransport(options: NatsTransportOptions): NatsTransport {
     let subject: string;
     try {
       subject = buildSubject({ toRegion: to.region, kind: to.kind, id: to.id, message, fromRegion: region });
-      encoded = encodeBody(body, message);
+      encoded = envelope.kind === "mirror" ? encodeMirror(envelope) : encodeBody(envelope.body, message);
     } catch (error) {
       // InvalidToken or NotPlainData: nothing of it can be sent.
       return {
@@ -190,7 +192,6 @@ export function natsTransport(options: NatsTransportOptions): NatsTransport {
       };
     }
     encoded.headers.set(FROM_HEADER, `${from.kind}.${from.id}`);
-    mark(encoded.headers);
     const reply = envelope.kind === "ask" ? { reply: `${connection.inbox}.${envelope.askId}` } : {};
     const published = connection.publish(subject, encoded.payload, { headers: encoded.headers, ...reply });
     return published === "sent" ? { connection } : { reason: published, refused: refusal(published, connection.peer) };
@@ -226,7 +227,8 @@ export function natsTransport(options: NatsTransportOptions): NatsTransport {
     connections,
     send(envelope) {
       switch (envelope.kind) {
-        case "tell": {
+        case "tell":
+        case "mirror": {
           const { reason } = closed ? { reason: "ended" as const } : publish(envelope);
           if (reason !== undefined) drop(reason, envelope);
           return;
@@ -238,11 +240,6 @@ export function natsTransport(options: NatsTransportOptions): NatsTransport {
           else if (connection !== undefined) outgoing.set(envelope.askId, { connection });
           return;
         }
-        case "mirror":
-          // A copy is worth nothing when anything is tight.
-          return void publish({ ...envelope, kind: "tell", to: { ...envelope.to, via: "own" } }, (headers) =>
-            headers.set(MIRROR_HEADER, "1"),
-          );
         case "reply":
           return sendReply(envelope.askId, (message) => encodeBody(envelope.body, message));
         case "error":

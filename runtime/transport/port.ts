@@ -57,7 +57,7 @@ export function portTransport(port: MessagePort, options: PortOptions): Transpor
     // Answers and cancellations are never refused: there are at most as many as asks were let through.
     const bounded = envelope.kind === "tell" || envelope.kind === "ask" || envelope.kind === "mirror";
     if (bounded && (sizes.size >= inFlightMax || bytesInFlight >= bytesInFlightMax)) {
-      if (envelope.kind === "tell") drop("backpressure", envelope);
+      if (envelope.kind !== "ask") drop("backpressure", envelope);
       fail(envelope, "mailbox-full", "its thread is behind");
       return;
     }

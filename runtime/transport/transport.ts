@@ -23,8 +23,11 @@ export type Envelope =
   | { readonly kind: "error"; readonly askId: number; readonly error: WireError }
   /** Nobody waits for this answer any more. */
   | { readonly kind: "cancel"; readonly askId: number }
-  /** A copy for whoever inspects, never to be acted upon. */
-  | ({ readonly kind: "mirror" } & Sent);
+  /** A copy for whoever inspects, never to be acted upon: short JSON text in place of the body. */
+  | ({ readonly kind: "mirror"; readonly of: Mirrored; readonly text: string } & Omit<Sent, "body">);
+
+/** What a mirrored text is of: something told or asked, or what became of an ask. */
+export type Mirrored = "sent" | "reply" | "error";
 
 export interface SendOptions {
   readonly transfer?: readonly ArrayBuffer[];
@@ -44,8 +47,8 @@ export interface Transport extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** Counts what a transport or a mailbox did not carry, by reason. */
-export type DropCounter = (reason: DropReason, envelope: { readonly message?: string }) => void;
+/** Counts what a transport or a mailbox did not carry, by reason; what was only a mirror is counted apart. */
+export type DropCounter = (reason: DropReason, envelope: { readonly message?: string; readonly kind?: string }) => void;
 export type DropReason =
   | "mailbox-full"
   | "backpressure"
