@@ -73,6 +73,7 @@ test("a feed's position is read back for the same data and seed only, and a dama
 const SCRIPT = `
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { type NodeStatus } from "../regions/status.ts";
 const [, , , file] = process.argv;
 const { port, crash, stubborn } = JSON.parse(readFileSync(file, "utf8"));
 console.log("starting");
@@ -143,21 +144,28 @@ test("RegionProcess that ends by itself is a failure with its last lines", async
 test("DemoWatch waits until samples stand still and all digests are equal, and gives how long the last took", async () => {
   await using stack = new AsyncDisposableStack();
   const looks = { oregon: 0, others: 0 };
-  function status(region: string) {
+  function status(region: string): NodeStatus {
     // All begin alike. Then the training region learns for three looks; the others hold its rows two looks later.
     const age = region === DEMO_TRAINING_REGION ? ++looks.oregon : (looks.others += 0.5);
     const step = region === DEMO_TRAINING_REGION ? Math.min(age - 1, 3) : Math.min(Math.max(0, Math.ceil(age) - 3), 3);
     return {
       region,
+      node: "a",
+      version: "0.1.0",
+      role: region === DEMO_TRAINING_REGION ? "training" : "serving",
+      upSeconds: 1,
       ready: true,
       problems: [],
-      models: [{ rows: step, digest: `d${step}`, samples: step * 10, verdict: "healthy", auc: 0.75 }],
+      models: [{ model: "clicks", rows: step, digest: `d${step}`, samples: step * 10, verdict: "healthy", auc: 0.75 }],
       lagMs: { p50: 1, p99: 2, count: 3 },
       links: [
         { peer: "x", connected: true, bytesIn: 5, bytesOut: 7 },
         { peer: "y", connected: false, bytesIn: 50, bytesOut: 70 },
       ],
       events: { accepted: 1, refused: 0 },
+      workers: [],
+      leaders: [],
+      nats: { version: "2.12.1", url: "nats://127.0.0.1:4241", jetstream: "ok" },
     };
   }
   const regions: DemoRegion[] = [];

@@ -43,7 +43,7 @@ export async function readRegionStatus(url: string, signal: AbortSignal): Promis
     ready,
     problems,
     model: models[0],
-    lagMs,
+    lagMs: lagMs === undefined ? undefined : { p50: lagMs.p50, p99: lagMs.p99 },
     linkBytes: {
       in: links.reduce((sum, link) => sum + link.bytesIn, 0),
       out: links.reduce((sum, link) => sum + link.bytesOut, 0),
