@@ -6,6 +6,8 @@ export interface Clock {
   nowMs(): number;
   /** Calls once after a delay of at least 0 ms, of any length. */
   after(delayMs: number, run: () => void): Timer;
+  /** A signal that aborts after so long. Costs next to nothing once nobody listens to it or holds it any more. */
+  deadline(ms: number): AbortSignal;
 }
 
 // setTimeout takes a longer delay for 1 ms.
@@ -31,6 +33,8 @@ export const systemClock: Clock = {
     wait(Math.max(0, delayMs));
     return { cancel: () => clearTimeout(timer) };
   },
+  // The runtime's own is collected, timer and all, when nobody can see it abort.
+  deadline: (ms) => AbortSignal.timeout(Math.min(TIMER_MAX_MS, Math.max(0, Math.ceil(ms)))),
 };
 
 /** A clock that moves only when told to. */
@@ -49,18 +53,24 @@ export function virtualClock(startMs = 0): VirtualClock {
   }
   let nowMs = startMs;
   const waiting: Due[] = [];
+  function after(delayMs: number, run: () => void): Timer {
+    const due: Due = { atMs: nowMs + Math.max(0, delayMs), run };
+    const later = waiting.findIndex((other) => other.atMs > due.atMs);
+    waiting.splice(later === -1 ? waiting.length : later, 0, due);
+    return {
+      cancel() {
+        const index = waiting.indexOf(due);
+        if (index !== -1) waiting.splice(index, 1);
+      },
+    };
+  }
   return {
     nowMs: () => nowMs,
-    after(delayMs, run) {
-      const due: Due = { atMs: nowMs + Math.max(0, delayMs), run };
-      const later = waiting.findIndex((other) => other.atMs > due.atMs);
-      waiting.splice(later === -1 ? waiting.length : later, 0, due);
-      return {
-        cancel() {
-          const index = waiting.indexOf(due);
-          if (index !== -1) waiting.splice(index, 1);
-        },
-      };
+    after,
+    deadline(ms) {
+      const controller = new AbortController();
+      after(ms, () => controller.abort(new DOMException(`${ms} ms have passed`, "TimeoutError")));
+      return controller.signal;
     },
     advance(byMs) {
       const untilMs = nowMs + byMs;

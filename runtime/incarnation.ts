@@ -132,12 +132,7 @@ export function createIncarnation(options: IncarnationOptions): Incarnation {
     metrics,
     now: () => clock.nowMs(),
     random: () => Math.random(),
-    deadline(ms) {
-      const controller = new AbortController();
-      if (!alive) controller.abort();
-      else addTimer(ms, () => controller.abort(new DOMException(`${ms} ms have passed`, "TimeoutError")));
-      return controller.signal;
-    },
+    deadline: (ms) => (alive ? clock.deadline(ms) : AbortSignal.abort()),
     after(delayMs, name, request) {
       if (!alive) return { cancel: () => undefined };
       return addTimer(delayMs, () => tellSelf(name, request));

@@ -1,0 +1,68 @@
+import { setFlagsFromString } from "node:v8";
+import { setImmediate as turn } from "node:timers/promises";
+import { runInNewContext } from "node:vm";
+import { expect, test } from "vitest";
+import { type Address, AskFailed, defineActor } from "../runtime/actor.ts";
+import { ActorSystem } from "../runtime/system.ts";
+
+interface AskerProtocol {
+  readonly ask: { request: { readonly to: Address; readonly times: number }; reply: number };
+  readonly one: { request: number; reply: number };
+  readonly "in-vain": { request: Address; reply: string };
+  readonly hang: { request: undefined; reply: number };
+}
+
+const ASKS = 100_000;
+
+const asker = defineActor<AskerProtocol, undefined>({
+  kind: "asker",
+  messages: ["ask", "one", "in-vain", "hang"],
+  setup: (_, context) => ({
+    handlers: {
+      async ask({ to, times }) {
+        const other = context.ref<AskerProtocol>(to);
+        let sum = 0;
+        for (let time = 0; time < times; time++) {
+          sum += await other.ask("one", 1, { signal: context.deadline(600_000) });
+        }
+        return sum;
+      },
+      one: (value) => value,
+      async "in-vain"(to) {
+        const hanging = context.ref<AskerProtocol>(to).ask("hang", undefined, { signal: context.deadline(500) });
+        return hanging.then(String, (error: unknown) => (error instanceof AskFailed ? error.code : "odd"));
+      },
+      hang: () => new Promise<number>(() => undefined),
+    },
+  }),
+});
+
+async function heapBytes(): Promise<number> {
+  setFlagsFromString("--expose-gc");
+  for (let round = 0; round < 4; round++) {
+    runInNewContext("gc()");
+    await turn();
+  }
+  return process.memoryUsage().heapUsed;
+}
+
+test("an ask leaves nothing of its deadline behind once it is answered", async () => {
+  await using system = await ActorSystem.start({ region: "here", sink: () => undefined });
+  const one = await system.host(asker, { id: "one", config: undefined });
+  const two = await system.host(asker, { id: "two", config: undefined });
+  const signal = AbortSignal.timeout(60_000);
+  await one.ask("ask", { to: two.address, times: 1000 }, { signal });
+  const before = await heapBytes();
+  expect(await one.ask("ask", { to: two.address, times: ASKS }, { signal })).toBe(ASKS);
+  const perAsk = ((await heapBytes()) - before) / ASKS;
+  expect(perAsk).toBeLessThan(100);
+}, 90_000);
+
+test("a deadline that nobody but the ask holds fires all the same", async () => {
+  await using system = await ActorSystem.start({ region: "here", sink: () => undefined });
+  const one = await system.host(asker, { id: "one", config: undefined });
+  const two = await system.host(asker, { id: "two", config: undefined });
+  const asked = one.ask("in-vain", two.address, { signal: AbortSignal.timeout(20_000) });
+  await heapBytes();
+  expect(await asked).toBe("deadline");
+});
