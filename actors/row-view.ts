@@ -28,9 +28,14 @@ export function viewRow(
     return { ...view, values: [...new Float32Array(values.slice().buffer)], ...(state === undefined ? {} : { state }) };
   }
   const row = readCatalogueRow(values);
-  return row === undefined
-    ? view
-    : { ...view, catalogue: { ...row, freshClicks: popularityAt(row.popularity, wanted.nowMs, CATALOGUE_DECAY) } };
+  if (row === undefined) return view;
+  const { item, firstSeenMs, popularity } = row;
+  const freshClicks = popularityAt(popularity, wanted.nowMs, CATALOGUE_DECAY);
+  // Minus infinity stands for no click, and JSON has no word for it.
+  return {
+    ...view,
+    catalogue: { item, firstSeenMs, freshClicks, ...(Number.isFinite(popularity) ? { popularity } : {}) },
+  };
 }
 
 /** A row's optimizer state, where the store holds any. An edit that changes nothing is how a row is seen with it. */

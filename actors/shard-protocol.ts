@@ -74,7 +74,8 @@ export interface RowView {
   readonly catalogue?: {
     readonly item: string;
     readonly firstSeenMs: number;
-    readonly popularity: number;
+    /** Absent before the first click. */
+    readonly popularity?: number;
     readonly freshClicks: number;
   };
 }
