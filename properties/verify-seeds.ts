@@ -1,13 +1,12 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
-import { MUTANTS, type Mutant } from "./mutants.ts";
+import { type Mutant } from "./mutant.ts";
+import { KILLING_SEEDS } from "./killing-seeds.ts";
+import { MUTANTS } from "./mutants.ts";
 import { type VerifyFailure, type VerifyReport, type VerifyTask } from "./verify-task.ts";
 
 /** Runs worlds in one thread and waits for its end. */
-async function runTask(
-  task: VerifyTask,
-  onProgress: (seeds: number) => void = () => undefined,
-): Promise<VerifyReport> {
+async function runTask(task: VerifyTask, onProgress: (seeds: number) => void = () => undefined): Promise<VerifyReport> {
   const worker = new Worker(new URL("./verify-worker.ts", import.meta.url), { workerData: task, execArgv: [] });
   let report: VerifyReport | undefined;
   worker.on("message", (message: { readonly progress?: number; readonly report?: VerifyReport }) => {
@@ -48,34 +47,41 @@ export async function verifySeeds(options: {
   };
 }
 
-/** What became of a planted bug. */
-export interface MutantResult {
+/** A planted bug, and the properties that are looked at while it is sought: all, or some. */
+export interface Hunt {
   readonly mutant: Mutant;
+  readonly only?: readonly string[];
+}
+
+/** What became of a planted bug. */
+export interface HuntResult extends Hunt {
   /** The first failure, or undefined when the bug lives. */
   readonly killedBy: VerifyFailure | undefined;
-  /** Seeds run until then. */
+  /** Worlds run until then; 0 when a directed situation found it. */
   readonly seeds: number;
 }
 
-/** Plants each bug in turn and runs worlds until one fails, at most `seedsMax` each. */
+/** Plants each bug in turn and runs worlds until one fails, at most `seedsMax` each, from `start` or from the seed that is known to find it. */
 export async function verifyMutants(options: {
-  readonly start: number;
+  readonly start?: number;
   readonly seedsMax: number;
   readonly threads: number;
-  readonly onResult?: (result: MutantResult) => void;
-}): Promise<MutantResult[]> {
-  const waiting = [...MUTANTS];
-  const results: MutantResult[] = [];
+  readonly hunts?: readonly Hunt[];
+  readonly onResult?: (result: HuntResult) => void;
+}): Promise<HuntResult[]> {
+  const waiting = [...(options.hunts ?? MUTANTS.map((mutant): Hunt => ({ mutant })))];
+  const results: HuntResult[] = [];
   async function work(): Promise<void> {
-    for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
+    for (let hunt = waiting.shift(); hunt !== undefined; hunt = waiting.shift()) {
       const report = await runTask({
-        start: options.start,
+        start: options.start ?? KILLING_SEEDS[hunt.mutant.name] ?? 1,
         seeds: options.seedsMax,
-        mutant: mutant.name,
-        twice: false,
+        mutant: hunt.mutant.name,
+        ...(hunt.only && { only: hunt.only }),
+        twice: hunt.mutant.twice ?? false,
         stopAtFailure: true,
       });
-      const result = { mutant, killedBy: report.failures[0], seeds: report.seeds };
+      const result = { ...hunt, killedBy: report.failures[0], seeds: report.seeds };
       results.push(result);
       options.onResult?.(result);
     }
