@@ -47,6 +47,16 @@ export async function verifySeeds(options: {
   };
 }
 
+/** Explores every schedule of tiny worlds up to so many states, with a bug planted or without. */
+export async function verifySchedules(options: {
+  readonly statesMax: number;
+  readonly mutant?: string;
+}): Promise<{ readonly states: number; readonly failure: VerifyFailure | undefined }> {
+  const { statesMax: exploreStates, ...rest } = options;
+  const report = await runTask({ start: 1, seeds: 0, twice: false, stopAtFailure: true, exploreStates, ...rest });
+  return { states: report.counts["states explored"] ?? 0, failure: report.failures[0] };
+}
+
 /** A planted bug, and the properties that are looked at while it is sought: all, or some. */
 export interface Hunt {
   readonly mutant: Mutant;

@@ -5,6 +5,8 @@ export interface VerifyTask {
   readonly mutant?: string;
   /** Look at these properties alone. */
   readonly only?: readonly string[];
+  /** Explore every schedule up to so many states, instead of worlds. */
+  readonly exploreStates?: number;
   /** Run each seed twice and compare; report failures by throwing them together. */
   readonly twice: boolean;
   readonly stopAtFailure: boolean;

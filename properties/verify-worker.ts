@@ -14,13 +14,18 @@ const mutant = MUTANTS.find(({ name }) => name === task.mutant);
 if (mutant !== undefined) plant(mutant);
 const { runWorld } = await import("./world/world.ts");
 const { runDirected } = await import("./world/directed.ts");
+const { explore } = await import("./explorer.ts");
 
 const failures: VerifyFailure[] = [];
 const counts = new Map<string, number>();
 let events = 0;
 let simulatedMs = 0;
 let seeds = 0;
-for (const failure of runDirected(task.only)) failures.push({ seed: -1, last: "", ...failure });
+if (task.exploreStates !== undefined) {
+  const { states, failure } = explore({ statesMax: task.exploreStates, ...(task.only && { only: task.only }) });
+  counts.set("states explored", states);
+  if (failure !== undefined) failures.push({ seed: -1, ...failure });
+} else for (const failure of runDirected(task.only)) failures.push({ seed: -1, last: "", ...failure });
 for (let seed = task.start; seed < task.start + task.seeds; seed += 1) {
   if (failures.length > 0 && task.stopAtFailure) break;
   const options = task.only === undefined ? {} : { only: task.only };
