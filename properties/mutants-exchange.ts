@@ -5,19 +5,12 @@ export const EXCHANGE_MUTANTS: readonly Mutant[] = [
   {
     name: "asker-known-one-too-far",
     file: "protocols/sync/answers.ts",
-    edits: [
-      [
-        "knownTimes(replica.store, pull.knowledge)",
-        "knownTimes(replica.store, new Map([...pull.knowledge].map(([w, t]) => [w, t + 1])))",
-      ],
-    ],
+    edits: [["const known = knownTimes(store, theirs);", "const known = knownTimes(store, theirs).map((t) => t + 1);"]],
   },
   {
     name: "whole-shard-in-each-answer",
     file: "protocols/sync/answers.ts",
-    edits: [
-      ["replica.store.collect(knownTimes(replica.store, pull.knowledge))", "replica.store.collect(new Float64Array())"],
-    ],
+    edits: [["store.collect(known, lackingSlots(", "store.collect(new Float64Array(), lackingSlots("]],
   },
   {
     name: "responder-learns-from-asker",
@@ -59,8 +52,8 @@ export const EXCHANGE_MUTANTS: readonly Mutant[] = [
     file: "protocols/sync/map-row-store.ts",
     edits: [
       [
-        "if (row !== undefined && row.t > (known[row.writer] ?? 0)) slots.push(slot);",
-        "if (row !== undefined && !(row.flags & TOMBSTONE) && row.t > (known[row.writer] ?? 0)) slots.push(slot);",
+        "if (row !== undefined && row.t > (known[row.writer] ?? 0)) byTable",
+        "if (row !== undefined && !(row.flags & TOMBSTONE) && row.t > (known[row.writer] ?? 0)) byTable",
       ],
     ],
   },

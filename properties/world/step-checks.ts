@@ -95,6 +95,13 @@ export class StepChecker {
     if (replica.early.size > this.#knobs.keys) {
       this.#judge.breach("S20", `${where} has ${replica.early.size} early rows of ${this.#knobs.keys}`);
     }
+    const { cache } = replica;
+    if (cache.place.size > cache.rowsMax) {
+      this.#judge.breach("S20", `${where} caches ${cache.place.size} rows of at most ${cache.rowsMax}`);
+    }
+    if (cache.counts.gaveUp === 0 && ![...replica.early].every((slot) => cache.place.has(slot))) {
+      this.#judge.breach("S9", `${where} has an early row that is not in its cache`);
+    }
     for (const answer of replica.answers.values()) {
       const opened = this.#opened.get(answer);
       if (opened !== undefined && opened !== fingerprint(answer.end.knowledge)) {
