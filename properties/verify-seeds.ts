@@ -20,18 +20,21 @@ async function runTask(task: VerifyTask, onProgress: (seeds: number) => void = (
   return report;
 }
 
-/** Runs seeds in `threads` threads and adds up their reports. Each seed is run twice and compared. */
+/** Runs seeds in `threads` threads and adds up their reports. Each seed is run twice and compared; `fuzzInputs` gives each as many hostile inputs instead. */
 export async function verifySeeds(options: {
   readonly start: number;
   readonly seeds: number;
   readonly threads: number;
+  readonly fuzzInputs?: number;
   readonly onProgress?: (seeds: number) => void;
 }): Promise<VerifyReport> {
   const share = Math.ceil(options.seeds / options.threads);
   const tasks: Promise<VerifyReport>[] = [];
   for (let at = 0; at < options.seeds; at += share) {
     const seeds = Math.min(share, options.seeds - at);
-    tasks.push(runTask({ start: options.start + at, seeds, twice: true, stopAtFailure: false }, options.onProgress));
+    const fuzzing = options.fuzzInputs === undefined ? {} : { fuzzInputs: options.fuzzInputs };
+    const task = { start: options.start + at, seeds, twice: true, stopAtFailure: false, ...fuzzing };
+    tasks.push(runTask(task, options.onProgress));
   }
   const reports = await Promise.all(tasks);
   const counts: Record<string, number> = {};

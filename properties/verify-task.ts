@@ -7,6 +7,8 @@ export interface VerifyTask {
   readonly only?: readonly string[];
   /** Explore every schedule up to so many states, instead of worlds. */
   readonly exploreStates?: number;
+  /** Give the decoders so many hostile inputs a seed, instead of worlds. */
+  readonly fuzzInputs?: number;
   /** Run each seed twice and compare; report failures by throwing them together. */
   readonly twice: boolean;
   readonly stopAtFailure: boolean;

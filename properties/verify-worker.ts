@@ -15,6 +15,7 @@ if (mutant !== undefined) plant(mutant);
 const { runWorld } = await import("./world/world.ts");
 const { runDirected } = await import("./world/directed.ts");
 const { explore } = await import("./explorer.ts");
+const { fuzz } = await import("./fuzz.ts");
 
 const failures: VerifyFailure[] = [];
 const counts = new Map<string, number>();
@@ -25,9 +26,19 @@ if (task.exploreStates !== undefined) {
   const { states, failure } = explore({ statesMax: task.exploreStates, ...(task.only && { only: task.only }) });
   counts.set("states explored", states);
   if (failure !== undefined) failures.push({ seed: -1, ...failure });
-} else for (const failure of runDirected(task.only)) failures.push({ seed: -1, last: "", ...failure });
+} else if (task.fuzzInputs === undefined) {
+  for (const failure of runDirected(task.only)) failures.push({ seed: -1, last: "", ...failure });
+}
 for (let seed = task.start; seed < task.start + task.seeds; seed += 1) {
   if (failures.length > 0 && task.stopAtFailure) break;
+  if (task.fuzzInputs !== undefined) {
+    const problem = fuzz({ seed, inputs: task.fuzzInputs });
+    if (problem !== undefined) failures.push({ seed, property: "I1", message: `I1: ${problem}`, last: "" });
+    seeds += 1;
+    events += task.fuzzInputs;
+    parentPort?.postMessage({ progress: task.fuzzInputs });
+    continue;
+  }
   const options = task.only === undefined ? {} : { only: task.only };
   const outcome = runWorld(seed, options);
   seeds += 1;
