@@ -18,6 +18,7 @@ const NODE = "properties/world/simulated-node.ts";
 const LAWS = "properties/world/directed-laws.ts";
 const FRAMES = "properties/world/directed-frames.ts";
 const DIRECTED = "properties/world/directed.ts";
+const CACHE = "properties/world/directed-cache.ts";
 const POLLS = "properties/world/directed-polls.ts";
 
 export const CATALOGUE: readonly CatalogueRow[] = [
@@ -38,6 +39,7 @@ export const CATALOGUE: readonly CatalogueRow[] = [
   row("S6", "an answer lists every row that its asker lacks", STEPS, "asker-known-one-too-far"),
   row("S7", "a listed shard taken for known is known", STEPS, "generator-ignored"),
   row("S8", "early rows are the rows ahead of knowledge", STEPS, "early-set-cleared"),
+  row("S9", "early rows are in the update cache", STEPS, "early-rows-skip-the-cache"),
   row("S10", "merging in any order, and again, gives the same rows", LAWS, "no-tie-break"),
   row("S11", "answers to another life or pull change nothing", DIRECTED, "accept-foreign-pull"),
   row("S12", "what a start reads is sound", ROWS, "image-one-row-short"),
@@ -54,6 +56,8 @@ export const CATALOGUE: readonly CatalogueRow[] = [
   row("L5", "without loss a row crosses a link once a version", STEPS, "whole-shard-in-each-answer"),
   row("L6", "a replica always takes writes", NODE, "no-write-during-a-pull"),
   row("L8", "updates go round a link that stays cut", ENDING, "relay-is-silent"),
+  row("X1", "rows outside the cache are below its floor, those in it above", CACHE, "floor-zero-on-restart"),
+  row("X2", "the update cache answers as a scan would", CACHE, "full-cache-drops-silently"),
   row("X3", "a later shard version knows at least as much", ROWS, "shard-counter-goes-back"),
   row("X6", "equal neighbours reach one shard version and stop", DIRECTED, "swap-shard-versions"),
   row("X8", "a version has one content everywhere", ROWS, "values-of-another-row"),

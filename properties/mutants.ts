@@ -4,6 +4,7 @@
  */
 
 import { type Mutant } from "./mutant.ts";
+import { CACHE_MUTANTS } from "./mutants-cache.ts";
 import { EXCHANGE_MUTANTS } from "./mutants-exchange.ts";
 import { RULE_MUTANTS } from "./mutants-rules.ts";
 
@@ -150,6 +151,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: "protocols/sync/shard-version.ts",
     edits: [["return merge.changed ? merge.peers : greaterVersion(merge.ours, merge.peers);", "return merge.peers;"]],
   },
+  ...CACHE_MUTANTS,
   ...EXCHANGE_MUTANTS,
   ...RULE_MUTANTS,
 ];

@@ -18,6 +18,7 @@ import {
   oneEncoding,
   withoutState,
 } from "./directed-frames.ts";
+import { answersAsAScan, cacheBounded, floorInPlace } from "./directed-cache.ts";
 import { dominating, joining, jumps, lastStamps, mergingInAnyOrder, ordering } from "./directed-laws.ts";
 import { cursorOfAnotherLife, failedPull, listedAgain } from "./directed-polls.ts";
 
@@ -36,6 +37,9 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["S4", framesOfTwoAnswers],
   ["S10", mergingInAnyOrder],
   ["S11", foreignAnswer],
+  ["S20", cacheBounded],
+  ["X1", floorInPlace],
+  ["X2", answersAsAScan],
   ["X6", crossingAdoption],
   ["X9", withoutState],
   ["X11", listedAgain],

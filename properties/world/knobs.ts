@@ -45,6 +45,8 @@ export interface Knobs {
   readonly answersMax: number;
   readonly retryMs: number;
   readonly retriesMax: number;
+  readonly cacheRowsMax: number;
+  readonly cacheAgeMs: number;
 }
 
 /** Kinds of events that come again and again while there is trouble. */
@@ -95,5 +97,7 @@ export function drawKnobs(random: Random): Knobs {
     answersMax: calm ? 8 : ([1, 1, 2, 4][nextBelow(random, 4)] ?? 1),
     retryMs: calm ? 1_000 : between(200, 1_000),
     retriesMax: 1 + nextBelow(random, 4),
+    cacheRowsMax: [1, 3, 8, 1000][nextBelow(random, 4)] ?? 1,
+    cacheAgeMs: between(50, 5_000),
   };
 }

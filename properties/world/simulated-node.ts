@@ -66,6 +66,10 @@ export class SimulatedNode {
       answersMax: knobs.answersMax,
       retryMs: knobs.retryMs,
       retriesMax: knobs.retriesMax,
+      cacheRowsMax: knobs.cacheRowsMax,
+      cacheAgeMs: knobs.cacheAgeMs,
+      cacheAgeMsMin: 50,
+      cacheAgeMsMax: 10_000,
       windowFrames: 2,
     };
     const state = !(knobs.serving && start.index === knobs.nodes - 1);
@@ -190,12 +194,17 @@ export class SimulatedNode {
     const where = this.#place(shard);
     const before = steps.stateOf(replica);
     const { answersOpened } = replica;
+    const { scans, gaveUp } = replica.cache.counts;
     if (event.message === "pull" && replica.answers.size >= this.#world.knobs.answersMax) {
       this.#world.count("pull while all answers are in use");
     }
     const effects = stepReplica(replica, { kind: "message", ...event }, nowMs);
     steps.served(replica, { before, where });
-    if (replica.answersOpened > answersOpened) steps.answered(replica, { ...event, shard, where });
+    if (replica.answersOpened > answersOpened) {
+      this.#world.count(replica.cache.counts.scans > scans ? "answer by a scan" : "answer from the cache");
+      if (gaveUp > 0) this.#world.count("answer after the cache gave up");
+      steps.answered(replica, { ...event, shard, where });
+    }
     this.look(shard);
     this.#act(shard, effects, nowMs);
   }
