@@ -202,13 +202,14 @@ class TinyWorld {
   /** Two hashes of all that decides what can happen next. */
   name(): string {
     const replicas = this.#replicas.map((replica) => {
-      const { store, knowledge, version, early, pull, answers, answersOpened, stamper } = replica;
+      const { store, knowledge, version, early, pull, answers, answersOpened, stamper, cache } = replica;
       const answer = pull?.answer;
       return [
         store.digest(),
         [...knowledge].map(String).sort().join(),
         `${version.counter} ${version.generator} ${stamper.last} ${stamper.greatestSeen} ${answersOpened}`,
         [...early].map(String).sort().join(),
+        `${cache.floor.join()} ${[...cache.place.keys()].map(String).sort().join()}`,
         pull && `${pull.pullId} ${pull.peer} ${pull.rows} ${pull.progress} ${pull.retries}`,
         answer && `${answer.id.responder} ${answer.id.number} ${answer.received.join()} ${answer.asked}`,
         ...[...answers].map(([key, { id, list, end }]) =>

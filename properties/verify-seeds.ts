@@ -7,7 +7,12 @@ import { type VerifyFailure, type VerifyReport, type VerifyTask } from "./verify
 
 /** Runs worlds in one thread and waits for its end. */
 async function runTask(task: VerifyTask, onProgress: (seeds: number) => void = () => undefined): Promise<VerifyReport> {
-  const worker = new Worker(new URL("./verify-worker.ts", import.meta.url), { workerData: task, execArgv: [] });
+  const worker = new Worker(new URL("./verify-worker.ts", import.meta.url), {
+    workerData: task,
+    execArgv: [],
+    // Most of what a world makes is soon garbage.
+    resourceLimits: { maxYoungGenerationSizeMb: 128 },
+  });
   let report: VerifyReport | undefined;
   worker.on("message", (message: { readonly progress?: number; readonly report?: VerifyReport }) => {
     if (message.progress !== undefined) onProgress(message.progress);

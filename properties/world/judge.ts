@@ -20,6 +20,11 @@ export class Judge {
     this.#only = only === undefined ? undefined : new Set(only);
   }
 
+  /** Nothing is looked at: the world only runs. */
+  get isBlind(): boolean {
+    return this.#only?.size === 0;
+  }
+
   watches(property: string): boolean {
     return this.#only === undefined || this.#only.has(property);
   }
