@@ -68,6 +68,17 @@ test("a row's age counts from when it was known: after a lag longer than the age
   expect(checkFloor(late)).toBeUndefined();
 });
 
+test("a clock that jumps by hours, back and forth, makes no row leave before its turns have passed", () => {
+  const replica = startReplica();
+  const before = new Map(replica.knowledge);
+  write(replica, { from: 0, rows: 10, nowMs: NOW });
+  for (const hours of [3, -5, 8]) stepReplica(replica, { kind: "timer", name: "none" }, NOW + hours * 3_600_000);
+  expect(pull(replica, before, NOW)).toBe(10);
+  expect(replica.cache.counts).toMatchObject({ hits: 1, scans: 0 });
+  pass(replica, { fromMs: NOW, ms: 3 * SYNC_LIMITS.cacheAgeMs });
+  expect(replica.cache.place.size).toBe(0);
+});
+
 test("the age grows when pulls come too late, shrinks when they do not, and stays within its bounds", () => {
   const replica = startReplica();
   write(replica, { from: 0, rows: 10, nowMs: NOW });
