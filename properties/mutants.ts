@@ -3,19 +3,14 @@
  * has no switch for it. A text that no longer stands exactly once in its file fails the run, so the list cannot go stale.
  */
 
-/** One bug: the edits that plant it, and the property that must fall. */
-export interface Mutant {
-  readonly name: string;
-  /** Ids of properties, any of which may be the first to fall. */
-  readonly kills: readonly string[];
-  readonly file: string;
-  readonly edits: readonly (readonly [find: string, replace: string])[];
-}
+import { type Mutant } from "./mutant.ts";
+import { CACHE_MUTANTS } from "./mutants-cache.ts";
+import { EXCHANGE_MUTANTS } from "./mutants-exchange.ts";
+import { RULE_MUTANTS } from "./mutants-rules.ts";
 
 export const MUTANTS: readonly Mutant[] = [
   {
     name: "join-on-last-frame",
-    kills: ["S1", "S4"],
     file: "protocols/sync/own-pull.ts",
     edits: [
       ["if (answer.receivedCount === frame.frames && answer.end !== undefined)", "if (answer.end !== undefined)"],
@@ -23,13 +18,11 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "count-repeated-frames",
-    kills: ["S1"],
     file: "protocols/sync/own-pull.ts",
     edits: [["if (pull.answer?.received[frame.index] === 1)", "if (false)"]],
   },
   {
     name: "mix-answers",
-    kills: ["S4", "S1"],
     file: "protocols/sync/own-pull.ts",
     edits: [
       ["if (pull.answer !== undefined && !sameAnswer(pull.answer.id, frame.answer))", "if (false)"],
@@ -41,7 +34,6 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "accept-foreign-pull",
-    kills: ["S1", "S11"],
     file: "protocols/sync/own-pull.ts",
     edits: [
       [
@@ -52,37 +44,31 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "knowledge-after-list",
-    kills: ["S1"],
     file: "protocols/sync/answers.ts",
     edits: [["knowledge: new Map(replica.knowledge), version", "knowledge: replica.knowledge, version"]],
   },
   {
     name: "list-cut-short",
-    kills: ["S4", "S1", "L1"],
     file: "protocols/sync/answers.ts",
     edits: [["return [...cuts, list.slots.length];", "return cuts.length > 1 ? cuts : [...cuts, list.slots.length];"]],
   },
   {
     name: "no-tie-break",
-    kills: ["S1", "S2", "L1"],
     file: "protocols/sync/map-row-store.ts",
     edits: [["return writerA.id > writerB.id;", "return false;"]],
   },
   {
     name: "arrival-order-wins",
-    kills: ["S2"],
     file: "protocols/sync/map-row-store.ts",
     edits: [["if (old !== undefined && !this.#isNewer({ t, writer }, old)) continue;", ""]],
   },
   {
     name: "values-of-another-row",
-    kills: ["S3"],
     file: "protocols/sync/map-row-store.ts",
     edits: [["batch.values.slice(index * valueBytes, (index + 1) * valueBytes)", "batch.values.slice(0, valueBytes)"]],
   },
   {
     name: "early-rows-forgotten-on-restart",
-    kills: ["S1"],
     file: "protocols/sync/replica.ts",
     edits: [
       [
@@ -93,13 +79,11 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "knowledge-overwritten",
-    kills: ["S1"],
     file: "protocols/sync/knowledge.ts",
     edits: [["if (t > (into.get(writer) ?? 0))", "if (t !== (into.get(writer) ?? 0))"]],
   },
   {
     name: "wall-clock-stamps",
-    kills: ["V4", "V7", "S3"],
     file: "protocols/sync/stamper.ts",
     edits: [
       ["Math.max(Math.floor(nowMs * 1000), stamper.last + 1, stamper.greatestSeen + 1)", "Math.floor(nowMs * 1000)"],
@@ -107,25 +91,21 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "stamps-ignore-what-was-seen",
-    kills: ["V7"],
     file: "protocols/sync/stamper.ts",
     edits: [["stamper.last + 1, stamper.greatestSeen + 1)", "stamper.last + 1)"]],
   },
   {
     name: "reuse-writer-id",
-    kills: ["V4", "S1", "X3", "L1"],
     file: "properties/world/simulated-node.ts",
     edits: [["nonce: `l${start.life}`", "nonce: `l1`"]],
   },
   {
     name: "shard-counter-goes-back",
-    kills: ["X3", "L1"],
     file: "protocols/sync/replica-state.ts",
     edits: [["  replica.counter += 1;", "  replica.counter = replica.version.counter + 1;"]],
   },
   {
     name: "adopt-without-equality",
-    kills: ["X3", "L1"],
     file: "protocols/sync/own-pull.ts",
     edits: [
       [
@@ -136,13 +116,11 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "failed-pull-keeps-shard-version",
-    kills: ["L1"],
     file: "protocols/sync/own-pull.ts",
     edits: [["if (pull.rows > 0) effects.push", "if (false) effects.push"]],
   },
   {
     name: "cursor-moves-when-sent",
-    kills: ["X11", "L1"],
     file: "protocols/sync/poll-answers.ts",
     edits: [
       ["/** Someone who polls us. */", "const sent = new WeakMap<Asker, number>();\n/** Someone who polls us. */"],
@@ -155,26 +133,25 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "failed-pull-forgets-shard",
-    kills: ["X11", "L1"],
     file: "protocols/sync/poll-neighbours.ts",
     edits: [["  pending.failures += 1;", "  neighbour.pending.delete(shard); pending.failures += 1;"]],
   },
   {
     name: "older-pull-settles-newer-change",
-    kills: ["X11", "L1"],
     file: "protocols/sync/poll-neighbours.ts",
     edits: [["if (pending.again) poller.ready.add(pending);\n    else neighbour", "neighbour"]],
   },
   {
     name: "checksum-off",
-    kills: ["S3", "S1", "S2", "V4", "L1"],
     file: "protocols/wire/frame-codec.ts",
     edits: [["if (crc32c(bytes, 0, end) !== checksum)", "if (crc32c(bytes, 0, end) === -1)"]],
   },
   {
     name: "swap-shard-versions",
-    kills: ["L4", "X6"],
     file: "protocols/sync/shard-version.ts",
     edits: [["return merge.changed ? merge.peers : greaterVersion(merge.ours, merge.peers);", "return merge.peers;"]],
   },
+  ...CACHE_MUTANTS,
+  ...EXCHANGE_MUTANTS,
+  ...RULE_MUTANTS,
 ];

@@ -1,11 +1,18 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
-import { MUTANTS, type Mutant } from "./mutants.ts";
+import { type Mutant } from "./mutant.ts";
+import { KILLING_SEEDS } from "./killing-seeds.ts";
+import { MUTANTS } from "./mutants.ts";
 import { type VerifyFailure, type VerifyReport, type VerifyTask } from "./verify-task.ts";
 
 /** Runs worlds in one thread and waits for its end. */
 async function runTask(task: VerifyTask, onProgress: (seeds: number) => void = () => undefined): Promise<VerifyReport> {
-  const worker = new Worker(new URL("./verify-worker.ts", import.meta.url), { workerData: task, execArgv: [] });
+  const worker = new Worker(new URL("./verify-worker.ts", import.meta.url), {
+    workerData: task,
+    execArgv: [],
+    // Most of what a world makes is soon garbage.
+    resourceLimits: { maxYoungGenerationSizeMb: 128 },
+  });
   let report: VerifyReport | undefined;
   worker.on("message", (message: { readonly progress?: number; readonly report?: VerifyReport }) => {
     if (message.progress !== undefined) onProgress(message.progress);
@@ -18,18 +25,21 @@ async function runTask(task: VerifyTask, onProgress: (seeds: number) => void = (
   return report;
 }
 
-/** Runs seeds in `threads` threads and adds up their reports. Each seed is run twice and compared. */
+/** Runs seeds in `threads` threads and adds up their reports. Each seed is run twice and compared; `fuzzInputs` gives each as many hostile inputs instead. */
 export async function verifySeeds(options: {
   readonly start: number;
   readonly seeds: number;
   readonly threads: number;
+  readonly fuzzInputs?: number;
   readonly onProgress?: (seeds: number) => void;
 }): Promise<VerifyReport> {
   const share = Math.ceil(options.seeds / options.threads);
   const tasks: Promise<VerifyReport>[] = [];
   for (let at = 0; at < options.seeds; at += share) {
     const seeds = Math.min(share, options.seeds - at);
-    tasks.push(runTask({ start: options.start + at, seeds, twice: true, stopAtFailure: false }, options.onProgress));
+    const fuzzing = options.fuzzInputs === undefined ? {} : { fuzzInputs: options.fuzzInputs };
+    const task = { start: options.start + at, seeds, twice: true, stopAtFailure: false, ...fuzzing };
+    tasks.push(runTask(task, options.onProgress));
   }
   const reports = await Promise.all(tasks);
   const counts: Record<string, number> = {};
@@ -45,34 +55,51 @@ export async function verifySeeds(options: {
   };
 }
 
-/** What became of a planted bug. */
-export interface MutantResult {
+/** Explores every schedule of tiny worlds up to so many states, with a bug planted or without. */
+export async function verifySchedules(options: {
+  readonly statesMax: number;
+  readonly mutant?: string;
+}): Promise<{ readonly states: number; readonly failure: VerifyFailure | undefined }> {
+  const { statesMax: exploreStates, ...rest } = options;
+  const report = await runTask({ start: 1, seeds: 0, twice: false, stopAtFailure: true, exploreStates, ...rest });
+  return { states: report.counts["states explored"] ?? 0, failure: report.failures[0] };
+}
+
+/** A planted bug, and the properties that are looked at while it is sought: all, or some. */
+export interface Hunt {
   readonly mutant: Mutant;
+  readonly only?: readonly string[];
+}
+
+/** What became of a planted bug. */
+export interface HuntResult extends Hunt {
   /** The first failure, or undefined when the bug lives. */
   readonly killedBy: VerifyFailure | undefined;
-  /** Seeds run until then. */
+  /** Worlds run until then; 0 when a directed situation found it. */
   readonly seeds: number;
 }
 
-/** Plants each bug in turn and runs worlds until one fails, at most `seedsMax` each. */
+/** Plants each bug in turn and runs worlds until one fails, at most `seedsMax` each, from `start` or from the seed that is known to find it. */
 export async function verifyMutants(options: {
-  readonly start: number;
+  readonly start?: number;
   readonly seedsMax: number;
   readonly threads: number;
-  readonly onResult?: (result: MutantResult) => void;
-}): Promise<MutantResult[]> {
-  const waiting = [...MUTANTS];
-  const results: MutantResult[] = [];
+  readonly hunts?: readonly Hunt[];
+  readonly onResult?: (result: HuntResult) => void;
+}): Promise<HuntResult[]> {
+  const waiting = [...(options.hunts ?? MUTANTS.map((mutant): Hunt => ({ mutant })))];
+  const results: HuntResult[] = [];
   async function work(): Promise<void> {
-    for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
+    for (let hunt = waiting.shift(); hunt !== undefined; hunt = waiting.shift()) {
       const report = await runTask({
-        start: options.start,
+        start: options.start ?? KILLING_SEEDS[hunt.mutant.name] ?? 1,
         seeds: options.seedsMax,
-        mutant: mutant.name,
-        twice: false,
+        mutant: hunt.mutant.name,
+        ...(hunt.only && { only: hunt.only }),
+        twice: hunt.mutant.twice ?? false,
         stopAtFailure: true,
       });
-      const result = { mutant, killedBy: report.failures[0], seeds: report.seeds };
+      const result = { ...hunt, killedBy: report.failures[0], seeds: report.seeds };
       results.push(result);
       options.onResult?.(result);
     }

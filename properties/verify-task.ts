@@ -3,6 +3,12 @@ export interface VerifyTask {
   readonly start: number;
   readonly seeds: number;
   readonly mutant?: string;
+  /** Look at these properties alone. */
+  readonly only?: readonly string[];
+  /** Explore every schedule up to so many states, instead of worlds. */
+  readonly exploreStates?: number;
+  /** Give the decoders so many hostile inputs a seed, instead of worlds. */
+  readonly fuzzInputs?: number;
   /** Run each seed twice and compare; report failures by throwing them together. */
   readonly twice: boolean;
   readonly stopAtFailure: boolean;
@@ -12,6 +18,8 @@ export interface VerifyFailure {
   readonly seed: number;
   readonly property: string;
   readonly message: string;
+  /** What happened last in that world; empty for a directed situation. */
+  readonly last: string;
 }
 
 /** What it answers, after messages `{ progress }` with the number of seeds done. */

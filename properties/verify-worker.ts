@@ -4,7 +4,8 @@
  */
 import { registerHooks } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
-import { MUTANTS, type Mutant } from "./mutants.ts";
+import { type Mutant } from "./mutant.ts";
+import { MUTANTS } from "./mutants.ts";
 import { type VerifyFailure, type VerifyReport, type VerifyTask } from "./verify-task.ts";
 
 const given: unknown = workerData;
@@ -13,23 +14,40 @@ const mutant = MUTANTS.find(({ name }) => name === task.mutant);
 if (mutant !== undefined) plant(mutant);
 const { runWorld } = await import("./world/world.ts");
 const { runDirected } = await import("./world/directed.ts");
+const { explore } = await import("./explorer.ts");
+const { fuzz } = await import("./fuzz.ts");
 
 const failures: VerifyFailure[] = [];
 const counts = new Map<string, number>();
 let events = 0;
 let simulatedMs = 0;
 let seeds = 0;
-for (const { property, message } of runDirected()) failures.push({ seed: -1, property, message });
+if (task.exploreStates !== undefined) {
+  const { states, failure } = explore({ statesMax: task.exploreStates, ...(task.only && { only: task.only }) });
+  counts.set("states explored", states);
+  if (failure !== undefined) failures.push({ seed: -1, ...failure });
+} else if (task.fuzzInputs === undefined) {
+  for (const failure of runDirected(task.only)) failures.push({ seed: -1, last: "", ...failure });
+}
 for (let seed = task.start; seed < task.start + task.seeds; seed += 1) {
   if (failures.length > 0 && task.stopAtFailure) break;
-  const outcome = runWorld(seed);
+  if (task.fuzzInputs !== undefined) {
+    const problem = fuzz({ seed, inputs: task.fuzzInputs });
+    if (problem !== undefined) failures.push({ seed, property: "I1", message: `I1: ${problem}`, last: "" });
+    seeds += 1;
+    events += task.fuzzInputs;
+    parentPort?.postMessage({ progress: task.fuzzInputs });
+    continue;
+  }
+  const options = task.only === undefined ? {} : { only: task.only };
+  const outcome = runWorld(seed, options);
   seeds += 1;
   events += outcome.events;
   simulatedMs += outcome.simulatedMs;
   for (const [what, count] of outcome.counts) counts.set(what, (counts.get(what) ?? 0) + count);
   if (outcome.failure !== undefined) failures.push({ seed, ...outcome.failure });
-  else if (task.twice && runWorld(seed).hash !== outcome.hash) {
-    failures.push({ seed, property: "I6", message: "I6: the same seed gave another history" });
+  else if (task.twice && runWorld(seed, { only: [] }).hash !== outcome.hash) {
+    failures.push({ seed, property: "I6", message: "I6: the same seed gave another history", last: "" });
   }
   if (seeds % 50 === 0) parentPort?.postMessage({ progress: 50 });
 }

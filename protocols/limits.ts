@@ -32,6 +32,12 @@ export const SYNC_LIMITS = {
   retriesMax: 5,
   /** Trainers whose highest batch one shard remembers. */
   trainersMax: 1024,
+  /** Rows in the update cache of one shard; beyond it older ones leave, and pulls from before them scan the shard. */
+  cacheRowsMax: 65_536,
+  /** How long a row stays cached after it is known: at the start, and the bounds within which the hit rate tunes it. */
+  cacheAgeMs: 60_000,
+  cacheAgeMsMin: 5_000,
+  cacheAgeMsMax: 1_800_000,
 } as const;
 
 /** Bounds in the shape of `SYNC_LIMITS`: simulated worlds run with small ones. */

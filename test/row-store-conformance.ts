@@ -117,6 +117,26 @@ export function testRowStore(name: string, create: CreateStore): void {
     );
   });
 
+  test(`${name}: collecting among slots gives those of them that are ahead of a knowledge, by table`, () => {
+    fc.assert(
+      fc.property(fc.array(modelRow, { maxLength: 40 }), fc.nat(7), fc.nat(3), (rows, t, modulus) => {
+        const store = full();
+        for (const row of rows) store.merge(batchOf(store, row), NOTHING);
+        const before = store.collect(NOTHING);
+        store.drop(0, BigUint64Array.of(1n));
+        const known = new Float64Array(store.writers.length).fill(t);
+        const among = before.slots.toReversed().filter((_, index) => index % 4 !== modulus);
+        const [all, some] = [store.collect(known), store.collect(known, among)];
+        expect(some.slots.toSorted()).toEqual(all.slots.filter((slot) => among.includes(slot)).toSorted());
+        for (const { table, from, to } of some.sections) {
+          const packed = store.pack(some, { from, to });
+          expect(packed.map((batch) => [batch.table, batch.keys.length])).toEqual([[table, to - from]]);
+        }
+        expect(some.sections.reduce((sum, { from, to }) => sum + to - from, 0)).toBe(some.slots.length);
+      }),
+    );
+  });
+
   test(`${name}: an open list sends rows at their current version, leaves dropped ones out and never another row in their place`, () => {
     const store = full();
     const writer = store.writerIndex(WRITERS[0] ?? parseWriterId("0.b.n.x"));

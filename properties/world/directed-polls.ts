@@ -29,6 +29,16 @@ export function failedPull(): string | undefined {
   return hasPull(again) ? undefined : "a failed pull is not tried again";
 }
 
+/** A node starts again and has as many changes as in its last life: a cursor of that life must not hide them. */
+export function cursorOfAnotherLife(): string | undefined {
+  const poller = createListening();
+  const poll = { pollId: 1, waitMs: 0, cursor: { writer: THEIRS, change: 1 } };
+  const [answer] = stepPoller(poller, { kind: "message", from: "b", message: "poll", body: poll });
+  return answer?.kind === "send" && answer.message === "changes" && answer.body.shards.length === 1
+    ? undefined
+    : "a cursor of another life hides a shard";
+}
+
 function createListening(): Poller {
   const poller = createPoller(OURS);
   stepPoller(poller, { kind: "changed", shard: "s/0", version: { counter: 1, generator: OURS } });

@@ -9,7 +9,18 @@ import { createReplica, type Replica, type ReplicaEffect, stepReplica } from "..
 import { type TableSpec } from "../../protocols/sync/row-store.ts";
 import { coversVersion } from "../../protocols/sync/shard-version.ts";
 import { parseWriterId } from "../../protocols/sync/version.ts";
-import { failedPull, listedAgain } from "./directed-polls.ts";
+import {
+  anotherLayout,
+  anyBytes,
+  fromTheFuture,
+  mintedInOurName,
+  notFinite,
+  oneEncoding,
+  withoutState,
+} from "./directed-frames.ts";
+import { answersAsAScan, cacheBounded, floorInPlace } from "./directed-cache.ts";
+import { dominating, joining, jumps, lastStamps, mergingInAnyOrder, ordering } from "./directed-laws.ts";
+import { cursorOfAnotherLife, failedPull, listedAgain } from "./directed-polls.ts";
 
 const NOW = 1_760_000_000_000;
 const TABLES: readonly TableSpec[] = [
@@ -17,17 +28,35 @@ const TABLES: readonly TableSpec[] = [
 ];
 
 const SITUATIONS: readonly (readonly [property: string, situation: () => string | undefined])[] = [
+  ["V1", joining],
+  ["V2", dominating],
+  ["V3", ordering],
+  ["V8", lastStamps],
+  ["V10", jumps],
+  ["V10", fromTheFuture],
   ["S4", framesOfTwoAnswers],
+  ["S10", mergingInAnyOrder],
   ["S11", foreignAnswer],
+  ["S20", cacheBounded],
+  ["X1", floorInPlace],
+  ["X2", answersAsAScan],
   ["X6", crossingAdoption],
-  ["L1", rowsOfAFailedPull],
+  ["X9", withoutState],
   ["X11", listedAgain],
   ["X11", failedPull],
+  ["X11", cursorOfAnotherLife],
+  ["L1", rowsOfAFailedPull],
+  ["I1", anyBytes],
+  ["I2", oneEncoding],
+  ["I3", notFinite],
+  ["I4", mintedInOurName],
+  ["I7", anotherLayout],
 ];
 
-/** Runs them all; returns what did not hold. */
-export function runDirected(): { readonly property: string; readonly message: string }[] {
+/** Runs them all, or those of some properties; returns what did not hold. */
+export function runDirected(only?: readonly string[]): { readonly property: string; readonly message: string }[] {
   return SITUATIONS.flatMap(([property, run]) => {
+    if (only?.includes(property) === false) return [];
     const problem = run();
     return problem === undefined ? [] : [{ property, message: `${property}: ${problem}` }];
   });

@@ -1,3 +1,5 @@
+import { type Replica } from "../../protocols/sync/replica.ts";
+import { type RECURRING } from "./knobs.ts";
 import { type Envelope } from "./network.ts";
 
 /** What can happen in a world. */
@@ -10,7 +12,7 @@ export type Happening =
       readonly shard: number | undefined;
       readonly name: string;
     }
-  | { readonly kind: "write" | "cut" | "crash" | "save" | "jump" | "heal" | "look" }
+  | { readonly kind: (typeof RECURRING)[number] | "heal" | "look" }
   | { readonly kind: "restart"; readonly node: number };
 
 /** The queue's order is that of time, then of scheduling. */
@@ -33,4 +35,10 @@ export function describe(happening: Happening): string {
   if (happening.kind !== "deliver") return happening.kind;
   const { from, to, shard, message, body } = happening.envelope;
   return `${from} > ${to} shard ${shard ?? "-"} ${message} ${typeof body === "string" ? body : `${body.length} bytes`}`;
+}
+
+/** One line for the report of a failure. */
+export function describeReplica({ version, knowledge, early, pull, answers, store }: Replica): string {
+  const known = [...knowledge].map(([writer, t]) => `${writer}:${t}`).join(" ");
+  return `version ${version.counter} of ${version.generator}, rows ${store.digest()}, early ${early.size}, answers ${answers.size}, pull ${pull?.peer ?? "none"}, knows ${known}`;
 }

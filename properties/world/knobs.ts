@@ -5,61 +5,99 @@ export interface Knobs {
   readonly nodes: number;
   readonly shards: number;
   readonly keys: number;
+  /** No faults at all: what must not happen twice is counted. */
+  readonly calm: boolean;
   /** The last node serves: it holds no optimizer state, and full nodes do not pull from it. */
   readonly serving: boolean;
   /** Each node polls only the one before and the one after it, instead of all. */
   readonly ring: boolean;
   /** Simulated time with faults and writes, before all is healed. */
   readonly troubleMs: number;
+  /** What stays broken when the rest is healed: messages still get lost, or two nodes never hear each other again. */
+  readonly lasting: "nothing" | "loss" | "cut";
   readonly delayMs: number;
+  /** Delays with a heavy tail instead of exponential ones. */
+  readonly heavyTail: boolean;
+  /** Messages of one link never overtake each other, as on one connection. */
+  readonly inOrder: boolean;
+  /** Bytes that a link carries in a second; 0 for any. */
+  readonly bytesPerSecond: number;
   readonly lossRate: number;
   readonly duplicateRate: number;
   readonly corruptRate: number;
   /** Mean time between events of a kind; 0 for never. */
   readonly writeEveryMs: number;
   readonly cutEveryMs: number;
+  readonly clogEveryMs: number;
   readonly crashEveryMs: number;
+  readonly pauseEveryMs: number;
   readonly saveEveryMs: number;
   readonly jumpEveryMs: number;
-  /** Of restarts, how many have lost their disk. */
+  /** Of writes, how many delete. */
+  readonly deleteRate: number;
+  /** Of restarts, how many have lost their disk; how many begin from an older image; how many find an image damaged. */
   readonly amnesiaRate: number;
+  readonly olderRate: number;
+  readonly damageRate: number;
   /** Clocks tick in steps of this size, so that writers stamp the same t. */
   readonly clockStepMs: number;
   readonly frameBytes: number;
   readonly answersMax: number;
   readonly retryMs: number;
   readonly retriesMax: number;
+  readonly cacheRowsMax: number;
+  readonly cacheAgeMs: number;
 }
 
+/** Kinds of events that come again and again while there is trouble. */
+export const RECURRING = ["write", "cut", "clog", "crash", "pause", "save", "jump"] as const;
+
 export function drawKnobs(random: Random): Knobs {
+  const calm = nextFloat(random) < 0.12;
   function sometimes(draw: () => number): number {
-    return nextFloat(random) < 0.5 ? 0 : draw();
+    return nextFloat(random) < 0.5 || calm ? 0 : draw();
   }
   function between(low: number, high: number): number {
     return low + nextFloat(random) * (high - low);
   }
   const nodes = 2 + nextBelow(random, 4);
+  const ring = nextFloat(random) < 0.3;
+  const delayMs = between(1, calm ? 20 : 120);
+  const lossRate = sometimes(() => between(0, 0.3));
+  const lasting = calm ? 1 : nextFloat(random);
   return {
     nodes,
     shards: 1 + nextBelow(random, 2),
     keys: 2 + nextBelow(random, 14),
+    calm,
     serving: nodes > 2 && nextFloat(random) < 0.3,
-    ring: nextFloat(random) < 0.3,
+    ring,
     troubleMs: between(5_000, 20_000),
-    delayMs: between(1, 120),
-    lossRate: sometimes(() => between(0, 0.3)),
+    lasting: lossRate > 0 && lasting < 0.3 ? "loss" : nodes > 2 && !ring && lasting < 0.5 ? "cut" : "nothing",
+    delayMs,
+    heavyTail: nextFloat(random) < 0.2 && !calm,
+    inOrder: nextFloat(random) < 0.3,
+    bytesPerSecond: sometimes(() => between(2_000, 50_000)),
+    lossRate,
     duplicateRate: sometimes(() => between(0, 0.3)),
     corruptRate: sometimes(() => between(0, 0.05)),
     writeEveryMs: between(20, 400),
-    cutEveryMs: sometimes(() => between(500, 4_000)),
+    cutEveryMs: sometimes(() => (nextFloat(random) < 0.3 ? between(50, 300) : between(500, 4_000))),
+    clogEveryMs: sometimes(() => between(500, 4_000)),
     crashEveryMs: sometimes(() => between(500, 6_000)),
+    pauseEveryMs: sometimes(() => between(1_000, 8_000)),
     saveEveryMs: between(200, 3_000),
     jumpEveryMs: sometimes(() => between(500, 5_000)),
+    deleteRate: nextFloat(random) < 0.5 ? 0 : between(0, 0.4),
     amnesiaRate: sometimes(() => 0.3),
+    olderRate: sometimes(() => 0.4),
+    damageRate: sometimes(() => 0.3),
     clockStepMs: sometimes(() => between(100, 5_000)),
-    frameBytes: nextFloat(random) < 0.7 ? 90 : 100_000,
-    answersMax: 1 + nextBelow(random, 4),
-    retryMs: between(200, 1_000),
+    frameBytes: [40, 40, 90, 90, 100_000][nextBelow(random, 5)] ?? 0,
+    answersMax: calm ? 8 : ([1, 1, 2, 4][nextBelow(random, 4)] ?? 1),
+    retryMs: calm ? 1_000 : between(200, 1_000),
     retriesMax: 1 + nextBelow(random, 4),
+    cacheRowsMax: [1, 3, 8, 1000][nextBelow(random, 4)] ?? 1,
+    cacheAgeMs: between(50, 5_000),
   };
 }

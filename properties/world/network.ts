@@ -9,59 +9,157 @@ export interface Envelope {
   readonly shard: number | undefined;
   readonly message: string;
   readonly body: string | Uint8Array<ArrayBuffer>;
+  /** A bit was flipped on the way. */
+  readonly damaged: boolean;
 }
 
-/** Which directed links are cut. */
-export interface Network {
-  readonly cut: Set<string>;
-  healed: boolean;
+/** A directed link. */
+interface Link {
+  cut: boolean;
+  /** What is sent before this arrives after it. */
+  cloggedUntilMs: number;
+  /** When the link has carried all that was given to it. */
+  busyUntilMs: number;
+  lastArrivalMs: number;
 }
 
-/** When the copies of a message arrive: none when it is lost, two when it is repeated. Exponential delays reorder freely. */
-export function deliveries(
-  network: Network,
-  { knobs, random, envelope }: { knobs: Knobs; random: Random; envelope: Envelope },
-): { delayMs: number; envelope: Envelope }[] {
-  function delayMs(): number {
-    return knobs.delayMs * (0.3 - Math.log(1 - nextFloat(random)));
+/** All links between some nodes, and what is wrong with them. */
+export class Network {
+  healed = false;
+  readonly #knobs: Knobs;
+  readonly #random: Random;
+  readonly #count: (what: string) => void;
+  readonly #links: readonly Link[];
+  #lossRate: number;
+
+  constructor(knobs: Knobs, { random, count }: { random: Random; count: (what: string) => void }) {
+    this.#knobs = knobs;
+    this.#random = random;
+    this.#count = count;
+    this.#lossRate = knobs.lossRate;
+    this.#links = Array.from({ length: knobs.nodes ** 2 }, () => ({
+      cut: false,
+      cloggedUntilMs: 0,
+      busyUntilMs: 0,
+      lastArrivalMs: 0,
+    }));
   }
-  if (network.healed) return [{ delayMs: delayMs(), envelope }];
-  if (network.cut.has(`${envelope.from}>${envelope.to}`) || nextFloat(random) < knobs.lossRate) return [];
-  const copies = nextFloat(random) < knobs.duplicateRate ? 2 : 1;
-  return Array.from({ length: copies }, () => ({
-    // A late copy may be very late: beyond the answer it belongs to, or its receiver's life.
-    delayMs: delayMs() * (nextFloat(random) < 0.05 ? 40 : 1),
-    envelope: nextFloat(random) < knobs.corruptRate ? corrupt(envelope, random) : envelope,
-  }));
-}
 
-/** Cuts or mends some links: one direction, one node, or halves. */
-export function changeCuts(network: Network, { nodes, random }: { nodes: number; random: Random }): void {
-  if (nextFloat(random) < 0.5) {
-    network.cut.clear();
-    return;
-  }
-  const kind = nextBelow(random, 3);
-  const one = nextBelow(random, nodes);
-  const other = nextBelow(random, nodes);
-  for (let from = 0; from < nodes; from += 1) {
-    for (let to = 0; to < nodes; to += 1) {
-      const isCut =
-        kind === 0
-          ? from === one && to === other
-          : kind === 1
-            ? (from === one) !== (to === one)
-            : from <= one !== to <= one;
-      if (isCut) network.cut.add(`${from}>${to}`);
+  /** When the copies of a message arrive: none when it is lost, two when it is repeated. */
+  deliveries(envelope: Envelope, nowMs: number): { delayMs: number; envelope: Envelope }[] {
+    const { duplicateRate, corruptRate } = this.#knobs;
+    const random = this.#random;
+    const link = this.#link(envelope.from, envelope.to);
+    if (link.cut || (this.#lossRate > 0 && nextFloat(random) < this.#lossRate)) {
+      this.#count(envelope.message === "frame" ? "frame lost" : "message lost");
+      return [];
     }
+    if (this.healed) return [{ delayMs: this.#delayMs(), envelope }];
+    const copies = nextFloat(random) < duplicateRate ? 2 : 1;
+    if (copies === 2) this.#count(envelope.message === "pull" ? "pull repeated by the net" : "message repeated");
+    return Array.from({ length: copies }, () => ({
+      delayMs: this.#throughLink(link, { bytes: envelope.body.length, nowMs }),
+      envelope: nextFloat(random) < corruptRate ? corrupt(envelope, random) : envelope,
+    }));
+  }
+
+  /** Cuts or mends some links: one direction, one node, halves, halves with a bridge, all but a ring, or whatever comes. */
+  changeCuts(): void {
+    const random = this.#random;
+    const { nodes } = this.#knobs;
+    const mend = nextFloat(random);
+    if (mend < 0.4) {
+      this.#eachLink((link) => (link.cut = false));
+      this.#count("all cuts mended");
+      return;
+    }
+    const one = nextBelow(random, nodes);
+    const other = nextBelow(random, nodes);
+    if (mend < 0.5) {
+      // A node comes back while the others stay cut.
+      this.#eachLink((link, from, to) => (link.cut &&= from !== one && to !== one));
+      this.#count("cuts of one node mended");
+      return;
+    }
+    const shapes: readonly (readonly [what: string, isCut: (from: number, to: number) => boolean])[] = [
+      ["cut one way", (from, to) => from === one && to === other],
+      ["cut one node", (from, to) => (from === one) !== (to === one)],
+      ["cut in halves", (from, to) => from <= one !== to <= one],
+      ["cut to a bridge", (from, to) => from !== other && to !== other && from <= one !== to <= one],
+      ["cut to a ring", (from, to) => (from + 1) % nodes !== to && (to + 1) % nodes !== from],
+      ["cut at random", () => nextFloat(random) < 0.5],
+    ];
+    const [what, isCut] = shapes[nextBelow(random, shapes.length)] ?? ["", () => false];
+    this.#eachLink((link, from, to) => (link.cut ||= isCut(from, to)));
+    this.#count(what);
+  }
+
+  /** A link holds all that is sent for a while. */
+  clog(nowMs: number): void {
+    const { nodes } = this.#knobs;
+    const link = this.#link(nextBelow(this.#random, nodes), nextBelow(this.#random, nodes));
+    link.cloggedUntilMs = nowMs + nextFloat(this.#random) * 5_000;
+    this.#count("link clogged");
+  }
+
+  /** Everything works from now on, apart from what lasts. */
+  heal(): void {
+    const { lasting, nodes, lossRate } = this.#knobs;
+    this.healed = true;
+    this.#lossRate = lasting === "loss" ? lossRate : 0;
+    this.#eachLink((link) => (link.cut = false));
+    if (lasting === "nothing") return;
+    this.#count(`lasting ${lasting}`);
+    if (lasting !== "cut") return;
+    // Full replicas never pull from a serving one, which therefore is no way round.
+    const one = nextBelow(this.#random, nodes);
+    const other = (one + 1) % nodes;
+    if (this.#knobs.serving && (nodes === 3 || one === nodes - 1 || other === nodes - 1)) return;
+    this.#link(one, other).cut = true;
+    if (nextFloat(this.#random) < 0.5) this.#link(other, one).cut = true;
+  }
+
+  #throughLink(link: Link, { bytes, nowMs }: { bytes: number; nowMs: number }): number {
+    const { bytesPerSecond, inOrder } = this.#knobs;
+    let sentMs = Math.max(nowMs, link.cloggedUntilMs);
+    if (bytesPerSecond > 0) {
+      // A queue of more than four seconds is dropped at its end, as a slow consumer's is: what is late is not later still.
+      sentMs = Math.max(sentMs, Math.min(link.busyUntilMs, nowMs + 4_000)) + (bytes / bytesPerSecond) * 1000;
+      link.busyUntilMs = sentMs;
+    }
+    // A late copy may be very late: beyond the answer it belongs to, or its receiver's life.
+    const isVeryLate = !this.#knobs.calm && nextFloat(this.#random) < 0.05;
+    let atMs = sentMs + this.#delayMs() * (isVeryLate ? 40 : 1);
+    if (inOrder) atMs = link.lastArrivalMs = Math.max(atMs, link.lastArrivalMs);
+    return atMs - nowMs;
+  }
+
+  #delayMs(): number {
+    const chance = 1 - nextFloat(this.#random);
+    const { delayMs, heavyTail } = this.#knobs;
+    if (heavyTail && !this.healed) return Math.min(60_000, delayMs * 0.4 * chance ** -0.9);
+    return delayMs * (0.3 - Math.log(chance));
+  }
+
+  #eachLink(change: (link: Link, from: number, to: number) => void): void {
+    const { nodes } = this.#knobs;
+    this.#links.forEach((link, at) => change(link, Math.floor(at / nodes), at % nodes));
+  }
+
+  #link(from: number, to: number): Link {
+    const link = this.#links[from * this.#knobs.nodes + to];
+    if (link === undefined) throw new RangeError(`Cannot find the link from ${from} to ${to}: there is none`);
+    return link;
   }
 }
 
 /** A number that differs when the message does. */
 export function hashEnvelope(hash: number, { from, to, shard = -1, message, body }: Envelope): number {
   let mixed = mixUint32(mixUint32(hash, from * 64 + to), shard * 256 + message.length);
-  for (let at = 0; at < body.length; at += 1) {
-    mixed = (Math.imul(mixed, 31) + (typeof body === "string" ? body.charCodeAt(at) : (body[at] ?? 0))) | 0;
+  if (typeof body === "string") {
+    for (let at = 0; at < body.length; at += 1) mixed = (Math.imul(mixed, 31) + body.charCodeAt(at)) | 0;
+  } else {
+    for (const byte of body) mixed = (Math.imul(mixed, 31) + byte) | 0;
   }
   return mixed >>> 0;
 }
@@ -71,5 +169,5 @@ function corrupt(envelope: Envelope, random: Random): Envelope {
   const body = envelope.body.slice();
   const at = nextBelow(random, body.length);
   body[at] = (body[at] ?? 0) ^ (1 << nextBelow(random, 8));
-  return { ...envelope, body };
+  return { ...envelope, body, damaged: true };
 }

@@ -3,9 +3,9 @@
  */
 import { SYNC_LIMITS } from "../../protocols/limits.ts";
 import { nextFloat, type Random } from "../../protocols/random.ts";
-import { encodeImage, loadImage } from "../../protocols/sync/image.ts";
+import { encodeImage, type LoadedImage, loadImage } from "../../protocols/sync/image.ts";
 import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
-import { createPoller, type PollEffect, type Poller, stepPoller } from "../../protocols/sync/poll.ts";
+import { createPoller, type PollEffect, type Poller, type PollEvent, stepPoller } from "../../protocols/sync/poll.ts";
 import {
   createReplica,
   type Replica,
@@ -13,14 +13,20 @@ import {
   type ReplicaEvent,
   stepReplica,
 } from "../../protocols/sync/replica.ts";
-import { type TableSpec } from "../../protocols/sync/row-store.ts";
-import { buildWriterId } from "../../protocols/sync/version.ts";
+import { type RowEdit, type RowStore, type TableSpec } from "../../protocols/sync/row-store.ts";
+import { buildWriterId, type Version } from "../../protocols/sync/version.ts";
 import { drawPullId } from "../../protocols/wire/pull.ts";
-import { type ShardChecker, Violation } from "./checkers.ts";
+import { parseChanges, parsePoll } from "../../protocols/wire/poll.ts";
+import { DecodeError } from "../../protocols/wire/decode-error.ts";
+import { type ShardChecker } from "./checkers.ts";
+import { type Disk, type SavedImage } from "./disk.ts";
+import { type Judge } from "./judge.ts";
 import { type Knobs } from "./knobs.ts";
 import { type Envelope } from "./network.ts";
+import { type StepChecker } from "./step-checks.ts";
 
-const TABLES: readonly TableSpec[] = [
+/** The one table of simulated shards: a number and a number of optimizer state, always written alike. */
+export const TABLES: readonly TableSpec[] = [
   { name: "rows", dim: 1, valueBytes: 4, stateBytes: 4, precision: "f32", optimizer: "test" },
 ];
 
@@ -29,6 +35,8 @@ export interface Surroundings {
   readonly knobs: Knobs;
   readonly random: Random;
   readonly checkers: readonly ShardChecker[];
+  readonly steps: StepChecker;
+  readonly judge: Judge;
   send(envelope: Envelope): void;
   /** Brings `{shard, name}` back after a delay, to this life of the node. */
   after(
@@ -46,10 +54,7 @@ export class SimulatedNode {
   readonly #world: Surroundings;
 
   /** Starts from the images of the disk, with a writer id that only this life has. */
-  constructor(
-    world: Surroundings,
-    start: { index: number; life: number; disk: ReadonlyMap<number, Uint8Array>; peers: readonly number[] },
-  ) {
+  constructor(world: Surroundings, start: { index: number; life: number; disk: Disk; peers: readonly number[] }) {
     const { knobs } = world;
     this.#world = world;
     this.index = start.index;
@@ -61,14 +66,18 @@ export class SimulatedNode {
       answersMax: knobs.answersMax,
       retryMs: knobs.retryMs,
       retriesMax: knobs.retriesMax,
+      cacheRowsMax: knobs.cacheRowsMax,
+      cacheAgeMs: knobs.cacheAgeMs,
+      cacheAgeMsMin: 50,
+      cacheAgeMsMax: 10_000,
       windowFrames: 2,
     };
     const state = !(knobs.serving && start.index === knobs.nodes - 1);
+    world.steps.started(writer);
     this.replicas = world.checkers.map((checker, shard) => {
-      const store = createMapRowStore(TABLES, { state });
-      const image = start.disk.get(shard);
-      const replica = createReplica({ writer, limits, ...(image === undefined ? { store } : loadImage(image, store)) });
-      checker.check(replica, this.#place(shard));
+      const replica = createReplica({ writer, limits, ...this.#load(start.disk.read(shard), { state, shard }) });
+      checker.check(replica, this.#place(shard), "S12");
+      if (replica.early.size > 0) world.count("restart with early rows");
       return replica;
     });
     this.poller = createPoller(writer);
@@ -78,44 +87,49 @@ export class SimulatedNode {
     for (const peer of start.peers) this.#poll({ kind: "neighbour", peer: `n${peer}` });
   }
 
-  write(shard: number, { key, value, nowMs }: { key: bigint; value: number; nowMs: number }): void {
+  /** Writes a value, or deletes the row for 0. */
+  write(shard: number, { key, value, nowMs }: { key: number; value: number; nowMs: number }): void {
     const replica = this.#replica(shard);
-    const writes = [
-      {
-        table: 0,
-        keys: BigUint64Array.of(key),
-        mutate: ({ floats, state }: { floats: Float32Array; state: Float32Array }) =>
-          void (floats.fill(value), state.fill(value)),
-      },
-    ];
-    const { last } = replica.stamper;
-    const effects = stepReplica(replica, { kind: "write", writes }, nowMs);
-    if (effects.some((effect) => effect.kind === "written" && effect.refused > 0)) {
-      throw new Violation("V7", `a local write of ${this.#place(shard)} lost against a row it had seen`);
+    const { judge } = this.#world;
+    function mutate({ floats, state, isNew }: RowEdit): "delete" | "skip" | undefined {
+      if (value === 0) return isNew ? "skip" : "delete";
+      floats.fill(value);
+      state.fill(value);
+      return undefined;
     }
+    const writes = [{ table: 0, keys: BigUint64Array.of(BigInt(key)), mutate }];
+    const effects = stepReplica(replica, { kind: "write", writes }, nowMs);
+    const written = effects.find((effect) => effect.kind === "written");
+    if ((written?.refused ?? 0) > 0) {
+      judge.breach("V7", `a local write of ${this.#place(shard)} lost against a row it had seen`);
+    } else if (written?.rows !== 1 && value !== 0) judge.breach("L6", `${this.#place(shard)} took no write`);
     const applied = effects.find((effect) => effect.kind === "applied");
     // Filed before the check: the row must be one that was written.
-    if (applied !== undefined && replica.stamper.last > last) {
-      this.#checker(shard).wrote({ key, version: { t: applied.t[0] ?? 0, writer: replica.writer }, value });
+    if (applied !== undefined) {
+      const version = { t: applied.t[0] ?? 0, writer: replica.writer };
+      this.#checker(shard).wrote({ key, version, value, deleted: value === 0 });
+      this.#world.count(value === 0 ? "deleted" : "written");
+      this.#world.steps.stamped(version, shard);
+      if (version.t > nowMs * 1000) this.#world.count("stamped ahead of the clock");
     }
-    this.#checker(shard).check(replica, this.#place(shard));
+    this.look(shard);
     this.#act(shard, effects, nowMs);
   }
 
-  receive({ from, shard, message, body }: Envelope, nowMs: number): void {
+  receive(envelope: Envelope, nowMs: number): void {
+    const { shard, message, body } = envelope;
+    const from = `n${envelope.from}`;
     const parsed: unknown = typeof body === "string" ? JSON.parse(body) : body;
-    if (shard !== undefined) {
-      if (
-        message === "pull" ||
-        message === "more" ||
-        message === "release" ||
-        message === "refuse" ||
-        message === "frame"
-      ) {
-        this.step(shard, { kind: "message", from: `n${from}`, message, body: parsed }, nowMs);
-      }
-    } else if (message === "poll" || message === "changes") {
-      this.#poll({ kind: "message", from: `n${from}`, message, body: parsed }, nowMs);
+    if (shard === undefined) {
+      if (message === "poll") this.#takePoll({ from, body: parsed }, nowMs);
+      else if (message === "changes") this.#takeChanges({ from, body: parsed }, nowMs);
+    } else if (message === "frame") {
+      const effects = this.step(shard, { kind: "message", from, message, body: parsed }, nowMs);
+      if (envelope.damaged) this.#world.steps.damaged(effects, this.#place(shard));
+    } else if (message === "refuse") {
+      this.step(shard, { kind: "message", from, message, body: parsed }, nowMs);
+    } else if (message === "pull" || message === "more" || message === "release") {
+      this.#serve(shard, { from, message, body: parsed }, nowMs);
     }
   }
 
@@ -124,15 +138,95 @@ export class SimulatedNode {
     else this.step(shard, { kind: "timer", name }, nowMs);
   }
 
-  step(shard: number, event: ReplicaEvent, nowMs: number): void {
+  step(shard: number, event: ReplicaEvent, nowMs: number): readonly ReplicaEffect[] {
+    const effects = stepReplica(this.#replica(shard), event, nowMs);
+    this.look(shard);
+    this.#act(shard, effects, nowMs);
+    return effects;
+  }
+
+  /** Checks a replica as it is now. */
+  look(shard: number): void {
     const replica = this.#replica(shard);
-    const effects = stepReplica(replica, event, nowMs);
-    this.#checker(shard).check(replica, this.#place(shard));
+    const checker = this.#checker(shard);
+    checker.check(replica, this.#place(shard));
+    this.#world.steps.kept(replica, { checker, where: this.#place(shard) });
+  }
+
+  image(shard: number): Uint8Array<ArrayBuffer> {
+    return encodeImage(this.#replica(shard));
+  }
+
+  /** The end of the world: looks at everything once more, and whether what won is what was newest. */
+  finish(greatest: readonly (readonly (Version | undefined)[])[]): void {
+    this.replicas.forEach((replica, shard) => {
+      this.look(shard);
+      const options = { checker: this.#checker(shard), where: this.#place(shard) };
+      this.#world.steps.won(replica, { greatest: greatest[shard] ?? [], ...options });
+      this.#world.steps.stateHeld(replica, options.where);
+    });
+  }
+
+  /** What an image of the disk holds; nothing when it is damaged, which S13 says must be noticed. */
+  #load(
+    image: SavedImage | undefined,
+    { state, shard }: { readonly state: boolean; readonly shard: number },
+  ): LoadedImage | { readonly store: RowStore } {
+    if (image === undefined) return { store: createMapRowStore(TABLES, { state }) };
+    try {
+      const loaded = loadImage(image.bytes, createMapRowStore(TABLES, { state }));
+      if (image.damaged) this.#world.judge.breach("S13", `${this.#place(shard)} loaded a damaged image`);
+      return loaded;
+    } catch (error) {
+      if (!image.damaged || !(error instanceof DecodeError)) throw error;
+      this.#world.count("restart with a damaged image");
+      return { store: createMapRowStore(TABLES, { state }) };
+    }
+  }
+
+  #serve(
+    shard: number,
+    event: { readonly from: string; readonly message: "pull" | "more" | "release"; readonly body: unknown },
+    nowMs: number,
+  ): void {
+    const replica = this.#replica(shard);
+    const { steps } = this.#world;
+    const where = this.#place(shard);
+    const before = steps.stateOf(replica);
+    const { answersOpened } = replica;
+    const { scans, gaveUp } = replica.cache.counts;
+    if (event.message === "pull" && replica.answers.size >= this.#world.knobs.answersMax) {
+      this.#world.count("pull while all answers are in use");
+    }
+    const effects = stepReplica(replica, { kind: "message", ...event }, nowMs);
+    steps.served(replica, { before, where });
+    if (replica.answersOpened > answersOpened) {
+      this.#world.count(replica.cache.counts.scans > scans ? "answer by a scan" : "answer from the cache");
+      if (gaveUp > 0) this.#world.count("answer after the cache gave up");
+      steps.answered(replica, { ...event, shard, where });
+    }
+    this.look(shard);
     this.#act(shard, effects, nowMs);
   }
 
-  image(shard: number): Uint8Array {
-    return encodeImage(this.#replica(shard));
+  #takePoll({ from, body }: { readonly from: string; readonly body: unknown }, nowMs: number): void {
+    const { cursor } = parsePoll(body);
+    if (cursor !== undefined && cursor.writer !== this.poller.writer) this.#world.count("poll cursor of another life");
+    this.#poll({ kind: "message", from, message: "poll", body }, nowMs);
+  }
+
+  #takeChanges({ from, body }: { readonly from: string; readonly body: unknown }, nowMs: number): void {
+    const effects = stepPoller(this.poller, { kind: "message", from, message: "changes", body });
+    if (effects.every(({ kind }) => kind !== "refused")) {
+      this.#world.steps.listed(this.poller, {
+        from,
+        body: parseChanges(body),
+        replicas: this.replicas,
+        checkers: this.#world.checkers,
+        where: `node ${this.index} (life ${this.life})`,
+      });
+    }
+    this.#actPoll(effects, nowMs);
   }
 
   #act(shard: number, effects: readonly ReplicaEffect[], nowMs: number): void {
@@ -141,24 +235,25 @@ export class SimulatedNode {
         case "send": {
           const body = effect.message === "frame" ? effect.body : JSON.stringify(effect.body);
           this.#world.count(`sent ${effect.message}`);
-          this.#world.send({ from: this.index, to: Number(effect.to.slice(1)), shard, message: effect.message, body });
+          this.#send({ to: effect.to, shard, message: effect.message, body });
           break;
         }
         case "timer":
           this.#world.after(effect.delayMs, { node: this.index, life: this.life, shard, name: effect.name });
           break;
         case "changed":
+          if (effect.version.generator !== this.poller.writer) this.#world.count("shard version adopted");
           this.#poll({ kind: "changed", shard: `s/${shard}`, version: effect.version }, nowMs);
           break;
         case "pulled":
-          this.#world.count(`pull ${effect.outcome}`);
+          this.#world.count(effect.outcome === "complete" ? "pull complete" : `pull failed: ${effect.reason}`);
           this.#poll({ kind: "pulled", shard: `s/${shard}`, outcome: effect.outcome }, nowMs);
           break;
         case "applied":
           this.#world.count(`applied ${effect.origin}`, effect.keys.length);
           break;
         case "refused":
-          this.#world.count(`refused ${effect.reason}`);
+          this.#world.count(`refused ${effect.reason === "stale" ? effect.detail : effect.reason}`);
           break;
         case "written":
           break;
@@ -166,18 +261,15 @@ export class SimulatedNode {
     }
   }
 
-  #poll(event: Parameters<typeof stepPoller>[1], nowMs = 0): void {
-    const effects: PollEffect[] = stepPoller(this.poller, event);
+  #poll(event: PollEvent, nowMs = 0): void {
+    this.#actPoll(stepPoller(this.poller, event), nowMs);
+  }
+
+  #actPoll(effects: readonly PollEffect[], nowMs: number): void {
     for (const effect of effects) {
       switch (effect.kind) {
         case "send":
-          this.#world.send({
-            from: this.index,
-            to: Number(effect.to.slice(1)),
-            shard: undefined,
-            message: effect.message,
-            body: JSON.stringify(effect.body),
-          });
+          this.#send({ to: effect.to, shard: undefined, message: effect.message, body: JSON.stringify(effect.body) });
           break;
         case "timer":
           this.#world.after(effect.delayMs, { node: this.index, life: this.life, shard: undefined, name: effect.name });
@@ -194,6 +286,10 @@ export class SimulatedNode {
           break;
       }
     }
+  }
+
+  #send({ to, ...message }: { to: string } & Pick<Envelope, "shard" | "message" | "body">): void {
+    this.#world.send({ from: this.index, to: Number(to.slice(1)), damaged: false, ...message });
   }
 
   #replica(shard: number): Replica {

@@ -4,21 +4,34 @@
  */
 import { popHeap, pushHeap } from "../../protocols/binary-heap.ts";
 import { createRandom, fork, mixUint32, nextBelow, nextFloat, type Random } from "../../protocols/random.ts";
-import { equalKnowledge } from "../../protocols/sync/knowledge.ts";
-import { ShardChecker, Violation } from "./checkers.ts";
-import { drawKnobs, type Knobs } from "./knobs.ts";
-import { describe, type Happening, isBefore, type Scheduled } from "./happening.ts";
-import { changeCuts, deliveries, type Envelope, hashEnvelope, type Network } from "./network.ts";
+import { type Replica } from "../../protocols/sync/replica.ts";
+import { ShardChecker } from "./checkers.ts";
+import { Disk } from "./disk.ts";
+import { Ending } from "./ending.ts";
+import { describe, describeReplica, type Happening, isBefore, type Scheduled } from "./happening.ts";
+import { Judge, Violation } from "./judge.ts";
+import { drawKnobs, type Knobs, RECURRING } from "./knobs.ts";
+import { type Envelope, hashEnvelope, Network } from "./network.ts";
 import { SimulatedNode, type Surroundings } from "./simulated-node.ts";
+import { StepChecker } from "./step-checks.ts";
 
 const EPOCH_MS = 1_760_000_000_000;
-/** How long after healing all must be equal, in simulated time; several times the longest back-off. */
-const CONVERGE_MS = 120_000;
-const QUIET_MS = 15_000;
+/** How many events a failure shows. */
+const LAST = 200;
+
+export interface WorldOptions {
+  readonly trace?: (line: string) => void;
+  /** Look at these properties alone. */
+  readonly only?: readonly string[];
+  /** Damages a replica behind the core's back, once: asked before each event of its node until it says that it did. */
+  readonly tamper?: (replica: Replica, random: Random) => boolean;
+}
 
 export interface WorldOutcome {
   readonly seed: number;
-  readonly failure: { readonly property: string; readonly message: string } | undefined;
+  readonly failure:
+    | { readonly property: string; readonly message: string; /** What happened last. */ readonly last: string }
+    | undefined;
   readonly events: number;
   readonly simulatedMs: number;
   /** Of everything that happened, in order. */
@@ -26,9 +39,9 @@ export interface WorldOutcome {
   readonly counts: ReadonlyMap<string, number>;
 }
 
-/** Runs the world of a seed to its end. The same seed gives the same outcome, to the hash. */
-export function runWorld(seed: number, options: { readonly trace?: (line: string) => void } = {}): WorldOutcome {
-  const world = new World(seed, options.trace);
+/** Runs the world of a seed to its end. The same seed and options give the same outcome, to the hash. */
+export function runWorld(seed: number, options: WorldOptions = {}): WorldOutcome {
+  const world = new World(seed, options);
   let failure: WorldOutcome["failure"];
   try {
     world.run();
@@ -37,6 +50,7 @@ export function runWorld(seed: number, options: { readonly trace?: (line: string
     failure = {
       property: error instanceof Violation ? error.property : error.name,
       message: error instanceof Violation ? error.message : (error.stack ?? error.message),
+      last: world.lastEvents(),
     };
   }
   return { seed, failure, events: world.events, simulatedMs: world.nowMs, hash: world.hash, counts: world.counts };
@@ -45,43 +59,52 @@ export function runWorld(seed: number, options: { readonly trace?: (line: string
 class World implements Surroundings {
   readonly knobs: Knobs;
   readonly random: Random;
+  readonly judge: Judge;
   readonly checkers: readonly ShardChecker[];
+  readonly steps: StepChecker;
   readonly counts = new Map<string, number>();
+  readonly nodes: (SimulatedNode | undefined)[];
+  readonly disks: readonly Disk[];
   nowMs = 0;
   events = 0;
   hash = 1;
   readonly #faults: Random;
-  readonly #network: Network = { cut: new Set(), healed: false };
+  readonly #network: Network;
   readonly #queue: Scheduled[] = [];
-  readonly #nodes: (SimulatedNode | undefined)[];
   readonly #lives: number[];
+  readonly #pausedUntilMs: number[];
   readonly #skewMs: number[];
-  readonly #disks: Map<number, Uint8Array>[];
-  readonly #trace: ((line: string) => void) | undefined;
+  readonly #options: WorldOptions;
+  readonly #last: Scheduled[] = [];
   #sequence = 0;
   #value = 0;
-  #equalSinceMs: number | undefined;
-  #pullsWhenEqual = 0;
+  #isTampered = false;
+  #ending: Ending | undefined;
 
-  constructor(seed: number, trace: ((line: string) => void) | undefined) {
+  constructor(seed: number, options: WorldOptions) {
     this.random = createRandom(seed);
     this.#faults = fork(this.random);
     this.knobs = drawKnobs(this.random);
-    this.#trace = trace;
-    const { nodes, shards, keys } = this.knobs;
-    this.checkers = Array.from({ length: shards }, () => new ShardChecker(keys));
-    this.#nodes = Array.from({ length: nodes }, () => undefined);
+    this.#options = options;
+    this.judge = new Judge(options.only);
+    const { nodes, shards, keys, jumpEveryMs } = this.knobs;
+    const count = (what: string): void => this.count(what);
+    this.checkers = Array.from({ length: shards }, () => new ShardChecker(keys, this.judge));
+    this.steps = new StepChecker(this.judge, { knobs: this.knobs, count });
+    this.#network = new Network(this.knobs, { random: this.#faults, count });
+    this.nodes = Array.from({ length: nodes }, () => undefined);
     this.#lives = Array.from({ length: nodes }, () => 0);
-    this.#disks = Array.from({ length: nodes }, () => new Map<number, Uint8Array>());
+    this.#pausedUntilMs = Array.from({ length: nodes }, () => 0);
+    this.disks = Array.from({ length: nodes }, () => new Disk());
     this.#skewMs = Array.from({ length: nodes }, () =>
-      this.knobs.jumpEveryMs > 0 ? (nextFloat(this.random) - 0.5) * 7_200_000 : 0,
+      jumpEveryMs > 0 ? (nextFloat(this.random) - 0.5) * 7_200_000 : 0,
     );
-    trace?.(JSON.stringify(this.knobs));
+    options.trace?.(JSON.stringify(this.knobs));
   }
 
   run(): void {
     for (let node = 0; node < this.knobs.nodes; node += 1) this.#start(node);
-    for (const kind of ["write", "cut", "crash", "save", "jump"] as const) this.#again(kind);
+    for (const kind of RECURRING) this.#again(kind);
     this.#schedule(this.knobs.troubleMs, { kind: "heal" });
     for (;;) {
       const next = popHeap(this.#queue, isBefore);
@@ -89,16 +112,27 @@ class World implements Surroundings {
       this.nowMs = next.atMs;
       this.events += 1;
       this.hash = mixUint32(this.hash, Math.floor(next.atMs * 1000));
+      this.#last[(this.events - 1) % LAST] = next;
+      this.#options.trace?.(`${next.atMs.toFixed(3)} ${describe(next.happening)}`);
       if (this.#happen(next.happening) === "done") return;
     }
   }
 
+  /** The last events, one a line, and a line for each replica. */
+  lastEvents(): string {
+    const events = [...this.#last].sort((a, b) => (isBefore(a, b) ? -1 : 1));
+    return [
+      ...events.map(({ atMs, happening }) => `${atMs.toFixed(3)} ${describe(happening)}`),
+      ...this.nodes.flatMap((node, index) =>
+        node === undefined
+          ? [`node ${index} is down`]
+          : node.replicas.map((replica, shard) => `node ${index} shard ${shard}: ${describeReplica(replica)}`),
+      ),
+    ].join("\n");
+  }
+
   send(envelope: Envelope): void {
-    for (const { delayMs, envelope: copy } of deliveries(this.#network, {
-      knobs: this.knobs,
-      random: this.#faults,
-      envelope,
-    })) {
+    for (const { delayMs, envelope: copy } of this.#network.deliveries(envelope, this.nowMs)) {
       this.#schedule(delayMs, { kind: "deliver", envelope: copy });
     }
   }
@@ -115,94 +149,124 @@ class World implements Surroundings {
   }
 
   #happen(happening: Happening): "done" | undefined {
-    this.#trace?.(`${this.nowMs.toFixed(3)} ${describe(happening)}`);
     switch (happening.kind) {
       case "deliver": {
         const { envelope } = happening;
+        const node = this.#awake(envelope.to, happening);
         this.hash = hashEnvelope(this.hash, envelope);
-        this.#nodes[envelope.to]?.receive(envelope, this.#clock(envelope.to));
-        break;
+        node?.receive(envelope, this.#clock(envelope.to));
+        return undefined;
       }
       case "timer": {
-        const node = this.#nodes[happening.node];
-        if (node !== undefined && node.life === happening.life) node.timer(happening, this.#clock(happening.node));
-        break;
+        const node = this.#awake(happening.node, happening);
+        if (node?.life === happening.life) node.timer(happening, this.#clock(happening.node));
+        return undefined;
       }
+      case "restart":
+        this.#start(happening.node);
+        return undefined;
+      case "heal":
+        this.#network.heal();
+        this.#ending = new Ending(this);
+        this.#schedule(100, { kind: "look" });
+        return undefined;
+      case "look":
+        this.#schedule(500, { kind: "look" });
+        return this.#ending?.look();
       case "write":
         this.#write();
-        this.#again("write");
         break;
       case "cut":
-        changeCuts(this.#network, { nodes: this.knobs.nodes, random: this.#faults });
-        this.#again("cut");
+        this.#network.changeCuts();
+        break;
+      case "clog":
+        this.#network.clog(this.nowMs);
         break;
       case "crash":
         this.#crash();
-        this.#again("crash");
+        break;
+      case "pause":
+        this.#pausedUntilMs[nextBelow(this.#faults, this.knobs.nodes)] = this.nowMs + nextFloat(this.#faults) * 10_000;
+        this.count("pause");
         break;
       case "save":
         this.#save();
-        this.#again("save");
         break;
       case "jump":
         this.#skewMs[nextBelow(this.#faults, this.knobs.nodes)] = (nextFloat(this.#faults) - 0.5) * 7_200_000;
-        this.#again("jump");
+        this.count("clock jump");
         break;
-      case "restart":
-        this.#start(happening.node);
-        break;
-      case "heal":
-        this.#network.healed = true;
-        this.#schedule(100, { kind: "look" });
-        break;
-      case "look":
-        return this.#look();
     }
+    this.#again(happening.kind);
     return undefined;
   }
 
+  /** The node, unless it is down, or paused: then it gets this when it goes on. */
+  #awake(index: number, happening: Happening): SimulatedNode | undefined {
+    const node = this.nodes[index];
+    const untilMs = this.#pausedUntilMs[index] ?? 0;
+    if (node !== undefined && untilMs > this.nowMs) {
+      this.#schedule(untilMs - this.nowMs, happening);
+      return undefined;
+    }
+    const { tamper } = this.#options;
+    if (tamper !== undefined && !this.#isTampered && node !== undefined) {
+      const shard = nextBelow(this.random, node.replicas.length);
+      const replica = node.replicas[shard];
+      this.#isTampered = replica !== undefined && tamper(replica, this.random);
+      // Looked at before anything else can happen to it: what is overwritten or crashes at once was never there.
+      if (this.#isTampered) node.look(shard);
+    }
+    return node;
+  }
+
   #write(): void {
-    const node = this.#nodes[nextBelow(this.random, this.knobs.nodes)];
-    if (node === undefined || (this.knobs.serving && node.index === this.knobs.nodes - 1)) return;
+    const { nodes, serving, shards, keys, deleteRate } = this.knobs;
+    const index = nextBelow(this.random, nodes);
+    const node = this.nodes[index];
+    if (node === undefined || (serving && index === nodes - 1)) return;
+    if ((this.#pausedUntilMs[index] ?? 0) > this.nowMs) return;
     this.#value += 1;
-    node.write(nextBelow(this.random, this.knobs.shards), {
-      key: BigInt(nextBelow(this.random, this.knobs.keys)),
-      value: this.#value,
-      nowMs: this.#clock(node.index),
+    node.write(nextBelow(this.random, shards), {
+      key: nextBelow(this.random, keys),
+      value: nextFloat(this.random) < deleteRate ? 0 : this.#value,
+      nowMs: this.#clock(index),
     });
-    this.count("written");
   }
 
   #crash(): void {
-    const { nodes, serving } = this.knobs;
+    const { nodes, serving, delayMs } = this.knobs;
     // What only serving replicas still hold has no state, and full ones cannot take it back yet: there, full nodes do not crash.
-    const index = serving ? nodes - 1 : nextBelow(this.#faults, nodes);
-    if (this.#nodes[index] === undefined) return;
-    this.#nodes[index] = undefined;
-    this.count("crash");
-    if (nextFloat(this.#faults) < this.knobs.amnesiaRate) this.#disks[index]?.clear();
+    const drawn = serving ? nodes - 1 : nextBelow(this.#faults, nodes);
+    const midway = serving ? -1 : this.nodes.findIndex((node) => node?.replicas.some(({ early }) => early.size > 0));
+    // Every other time it hits whoever is in the middle of a pull, and what it had so far is on its disk.
+    const isMidway = midway >= 0 && nextFloat(this.#faults) < 0.5;
+    const index = isMidway ? midway : drawn;
+    const node = this.nodes[index];
+    if (node === undefined) return;
+    if (isMidway) node.replicas.forEach((_, shard) => this.disks[index]?.save(shard, node.image(shard)));
+    this.nodes[index] = undefined;
+    this.#pausedUntilMs[index] = 0;
+    this.count(this.disks[index]?.crash(this.knobs, this.#faults) ?? "");
     // Half of them are back within about a round trip, while answers to their last life are still under way.
-    const delayMs =
-      nextFloat(this.#faults) < 0.5 ? nextFloat(this.#faults) * this.knobs.delayMs : nextFloat(this.#faults) * 5_000;
-    this.#schedule(delayMs, { kind: "restart", node: index });
+    const isQuick = nextFloat(this.#faults) < 0.5;
+    this.count(isQuick ? "restart within a round trip" : "restart later");
+    this.#schedule(nextFloat(this.#faults) * (isQuick ? delayMs : 5_000), { kind: "restart", node: index });
   }
 
   #save(): void {
-    const node = this.#nodes[nextBelow(this.#faults, this.knobs.nodes)];
+    const node = this.nodes[nextBelow(this.#faults, this.knobs.nodes)];
     if (node === undefined) return;
     const shard = nextBelow(this.#faults, this.knobs.shards);
     if (node.replicas[shard]?.early.size) this.count("saved with early rows");
-    this.#disks[node.index]?.set(shard, node.image(shard));
+    this.disks[node.index]?.save(shard, node.image(shard));
   }
 
   #start(index: number): void {
-    this.#lives[index] = (this.#lives[index] ?? 0) + 1;
-    this.#nodes[index] = new SimulatedNode(this, {
-      index,
-      life: this.#lives[index],
-      disk: this.#disks[index] ?? new Map(),
-      peers: this.#peers(index),
-    });
+    const life = (this.#lives[index] ?? 0) + 1;
+    this.#lives[index] = life;
+    const disk = this.disks[index] ?? new Disk();
+    this.nodes[index] = new SimulatedNode(this, { index, life, disk, peers: this.#peers(index) });
   }
 
   #peers(index: number): number[] {
@@ -215,49 +279,7 @@ class World implements Surroundings {
     return useful.filter((peer) => (peer + 1) % last === index || (index + 1) % last === peer);
   }
 
-  /** L1 and quiescence: equal within bounds, and then not a pull more. */
-  #look(): "done" | undefined {
-    this.#schedule(500, { kind: "look" });
-    const difference = this.#difference();
-    if (difference !== undefined) {
-      this.#equalSinceMs = undefined;
-      if (this.nowMs > this.knobs.troubleMs + CONVERGE_MS) {
-        throw new Violation("L1", `not equal ${CONVERGE_MS} ms after all was healed: ${difference}`);
-      }
-      return undefined;
-    }
-    const pulls = this.counts.get("sent pull") ?? 0;
-    if (
-      this.#equalSinceMs === undefined ||
-      (pulls !== this.#pullsWhenEqual && this.nowMs < this.knobs.troubleMs + CONVERGE_MS)
-    ) {
-      this.#equalSinceMs = this.nowMs;
-      this.#pullsWhenEqual = pulls;
-      return undefined;
-    }
-    if (pulls !== this.#pullsWhenEqual) throw new Violation("L4", `pulls go on although all is equal`);
-    return this.nowMs - this.#equalSinceMs > QUIET_MS ? "done" : undefined;
-  }
-
-  #difference(): string | undefined {
-    const [first, ...others] = this.#nodes;
-    if (first === undefined || this.#nodes.includes(undefined)) return "a node is down";
-    for (const other of others) {
-      for (const [shard, replica] of first.replicas.entries()) {
-        const theirs = other?.replicas[shard];
-        if (theirs === undefined) return "a node is down";
-        if (replica.store.digest() !== theirs.store.digest()) {
-          return `contents of shard ${shard} differ between nodes 0 and ${other?.index}`;
-        }
-        if (!equalKnowledge(replica.knowledge, theirs.knowledge)) {
-          return `knowledges of shard ${shard} differ between nodes 0 and ${other?.index}`;
-        }
-      }
-    }
-    return undefined;
-  }
-
-  #again(kind: "write" | "cut" | "crash" | "save" | "jump"): void {
+  #again(kind: (typeof RECURRING)[number]): void {
     const meanMs = this.knobs[`${kind}EveryMs`];
     if (meanMs === 0 || this.#network.healed) return;
     const delayMs = -Math.log(1 - nextFloat(this.#faults)) * meanMs;

@@ -6,9 +6,11 @@
 import { encodeFrame } from "../wire/frame-codec.ts";
 import { sameAnswer } from "../wire/frame.ts";
 import { parseMore, parsePull, parseRelease } from "../wire/pull.ts";
+import { type ReadonlyKnowledge } from "./knowledge.ts";
 import { knownTimes, type OpenAnswer, type Replica, type ReplicaEffect } from "./replica-state.ts";
 import { type SlotList, type TableSpec } from "./row-store.ts";
 import { isPlausible } from "./stamper.ts";
+import { lackingSlots } from "./update-cache.ts";
 
 /** Name of the timer that closes answers nobody asks for any more. */
 export const SWEEP_TIMER = "answers";
@@ -31,7 +33,7 @@ export function openAnswer(
   }
   const sweeping = replica.answers.size > 0;
   evictAnswers(replica);
-  const list = replica.store.collect(knownTimes(replica.store, pull.knowledge));
+  const list = collectLacking(replica, pull.knowledge);
   replica.answersOpened += 1;
   const answer: OpenAnswer = {
     to: from,
@@ -76,6 +78,12 @@ export function sweepAnswers(replica: Replica): ReplicaEffect[] {
     else dropAnswer(replica, key, answer);
   }
   return replica.answers.size > 0 ? [{ kind: "timer", name: SWEEP_TIMER, delayMs: replica.limits.answerIdleMs }] : [];
+}
+
+/** The rows that a knowledge lacks: from the update cache where it reaches back far enough, else by looking at every row. */
+function collectLacking({ store, cache, knowledge }: Replica, theirs: ReadonlyKnowledge): SlotList {
+  const known = knownTimes(store, theirs);
+  return store.collect(known, lackingSlots(cache, { known, ours: knownTimes(store, knowledge) }));
 }
 
 /** Ends of frames over a list, each frame within the size by the largest its rows can become; one empty frame for no rows. */

@@ -171,16 +171,18 @@ class MapRowStore implements RowStore {
     return { applied: Uint32Array.from(applied), slots: Float64Array.from(slots), ignored };
   }
 
-  collect(known: Float64Array): SlotList {
+  collect(known: Float64Array, among?: Float64Array): SlotList {
+    const byTable: Slot[][] = this.tables.map(() => []);
+    for (const slot of among ?? this.#rows.keys()) {
+      const row = this.#rows[slot];
+      if (row !== undefined && row.t > (known[row.writer] ?? 0)) byTable[row.table]?.push(slot);
+    }
     const slots: Slot[] = [];
     const sections: { table: number; from: number; to: number }[] = [];
-    this.#slots.forEach((byKey, table) => {
-      const from = slots.length;
-      for (const slot of byKey.values()) {
-        const row = this.#rows[slot];
-        if (row !== undefined && row.t > (known[row.writer] ?? 0)) slots.push(slot);
-      }
-      if (slots.length > from) sections.push({ table, from, to: slots.length });
+    byTable.forEach((lacking, table) => {
+      if (lacking.length === 0) return;
+      sections.push({ table, from: slots.length, to: slots.length + lacking.length });
+      for (const slot of lacking) slots.push(slot);
     });
     const list = {
       slots: Float64Array.from(slots),

@@ -11,6 +11,7 @@ import { covers, type Knowledge, type ReadonlyKnowledge } from "./knowledge.ts";
 import { type Mutate, type RowStore, type Slot, type SlotList } from "./row-store.ts";
 import { type ShardVersion } from "./shard-version.ts";
 import { type Stamper } from "./stamper.ts";
+import { boundCache, fileRow, type UpdateCache } from "./update-cache.ts";
 import { type WriterId } from "./version.ts";
 
 /** The whole state of one shard replica. Owned by replica.ts and its parts; others read. */
@@ -28,6 +29,8 @@ export interface Replica {
   version: ShardVersion;
   /** Slots whose row is ahead of knowledge. */
   readonly early: Set<Slot>;
+  /** What changed lately. Its `counts` say what pulls cost. */
+  readonly cache: UpdateCache;
   /** Trainer -> highest batch applied. */
   readonly applied: Map<string, number>;
   /** By asker and pull id, least recently used first. */
@@ -158,14 +161,17 @@ export function knownTimes(store: RowStore, knowledge: ReadonlyKnowledge): Float
   return Float64Array.from(store.writers, (writer) => knowledge.get(writer) ?? 0);
 }
 
-/** Files rows just stored as early or not. */
-export function noteSlots({ store, knowledge, early }: Replica, slots: Float64Array): void {
+/** Files rows just stored: as early or not, and in the update cache. */
+export function noteSlots({ store, knowledge, early, cache }: Replica, slots: Float64Array): void {
   for (const slot of slots) {
     const { t, writer } = store.versionAt(slot);
     const id = store.writers[writer];
-    if (id !== undefined && covers(knowledge, id, t)) early.delete(slot);
+    const isEarly = id === undefined || !covers(knowledge, id, t);
+    if (!isEarly) early.delete(slot);
     else early.add(slot);
+    fileRow(cache, { slot, t, writer, isEarly });
   }
+  boundCache(cache, store);
 }
 
 /** After knowledge grew: rows that it covers now are early no more. */

@@ -23,6 +23,7 @@ import {
 import { type RowStore } from "./row-store.ts";
 import { TRAINER_CHARS_MAX } from "./image.ts";
 import { canStamp, createStamper, observe, stamp } from "./stamper.ts";
+import { boundCache, createUpdateCache, fileRow, turnCache } from "./update-cache.ts";
 import { type WriterId } from "./version.ts";
 
 /** What a start begins with. All but the writer is what the image of the last run held, or nothing. */
@@ -59,24 +60,30 @@ export function createReplica({
     counter: 1,
     version: { counter: 1, generator: writer },
     early: new Set(),
+    cache: createUpdateCache(knownTimes(store, knowledge), limits),
     applied: new Map(applied),
     answers: new Map(),
     answersOpened: 0,
     pull: undefined,
   };
   for (const t of knowledge.values()) observe(replica.stamper, t);
-  // Rows ahead of the knowledge are early again; every row's t counts as seen.
+  // Rows ahead of the knowledge are early and cached again, so that the cache's floor, which is the knowledge, covers all others;
+  // every row's t counts as seen.
   const early = store.collect(knownTimes(store, replica.knowledge));
   for (const slot of early.slots) {
+    const version = store.versionAt(slot);
     replica.early.add(slot);
-    observe(replica.stamper, store.versionAt(slot).t);
+    fileRow(replica.cache, { ...version, slot, isEarly: true });
+    observe(replica.stamper, version.t);
   }
+  boundCache(replica.cache, store);
   store.release(early);
   return replica;
 }
 
 /** Takes one event and returns what is to be done, in order. Bad messages change nothing and come back as `refused`. */
 export function stepReplica(replica: Replica, event: ReplicaEvent, nowMs: number): ReplicaEffect[] {
+  turnCache(replica.cache, replica.store, { nowMs, known: () => knownTimes(replica.store, replica.knowledge) });
   switch (event.kind) {
     case "write":
       return write(replica, event, nowMs);

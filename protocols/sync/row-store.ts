@@ -114,7 +114,8 @@ export interface RowStore {
   update(request: UpdateRequest): UpdateOutcome;
   /** Stores each row of a batch that is newer than what is held. Repeating or reordering merges changes nothing in the result. */
   merge(batch: RowBatch, known: Float64Array): MergeOutcome;
-  collect(known: Float64Array): SlotList;
+  /** The rows ahead of a knowledge; where slots are given, each once, only those among them. Empty slots are passed over. */
+  collect(known: Float64Array, among?: Float64Array): SlotList;
   /** The rows at positions [from, to) at their current versions, each once; dropped rows are left out. */
   pack(list: SlotList, range: { readonly from: number; readonly to: number }): RowBatch[];
   release(list: SlotList): void;

@@ -1,0 +1,128 @@
+// Planted bugs in answering, pulling, the store of rows and the image.
+import { type Mutant } from "./mutant.ts";
+
+export const EXCHANGE_MUTANTS: readonly Mutant[] = [
+  {
+    name: "asker-known-one-too-far",
+    file: "protocols/sync/answers.ts",
+    edits: [["const known = knownTimes(store, theirs);", "const known = knownTimes(store, theirs).map((t) => t + 1);"]],
+  },
+  {
+    name: "whole-shard-in-each-answer",
+    file: "protocols/sync/answers.ts",
+    edits: [["store.collect(known, lackingSlots(", "store.collect(new Float64Array(), lackingSlots("]],
+  },
+  {
+    name: "responder-learns-from-asker",
+    file: "protocols/sync/answers.ts",
+    edits: [
+      [
+        "  const sweeping = replica.answers.size > 0;",
+        "  for (const [writer, t] of pull.knowledge) if (t > (replica.knowledge.get(writer) ?? 0)) replica.knowledge.set(writer, t);\n  const sweeping = replica.answers.size > 0;",
+      ],
+    ],
+  },
+  {
+    name: "answers-kept-for-ever",
+    file: "protocols/sync/answers.ts",
+    edits: [["if (replica.answers.size < replica.limits.answersMax) return;", "return;"]],
+  },
+  {
+    name: "resend-forgets-first",
+    file: "protocols/sync/answers.ts",
+    edits: [["return sendFrames(replica, answer, frames);", "return sendFrames(replica, answer, frames.slice(1));"]],
+  },
+  {
+    name: "serving-replica-answers-full",
+    file: "protocols/sync/answers.ts",
+    edits: [['if (pull.wantsState && !replica.store.hasState) return [refuse(from, pullId, "serving")];', ""]],
+  },
+  {
+    name: "state-left-behind",
+    file: "protocols/sync/map-row-store.ts",
+    edits: [["? batch.state.slice(index * stateBytes, (index + 1) * stateBytes)", "? new Uint8Array(stateBytes)"]],
+  },
+  {
+    name: "deletion-arrives-as-row",
+    file: "protocols/sync/map-row-store.ts",
+    edits: [["flags: batch.flags[index] ?? 0,", "flags: 0,"]],
+  },
+  {
+    name: "deletions-not-listed",
+    file: "protocols/sync/map-row-store.ts",
+    edits: [
+      [
+        "if (row !== undefined && row.t > (known[row.writer] ?? 0)) byTable",
+        "if (row !== undefined && !(row.flags & TOMBSTONE) && row.t > (known[row.writer] ?? 0)) byTable",
+      ],
+    ],
+  },
+  {
+    name: "writers-of-the-frame",
+    file: "protocols/sync/own-pull.ts",
+    edits: [["writers: section.writers.map((index) => indexes[index] ?? 0)", "writers: section.writers"]],
+  },
+  {
+    name: "early-set-cleared",
+    file: "protocols/sync/replica-state.ts",
+    edits: [
+      ["if (replica.early.size > 0) noteSlots(replica, Float64Array.from(replica.early));", "replica.early.clear();"],
+    ],
+  },
+  {
+    name: "early-row-advances-knowledge",
+    file: "protocols/sync/replica-state.ts",
+    edits: [["    else early.add(slot);", "    else if (id !== undefined) knowledge.set(id, t);"]],
+  },
+  {
+    name: "no-write-during-a-pull",
+    file: "protocols/sync/replica.ts",
+    edits: [
+      [
+        "  const rowsMax = writes.reduce(",
+        '  if (replica.pull !== undefined) return [{ kind: "written", rows: 0, refused: 0, duplicate: false }];\n  const rowsMax = writes.reduce(',
+      ],
+    ],
+  },
+  {
+    name: "relay-is-silent",
+    file: "protocols/sync/own-pull.ts",
+    edits: [
+      [
+        "if (!sameVersion(replica.version, before)) effects.push",
+        "if (sameVersion(replica.version, { ...before, counter: 0 })) effects.push",
+      ],
+    ],
+  },
+  {
+    name: "pull-waits-for-ever",
+    file: "protocols/sync/own-pull.ts",
+    edits: [
+      [
+        'if (pull.retries > replica.limits.retriesMax) return fail(replica, pull, "no-answer");',
+        "if (pull.retries > replica.limits.retriesMax) return [];",
+      ],
+    ],
+  },
+  {
+    name: "retry-by-chance",
+    twice: true,
+    file: "protocols/sync/own-pull.ts",
+    edits: [["delayMs: replica.limits.retryMs };", "delayMs: replica.limits.retryMs * (1 + Math.random() / 10) };"]],
+  },
+  {
+    name: "image-one-row-short",
+    file: "protocols/sync/image.ts",
+    edits: [["to: list.slots.length }", "to: Math.max(0, list.slots.length - 1) }"]],
+  },
+  {
+    name: "image-checksum-off",
+    file: "protocols/sync/image.ts",
+    edits: [["if (crc32c(bytes, 0, end) !== checksum)", "if (crc32c(bytes, 0, end) === -1)"]],
+  },
+  {
+    name: "merge-order-by-writer",
+    file: "protocols/sync/map-row-store.ts",
+    edits: [["if (a.t !== b.t) return a.t > b.t;", ""]],
+  },
+];

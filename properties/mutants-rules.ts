@@ -1,0 +1,137 @@
+// Planted bugs in versions, clocks, polls, checks of frames and their bytes.
+import { type Mutant } from "./mutant.ts";
+
+export const RULE_MUTANTS: readonly Mutant[] = [
+  {
+    name: "absent-writer-is-known",
+    file: "protocols/sync/knowledge.ts",
+    edits: [["return t <= (knowledge.get(writer) ?? 0);", "return t <= (knowledge.get(writer) ?? Infinity);"]],
+  },
+  {
+    name: "epochs-as-text",
+    file: "protocols/sync/version.ts",
+    edits: [
+      [
+        "const epochs = epochOf(a.writer) - epochOf(b.writer);",
+        "const epochs = epochOf(a.writer) === epochOf(b.writer) ? 0 : a.writer < b.writer ? -1 : 1;",
+      ],
+    ],
+  },
+  {
+    name: "versions-without-tie-break",
+    file: "protocols/sync/version.ts",
+    edits: [["return a.writer < b.writer ? -1 : 1;", "return 0;"]],
+  },
+  {
+    name: "stamps-beyond-count",
+    file: "protocols/sync/stamper.ts",
+    edits: [["if (!(t <= T_MAX))", "if (Number.isNaN(t))"]],
+  },
+  {
+    name: "no-jump-limit",
+    file: "protocols/sync/stamper.ts",
+    edits: [
+      ["return t <= (nowMs + SYNC_LIMITS.jumpMs) * 1000;", "return t > 0 || nowMs < 0 || SYNC_LIMITS.jumpMs < 0;"],
+    ],
+  },
+  {
+    name: "stamps-twice-in-one-tick",
+    file: "protocols/sync/stamper.ts",
+    edits: [
+      [
+        "Math.max(Math.floor(nowMs * 1000), stamper.last + 1, stamper.greatestSeen + 1)",
+        "Math.max(Math.floor(nowMs * 1000), stamper.greatestSeen + 1)",
+      ],
+    ],
+  },
+  {
+    name: "generator-ignored",
+    file: "protocols/sync/shard-version.ts",
+    edits: [["return a.generator === b.generator && a.counter >= b.counter;", "return a.counter >= b.counter;"]],
+  },
+  {
+    name: "merge-keeps-shard-version",
+    file: "protocols/sync/shard-version.ts",
+    edits: [['return merge.changed ? "new" : merge.ours;', "return merge.ours;"]],
+  },
+  {
+    name: "new-version-after-every-pull",
+    file: "protocols/sync/shard-version.ts",
+    edits: [["return merge.changed ? merge.peers : greaterVersion(merge.ours, merge.peers);", 'return "new";']],
+  },
+  {
+    name: "lost-poll-not-repeated",
+    file: "protocols/sync/poll-neighbours.ts",
+    edits: [['if ((what === "poll" && neighbour.asked) || (what', "if ((what"]],
+  },
+  {
+    name: "waiting-shards-forgotten",
+    file: "protocols/sync/poll-neighbours.ts",
+    edits: [["for (const waiting of poller.blocked.get(shard) ?? []) poller.ready.add(waiting);", ""]],
+  },
+  {
+    name: "cursor-of-another-life",
+    file: "protocols/sync/poll-answers.ts",
+    edits: [
+      [
+        "return cursor.writer === writer && cursor.change <= changes.latest;",
+        "return cursor.change <= changes.latest || writer === undefined;",
+      ],
+    ],
+  },
+  {
+    name: "listing-leaves-out-oldest",
+    file: "protocols/sync/change-list.ts",
+    edits: [["entry.change > options.change; entry", "entry.change > options.change + 1; entry"]],
+  },
+  {
+    name: "numbers-not-checked",
+    file: "protocols/sync/check-frame.ts",
+    edits: [["for (let at = 3; at < bytes.length; at += 4) {", "for (let at = 3; at < 0; at += 4) {"]],
+  },
+  {
+    name: "infinity-is-a-number",
+    file: "protocols/sync/check-frame.ts",
+    edits: [["(bytes[at - 1] ?? 0) >= 0x80", "(bytes[at - 1] ?? 0) > 0x80"]],
+  },
+  {
+    name: "state-not-checked",
+    file: "protocols/sync/check-frame.ts",
+    edits: [["if (section.state !== undefined && !isFinite32(section.state))", "if (false)"]],
+  },
+  {
+    name: "anyone-mints-in-our-name",
+    file: "protocols/sync/check-frame.ts",
+    edits: [["if (writer === replica.writer) {", "if (false) {"]],
+  },
+  {
+    name: "knowledge-not-checked",
+    file: "protocols/sync/check-frame.ts",
+    edits: [
+      [
+        "for (const [writer, t] of frame.end?.knowledge ?? []) {",
+        "for (const [writer, t] of new Map<WriterId, number>()) {",
+      ],
+    ],
+  },
+  {
+    name: "layout-version-ignored",
+    file: "protocols/wire/frame-codec.ts",
+    edits: [["if (version !== FRAME_VERSION)", "if (version === 0)"]],
+  },
+  {
+    name: "shard-version-off-by-one",
+    file: "protocols/wire/frame-codec.ts",
+    edits: [["version: { counter, generator }, early:", "version: { counter: counter + 1, generator }, early:"]],
+  },
+  {
+    name: "error-of-another-kind",
+    file: "protocols/wire/knowledge-section.ts",
+    edits: [
+      [
+        'if (!isWriterId(text)) throw reader.fail("a writer id is malformed");',
+        'if (!isWriterId(text)) throw new RangeError("malformed");',
+      ],
+    ],
+  },
+];

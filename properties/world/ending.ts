@@ -1,0 +1,114 @@
+/*
+ * How a world ends: some time after all was healed every replica holds the same, which is the newest of everything that was
+ * there, and nothing is pulled any more.
+ */
+import { loadImage } from "../../protocols/sync/image.ts";
+import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
+import { type RowStore } from "../../protocols/sync/row-store.ts";
+import { type Version, type WriterId } from "../../protocols/sync/version.ts";
+import { dominates, isOlder } from "./checkers.ts";
+import { type Disk } from "./disk.ts";
+import { type SimulatedNode, type Surroundings, TABLES } from "./simulated-node.ts";
+
+/** How long after healing all must be equal, in simulated time; several times the longest back-off. */
+const CONVERGE_MS = 120_000;
+const QUIET_MS = 15_000;
+
+/** What an ending needs to see of a world. */
+export interface World extends Surroundings {
+  readonly nowMs: number;
+  readonly counts: ReadonlyMap<string, number>;
+  readonly nodes: readonly (SimulatedNode | undefined)[];
+  readonly disks: readonly Disk[];
+}
+
+export class Ending {
+  readonly #world: World;
+  readonly #deadlineMs: number;
+  /** By shard and key: the newest version that was anywhere when all was healed. */
+  readonly #greatest: readonly (Version | undefined)[][];
+  #equalSinceMs: number | undefined;
+  #pullsWhenEqual = 0;
+
+  /** Looks at everything there is, now that nobody writes any more. */
+  constructor(world: World) {
+    this.#world = world;
+    this.#deadlineMs = world.nowMs + CONVERGE_MS;
+    this.#greatest = world.checkers.map((_, shard) => {
+      const stores = world.nodes.map((node, index) => node?.replicas[shard]?.store ?? onDisk(world, { shard, index }));
+      return Array.from({ length: world.knobs.keys }, (__, key) => greatest(stores, BigInt(key)));
+    });
+  }
+
+  /** Done when all has been equal and quiet for a while. */
+  look(): "done" | undefined {
+    const { nowMs, judge, knobs, counts } = this.#world;
+    const difference = this.#difference();
+    const isLate = nowMs > this.#deadlineMs;
+    if (difference !== undefined) {
+      this.#equalSinceMs = undefined;
+      if (!isLate) return undefined;
+      // With less than all healed it is a property of its own that the rest suffices.
+      judge.breach(
+        knobs.lasting === "cut" ? "L8" : knobs.lasting === "loss" ? "L2" : "L1",
+        `not equal ${CONVERGE_MS} ms after all was healed: ${difference}`,
+      );
+      return this.#end();
+    }
+    const pulls = counts.get("sent pull") ?? 0;
+    if (this.#equalSinceMs === undefined || pulls !== this.#pullsWhenEqual) {
+      // Who never hears from a neighbour again goes on asking it, with pauses.
+      if (isLate && knobs.lasting !== "cut") judge.breach("L4", "pulls go on although all is equal");
+      if (isLate) return this.#end();
+      this.#equalSinceMs = nowMs;
+      this.#pullsWhenEqual = pulls;
+      return undefined;
+    }
+    return nowMs - this.#equalSinceMs > QUIET_MS ? this.#end() : undefined;
+  }
+
+  #end(): "done" {
+    for (const node of this.#world.nodes) node?.finish(this.#greatest);
+    return "done";
+  }
+
+  #difference(): string | undefined {
+    const { nodes } = this.#world;
+    const [first, ...others] = nodes;
+    if (first === undefined || nodes.includes(undefined)) return "a node is down";
+    for (const other of others) {
+      for (const [shard, replica] of first.replicas.entries()) {
+        const theirs = other?.replicas[shard];
+        if (theirs === undefined) return "a node is down";
+        if (replica.store.digest() !== theirs.store.digest()) {
+          return `contents of shard ${shard} differ between nodes 0 and ${other?.index}`;
+        }
+        if (!sameKnowledge(replica.knowledge, theirs.knowledge)) {
+          return `knowledges of shard ${shard} differ between nodes 0 and ${other?.index}`;
+        }
+      }
+    }
+    return undefined;
+  }
+}
+
+function sameKnowledge(a: ReadonlyMap<WriterId, number>, b: ReadonlyMap<WriterId, number>): boolean {
+  return dominates(a, b) && dominates(b, a);
+}
+
+/** The store that a node which is down will start with. */
+function onDisk(world: World, { shard, index }: { shard: number; index: number }): RowStore | undefined {
+  const image = world.disks[index]?.read(shard);
+  if (image === undefined || image.damaged) return undefined;
+  const state = !(world.knobs.serving && index === world.knobs.nodes - 1);
+  return loadImage(image.bytes, createMapRowStore(TABLES, { state })).store;
+}
+
+function greatest(stores: readonly (RowStore | undefined)[], key: bigint): Version | undefined {
+  let newest: Version | undefined;
+  for (const store of stores) {
+    const version = store?.versionOf(0, key);
+    if (version !== undefined && (newest === undefined || isOlder(newest, version))) newest = version;
+  }
+  return newest;
+}

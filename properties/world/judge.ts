@@ -1,0 +1,36 @@
+/** A property does not hold. `property` is its id. */
+export class Violation extends Error {
+  override readonly name = "Violation";
+  readonly property: string;
+
+  constructor(property: string, what: string) {
+    super(`${property}: ${what}`);
+    this.property = property;
+  }
+}
+
+/**
+ * Decides which properties are looked at: all, or only some, so that each checker can be shown to find a bug by itself. What is
+ * not watched passes, and the world goes on.
+ */
+export class Judge {
+  readonly #only: ReadonlySet<string> | undefined;
+
+  constructor(only?: readonly string[]) {
+    this.#only = only === undefined ? undefined : new Set(only);
+  }
+
+  /** Nothing is looked at: the world only runs. */
+  get isBlind(): boolean {
+    return this.#only?.size === 0;
+  }
+
+  watches(property: string): boolean {
+    return this.#only === undefined || this.#only.has(property);
+  }
+
+  /** Throws `Violation` if the property is watched. */
+  breach(property: string, what: string): void {
+    if (this.watches(property)) throw new Violation(property, what);
+  }
+}

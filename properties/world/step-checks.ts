@@ -1,0 +1,193 @@
+/*
+ * What must hold across one step of a replica or poller: of what it answers, serves, lists and refuses.
+ */
+import { type Poller } from "../../protocols/sync/poll.ts";
+import { type OpenAnswer, type Replica, type ReplicaEffect } from "../../protocols/sync/replica-state.ts";
+import { type Version, type WriterId } from "../../protocols/sync/version.ts";
+import { type ChangesMessage } from "../../protocols/wire/poll.ts";
+import { parsePull } from "../../protocols/wire/pull.ts";
+import { dominates, isOlder, type ShardChecker } from "./checkers.ts";
+import { type Judge } from "./judge.ts";
+import { type Knobs } from "./knobs.ts";
+
+/** The steps of all nodes of a world, looked at one by one. */
+export class StepChecker {
+  readonly #judge: Judge;
+  readonly #knobs: Knobs;
+  readonly #count: (what: string) => void;
+  readonly #opened = new WeakMap<OpenAnswer, number>();
+  /** L5, in calm worlds: asker, shard and row version of all that was ever listed for it. */
+  readonly #listed = new Set<string>();
+  readonly #writers = new Set<WriterId>();
+  readonly #stamps = new Map<number, WriterId>();
+
+  constructor(judge: Judge, { knobs, count }: { knobs: Knobs; count: (what: string) => void }) {
+    this.#judge = judge;
+    this.#knobs = knobs;
+    this.#count = count;
+  }
+
+  /** V5: each start has a writer id that no start had before. */
+  started(writer: WriterId): void {
+    if (this.#writers.has(writer)) this.#judge.breach("V5", `${writer} started twice`);
+    this.#writers.add(writer);
+  }
+
+  /** Counts ties: only the writer's name then says which row is the newer. */
+  stamped({ t, writer }: Version, shard: number): void {
+    const other = this.#stamps.get(t * 2 + shard);
+    if (other !== undefined && other !== writer) this.#count("same time stamped by two writers");
+    this.#stamps.set(t * 2 + shard, writer);
+  }
+
+  /** S16: answering changes nothing that others could see. Gives what to compare after the step. */
+  stateOf({ store, knowledge, version }: Replica): string {
+    return this.#judge.watches("S16")
+      ? `${store.digest()} ${version.counter} ${version.generator} ${fingerprint(knowledge)}`
+      : "";
+  }
+
+  served(replica: Replica, { before, where }: { readonly before: string; readonly where: string }): void {
+    if (this.stateOf(replica) !== before) this.#judge.breach("S16", `${where} changed by serving a pull`);
+  }
+
+  /** S6, L5: an answer just opened lists every row that its asker lacks, and none that it was given before. */
+  answered(
+    replica: Replica,
+    { from, shard, body, where }: { from: string; shard: number; body: unknown; where: string },
+  ): void {
+    const answer = [...replica.answers.values()].at(-1);
+    if (answer === undefined) return;
+    const { knowledge } = parsePull(body);
+    this.#count(answer.list.slots.length === 0 ? "answer without rows" : "answer with rows");
+    this.#opened.set(answer, fingerprint(answer.end.knowledge));
+    const { store } = replica;
+    const listed = new Set<string>();
+    const given = new Set<string>();
+    for (const slot of answer.list.slots) {
+      const { t, writer } = store.versionAt(slot);
+      const id = store.writers[writer];
+      listed.add(`${t} ${id}`);
+      // A row that the responder itself holds early may be given early, and once more when it is known.
+      if (id !== undefined && t <= (replica.knowledge.get(id) ?? 0)) given.add(`${t} ${id}`);
+    }
+    for (let key = 0; key < this.#knobs.keys; key += 1) {
+      const version = store.versionOf(0, BigInt(key));
+      if (version === undefined || version.t <= (knowledge.get(version.writer) ?? 0)) continue;
+      if (!listed.has(`${version.t} ${version.writer}`)) {
+        this.#judge.breach("S6", `${where} answers ${from} without row ${key} at ${version.t} of ${version.writer}`);
+      }
+    }
+    if (!this.#knobs.calm) return;
+    for (const version of given) {
+      const name = `${where} ${from} ${shard} ${version}`;
+      if (this.#listed.has(name)) this.#judge.breach("L5", `${where} gives ${from} ${version} twice`);
+      this.#listed.add(name);
+    }
+    this.#count("answer in a calm world");
+  }
+
+  /** S5: an answer keeps the knowledge of the instant of its list. S20: what a replica keeps for others is bounded. */
+  kept(replica: Replica, { checker, where }: { checker: ShardChecker; where: string }): void {
+    if (replica.answers.size > this.#knobs.answersMax) {
+      this.#judge.breach("S20", `${where} keeps ${replica.answers.size} answers of at most ${this.#knobs.answersMax}`);
+    }
+    if (replica.early.size > this.#knobs.keys) {
+      this.#judge.breach("S20", `${where} has ${replica.early.size} early rows of ${this.#knobs.keys}`);
+    }
+    const { cache } = replica;
+    if (cache.place.size > cache.rowsMax) {
+      this.#judge.breach("S20", `${where} caches ${cache.place.size} rows of at most ${cache.rowsMax}`);
+    }
+    if (cache.counts.gaveUp === 0 && ![...replica.early].every((slot) => cache.place.has(slot))) {
+      this.#judge.breach("S9", `${where} has an early row that is not in its cache`);
+    }
+    for (const answer of replica.answers.values()) {
+      const opened = this.#opened.get(answer);
+      if (opened !== undefined && opened !== fingerprint(answer.end.knowledge)) {
+        this.#judge.breach("S5", `${where} answers ${answer.to} with a knowledge later than the list of rows`);
+      }
+    }
+    // S8: an early row is one that knowledge does not cover, and a row that it does not cover is early.
+    if (!this.#judge.watches("S8")) return;
+    let ahead = 0;
+    for (let key = 0; key < this.#knobs.keys; key += 1) {
+      const version = checker.seenVersion(replica, key);
+      if (version !== undefined && version.t > (replica.knowledge.get(version.writer) ?? 0)) ahead += 1;
+    }
+    if (ahead !== replica.early.size) {
+      this.#judge.breach("S8", `${where} has ${ahead} rows ahead of its knowledge, and ${replica.early.size} early`);
+    }
+  }
+
+  /** S7: a listed shard that is not to be pulled is one of which we know all that its neighbour does. */
+  listed(
+    poller: Poller,
+    options: {
+      from: string;
+      body: ChangesMessage;
+      replicas: readonly Replica[];
+      checkers: readonly ShardChecker[];
+      where: string;
+    },
+  ): void {
+    const pending = poller.neighbours.get(options.from)?.pending;
+    for (const { shard, counter, generator } of options.body.shards) {
+      const index = Number(shard.slice(2));
+      const known = options.checkers[index]?.knowledgeBehind({ counter, generator });
+      const ours = options.replicas[index]?.knowledge;
+      if (pending?.get(shard)?.again === true) this.#count("shard listed while it is pending");
+      if (pending?.has(shard) === true || known === undefined || ours === undefined) continue;
+      this.#count("listed shard was known");
+      if (!dominates(ours, known)) {
+        this.#judge.breach("S7", `${options.where} takes ${counter} of ${generator} for known, and is behind it`);
+      }
+    }
+  }
+
+  /** S13: a damaged frame is refused and does nothing else. */
+  damaged(effects: readonly ReplicaEffect[], where: string): void {
+    this.#count("damaged frame");
+    if (effects.length !== 1 || effects[0]?.kind !== "refused" || effects[0].reason !== "undecodable") {
+      this.#judge.breach("S13", `${where} took a damaged frame`);
+    }
+  }
+
+  /** X9: optimizer state travels with its row. Simulated rows have state equal to their value. */
+  stateHeld({ store }: Replica, where: string): void {
+    if (!store.hasState || !this.#judge.watches("X9")) return;
+    const list = store.collect(new Float64Array());
+    for (const { keys, values, state } of store.pack(list, { from: 0, to: list.slots.length })) {
+      const at = values.findIndex((byte, index) => byte !== state?.[index]);
+      if (at >= 0) this.#judge.breach("X9", `${where} holds row ${keys[at >> 2]} with the state of another`);
+    }
+    store.release(list);
+  }
+
+  /** S19: of all versions there were when nobody wrote any more, the newest of each row is what all hold. */
+  won(
+    replica: Replica,
+    { greatest, checker, where }: { greatest: readonly (Version | undefined)[]; checker: ShardChecker; where: string },
+  ): void {
+    greatest.forEach((version, key) => {
+      if (version === undefined) return;
+      const held = checker.seenVersion(replica, key);
+      if (held === undefined || isOlder(held, version)) {
+        this.#judge.breach(
+          "S18",
+          `${where} lost row ${key} at ${version.t} of ${version.writer}, which was held somewhere`,
+        );
+      }
+      // A newer one may have been under way when all was healed, from a writer that is no more.
+      if (held !== undefined && isOlder(held, version)) {
+        this.#judge.breach("S19", `${where} holds row ${key} at ${held.t} of ${held.writer}, which did not win`);
+      }
+    });
+  }
+}
+
+function fingerprint(knowledge: ReadonlyMap<WriterId, number>): number {
+  let sum = knowledge.size;
+  for (const t of knowledge.values()) sum = (Math.imul(sum, 31) + (t % 0x7fff_ffff)) | 0;
+  return sum;
+}
