@@ -11,6 +11,7 @@ import { readFeedPosition, writeFeedPosition } from "../regions/demo/feed-positi
 import { replayFeed } from "../regions/demo/feed.ts";
 import { marketPlan } from "../regions/demo/market-feed.ts";
 import { RegionFailed, RegionProcess } from "../regions/demo/region-process.ts";
+import { type NodeStatus } from "../regions/status.ts";
 import { startDemoServer } from "./demo-server.ts";
 
 const never = new AbortController().signal;
@@ -73,7 +74,6 @@ test("a feed's position is read back for the same data and seed only, and a dama
 const SCRIPT = `
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { type NodeStatus } from "../regions/status.ts";
 const [, , , file] = process.argv;
 const { port, crash, stubborn } = JSON.parse(readFileSync(file, "utf8"));
 console.log("starting");
