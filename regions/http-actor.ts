@@ -78,6 +78,7 @@ function connect({ region, node }: HttpActorConfig, context: Context<HttpProtoco
     recommend: (model, request, { signal }) => replica(model).ask("recommend", request, { signal }),
     popular: async (model, k, { signal }) => (await replica(model).ask("popular", { k }, { signal })).items,
     status: ({ signal }) => supervisor.ask("status", {}, { signal }),
+    ready: ({ signal }) => supervisor.ask("ready", {}, { signal }),
     prometheus: ({ signal }) => supervisor.ask("metrics", {}, { signal }),
   };
 }

@@ -149,7 +149,7 @@ export function createApp(ports: HttpPorts, options: HttpOptions): HttpApp {
   async function readiness(): Promise<{ readonly ready: boolean; readonly problems: readonly string[] }> {
     if (state === "stopping") return { ready: false, problems: ["it is stopping"] };
     try {
-      return await ports.status(within(HTTP_LIMITS.statusWithinMs));
+      return await ports.ready(within(HTTP_LIMITS.readyWithinMs));
     } catch (error) {
       return {
         ready: false,

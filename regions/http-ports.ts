@@ -20,6 +20,8 @@ export interface HttpPorts {
   recommend(model: string, request: RecommendRequest, options: Waiting): Promise<Recommendations>;
   popular(model: string, k: number, options: Waiting): Promise<readonly Recommendation[]>;
   status(options: Waiting): Promise<NodeStatus>;
+  /** Cheap, however many rows there are. */
+  ready(options: Waiting): Promise<Pick<NodeStatus, "ready" | "problems">>;
   /** Prometheus text. */
   prometheus(options: Waiting): Promise<string>;
 }
@@ -53,7 +55,9 @@ export const HTTP_LIMITS = {
   headersWithinMs: 5_000,
   requestWithinMs: 15_000,
   appendWithinMs: 5_000,
-  statusWithinMs: 1_000,
+  /** More than the node takes to give up on a worker that is blocked. */
+  statusWithinMs: 3_000,
+  readyWithinMs: 900,
   /** What an inference replica may be late before the list at hand is the answer. */
   graceMs: 20,
   impressionsMax: 20_000,

@@ -30,13 +30,18 @@ export interface NodeActorConfig {
 /** Says how the node is: gathers what its actors say of themselves, and waits for none of them long. */
 export const nodeActor = defineActor<NodeProtocol, NodeActorConfig>({
   kind: "node",
-  messages: ["status", "metrics"],
+  messages: ["status", "ready", "metrics"],
   fromElsewhere: ["status"],
   setup: (settings, context) => ({
     handlers: {
       status: () => {
         const answer = context.later<NodeStatus>();
         void gatherStatus(settings, context).then(answer.resolve, answer.reject);
+        return answer.reply;
+      },
+      ready: () => {
+        const answer = context.later<Readiness>();
+        void gatherReadiness(settings, context).then(answer.resolve, answer.reject);
         return answer.reply;
       },
       metrics: () => {
@@ -48,28 +53,105 @@ export const nodeActor = defineActor<NodeProtocol, NodeActorConfig>({
   }),
 });
 
-const ASK_MS = 800;
+type Readiness = Pick<NodeStatus, "ready" | "problems">;
 
-async function gatherStatus(settings: NodeActorConfig, context: Context<NodeProtocol>): Promise<NodeStatus> {
+const ASK_MS = 800;
+/** Orchestrators wait a second for a probe, and HTTP a little less. */
+const READY_MS = 700;
+
+/** Asks for what costs nothing: no shard looks at its rows. */
+async function gatherReadiness(settings: NodeActorConfig, context: Context<NodeProtocol>): Promise<Readiness> {
   const { config } = settings;
   const addresses = nodeAddresses(config);
-  const isTraining = isTrainingNode(config);
+  const ask = asker(context, READY_MS);
+  const late = context.deadline(READY_MS);
+  const [health, series, models] = await Promise.all([
+    unlessLate(settings.health(), late),
+    unlessLate(settings.metrics(), late),
+    Promise.all(
+      config.models.map(async (model): Promise<Answered> => {
+        const [shards, inference] = await Promise.all([
+          Promise.all(
+            Array.from({ length: model.shards }, (_, index) =>
+              ask<ShardProtocol, "gather">(addresses.shard(model.name, index), "gather", { lists: [] }),
+            ),
+          ),
+          ask<InferenceProtocol, "status">(addresses.inference(model.name), "status", {}),
+        ]);
+        return { model, shards, inference };
+      }),
+    ),
+  ]);
+  const problems = problemsOf(settings, { health, series: series ?? [], models });
+  return { ready: problems.length === 0, problems };
+}
 
-  /** What an actor answers, or nothing: a status must come also from a node that is half down. */
-  async function ask<P extends Protocol<P>, K extends Asked<P>>(
+/** Which actors of a model answered: undefined stands for those that did not. */
+interface Answered {
+  readonly model: ModelDeclaration;
+  readonly shards: readonly unknown[];
+  readonly inference: unknown;
+}
+
+/** What keeps a node from being ready. */
+function problemsOf(
+  { config, problems }: NodeActorConfig,
+  found: {
+    readonly health: SystemHealth | undefined;
+    readonly series: readonly Series[];
+    readonly models: readonly Answered[];
+  },
+): string[] {
+  const { health, series, models } = found;
+  return [
+    ...problems(),
+    ...(health === undefined ? ["a worker is blocked"] : []),
+    ...(health?.workers ?? [])
+      .filter(({ state }) => state !== "running")
+      .map(({ name, state }) => `worker ${name} is ${state}`),
+    ...models.flatMap(({ model, shards, inference }) => [
+      ...shards.flatMap((shard, index) =>
+        shard === undefined ? [`shard ${shardName(model.name, index)} does not answer`] : [],
+      ),
+      ...(inference === undefined ? [`the inference replica of ${model.name} does not answer`] : []),
+    ]),
+    ...(valueOf(series, "freshet_link_connected", { peer: config.region }) === 0
+      ? ["not connected to the region's own nats-server"]
+      : []),
+  ];
+}
+
+/** What an actor answers, or nothing: a status must come also from a node that is half down. */
+function asker(context: Context<NodeProtocol>, withinMs: number) {
+  return async function ask<P extends Protocol<P>, K extends Asked<P>>(
     to: Address,
     message: K,
     request: P[K]["request"],
   ): Promise<P[K]["reply"] | undefined> {
     try {
       const ref: ActorRef<P> = context.ref<P>(to);
-      return await ref.ask(message, request, { signal: context.deadline(ASK_MS) });
+      return await ref.ask(message, request, { signal: context.deadline(withinMs) });
     } catch {
       // Whoever is down shows in the workers' states; the reason is in the log.
       return undefined;
     }
-  }
+  };
+}
 
+/** What becomes of work, or undefined once the signal fires. */
+async function unlessLate<T>(work: Promise<T>, late: AbortSignal): Promise<T | undefined> {
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  late.addEventListener("abort", () => resolve(undefined), { once: true });
+  if (late.aborted) resolve(undefined);
+  return Promise.race([work, promise]);
+}
+
+async function gatherStatus(settings: NodeActorConfig, context: Context<NodeProtocol>): Promise<NodeStatus> {
+  const { config } = settings;
+  const addresses = nodeAddresses(config);
+  const isTraining = isTrainingNode(config);
+
+  const ask = asker(context, ASK_MS);
   const [health, series, summary, leader, joiner, models] = await Promise.all([
     settings.health(),
     settings.metrics(),
@@ -77,18 +159,18 @@ async function gatherStatus(settings: NodeActorConfig, context: Context<NodeProt
     ask<LeaderProtocol, "status">(addresses.leader, "status", {}),
     isTraining ? ask<JoinerProtocol, "status">(addresses.joiner, "status", {}) : undefined,
     Promise.all(
-      config.models.map(async (model) => ({
-        model,
-        shards: await Promise.all(
-          Array.from({ length: model.shards }, (_, index) =>
-            ask<ShardProtocol, "status">(addresses.shard(model.name, index), "status", {}),
+      config.models.map(async (model) => {
+        const [shards, trainer, inference] = await Promise.all([
+          Promise.all(
+            Array.from({ length: model.shards }, (_, index) =>
+              ask<ShardProtocol, "status">(addresses.shard(model.name, index), "status", {}),
+            ),
           ),
-        ),
-        trainer: isTraining
-          ? await ask<TrainerProtocol, "status">(addresses.trainer(model.name), "status", {})
-          : undefined,
-        inference: await ask<InferenceProtocol, "status">(addresses.inference(model.name), "status", {}),
-      })),
+          isTraining ? ask<TrainerProtocol, "status">(addresses.trainer(model.name), "status", {}) : undefined,
+          ask<InferenceProtocol, "status">(addresses.inference(model.name), "status", {}),
+        ]);
+        return { model, shards, trainer, inference };
+      }),
     ),
   ]);
 
@@ -100,20 +182,7 @@ async function gatherStatus(settings: NodeActorConfig, context: Context<NodeProt
   }));
   const nats = settings.nats();
   const links = linksOf(series, config);
-  const isDown = models.flatMap(({ model, shards, inference }) => [
-    ...shards.flatMap((shard, index) =>
-      shard === undefined ? [`shard ${shardName(model.name, index)} does not answer`] : [],
-    ),
-    ...(inference === undefined ? [`the inference replica of ${model.name} does not answer`] : []),
-  ]);
-  const problems = [
-    ...settings.problems(),
-    ...workers.filter(({ state }) => state !== "running").map(({ name, state }) => `worker ${name} is ${state}`),
-    ...isDown,
-    ...(valueOf(series, "freshet_link_connected", { peer: config.region }) === 0
-      ? ["not connected to the region's own nats-server"]
-      : []),
-  ];
+  const problems = problemsOf(settings, { health, series, models });
   const lag = createSketch();
   for (const { shards } of models) for (const shard of shards) if (shard !== undefined) mergeSketch(lag, shard.lag);
   const [p50, p99] = [quantile(lag, 0.5), quantile(lag, 0.99)];

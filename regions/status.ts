@@ -60,6 +60,8 @@ export interface NodeStatus {
 /** The node actor, as far as HTTP asks it. */
 export interface NodeProtocol {
   readonly status: { request: Record<string, never>; reply: NodeStatus };
+  /** Whether this node can do its work. As cheap as a ping, however many rows there are, and soon answered though a worker is blocked. */
+  readonly ready: { request: Record<string, never>; reply: Pick<NodeStatus, "ready" | "problems"> };
   /** Prometheus text of the whole node. */
   readonly metrics: { request: Record<string, never>; reply: string };
 }

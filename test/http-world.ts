@@ -10,6 +10,7 @@ export interface HttpWorld {
   readonly counted: Map<string, number>;
   nowMs: number;
   ready: boolean;
+  statusesAsked: number;
   append: "works" | "fails" | "hangs";
   replica: "works" | "fails" | "hangs";
   popular: "works" | "fails";
@@ -53,11 +54,15 @@ export function httpWorld(): HttpWorld {
   const log: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
   const seen = new Map<string, number>();
   let requests = 0;
+  function readiness(): Pick<NodeStatus, "ready" | "problems"> {
+    return { ready: world.ready, problems: world.ready ? [] : ["the shards are loading"] };
+  }
   const world: HttpWorld = {
     stored: [],
     counted,
     nowMs: NOW_MS,
     ready: true,
+    statusesAsked: 0,
     append: "works",
     replica: "works",
     popular: "works",
@@ -91,7 +96,11 @@ export function httpWorld(): HttpWorld {
         if (world.popular === "fails") throw new Error("no list");
         return Array.from({ length: k }, (_, index) => ({ item: `popular-${index}`, score: 1, from: "popular" }));
       },
-      status: async () => ({ ...STATUS, ready: world.ready, problems: world.ready ? [] : ["the shards are loading"] }),
+      status: async () => {
+        world.statusesAsked++;
+        return { ...STATUS, ...readiness() };
+      },
+      ready: async () => readiness(),
       prometheus: async () => "# TYPE freshet_up gauge\nfreshet_up 1\n",
     },
   };
