@@ -154,7 +154,7 @@ export class ActorHost implements AsyncDisposable {
    * may rely on those declared before it.
    */
   async stop(deadlineMs: number): Promise<void> {
-    const deadline = AbortSignal.timeout(Math.max(0, deadlineMs));
+    const deadline = AbortSignal.timeout(Math.max(0, Math.ceil(deadlineMs)));
     const kinds = Map.groupBy([...this.#cells.values()], (cell) => cell.health.address.kind);
     for (const cells of [...kinds.values()].toReversed()) await Promise.all(cells.map((cell) => cell.stop(deadline)));
     // The last answers are on their way: they are sent before the ports close.

@@ -212,14 +212,17 @@ export class ActorSystem implements AsyncDisposable {
   async #stop(deadlineMs: number): Promise<void> {
     this.#state = "stopping";
     const untilMs = performance.now() + deadlineMs;
+    function leftMs(): number {
+      return Math.max(0, Math.ceil(untilMs - performance.now()));
+    }
     const gateways = new Set([...this.#workers.values()].filter(({ isGateway }) => isGateway));
     const others = [...this.#workers.values()].filter((worker) => !gateways.has(worker));
     // One that hangs must leave the gateway some time to say that we end.
     await Promise.all(
-      others.map((worker) => worker.stop(gateways.size === 0 ? deadlineMs : deadlineMs * OTHERS_SHARE)),
+      others.map((worker) => worker.stop(gateways.size === 0 ? deadlineMs : Math.ceil(deadlineMs * OTHERS_SHARE))),
     );
-    await Promise.all([...gateways].map((worker) => worker.stop(Math.max(0, untilMs - performance.now()))));
-    await this.#host.stop(Math.max(0, untilMs - performance.now()));
+    await Promise.all([...gateways].map((worker) => worker.stop(leftMs())));
+    await this.#host.stop(leftMs());
     this.#state = "stopped";
   }
 
