@@ -88,8 +88,9 @@ test("asks settle once with their own answer or their deadline, tells keep their
       for (const answer of outcome.answers) expect(answer).toMatch(/^(\d+) (?:\1|deadline)$/);
       const told = drawn.flatMap((step, index) => (step === "tell" ? [index] : []));
       for (const body of outcome.received) expect(told).toContain(body);
-      if (!faults.reorder)
+      if (!faults.reorder) {
         expect(outcome.received).toEqual(outcome.received.toSorted((one, other) => Number(one) - Number(other)));
+      }
       if (faults.duplicates === 0) expect(new Set(outcome.received).size).toBe(outcome.received.length);
       if (faults.loss === 0 && !drawn.includes("cut")) {
         expect(new Set(outcome.received)).toEqual(new Set(told));

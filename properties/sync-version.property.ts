@@ -114,7 +114,8 @@ test("stamp() refuses to go where doubles lose count, and isPlausible() keeps ot
     false,
     true,
   ]);
-  expect([isPlausible(1.76e15 + 8.64e10, 1.76e12), isPlausible(1.76e15 + 8.64e10 + 1, 1.76e12)]).toEqual([true, false]);
+  const clock = { nowMs: 1.76e12, jumpMs: 8.64e7 };
+  expect([isPlausible(1.76e15 + 8.64e10, clock), isPlausible(1.76e15 + 8.64e10 + 1, clock)]).toEqual([true, false]);
 });
 
 test("shard versions: covering is a partial order, and both of a pair choose the same greater one", () => {

@@ -23,7 +23,7 @@ export const SYNC_LIMITS = {
   /** Frames in flight, and the most that one request may ask for again. */
   windowFrames: 4,
   /** Answers kept open by one shard replica; the least recently used gives way. */
-  answersMax: 8,
+  answersMax: 64,
   /** An answer that nobody asked for during one to two of these is closed. */
   answerIdleMs: 20_000,
   /** A pull without progress asks again after this long. */

@@ -64,7 +64,7 @@ function meaningOf({ shards, tables, dense }: ModelDeclaration): string {
 }
 
 /** The index of the embedding table that is keyed by `key` (`user`, `item`, a feature); undefined where the model has none. */
-export function tableKeyedBy(layout: ModelLayout, key: string): number | undefined {
+function tableKeyedBy(layout: ModelLayout, key: string): number | undefined {
   const at = layout.model.tables.findIndex((table) => table.key === key);
   return at < 0 ? undefined : at + 1;
 }

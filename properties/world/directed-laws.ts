@@ -74,9 +74,10 @@ export function lastStamps(): string | undefined {
 /** V10: a t more than the jump limit ahead is not plausible; up to it, it is. */
 export function jumps(): string | undefined {
   const nowMs = 1_760_000_000_000;
-  const limit = (nowMs + 24 * 60 * 60 * 1000) * 1000;
-  if (!isPlausible(limit, nowMs)) return "a t at the jump limit is refused";
-  return isPlausible(limit + 1, nowMs) ? "a t beyond the jump limit is taken" : undefined;
+  const jumpMs = 24 * 60 * 60 * 1000;
+  const limit = (nowMs + jumpMs) * 1000;
+  if (!isPlausible(limit, { nowMs, jumpMs })) return "a t at the jump limit is refused";
+  return isPlausible(limit + 1, { nowMs, jumpMs }) ? "a t beyond the jump limit is taken" : undefined;
 }
 
 /** S10: merging the same rows in any order, some of them twice, gives the same store. */

@@ -1,4 +1,3 @@
-import { SYNC_LIMITS } from "../limits.ts";
 import { type Frame, type FrameSection } from "../wire/frame.ts";
 import { type Refusal, type Replica } from "./replica-state.ts";
 import { isPlausible } from "./stamper.ts";
@@ -60,7 +59,7 @@ function checkVersion(
       ? undefined
       : { reason: "minted", detail: `t ${t} in our name, of which the last is ${replica.stamper.last}` };
   }
-  return isPlausible(t, nowMs)
+  return isPlausible(t, { nowMs, jumpMs: replica.limits.jumpMs })
     ? undefined
     : { reason: "time", detail: `t ${t} of ${writer} is too far ahead of our clock` };
 }
@@ -69,8 +68,9 @@ function checkVersion(
 function checkRoom(replica: Replica, frame: Frame): { reason: Refusal; detail: string } | undefined {
   const writers = new Set([...replica.store.writers, ...frame.writers]);
   const known = new Set([...replica.knowledge.keys(), ...(frame.end?.knowledge.keys() ?? [])]);
-  if (writers.size <= SYNC_LIMITS.writersMax && known.size <= SYNC_LIMITS.writersMax) return undefined;
-  return { reason: "full", detail: `more than ${SYNC_LIMITS.writersMax} writers` };
+  const { writersMax } = replica.limits;
+  if (writers.size <= writersMax && known.size <= writersMax) return undefined;
+  return { reason: "full", detail: `more than ${writersMax} writers` };
 }
 
 // By exponent bits, because the bytes of a frame lie at any alignment: all ones is infinity or NaN.

@@ -1,4 +1,4 @@
-import { SYNC_LIMITS, T_MAX } from "../limits.ts";
+import { T_MAX } from "../limits.ts";
 
 /** No later t is left. Only a poisoned clock gets here. */
 export class TimeExhausted extends Error {
@@ -38,8 +38,8 @@ export function observe(stamper: Stamper, t: number): void {
 }
 
 /** Whether an incoming t is not so far ahead of our clock that accepting it would drag every later stamp along. */
-export function isPlausible(t: number, nowMs: number): boolean {
-  return t <= (nowMs + SYNC_LIMITS.jumpMs) * 1000;
+export function isPlausible(t: number, clock: { readonly nowMs: number; readonly jumpMs: number }): boolean {
+  return t <= (clock.nowMs + clock.jumpMs) * 1000;
 }
 
 /** Whether `count` more versions can be stamped. */
