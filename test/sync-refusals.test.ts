@@ -63,11 +63,11 @@ test("times that would drag our clock along, in rows and in knowledge", () => {
 test("how far ahead is too far is each replica's own limit", () => {
   const limits = { ...SYNC_LIMITS, jumpMs: 1_000 };
   const far = T + limits.jumpMs * 1000 + 1;
-  const frame = { batches: [batch({ t: far })], end: end(new Map([[THEIRS, far]])) };
-  expect(receive(frame)).toContainEqual(expect.objectContaining({ kind: "pulled", outcome: "complete" }));
+  const ahead = { batches: [batch({ t: far })], end: end(new Map([[THEIRS, far]])) };
+  expect(receive(ahead)).toContainEqual(expect.objectContaining({ kind: "pulled", outcome: "complete" }));
   replica = createReplica({ writer: OURS, store: createMapRowStore(TABLES, { state: true }), limits });
   stepReplica(replica, { kind: "pull", peer: "b", pullId: PULL }, NOW);
-  expectRefused("time", frame);
+  expectRefused("time", ahead);
 });
 
 test("versions in our name that we never wrote, in rows and in knowledge", () => {

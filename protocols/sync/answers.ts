@@ -29,8 +29,9 @@ export function openAnswer(
   }
   if (pull.wantsState && !replica.store.hasState) return [refuse(from, pullId, "serving")];
   for (const t of pull.knowledge.values()) {
-    if (!isPlausible(t, { nowMs, jumpMs: replica.limits.jumpMs }))
+    if (!isPlausible(t, { nowMs, jumpMs: replica.limits.jumpMs })) {
       return [refused("time", from, `a knowledge of t ${t}`)];
+    }
   }
   const sweeping = replica.answers.size > 0;
   evictAnswers(replica);
