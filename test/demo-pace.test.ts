@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { type DemoRegion, DEMO_REGIONS, DEMO_TRAINING_REGION } from "../regions/demo/demo-regions.ts";
 import { DemoWatch } from "../regions/demo/demo-watch.ts";
 import { Pace } from "../regions/demo/pace.ts";
+import { servedStatus } from "./demo-status.ts";
 import { startDemoServer } from "./demo-server.ts";
 
 const never = new AbortController().signal;
@@ -47,11 +48,8 @@ async function watchBacklog(stack: AsyncDisposableStack) {
     const server = stack.use(
       await startDemoServer(() => {
         const waiting = training ? { backlog: now.backlog, pending: now.pending } : {};
-        const model = { rows: 1, digest: training ? "same" : now.digest, samples: 1, verdict: "healthy", ...waiting };
-        return {
-          status: 200,
-          body: { region, ready: true, problems: [], models: [model], links: [], events: { accepted: 1 } },
-        };
+        const model = { digest: training ? "same" : now.digest, ...waiting };
+        return { status: 200, body: servedStatus(region, { model }) };
       }),
     );
     regions.push({ region, configFile: "", logFile: "", url: server.url });

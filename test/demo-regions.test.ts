@@ -12,6 +12,7 @@ import { replayFeed } from "../regions/demo/feed.ts";
 import { marketPlan } from "../regions/demo/market-feed.ts";
 import { RegionFailed, RegionProcess } from "../regions/demo/region-process.ts";
 import { type NodeStatus } from "../regions/status.ts";
+import { servedStatus } from "./demo-status.ts";
 import { startDemoServer } from "./demo-server.ts";
 
 const never = new AbortController().signal;
@@ -148,25 +149,14 @@ test("DemoWatch waits until samples stand still and all digests are equal, and g
     // All begin alike. Then the training region learns for three looks; the others hold its rows two looks later.
     const age = region === DEMO_TRAINING_REGION ? ++looks.oregon : (looks.others += 0.5);
     const step = region === DEMO_TRAINING_REGION ? Math.min(age - 1, 3) : Math.min(Math.max(0, Math.ceil(age) - 3), 3);
-    return {
-      region,
-      node: "a",
-      version: "0.1.0",
-      role: region === DEMO_TRAINING_REGION ? "training" : "serving",
-      upSeconds: 1,
-      ready: true,
-      problems: [],
-      models: [{ model: "clicks", rows: step, digest: `d${step}`, samples: step * 10, verdict: "healthy", auc: 0.75 }],
+    return servedStatus(region, {
+      model: { rows: step, digest: `d${step}`, samples: step * 10, auc: 0.75 },
       lagMs: { p50: 1, p99: 2, count: 3 },
       links: [
         { peer: "x", connected: true, bytesIn: 5, bytesOut: 7 },
         { peer: "y", connected: false, bytesIn: 50, bytesOut: 70 },
       ],
-      events: { accepted: 1, refused: 0 },
-      workers: [],
-      leaders: [],
-      nats: { version: "2.12.1", url: "nats://127.0.0.1:4241", jetstream: "ok" },
-    };
+    });
   }
   const regions: DemoRegion[] = [];
   for (const region of DEMO_REGIONS) {
