@@ -118,8 +118,8 @@ test.skipIf(!canMount)(
         await eventually(`${item} is learned`, async () => node.clicksOf(item).catch(() => undefined)),
       ]).toEqual([item, 1]);
     }
-    // nats-server 2.9 acknowledges before its disk has the message, so what it took last before the disk was full it may lose (seen once in some
-    // ten runs). What it kept is learned once.
+    // What was accepted while the disk filled ought to be learned too. Once, of the runs seen, one such item was not learned within 20 s; the cause
+    // is not known. So this expects only that none counts twice.
     for (const item of accepted) expect((await node.clicksOf(item)) ?? 0).toBeLessThanOrEqual(1);
     await eventually("it is ready", async () => ((await node.status())?.ready === true ? true : undefined));
   },
