@@ -14,8 +14,8 @@ export interface Candidate {
 export interface CandidateIndex {
   /** Catalogue rows, 64 bytes each. */
   putNames(keys: BigUint64Array, values: Uint8Array): void;
-  /** Embedding rows, as float32. */
-  putRows(keys: BigUint64Array, values: Uint8Array): void;
+  /** Embedding rows, the numbers of one after those of another. */
+  putRows(keys: BigUint64Array, floats: Float32Array): void;
   /** Distinct candidates of the three channels, neighbours first. */
   candidates(request: {
     user: Float32Array;
@@ -61,8 +61,7 @@ export function createCandidateIndex(model: ModelDeclaration): CandidateIndex {
         offerTop(newestList, String(key), row.firstSeenMs);
       }
     },
-    putRows(keys, values) {
-      const floats = new Float32Array(values.slice().buffer);
+    putRows(keys, floats) {
       for (const [at, key] of keys.entries()) {
         let row = rowOf.get(key);
         if (row === undefined) {

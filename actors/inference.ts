@@ -7,6 +7,7 @@ import { createLearner, placeRows, planExamples, predict } from "../protocols/le
 import { type Example } from "../protocols/learning/training-batch.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { CATALOGUE, initialValues, modelLayout, requiredTable } from "../protocols/model-layout.ts";
+import { floatsOf } from "../protocols/sync/precision.ts";
 import { type ActorRef, type Address, type Context, defineActor, Refused } from "../runtime/actor.ts";
 import { type CandidateIndex, createCandidateIndex } from "./candidate-index.ts";
 import { type RowsChanged, type ShardProtocol } from "./shard-protocol.ts";
@@ -102,7 +103,9 @@ function followShards(
   context: Context<InferenceProtocol>,
   index: CandidateIndex,
 ): { take(changed: RowsChanged): void; keepAlive(): void; holes(): number } {
-  const itemTable = requiredTable(modelLayout(model), "item");
+  const layout = modelLayout(model);
+  const itemTable = requiredTable(layout, "item");
+  const precision = layout.tables[itemTable]?.precision ?? "f32";
   const refs = shards.map((address) => context.ref<ShardProtocol>(address));
   const subscriptions = shards.map(() => ({ token: newToken(context), next: 0 }));
   let holes = 0;
@@ -126,7 +129,9 @@ function followShards(
       }
       subscription.next += 1;
       if (changed.table === CATALOGUE) index.putNames(changed.keys, changed.values);
-      else if (changed.table === itemTable) index.putRows(changed.keys, changed.values);
+      else if (changed.table === itemTable) {
+        index.putRows(changed.keys, floatsOf(precision, changed.values));
+      }
       context.metrics.gauge("freshet_inference_items", index.size(), { model: model.name });
     },
     keepAlive: () => subscriptions.forEach((_, shard) => subscribe(shard)),

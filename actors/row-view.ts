@@ -2,6 +2,7 @@ import { keyOf } from "../protocols/keys.ts";
 import { CATALOGUE_DECAY, readCatalogueRow } from "../protocols/learning/catalogue-row.ts";
 import { popularityAt } from "../protocols/learning/popularity.ts";
 import { type ModelLayout } from "../protocols/model-layout.ts";
+import { floatsOf } from "../protocols/sync/precision.ts";
 import { type RowStore } from "../protocols/sync/row-store.ts";
 import { Refused } from "../runtime/actor.ts";
 import { type RowView } from "./shard-protocol.ts";
@@ -25,7 +26,7 @@ export function viewRow(
   const view = { found: true, key: String(key), ...(version === undefined ? {} : { version }) };
   if (declared.role !== "catalogue") {
     const state = stateOf(store, table, key);
-    return { ...view, values: [...new Float32Array(values.slice().buffer)], ...(state === undefined ? {} : { state }) };
+    return { ...view, values: [...floatsOf(declared.precision, values)], ...(state === undefined ? {} : { state }) };
   }
   const row = readCatalogueRow(values);
   if (row === undefined) return view;

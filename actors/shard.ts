@@ -9,6 +9,7 @@
  */
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { initialValues, modelLayout } from "../protocols/model-layout.ts";
+import { floatsOf } from "../protocols/sync/precision.ts";
 import { type ReplicaEffect, type ReplicaEvent, stepReplica } from "../protocols/sync/replica.ts";
 import { drawPullId } from "../protocols/wire/pull.ts";
 import { type Address, defineActor, Refused } from "../runtime/actor.ts";
@@ -158,7 +159,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         throw new Refused(`table ${table} of model '${config.model.name}' has no rows to gather`);
       }
       const { found, values } = replica.store.read(table, keys);
-      const floats = new Float32Array(values.buffer, values.byteOffset, values.byteLength / 4);
+      const floats = floatsOf(declared.precision, values);
       for (const [at, key] of keys.entries()) {
         if (found[at] === 0) floats.set(initialValues(layout, table, key), at * declared.dim);
       }

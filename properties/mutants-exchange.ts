@@ -43,6 +43,41 @@ export const EXCHANGE_MUTANTS: readonly Mutant[] = [
     edits: [["? batch.state.slice(index * stateBytes, (index + 1) * stateBytes)", "? new Uint8Array(stateBytes)"]],
   },
   {
+    name: "rounded-again-at-each-relay",
+    file: "protocols/sync/map-row-store.ts",
+    edits: [
+      [
+        "values: new Uint8Array(values),",
+        "values: new Uint8Array(values).map((byte, at) => (at > 0 ? byte : byte & 0xf0)),",
+      ],
+    ],
+  },
+  {
+    name: "rounded-towards-zero",
+    file: "protocols/sync/precision.ts",
+    edits: [
+      [
+        "new Uint8Array(Float16Array.from(exact).buffer)",
+        "new Uint8Array(Float16Array.from(exact, (x) => Math.abs(Math.f16round(x)) > Math.abs(x) ? x * (1 - 2 ** -11) : x).buffer)",
+      ],
+    ],
+  },
+  {
+    name: "small-steps-are-lost",
+    file: "protocols/sync/precision.ts",
+    edits: [["return Math.f16round(number) === value ? number : value;", "return number === value ? number : value;"]],
+  },
+  {
+    name: "exact-numbers-of-another-row",
+    file: "protocols/sync/precision.ts",
+    edits: [
+      [
+        "return Math.f16round(number) === value ? number : value;",
+        "return value === 0 && number === 0 ? value : number;",
+      ],
+    ],
+  },
+  {
     name: "deletion-arrives-as-row",
     file: "protocols/sync/map-row-store.ts",
     edits: [["flags: batch.flags[index] ?? 0,", "flags: 0,"]],

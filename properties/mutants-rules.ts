@@ -84,18 +84,28 @@ export const RULE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "numbers-not-checked",
-    file: "protocols/sync/check-frame.ts",
+    file: "protocols/sync/precision.ts",
     edits: [["for (let at = 3; at < bytes.length; at += 4) {", "for (let at = 3; at < 0; at += 4) {"]],
   },
   {
     name: "infinity-is-a-number",
-    file: "protocols/sync/check-frame.ts",
+    file: "protocols/sync/precision.ts",
     edits: [["(bytes[at - 1] ?? 0) >= 0x80", "(bytes[at - 1] ?? 0) > 0x80"]],
+  },
+  {
+    name: "halves-not-checked",
+    file: "protocols/sync/precision.ts",
+    edits: [["((bytes[at] ?? 0) & 0x7c) === 0x7c", "((bytes[at] ?? 0) & 0x7f) === 0x7f"]],
+  },
+  {
+    name: "overflow-is-held",
+    file: "protocols/sync/map-row.ts",
+    edits: [["if (!areFinite(spec.precision, values) || ", "if ("]],
   },
   {
     name: "state-not-checked",
     file: "protocols/sync/check-frame.ts",
-    edits: [["if (section.state !== undefined && !isFinite32(section.state))", "if (false)"]],
+    edits: [['if (section.state !== undefined && !areFinite("f32", section.state))', "if (false)"]],
   },
   {
     name: "anyone-mints-in-our-name",

@@ -13,18 +13,25 @@ import { DecodeError } from "../protocols/wire/decode-error.ts";
 const TABLES: readonly TableSpec[] = [
   { name: "floats", dim: 2, valueBytes: 8, stateBytes: 4, precision: "f32", optimizer: "adagrad" },
   { name: "bytes", dim: 3, valueBytes: 3, stateBytes: 0, precision: "bytes", optimizer: "" },
+  { name: "halves", dim: 2, valueBytes: 4, stateBytes: 12, precision: "f16", optimizer: "adagrad" },
 ];
 
 test("an image restores rows, knowledge, early rows, clock and applied batches; a damaged or foreign one is refused", () => {
   fc.assert(
-    fc.property(fc.array(fc.tuple(fc.nat(1), fc.bigInt(0n, 20n)), { maxLength: 30 }), fc.nat(), (writes, at) => {
+    fc.property(fc.array(fc.tuple(fc.nat(2), fc.bigInt(0n, 20n)), { maxLength: 30 }), fc.nat(), (writes, at) => {
       const replica = createReplica({ writer: parseWriterId("0.a.n.x"), store: emptyStore() });
       writes.forEach(([table, key], id) => {
         stepReplica(
           replica,
           {
             kind: "write",
-            writes: [{ table, keys: BigUint64Array.of(key), mutate: ({ state }) => void state.fill(id) }],
+            writes: [
+              {
+                table,
+                keys: BigUint64Array.of(key),
+                mutate: ({ bytes, state }) => void [bytes.fill(id % 100), state.fill(id)],
+              },
+            ],
             batch: { trainer: `t${id % 3}`, id },
           },
           1_760_000_000_000,

@@ -10,6 +10,7 @@ import { stateFloats } from "./learning/optimizer.ts";
 import { keySeed, shardOf } from "./keys.ts";
 import { type ModelDeclaration, type OptimizerDeclaration } from "./model.ts";
 import { declarationDigest } from "./sync/declaration.ts";
+import { exactBytesOf, valueBytesOf } from "./sync/precision.ts";
 import { type TableSpec } from "./sync/row-store.ts";
 
 /** One table of every shard of a model: as synchronisation sees it, and what it is for. */
@@ -45,11 +46,11 @@ export function modelLayout(model: ModelDeclaration): ModelLayout {
       stateBytes: 0,
       optimizer: meaningOf(model),
     },
-    ...model.tables.map(({ name }) =>
-      learnedTable({ name, role: "embedding", dim: model.architecture.embedding }, model.optimizer),
+    ...model.tables.map(({ name, precision = "f32" }) =>
+      learnedTable({ name, role: "embedding", dim: model.architecture.embedding, precision }, model.optimizer),
     ),
     ...shape.groups.map(({ name, floats }) =>
-      learnedTable({ name: `dense-${name}`, role: "dense", dim: floats }, model.denseOptimizer),
+      learnedTable({ name: `dense-${name}`, role: "dense", dim: floats, precision: "f32" }, model.denseOptimizer),
     ),
   ];
   return { model, shape, tables, digest: declarationDigest(tables) };
@@ -114,14 +115,14 @@ export function initialValues(layout: ModelLayout, table: number, key: bigint): 
 const DENSE_SEED = 20_221_110;
 
 function learnedTable(
-  table: { readonly name: string; readonly role: "embedding" | "dense"; readonly dim: number },
+  table: Pick<ModelTable, "name" | "role" | "dim" | "precision">,
   optimizer: OptimizerDeclaration,
 ): ModelTable {
+  const { precision, dim } = table;
   return {
     ...table,
-    precision: "f32",
-    valueBytes: 4 * table.dim,
-    stateBytes: 4 * stateFloats(optimizer, table.dim),
+    valueBytes: valueBytesOf(precision, dim),
+    stateBytes: exactBytesOf(precision, dim) + 4 * stateFloats(optimizer, dim),
     optimizer: JSON.stringify(optimizer),
     learning: optimizer,
   };

@@ -40,10 +40,7 @@ test("candidates come from neighbours, popular and new items, each once; an item
       { item: "fresh", clicks: 0, ageMs: 10 },
     ]),
   );
-  index.putRows(
-    BigUint64Array.of(keyOf("near"), keyOf("nameless")),
-    new Uint8Array(Float32Array.of(1, 0, 5, 0).buffer),
-  );
+  index.putRows(BigUint64Array.of(keyOf("near"), keyOf("nameless")), Float32Array.of(1, 0, 5, 0));
   const found = index.candidates({ user: Float32Array.of(1, 0), neighbours: 5, popular: 1, newest: 1 });
   expect(found.map(({ item, from }) => [item, from])).toEqual([
     ["near", "neighbour"],
@@ -63,8 +60,11 @@ test("rows beyond the first thousands are held, replaced in place, and broken on
   const items = Array.from({ length: 5000 }, (_, at) => ({ item: `item-${at}`, clicks: 1, ageMs: at }));
   index.putNames(...rowsOf(items));
   const keys = BigUint64Array.from(items, ({ item }) => keyOf(item));
-  index.putRows(keys, new Uint8Array(Float32Array.from({ length: 10_000 }, (_, at) => Math.floor(at / 2)).buffer));
-  index.putRows(BigUint64Array.of(keyOf("item-4999")), new Uint8Array(Float32Array.of(-1, -1).buffer));
+  index.putRows(
+    keys,
+    Float32Array.from({ length: 10_000 }, (_, at) => Math.floor(at / 2)),
+  );
+  index.putRows(BigUint64Array.of(keyOf("item-4999")), Float32Array.of(-1, -1));
   const near = index.candidates({ user: Float32Array.of(1, 1), neighbours: 2, popular: 0, newest: 0 });
   expect(near.map(({ item }) => item)).toEqual(["item-4998", "item-4997"]);
   index.putNames(BigUint64Array.of(1n), new Uint8Array(CATALOGUE_ROW_BYTES));

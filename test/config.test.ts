@@ -30,8 +30,8 @@ test("parseConfig() fills in every default", () => {
     shards: 4,
     architecture: { kind: "dlrm", embedding: 16, bottom: [32], top: [32, 16] },
     tables: [
-      { name: "users", key: "user" },
-      { name: "items", key: "item" },
+      { name: "users", key: "user", precision: "f32" },
+      { name: "items", key: "item", precision: "f32" },
     ],
     dense: [],
     optimizer: { kind: "adagrad", learningRate: 0.05 },

@@ -15,11 +15,15 @@ import { type RegionConfigInput } from "../regions/config.ts";
 
 const OPERATOR_PASSWORD = "the operator's own password";
 
-/** A model that trains in milliseconds and learns visibly from one click. */
+/** A model that trains in milliseconds and learns visibly from one click; one table has 16-bit floats, the other 32-bit ones. */
 export const SMALL_MODEL = {
   name: "clicks",
   shards: 2,
   architecture: { embedding: 4, bottom: [4], top: [8] },
+  tables: [
+    { name: "users", key: "user" },
+    { name: "items", key: "item", precision: "f16" },
+  ],
   optimizer: { learningRate: 0.2 },
   denseOptimizer: { learningRate: 0.05 },
 } satisfies RegionConfigInput["models"][number];

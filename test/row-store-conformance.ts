@@ -11,6 +11,7 @@ export type CreateStore = (tables: readonly TableSpec[], options: { readonly sta
 const TABLES: readonly TableSpec[] = [
   { name: "floats", dim: 2, valueBytes: 8, stateBytes: 4, precision: "f32", optimizer: "rowwise-adagrad" },
   { name: "bytes", dim: 3, valueBytes: 3, stateBytes: 0, precision: "bytes", optimizer: "" },
+  { name: "halves", dim: 2, valueBytes: 4, stateBytes: 12, precision: "f16", optimizer: "rowwise-adagrad" },
 ];
 // Epochs, and texts on both sides of each other: the order of writers is not that of their indexes.
 const WRITERS: readonly WriterId[] = ["0.b.n.x", "0.a.n.x", "1.a.n.x", "0.c.n.x"].map(parseWriterId);
@@ -23,7 +24,7 @@ interface ModelRow {
 }
 
 const modelRow: fc.Arbitrary<ModelRow> = fc.record({
-  table: fc.nat(1),
+  table: fc.nat(2),
   key: fc.oneof(fc.bigInt(0n, 5n), fc.constantFrom(2n ** 64n - 1n, 2n ** 63n)),
   version: fc.record({ t: fc.integer({ min: 1, max: 6 }), writer: fc.constantFrom(...WRITERS) }),
 });
@@ -53,7 +54,7 @@ export function testRowStore(name: string, create: CreateStore): void {
           expect(found[0]).toBe(deletedAt(row) ? 0 : 1);
           expect(values).toEqual(deletedAt(row) ? new Uint8Array(values.length) : contentOf(row));
         }
-        for (const table of [0, 1]) {
+        for (const table of [0, 1, 2]) {
           expect(store.rows(table)).toBe(
             [...winners.values()].filter((row) => row.table === table && !deletedAt(row)).length,
           );
@@ -191,6 +192,40 @@ export function testRowStore(name: string, create: CreateStore): void {
     expect(store.versionOf(0, 7n)?.t).toBe(2);
   });
 
+  test(`${name}: an f16 row is rounded when it is stored and learns from its exact numbers, which are not in the digest`, () => {
+    const [store, other] = [full(), full()];
+    let t = 0;
+    function write(into: RowStore, number: number): { readonly refused: number } {
+      const writer = into.writerIndex(WRITERS[0] ?? parseWriterId("0.b.n.x"));
+      return into.update({
+        table: 2,
+        keys: BigUint64Array.of(7n),
+        writer,
+        stamp: () => (t += 1),
+        mutate: ({ floats, bytes, state }) => {
+          floats.set([(floats[0] ?? 0) + number, -1]);
+          state.set([(state[0] ?? 0) + 1]);
+          expect([bytes.buffer, state.length]).toEqual([floats.buffer, 1]);
+        },
+      });
+    }
+    function held(from: RowStore): number[] {
+      return [...new Float16Array(from.read(2, BigUint64Array.of(7n)).values.buffer)];
+    }
+    // A quarter of the distance between two halves near 1, four times.
+    for (let step = 0; step < 5; step += 1) write(store, step === 0 ? 1 : 2 ** -12);
+    expect(held(store)).toEqual([1 + 2 ** -10, -1]);
+    expect([write(store, 65_519), write(store, Number.NaN)].map(({ refused }) => refused)).toEqual([1, 1]);
+    const list = store.collect(NOTHING);
+    const [batch] = store.pack(list, { from: 0, to: 1 });
+    const state = new Float32Array((batch?.state ?? new Uint8Array()).slice().buffer);
+    expect([...state]).toEqual([1 + 2 ** -10, -1, 5]);
+    // The state of the row goes with it; what reads values sees none of it.
+    for (const id of store.writers) other.writerIndex(id);
+    if (batch !== undefined) other.merge({ ...batch, state: new Uint8Array(12) }, NOTHING);
+    expect([held(other), other.digest()]).toEqual([held(store), store.digest()]);
+  });
+
   test(`${name}: skipping takes no version, deleting hides the row and writing again brings it back new`, () => {
     const store = full();
     const writer = store.writerIndex(WRITERS[0] ?? parseWriterId("0.b.n.x"));
@@ -259,7 +294,8 @@ function deletedAt({ key, version }: ModelRow): boolean {
 
 function contentOf({ table, key, version }: ModelRow): Uint8Array {
   const seed = Number(key % 11n) * 8 + version.t + WRITERS.indexOf(version.writer) * 100;
-  return table === 0 ? new Uint8Array(Float32Array.of(seed, -seed).buffer) : Uint8Array.of(seed, seed + 1, seed + 2);
+  if (table === 1) return Uint8Array.of(seed, seed + 1, seed + 2);
+  return new Uint8Array((table === 0 ? Float32Array : Float16Array).of(seed, -seed).buffer);
 }
 
 function batchOf(store: RowStore, row: ModelRow): RowBatch {
@@ -272,6 +308,6 @@ function batchOf(store: RowStore, row: ModelRow): RowBatch {
     writers: Uint16Array.of(store.writerIndex(row.version.writer)),
     flags: Uint8Array.of(deleted ? TOMBSTONE : 0),
     values,
-    state: new Uint8Array(row.table === 0 ? 4 : 0),
+    state: new Uint8Array(TABLES[row.table]?.stateBytes ?? 0),
   };
 }

@@ -94,7 +94,8 @@ export class ShardChecker {
   /** S2, S3, S14, X8: no row goes back, every row is one that was written, and one version has one content everywhere. */
   #checkRows({ store }: Replica, rows: (SeenRow | undefined)[], where: string): void {
     const read = store.read(0, this.#keys);
-    const floats = new Float32Array(read.values.buffer);
+    const isHalf = store.tables[0]?.precision === "f16";
+    const floats = isHalf ? new Float16Array(read.values.buffer) : new Float32Array(read.values.buffer);
     for (let key = 0; key < this.#keys.length; key += 1) {
       const version = store.versionOf(0, BigInt(key));
       const before = rows[key];

@@ -20,6 +20,7 @@ import {
 } from "./directed-frames.ts";
 import { answersAsAScan, cacheBounded, floorInPlace } from "./directed-cache.ts";
 import { dominating, joining, jumps, lastStamps, mergingInAnyOrder, ordering } from "./directed-laws.ts";
+import { notHalf, roundedOnce, smallStepsAddUp } from "./directed-precision.ts";
 import { cursorOfAnotherLife, failedPull, listedAgain } from "./directed-polls.ts";
 
 const NOW = 1_760_000_000_000;
@@ -41,7 +42,9 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["X1", floorInPlace],
   ["X2", answersAsAScan],
   ["X6", crossingAdoption],
+  ["X8", roundedOnce],
   ["X9", withoutState],
+  ["X9", smallStepsAddUp],
   ["X11", listedAgain],
   ["X11", failedPull],
   ["X11", cursorOfAnotherLife],
@@ -49,6 +52,7 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["I1", anyBytes],
   ["I2", oneEncoding],
   ["I3", notFinite],
+  ["I3", notHalf],
   ["I4", mintedInOurName],
   ["I7", anotherLayout],
 ];

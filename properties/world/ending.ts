@@ -8,7 +8,7 @@ import { type RowStore } from "../../protocols/sync/row-store.ts";
 import { type Version, type WriterId } from "../../protocols/sync/version.ts";
 import { dominates, isOlder } from "./checkers.ts";
 import { type Disk } from "./disk.ts";
-import { type SimulatedNode, type Surroundings, TABLES } from "./simulated-node.ts";
+import { type SimulatedNode, type Surroundings, tablesOf } from "./simulated-node.ts";
 
 /** How long after healing all must be equal, in simulated time; several times the longest back-off. */
 const CONVERGE_MS = 120_000;
@@ -101,7 +101,7 @@ function onDisk(world: World, { shard, index }: { shard: number; index: number }
   const image = world.disks[index]?.read(shard);
   if (image === undefined || image.damaged) return undefined;
   const state = !(world.knobs.serving && index === world.knobs.nodes - 1);
-  return loadImage(image.bytes, createMapRowStore(TABLES, { state })).store;
+  return loadImage(image.bytes, createMapRowStore(tablesOf(world.knobs), { state })).store;
 }
 
 function greatest(stores: readonly (RowStore | undefined)[], key: bigint): Version | undefined {

@@ -47,6 +47,8 @@ export interface Knobs {
   readonly retriesMax: number;
   readonly cacheRowsMax: number;
   readonly cacheAgeMs: number;
+  /** The table's numbers are held as f16. */
+  readonly halves: boolean;
 }
 
 /** Kinds of events that come again and again while there is trouble. */
@@ -99,5 +101,7 @@ export function drawKnobs(random: Random): Knobs {
     retriesMax: 1 + nextBelow(random, 4),
     cacheRowsMax: [1, 3, 8, 1000][nextBelow(random, 4)] ?? 1,
     cacheAgeMs: between(50, 5_000),
+    // Looked at, not drawn: a seed keeps the rest of its world.
+    halves: random.a % 4 === 0,
   };
 }

@@ -25,10 +25,17 @@ import { type Knobs } from "./knobs.ts";
 import { type Envelope } from "./network.ts";
 import { type StepChecker } from "./step-checks.ts";
 
-/** The one table of simulated shards: a number and a number of optimizer state, always written alike. */
-export const TABLES: readonly TableSpec[] = [
+const FLOATS: readonly TableSpec[] = [
   { name: "rows", dim: 1, valueBytes: 4, stateBytes: 4, precision: "f32", optimizer: "test" },
 ];
+const HALVES: readonly TableSpec[] = [
+  { name: "rows", dim: 1, valueBytes: 2, stateBytes: 8, precision: "f16", optimizer: "test" },
+];
+
+/** The one table of simulated shards: a number and a number of optimizer state, always written alike. */
+export function tablesOf({ halves }: Knobs): readonly TableSpec[] {
+  return halves ? HALVES : FLOATS;
+}
 
 /** What a node asks of its world. */
 export interface Surroundings {
@@ -90,11 +97,14 @@ export class SimulatedNode {
   /** Writes a value, or deletes the row for 0. */
   write(shard: number, { key, value, nowMs }: { key: number; value: number; nowMs: number }): void {
     const replica = this.#replica(shard);
-    const { judge } = this.#world;
+    const { judge, knobs } = this.#world;
+    // A number that f16 has not, of which all see the nearest that it has.
+    const exact = knobs.halves ? Math.fround(value + 0.3) : value;
+    const seen = knobs.halves && value !== 0 ? Math.f16round(exact) : value;
     function mutate({ floats, state, isNew }: RowEdit): "delete" | "skip" | undefined {
       if (value === 0) return isNew ? "skip" : "delete";
-      floats.fill(value);
-      state.fill(value);
+      floats.fill(exact);
+      state.fill(exact);
       return undefined;
     }
     const writes = [{ table: 0, keys: BigUint64Array.of(BigInt(key)), mutate }];
@@ -107,7 +117,7 @@ export class SimulatedNode {
     // Filed before the check: the row must be one that was written.
     if (applied !== undefined) {
       const version = { t: applied.t[0] ?? 0, writer: replica.writer };
-      this.#checker(shard).wrote({ key, version, value, deleted: value === 0 });
+      this.#checker(shard).wrote({ key, version, value: seen, deleted: value === 0 });
       this.#world.count(value === 0 ? "deleted" : "written");
       this.#world.steps.stamped(version, shard);
       if (version.t > nowMs * 1000) this.#world.count("stamped ahead of the clock");
@@ -172,15 +182,16 @@ export class SimulatedNode {
     image: SavedImage | undefined,
     { state, shard }: { readonly state: boolean; readonly shard: number },
   ): LoadedImage | { readonly store: RowStore } {
-    if (image === undefined) return { store: createMapRowStore(TABLES, { state }) };
+    const tables = tablesOf(this.#world.knobs);
+    if (image === undefined) return { store: createMapRowStore(tables, { state }) };
     try {
-      const loaded = loadImage(image.bytes, createMapRowStore(TABLES, { state }));
+      const loaded = loadImage(image.bytes, createMapRowStore(tables, { state }));
       if (image.damaged) this.#world.judge.breach("S13", `${this.#place(shard)} loaded a damaged image`);
       return loaded;
     } catch (error) {
       if (!image.damaged || !(error instanceof DecodeError)) throw error;
       this.#world.count("restart with a damaged image");
-      return { store: createMapRowStore(TABLES, { state }) };
+      return { store: createMapRowStore(tables, { state }) };
     }
   }
 

@@ -1,4 +1,5 @@
 import { type Frame, type FrameSection } from "../wire/frame.ts";
+import { areFinite } from "./precision.ts";
 import { type Refusal, type Replica } from "./replica-state.ts";
 import { isPlausible } from "./stamper.ts";
 import { type WriterId } from "./version.ts";
@@ -35,10 +36,10 @@ function checkSection(
   if (spec === undefined || section.valueBytes !== spec.valueBytes || section.stateBytes !== spec.stateBytes) {
     return { reason: "declaration", detail: `rows of table ${section.table} have another shape` };
   }
-  if (spec.precision === "f32" && !isFinite32(section.values)) {
+  if (!areFinite(spec.precision, section.values)) {
     return { reason: "not-finite", detail: `values of table '${spec.name}'` };
   }
-  if (section.state !== undefined && !isFinite32(section.state)) {
+  if (section.state !== undefined && !areFinite("f32", section.state)) {
     return { reason: "not-finite", detail: `state of table '${spec.name}'` };
   }
   for (let row = 0; row < section.keys.length; row += 1) {
@@ -71,12 +72,4 @@ function checkRoom(replica: Replica, frame: Frame): { reason: Refusal; detail: s
   const { writersMax } = replica.limits;
   if (writers.size <= writersMax && known.size <= writersMax) return undefined;
   return { reason: "full", detail: `more than ${writersMax} writers` };
-}
-
-// By exponent bits, because the bytes of a frame lie at any alignment: all ones is infinity or NaN.
-function isFinite32(bytes: Uint8Array): boolean {
-  for (let at = 3; at < bytes.length; at += 4) {
-    if (((bytes[at] ?? 0) & 0x7f) === 0x7f && (bytes[at - 1] ?? 0) >= 0x80) return false;
-  }
-  return true;
 }

@@ -1,5 +1,6 @@
 import { SYNC_LIMITS } from "../limits.ts";
 import { crc32c } from "../wire/checksum.ts";
+import { exactBytesOf, valueBytesOf } from "./precision.ts";
 import { type TableSpec } from "./row-store.ts";
 
 /** Tables that no store can hold. */
@@ -24,10 +25,14 @@ export function checkTables(tables: readonly TableSpec[]): void {
     if (!Number.isSafeInteger(dim) || dim < 1) {
       throw new InvalidDeclaration(name, `its dim is ${dim}, not a whole number from 1`);
     }
-    const wanted = precision === "f32" ? dim * 4 : dim;
+    const wanted = valueBytesOf(precision, dim);
     if (valueBytes !== wanted) throw new InvalidDeclaration(name, `its values take ${wanted} bytes, not ${valueBytes}`);
     if (!Number.isSafeInteger(stateBytes) || stateBytes < 0 || stateBytes % 4 !== 0) {
       throw new InvalidDeclaration(name, `its state takes ${stateBytes} bytes, not whole floats`);
+    }
+    const exact = exactBytesOf(precision, dim);
+    if (stateBytes < exact) {
+      throw new InvalidDeclaration(name, `its state takes ${stateBytes} bytes, and its exact numbers ${exact}`);
     }
     if (valueBytes + stateBytes > SYNC_LIMITS.rowBytesMax) {
       throw new InvalidDeclaration(name, `a row is larger than ${SYNC_LIMITS.rowBytesMax} bytes`);

@@ -1,4 +1,5 @@
-import { type Mutate, type RowBatch, type RowEdit, type TableSpec, TOMBSTONE } from "./row-store.ts";
+import { areFinite, exactBytesOf, exactNumbers, roundToF16 } from "./precision.ts";
+import { type Mutate, type RowBatch, type TableSpec, TOMBSTONE } from "./row-store.ts";
 
 /** A row of the reference store, replaced whole by each change. */
 export interface Row {
@@ -22,19 +23,28 @@ export function editRow(
   const isNew = old === undefined || (old.flags & TOMBSTONE) !== 0;
   const values = isNew ? new Uint8Array(spec.valueBytes) : old.values.slice();
   const state = isNew ? new Uint8Array(spec.stateBytes) : old.state.slice();
-  const row: RowEdit = {
-    index,
-    key,
-    isNew,
-    bytes: values,
-    floats: spec.precision === "f32" ? new Float32Array(values.buffer) : new Float32Array(),
-    state: new Float32Array(state.buffer),
-  };
-  const verdict = mutate(row);
+  const floats = numbersOf(spec, values, state);
+  const bytes = spec.precision === "bytes" ? values : new Uint8Array(floats.buffer);
+  const exactBytes = Math.min(exactBytesOf(spec.precision, spec.dim), spec.stateBytes);
+  const verdict = mutate({ index, key, isNew, bytes, floats, state: new Float32Array(state.buffer, exactBytes) });
   if (verdict === "skip") return "skip";
   if (verdict === "delete") return { values: values.fill(0), state: state.fill(0), flags: TOMBSTONE };
-  if (!row.floats.every(Number.isFinite) || !row.state.every(Number.isFinite)) return "refused";
+  if (spec.precision === "f16") {
+    values.set(roundToF16(floats));
+    state.set(bytes.subarray(0, exactBytes));
+  }
+  if (!areFinite(spec.precision, values) || !areFinite("f32", state)) return "refused";
   return { values, state, flags: 0 };
+}
+
+/** The numbers that a write changes: those of an f16 row as they were before they were rounded. */
+function numbersOf(
+  { precision }: TableSpec,
+  values: Uint8Array<ArrayBuffer>,
+  state: Uint8Array<ArrayBuffer>,
+): Float32Array<ArrayBuffer> {
+  if (precision === "bytes") return new Float32Array();
+  return precision === "f32" ? new Float32Array(values.buffer) : exactNumbers(values, new Float32Array(state.buffer));
 }
 
 /** Rows as columns. */

@@ -2,6 +2,7 @@
  * The port through which synchronisation sees rows, and nothing else of them. Columns instead of objects, so that a table in
  * WebAssembly memory can stand behind it; `test/row-store-conformance.ts` says what each implementation must do.
  */
+import { type Precision } from "./precision.ts";
 import { type Version, type WriterId } from "./version.ts";
 
 /** One table of a shard. Its index in the declaration names it on the wire. */
@@ -10,10 +11,9 @@ export interface TableSpec {
   /** Numbers in a row. For `bytes` tables, its length in bytes. */
   readonly dim: number;
   readonly valueBytes: number;
-  /** Optimizer state of a row, whole floats; 0 for none. */
+  /** Optimizer state of a row, whole floats; 0 for none. That of an f16 table begins with the exact numbers, `exactBytesOf` bytes. */
   readonly stateBytes: number;
-  /** f32 values must be finite; `bytes` are opaque. */
-  readonly precision: "f32" | "bytes";
+  readonly precision: Precision;
   /** Opaque here; part of the declaration's digest, so that peers who learn differently do not exchange rows. */
   readonly optimizer: string;
 }
@@ -40,9 +40,9 @@ export interface RowEdit {
   readonly key: bigint;
   readonly isNew: boolean;
   readonly bytes: Uint8Array;
-  /** The same bytes as floats (f32 tables; empty otherwise). */
+  /** The same bytes as floats; empty in `bytes` tables. Those of an f16 table are exact: they are rounded when the row is stored. */
   readonly floats: Float32Array;
-  /** Empty where the store holds no state. */
+  /** The optimizer's state. Empty where the store holds none. */
   readonly state: Float32Array;
 }
 

@@ -1,0 +1,188 @@
+/*
+ * Tables of 16-bit floats (X8, I3): each number is rounded once, to the nearest, ties to even; readers get it back exactly as a 32-bit
+ * float; and a step too small for 16 bits is not lost. Rounding is checked against a search among all halves, not against the engine.
+ */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { modelLayout } from "../protocols/model-layout.ts";
+import { checkTables } from "../protocols/sync/declaration.ts";
+import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
+import { areFinite, exactNumbers, floatsOf, roundToF16 } from "../protocols/sync/precision.ts";
+import { createReplica, type Replica, stepReplica } from "../protocols/sync/replica.ts";
+import { type TableSpec } from "../protocols/sync/row-store.ts";
+import { parseWriterId } from "../protocols/sync/version.ts";
+
+const ROW: TableSpec = { name: "r", dim: 16, valueBytes: 32, stateBytes: 64, precision: "f16", optimizer: "test" };
+const NOW = 1_760_000_000_000;
+const float = fc.oneof(fc.float({ noNaN: true }), fc.float({ noNaN: true, min: -70_000, max: 70_000 }));
+
+/** The value of each finite half from 0 up, by the definition of the format. */
+const HALVES = Float64Array.from({ length: 0x7c00 }, (_, bits) => {
+  const [exponent, fraction] = [bits >> 10, bits & 0x3ff];
+  return exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25);
+});
+
+test("roundToF16() gives the nearest half, of two as near the even one, and infinity from 65520 on", () => {
+  function nearest(number: number): number {
+    const size = Math.abs(number);
+    let low = 0;
+    let high = HALVES.length - 1;
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if ((HALVES[middle] ?? 0) <= size) low = middle;
+      else high = middle;
+    }
+    const [below, above] = [HALVES[low] ?? 0, HALVES[high] ?? 0];
+    // Beyond the last half the next would be 65536, of an even fraction.
+    if (size >= above) return Math.sign(number) * (size >= 65_520 ? Infinity : above);
+    const isAbove = size - below > above - size || (size - below === above - size && low % 2 === 1);
+    return Math.sign(number) * (isAbove ? above : below);
+  }
+  fc.assert(
+    fc.property(float, (number) => {
+      const values = roundToF16(Float32Array.of(number));
+      expect(floatsOf("f16", values)[0]).toBe(nearest(number));
+      expect(areFinite("f16", values)).toBe(Math.abs(number) < 65_520);
+    }),
+    { numRuns: 20_000, examples: [[65_519.996], [65_520], [2 ** -25], [3 * 2 ** -25], [1 + 2 ** -11], [-(2 ** -24)]] },
+  );
+});
+
+test("each of the 65,536 halves comes back from 32 bits as it was, and 2,048 of them are no numbers", () => {
+  const bits = Uint16Array.from({ length: 65_536 }, (_, at) => at);
+  const bytes = new Uint8Array(bits.buffer);
+  const back = new Uint16Array(roundToF16(floatsOf("f16", bytes)).buffer);
+  let refused = 0;
+  for (const half of bits) {
+    const isFinite = areFinite("f16", bytes.subarray(2 * half, 2 * half + 2));
+    expect(isFinite).toBe((half & 0x7c00) !== 0x7c00);
+    if (isFinite) expect(back[half]).toBe(half);
+    else refused += 1;
+  }
+  expect(refused).toBe(2_048);
+});
+
+test("exactNumbers() are those that round to the values, and the values where others are given", () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.float({ noNaN: true, min: -6e4, max: 6e4 }), fc.boolean(), float)), (numbers) => {
+      const exact = Float32Array.from(numbers, ([number]) => number);
+      const values = roundToF16(exact);
+      const given = Float32Array.from(numbers, ([number, isLost, other]) => (isLost ? other : number));
+      numbers.forEach(([number, isLost, other], at) => {
+        const value = floatsOf("f16", values)[at] ?? 0;
+        const wanted = isLost ? (Math.f16round(other) === value ? other : value) : number;
+        expect((exactNumbers(values, given)[at] ?? 0) + 0).toBe(wanted + 0);
+      });
+    }),
+  );
+});
+
+test("replicas of an f16 table hold, digest and pass on the bytes that were stamped, whoever wrote last", () => {
+  const step = fc.record({
+    at: fc.nat(2),
+    from: fc.nat(2),
+    key: fc.bigInt(0n, 3n),
+    numbers: fc.array(fc.float({ noNaN: true, min: -6e4, max: 6e4 }), { minLength: 16, maxLength: 16 }),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 20 }), (steps) => {
+      const replicas = ["a", "b", "c"].map((node) => start(node));
+      const stamped = new Map<string, Uint8Array>();
+      steps.forEach(({ at, from, key, numbers }, id) => {
+        const [replica, peer] = [replicas[at], replicas[from]];
+        if (replica === undefined || peer === undefined) return;
+        if (at !== from) pullWhole(replica, { peer, id });
+        write(replica, { keys: BigUint64Array.of(key), change: (floats) => floats.set(numbers) });
+        const version = replica.store.versionOf(0, key);
+        stamped.set(`${key} ${version?.t} ${version?.writer}`, roundToF16(Float32Array.from(numbers)));
+      });
+      for (let round = 0; round < 2; round += 1) {
+        for (const replica of replicas) {
+          for (const peer of replicas) if (peer !== replica) pullWhole(replica, { peer, id: 100 + round });
+        }
+      }
+      for (const { store } of replicas) {
+        expect(store.digest()).toBe(replicas[0]?.store.digest());
+        for (const key of [0n, 1n, 2n, 3n]) {
+          const version = store.versionOf(0, key);
+          if (version === undefined) continue;
+          const { values } = store.read(0, BigUint64Array.of(key));
+          expect(values).toEqual(stamped.get(`${key} ${version.t} ${version.writer}`));
+        }
+      }
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test("catching up with an f16 table of 16 numbers costs at most 46 bytes a changed row, hashed keys and an hour of times included", () => {
+  const writer = start("a");
+  const serving = start("b", false);
+  const rows = 20_000;
+  for (let at = 0; at < rows; at += 500) {
+    const keys = BigUint64Array.from({ length: 500 }, (_, row) =>
+      BigInt.asUintN(64, BigInt(at + row + 1) * 0x9e37_79b9_7f4a_7c15n),
+    );
+    write(writer, { keys, change: (floats) => floats.fill(at / rows), nowMs: NOW + (3_600_000 * at) / rows });
+  }
+  const bytes = pullWhole(serving, { peer: writer, id: 1, nowMs: NOW + 3_600_000 });
+  expect(serving.store.rows(0)).toBe(rows);
+  expect(bytes / rows).toBeGreaterThan(40);
+  expect(bytes / rows).toBeLessThanOrEqual(46);
+});
+
+test("a model's table declared f16 has half the values and keeps its exact numbers before the optimizer's state", () => {
+  const model = {
+    name: "m",
+    shards: 1,
+    architecture: { kind: "dlrm", embedding: 16, bottom: [], top: [4] },
+    tables: [
+      { name: "users", key: "user", precision: "f16" },
+      { name: "items", key: "item" },
+    ],
+    dense: [],
+    optimizer: { kind: "rowwise-adagrad", learningRate: 0.1 },
+    denseOptimizer: { kind: "adagrad", learningRate: 0.1 },
+  } as const;
+  const { tables, digest } = modelLayout(model);
+  expect(tables.slice(1, 3)).toMatchObject([
+    { precision: "f16", valueBytes: 32, stateBytes: 68 },
+    { precision: "f32", valueBytes: 64, stateBytes: 4 },
+  ]);
+  const [users, items] = model.tables;
+  expect(modelLayout({ ...model, tables: [{ ...users, precision: "f32" }, items] }).digest).not.toBe(digest);
+  expect(() => checkTables([{ ...ROW, stateBytes: 60 }])).toThrow("exact numbers 64");
+  expect(() => checkTables([{ ...ROW, valueBytes: 64 }])).toThrow("its values take 32 bytes");
+});
+
+function start(node: string, state = true): Replica {
+  return createReplica({ writer: parseWriterId(`0.r.${node}.x`), store: createMapRowStore([ROW], { state }) });
+}
+
+function write(
+  replica: Replica,
+  { keys, change, nowMs = NOW }: { keys: BigUint64Array; change: (floats: Float32Array) => void; nowMs?: number },
+): void {
+  const writes = [{ table: 0, keys, mutate: ({ floats }: { readonly floats: Float32Array }) => change(floats) }];
+  stepReplica(replica, { kind: "write", writes }, nowMs);
+}
+
+/** Pulls all that a peer has; gives the bytes of its frames. */
+function pullWhole(puller: Replica, { peer, id, nowMs = NOW }: { peer: Replica; id: number; nowMs?: number }): number {
+  const pullId = id.toString(16).padStart(32, "0");
+  let bytes = 0;
+  let effects = stepReplica(puller, { kind: "pull", peer: "peer", pullId }, nowMs);
+  while (effects.length > 0) {
+    const answers = effects.flatMap((effect) =>
+      effect.kind === "send" && (effect.message === "pull" || effect.message === "more" || effect.message === "release")
+        ? stepReplica(peer, { kind: "message", from: puller.writer, message: effect.message, body: effect.body }, nowMs)
+        : [],
+    );
+    effects = answers.flatMap((answer) => {
+      if (answer.kind !== "send" || answer.message !== "frame") return [];
+      bytes += answer.body.length;
+      return stepReplica(puller, { kind: "message", from: "peer", message: "frame", body: answer.body }, nowMs);
+    });
+  }
+  return bytes;
+}
