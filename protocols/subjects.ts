@@ -8,7 +8,10 @@
 /** The longest region, kind, id or message name. */
 const TOKEN_CHARS_MAX = 64;
 
-const TOKEN = /^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$/;
+/** A token as a part of a regular expression. */
+export const TOKEN_PATTERN = "[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?";
+
+const TOKEN = new RegExp(`^${TOKEN_PATTERN}$`);
 
 /** Whether a text may stand as one token: lower-case letters, digits, `-` and `_` inside, 1 to 64 characters. */
 export function isToken(text: string): boolean {

@@ -2,9 +2,12 @@
  * What must hold in every world, checked from outside: nothing here shares code with the core, not even the order of versions.
  */
 import { type Replica } from "../../protocols/sync/replica.ts";
+import { type RowStore } from "../../protocols/sync/row-store.ts";
 import { type ShardVersion } from "../../protocols/sync/shard-version.ts";
 import { type Version, type WriterId } from "../../protocols/sync/version.ts";
 import { type Judge } from "./judge.ts";
+import { countAhead, hashKnowledge, listRows, sameRows, sameVersion, type SeenRow, text } from "./seen-row.ts";
+import { WatchedStore } from "./watched-store.ts";
 
 /** One write as it was made. */
 export interface Update {
@@ -15,18 +18,21 @@ export interface Update {
   readonly deleted: boolean;
 }
 
-interface SeenRow {
-  readonly version: Version;
-  readonly value: number;
-  readonly found: number;
-}
-
 /** A replica when it was last looked at. */
 interface Seen {
   readonly knowledge: Map<WriterId, number>;
   readonly rows: (SeenRow | undefined)[];
+  /** Rows whose version knowledge does not cover. */
+  ahead: number;
   counter: number;
   generator: string;
+}
+
+/** What is known of one version of one row. */
+interface Content {
+  written: Update | undefined;
+  /** The value that was first seen at a replica. */
+  first: number | undefined;
 }
 
 interface Behind {
@@ -39,24 +45,27 @@ export class ShardChecker {
   readonly #judge: Judge;
   /** Per writer, in order of t. */
   readonly #updates = new Map<WriterId, Update[]>();
-  readonly #contents = new Map<string, Update>();
-  readonly #firstSeen = new Map<string, number>();
-  readonly #keys: BigUint64Array;
+  /** Per writer and key, by t. */
+  readonly #contents = new Map<WriterId, Map<number, Content>[]>();
+  readonly #keys: readonly BigUint64Array[];
+  readonly #bytes = new Uint8Array(4);
+  readonly #float = new Float32Array(this.#bytes.buffer);
+  readonly #half = new Float16Array(this.#bytes.buffer);
   readonly #behind = new Map<WriterId, Behind[]>();
-  readonly #byKnowledge = new Map<string, string>();
+  readonly #byKnowledge = new Map<number, readonly (SeenRow | undefined)[]>();
   readonly #seen = new WeakMap<Replica, Seen>();
 
   constructor(keys: number, judge: Judge) {
-    this.#keys = BigUint64Array.from({ length: keys }, (_, key) => BigInt(key));
+    this.#keys = Array.from({ length: keys }, (_, key) => BigUint64Array.of(BigInt(key)));
     this.#judge = judge;
   }
 
   /** A writer stamped this version of a row. V4: a version names one content, for ever. V6: its t rises. */
   wrote(update: Update): void {
     const { key, version } = update;
-    const name = nameOf(key, version);
-    if (this.#contents.has(name)) this.#judge.breach("V4", `${name} was stamped twice`);
-    this.#contents.set(name, update);
+    const content = this.#content(key, version);
+    if (content.written !== undefined) this.#judge.breach("V4", `row ${key} at ${text(version)} was stamped twice`);
+    content.written = update;
     const before = this.#updates.get(version.writer);
     const last = before?.at(-1);
     if (last !== undefined && version.t <= last.version.t) {
@@ -66,24 +75,23 @@ export class ShardChecker {
     else before.push(update);
   }
 
-  /** Looks at a replica after anything happened to it. `property` names soundness: S1, and S12 right after a start. */
-  check(replica: Replica, where: string, property: "S1" | "S12" = "S1"): void {
-    if (this.#judge.isBlind) return;
-    const last = this.#seen.get(replica) ?? { knowledge: new Map(), rows: [], counter: 0, generator: "" };
-    this.#seen.set(replica, last);
-    this.#checkRows(replica, last.rows, where);
-    this.#checkKnowledge(replica, last.knowledge, { where, property });
-    const { version } = replica;
-    if (last.counter === version.counter && last.generator === version.generator) return;
-    last.counter = version.counter;
-    last.generator = version.generator;
-    this.#checkShardVersion(replica, where);
-    if (replica.early.size === 0) this.#checkEqual(replica, last.rows, where);
+  /**
+   * Looks at a replica after anything happened to it; tells whether it is another than when it was last looked at. Of a watched
+   * store it looks at the rows that were touched since, of any other at all. `property` names soundness: S1, and S12 right after
+   * a start.
+   */
+  check(replica: Replica, where: string, property: "S1" | "S12" = "S1"): boolean {
+    return this.#look(replica, { where, property, isWhole: false });
+  }
+
+  /** Looks at all rows, as must be done before a replica goes out of sight: a change that nothing noted is found here. */
+  scan(replica: Replica, where: string): void {
+    this.#look(replica, { where, property: "S1", isWhole: true });
   }
 
   /** What was known by whoever first had this shard version. */
   knowledgeBehind(version: ShardVersion): ReadonlyMap<WriterId, number> | undefined {
-    return this.#behind.get(version.generator)?.find(({ counter }) => counter === version.counter)?.knowledge;
+    return this.#behind.get(version.generator)?.findLast(({ counter }) => counter === version.counter)?.knowledge;
   }
 
   /** The row as it was last seen at a replica. */
@@ -91,35 +99,72 @@ export class ShardChecker {
     return this.#seen.get(replica)?.rows[key]?.version;
   }
 
-  /** S2, S3, S14, X8: no row goes back, every row is one that was written, and one version has one content everywhere. */
-  #checkRows({ store }: Replica, rows: (SeenRow | undefined)[], where: string): void {
-    const read = store.read(0, this.#keys);
-    const isHalf = store.tables[0]?.precision === "f16";
-    const floats = isHalf ? new Float16Array(read.values.buffer) : new Float32Array(read.values.buffer);
-    for (let key = 0; key < this.#keys.length; key += 1) {
-      const version = store.versionOf(0, BigInt(key));
-      const before = rows[key];
-      const value = floats[key] ?? 0;
-      const found = read.found[key] ?? 0;
-      if (before !== undefined && version !== undefined && sameVersion(version, before.version)) {
-        if (value !== before.value || found !== before.found) {
-          const what = `row ${key} of ${where} changed from ${before.value} to ${value} within ${text(version)}`;
-          this.#judge.breach("X8", what);
-          this.#judge.breach("S3", what);
-        }
-        continue;
+  /** How many rows were ahead of its knowledge when a replica was last looked at. */
+  rowsAhead(replica: Replica): number {
+    return this.#seen.get(replica)?.ahead ?? 0;
+  }
+
+  #look(
+    replica: Replica,
+    { where, property, isWhole }: { where: string; property: "S1" | "S12"; isWhole: boolean },
+  ): boolean {
+    if (this.#judge.isBlind) return false;
+    const { store, version } = replica;
+    const before = this.#seen.get(replica);
+    const last = before ?? { knowledge: new Map(), rows: [], ahead: 0, counter: 0, generator: "" };
+    if (before === undefined) this.#seen.set(replica, last);
+    let isOther = false;
+    if (store instanceof WatchedStore && before !== undefined && !isWhole) {
+      for (const key of store.touched) if (this.#checkRow(store, key, { rows: last.rows, where })) isOther = true;
+    } else {
+      for (let key = 0; key < this.#keys.length; key += 1) {
+        if (this.#checkRow(store, key, { rows: last.rows, where })) isOther = true;
       }
-      if (before !== undefined && (version === undefined || isOlder(version, before.version))) {
-        this.#judge.breach("S2", `row ${key} of ${where} went back from ${text(before.version)} to ${text(version)}`);
-      }
-      rows[key] = version && { version, value, found };
-      if (version !== undefined) this.#checkContent({ key, version, value, found }, where);
     }
+    if (store instanceof WatchedStore) store.touched.clear();
+    if (this.#checkKnowledge(replica, last.knowledge, { where, property })) isOther = true;
+    if (isOther) last.ahead = countAhead(last.rows, replica.knowledge);
+    if (last.counter === version.counter && last.generator === version.generator) return isOther;
+    last.counter = version.counter;
+    last.generator = version.generator;
+    this.#checkShardVersion(replica, where);
+    if (replica.early.size === 0) this.#checkEqual(replica, last.rows, where);
+    return true;
+  }
+
+  /** S2, S3, S14, X8: no row goes back, every row is one that was written, and one version has one content everywhere. */
+  #checkRow(
+    store: RowStore,
+    key: number,
+    { rows, where }: { readonly rows: (SeenRow | undefined)[]; readonly where: string },
+  ): boolean {
+    const keys = this.#keys[key];
+    if (keys === undefined) throw new RangeError(`Cannot check row ${key}: there are ${this.#keys.length}`);
+    const version = store.versionOf(0, keys[0] ?? 0n);
+    const before = rows[key];
+    if (before === undefined && version === undefined) return false;
+    const read = store.read(0, keys);
+    this.#bytes.set(read.values);
+    const value = (store.tables[0]?.precision === "f16" ? this.#half : this.#float)[0] ?? 0;
+    const found = read.found[0] ?? 0;
+    if (before !== undefined && version !== undefined && sameVersion(version, before.version)) {
+      if (value === before.value && found === before.found) return false;
+      const what = `row ${key} of ${where} changed from ${before.value} to ${value} within ${text(version)}`;
+      this.#judge.breach("X8", what);
+      this.#judge.breach("S3", what);
+      return true;
+    }
+    if (before !== undefined && (version === undefined || isOlder(version, before.version))) {
+      this.#judge.breach("S2", `row ${key} of ${where} went back from ${text(before.version)} to ${text(version)}`);
+    }
+    rows[key] = version && { version, value, found };
+    if (version !== undefined) this.#checkContent({ key, version, value, found }, where);
+    return true;
   }
 
   #checkContent({ key, version, value, found }: SeenRow & { readonly key: number }, where: string): void {
-    const name = nameOf(key, version);
-    const written = this.#contents.get(name);
+    const content = this.#content(key, version);
+    const { written, first } = content;
     if (written?.value !== value || (found === 0 && !written.deleted)) {
       this.#judge.breach(
         "S3",
@@ -129,11 +174,18 @@ export class ShardChecker {
     if (written?.deleted === true && found === 1) {
       this.#judge.breach("S14", `row ${key} of ${where} was deleted at ${text(version)} and is there`);
     }
-    const first = this.#firstSeen.get(name);
-    if (first === undefined) this.#firstSeen.set(name, value);
+    if (first === undefined) content.first = value;
     else if (first !== value) {
       this.#judge.breach("X8", `row ${key} of ${where} is ${value} and elsewhere ${first}, both ${text(version)}`);
     }
+  }
+
+  #content(key: number, { t, writer }: Version): Content {
+    const byKey = this.#contents.get(writer) ?? this.#keys.map(() => new Map<number, Content>());
+    if (!this.#contents.has(writer)) this.#contents.set(writer, byKey);
+    const content = byKey[key]?.get(t) ?? { written: undefined, first: undefined };
+    byKey[key]?.set(t, content);
+    return content;
   }
 
   /** All that knowledge covers is held or superseded. Looks at what was newly covered; rows never go back (S2). */
@@ -141,7 +193,8 @@ export class ShardChecker {
     { store, knowledge }: Replica,
     last: Map<WriterId, number>,
     { where, property }: { readonly where: string; readonly property: string },
-  ): void {
+  ): boolean {
+    let isOther = false;
     for (const [writer, before] of last) {
       if ((knowledge.get(writer) ?? 0) < before) {
         this.#judge.breach(property, `knowledge of ${writer} at ${where} went back`);
@@ -150,6 +203,7 @@ export class ShardChecker {
     for (const [writer, t] of knowledge) {
       const before = last.get(writer) ?? 0;
       if (t === before) continue;
+      isOther = true;
       last.set(writer, t);
       const updates = this.#updates.get(writer) ?? [];
       let isStamped = false;
@@ -168,6 +222,7 @@ export class ShardChecker {
       }
       if (!isStamped && t > before) this.#judge.breach(property, `${where} knows ${writer} up to ${t}, never stamped`);
     }
+    return isOther;
   }
 
   /** X3: who has a later shard version of a generator knows at least as much. */
@@ -195,21 +250,18 @@ export class ShardChecker {
   /** S17: equal knowledge and nothing early means equal rows. */
   #checkEqual({ knowledge }: Replica, rows: readonly (SeenRow | undefined)[], where: string): void {
     if (!this.#judge.watches("S17")) return;
-    const known = [...knowledge]
-      .map(([writer, t]) => `${writer}:${t}`)
-      .sort()
-      .join();
-    const held = rows.map((row) => row && `${row.version.t}:${row.version.writer}=${row.value}${row.found}`).join();
+    const known = hashKnowledge(knowledge);
     const before = this.#byKnowledge.get(known);
-    if (before === undefined) this.#byKnowledge.set(known, held);
-    else if (before !== held) {
-      this.#judge.breach("S17", `${where} holds [${held}], and who knew the same held [${before}]`);
+    if (before === undefined) this.#byKnowledge.set(known, rows.slice());
+    else if (!sameRows(before, rows)) {
+      this.#judge.breach("S17", `${where} holds [${listRows(rows)}], and who knew the same held [${listRows(before)}]`);
     }
   }
 }
 
 /** Whether `a` comes before `b`: by epoch, then t, then writer. */
 export function isOlder(a: Version, b: Version): boolean {
+  if (a.writer === b.writer) return a.t < b.t;
   const epochs = Number.parseInt(a.writer, 10) - Number.parseInt(b.writer, 10);
   if (epochs !== 0) return epochs < 0;
   return a.t === b.t ? a.writer < b.writer : a.t < b.t;
@@ -218,16 +270,4 @@ export function isOlder(a: Version, b: Version): boolean {
 export function dominates(a: ReadonlyMap<WriterId, number>, b: ReadonlyMap<WriterId, number>): boolean {
   for (const [writer, t] of b) if ((a.get(writer) ?? 0) < t) return false;
   return true;
-}
-
-function sameVersion(a: Version, b: Version): boolean {
-  return a.t === b.t && a.writer === b.writer;
-}
-
-function nameOf(key: number, { t, writer }: Version): string {
-  return `${key} ${t} ${writer}`;
-}
-
-function text(version: Version | undefined): string {
-  return version === undefined ? "nothing" : `(${version.t}, ${version.writer})`;
 }

@@ -8,7 +8,8 @@ import { type RowStore } from "../../protocols/sync/row-store.ts";
 import { type Version, type WriterId } from "../../protocols/sync/version.ts";
 import { dominates, isOlder } from "./checkers.ts";
 import { type Disk } from "./disk.ts";
-import { type SimulatedNode, type Surroundings, tablesOf } from "./simulated-node.ts";
+import { type SimulatedNode, tablesOf } from "./simulated-node.ts";
+import { type Surroundings } from "./surroundings.ts";
 
 /** How long after healing all must be equal, in simulated time; several times the longest back-off. */
 const CONVERGE_MS = 120_000;
@@ -76,15 +77,16 @@ export class Ending {
     const { nodes } = this.#world;
     const [first, ...others] = nodes;
     if (first === undefined || nodes.includes(undefined)) return "a node is down";
-    for (const other of others) {
-      for (const [shard, replica] of first.replicas.entries()) {
+    for (const [shard, { store, knowledge }] of first.replicas.entries()) {
+      const digest = store.digest();
+      for (const other of others) {
         const theirs = other?.replicas[shard];
         if (theirs === undefined) return "a node is down";
-        if (replica.store.digest() !== theirs.store.digest()) {
-          return `contents of shard ${shard} differ between nodes 0 and ${other?.index}`;
-        }
-        if (!sameKnowledge(replica.knowledge, theirs.knowledge)) {
+        if (!sameKnowledge(knowledge, theirs.knowledge)) {
           return `knowledges of shard ${shard} differ between nodes 0 and ${other?.index}`;
+        }
+        if (digest !== theirs.store.digest()) {
+          return `contents of shard ${shard} differ between nodes 0 and ${other?.index}`;
         }
       }
     }

@@ -2,16 +2,19 @@ import { type Replica } from "../../protocols/sync/replica.ts";
 import { type RECURRING } from "./knobs.ts";
 import { type Envelope } from "./network.ts";
 
+/** A timer of one life of a node; of its poller, or of a shard. */
+export interface Timer {
+  readonly kind: "timer";
+  readonly node: number;
+  readonly life: number;
+  readonly shard: number | undefined;
+  readonly name: string;
+}
+
 /** What can happen in a world. */
 export type Happening =
   | { readonly kind: "deliver"; readonly envelope: Envelope }
-  | {
-      readonly kind: "timer";
-      readonly node: number;
-      readonly life: number;
-      readonly shard: number | undefined;
-      readonly name: string;
-    }
+  | Timer
   | { readonly kind: (typeof RECURRING)[number] | "heal" | "look" }
   | { readonly kind: "restart"; readonly node: number };
 

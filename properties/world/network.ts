@@ -57,10 +57,12 @@ export class Network {
     if (this.healed) return [{ delayMs: this.#delayMs(), envelope }];
     const copies = nextFloat(random) < duplicateRate ? 2 : 1;
     if (copies === 2) this.#count(envelope.message === "pull" ? "pull repeated by the net" : "message repeated");
-    return Array.from({ length: copies }, () => ({
-      delayMs: this.#throughLink(link, { bytes: envelope.body.length, nowMs }),
-      envelope: nextFloat(random) < corruptRate ? corrupt(envelope, random) : envelope,
-    }));
+    const deliveries: { delayMs: number; envelope: Envelope }[] = [];
+    for (let copy = 0; copy < copies; copy += 1) {
+      const delayMs = this.#throughLink(link, { bytes: envelope.body.length, nowMs });
+      deliveries.push({ delayMs, envelope: nextFloat(random) < corruptRate ? corrupt(envelope, random) : envelope });
+    }
+    return deliveries;
   }
 
   /** Cuts or mends some links: one direction, one node, halves, halves with a bridge, all but a ring, or whatever comes. */
@@ -159,7 +161,7 @@ export function hashEnvelope(hash: number, { from, to, shard = -1, message, body
   if (typeof body === "string") {
     for (let at = 0; at < body.length; at += 1) mixed = (Math.imul(mixed, 31) + body.charCodeAt(at)) | 0;
   } else {
-    for (const byte of body) mixed = (Math.imul(mixed, 31) + byte) | 0;
+    for (let at = 0; at < body.length; at += 1) mixed = (Math.imul(mixed, 31) + (body[at] ?? 0)) | 0;
   }
   return mixed >>> 0;
 }

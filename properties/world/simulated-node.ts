@@ -2,7 +2,7 @@
  * One simulated node: the real poller and the real replicas, wired as an actor shell wires them, with a disk of images.
  */
 import { SYNC_LIMITS } from "../../protocols/limits.ts";
-import { nextFloat, type Random } from "../../protocols/random.ts";
+import { nextFloat } from "../../protocols/random.ts";
 import { encodeImage, type LoadedImage, loadImage } from "../../protocols/sync/image.ts";
 import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
 import { createPoller, type PollEffect, type Poller, type PollEvent, stepPoller } from "../../protocols/sync/poll.ts";
@@ -20,10 +20,11 @@ import { parseChanges, parsePoll } from "../../protocols/wire/poll.ts";
 import { DecodeError } from "../../protocols/wire/decode-error.ts";
 import { type ShardChecker } from "./checkers.ts";
 import { type Disk, type SavedImage } from "./disk.ts";
-import { type Judge } from "./judge.ts";
+import { type Timer } from "./happening.ts";
 import { type Knobs } from "./knobs.ts";
 import { type Envelope } from "./network.ts";
-import { type StepChecker } from "./step-checks.ts";
+import { type Surroundings } from "./surroundings.ts";
+import { WatchedStore } from "./watched-store.ts";
 
 const FLOATS: readonly TableSpec[] = [
   { name: "rows", dim: 1, valueBytes: 4, stateBytes: 4, precision: "f32", optimizer: "test" },
@@ -37,21 +38,13 @@ export function tablesOf({ halves }: Knobs): readonly TableSpec[] {
   return halves ? HALVES : FLOATS;
 }
 
-/** What a node asks of its world. */
-export interface Surroundings {
-  readonly knobs: Knobs;
-  readonly random: Random;
-  readonly checkers: readonly ShardChecker[];
-  readonly steps: StepChecker;
-  readonly judge: Judge;
-  send(envelope: Envelope): void;
-  /** Brings `{shard, name}` back after a delay, to this life of the node. */
-  after(
-    delayMs: number,
-    timer: { readonly node: number; readonly life: number; readonly shard: number | undefined; readonly name: string },
-  ): void;
-  count(what: string, by?: number): void;
-}
+const SENT = {
+  pull: "sent pull",
+  more: "sent more",
+  release: "sent release",
+  refuse: "sent refuse",
+  frame: "sent frame",
+} as const;
 
 export class SimulatedNode {
   readonly index: number;
@@ -59,6 +52,7 @@ export class SimulatedNode {
   readonly replicas: readonly Replica[];
   readonly poller: Poller;
   readonly #world: Surroundings;
+  readonly #places: readonly string[];
 
   /** Starts from the images of the disk, with a writer id that only this life has. */
   constructor(world: Surroundings, start: { index: number; life: number; disk: Disk; peers: readonly number[] }) {
@@ -66,6 +60,7 @@ export class SimulatedNode {
     this.#world = world;
     this.index = start.index;
     this.life = start.life;
+    this.#places = world.checkers.map((_, shard) => `node ${start.index} (life ${start.life}) shard ${shard}`);
     const writer = buildWriterId({ epoch: 0, region: "sim", node: `n${start.index}`, nonce: `l${start.life}` });
     const limits = {
       ...SYNC_LIMITS,
@@ -155,12 +150,20 @@ export class SimulatedNode {
     return effects;
   }
 
-  /** Checks a replica as it is now. */
-  look(shard: number): void {
+  /** Checks a replica as it is now; tells whether it is another than before. Every step of a replica is followed by this. */
+  look(shard: number): boolean {
+    if (this.#world.judge.isBlind) return false;
     const replica = this.#replica(shard);
     const checker = this.#checker(shard);
-    checker.check(replica, this.#place(shard));
-    this.#world.steps.kept(replica, { checker, where: this.#place(shard) });
+    const where = this.#place(shard);
+    const isOther = checker.check(replica, where);
+    this.#world.steps.kept(replica, { checker, where });
+    return isOther;
+  }
+
+  /** Checks all rows, also those that no step touched. */
+  scan(): void {
+    this.replicas.forEach((replica, shard) => this.#checker(shard).scan(replica, this.#place(shard)));
   }
 
   image(shard: number): Uint8Array<ArrayBuffer> {
@@ -169,6 +172,7 @@ export class SimulatedNode {
 
   /** The end of the world: looks at everything once more, and whether what won is what was newest. */
   finish(greatest: readonly (readonly (Version | undefined)[])[]): void {
+    this.scan();
     this.replicas.forEach((replica, shard) => {
       this.look(shard);
       const options = { checker: this.#checker(shard), where: this.#place(shard) };
@@ -183,15 +187,16 @@ export class SimulatedNode {
     { state, shard }: { readonly state: boolean; readonly shard: number },
   ): LoadedImage | { readonly store: RowStore } {
     const tables = tablesOf(this.#world.knobs);
-    if (image === undefined) return { store: createMapRowStore(tables, { state }) };
+    const store = new WatchedStore(createMapRowStore(tables, { state }));
+    if (image === undefined) return { store };
     try {
-      const loaded = loadImage(image.bytes, createMapRowStore(tables, { state }));
+      const loaded = loadImage(image.bytes, store);
       if (image.damaged) this.#world.judge.breach("S13", `${this.#place(shard)} loaded a damaged image`);
       return loaded;
     } catch (error) {
       if (!image.damaged || !(error instanceof DecodeError)) throw error;
       this.#world.count("restart with a damaged image");
-      return { store: createMapRowStore(tables, { state }) };
+      return { store: new WatchedStore(createMapRowStore(tables, { state })) };
     }
   }
 
@@ -201,34 +206,36 @@ export class SimulatedNode {
     nowMs: number,
   ): void {
     const replica = this.#replica(shard);
-    const { steps } = this.#world;
+    const { steps, judge } = this.#world;
     const where = this.#place(shard);
-    const before = steps.stateOf(replica);
     const { answersOpened } = replica;
     const { scans, gaveUp } = replica.cache.counts;
     if (event.message === "pull" && replica.answers.size >= this.#world.knobs.answersMax) {
       this.#world.count("pull while all answers are in use");
     }
     const effects = stepReplica(replica, { kind: "message", ...event }, nowMs);
-    steps.served(replica, { before, where });
+    steps.served(this.look(shard), where);
     if (replica.answersOpened > answersOpened) {
       this.#world.count(replica.cache.counts.scans > scans ? "answer by a scan" : "answer from the cache");
       if (gaveUp > 0) this.#world.count("answer after the cache gave up");
-      steps.answered(replica, { ...event, shard, where });
+      if (!judge.isBlind) steps.answered(replica, { ...event, shard, checker: this.#checker(shard), where });
     }
-    this.look(shard);
     this.#act(shard, effects, nowMs);
   }
 
   #takePoll({ from, body }: { readonly from: string; readonly body: unknown }, nowMs: number): void {
-    const { cursor } = parsePoll(body);
-    if (cursor !== undefined && cursor.writer !== this.poller.writer) this.#world.count("poll cursor of another life");
+    if (!this.#world.judge.isBlind) {
+      const { cursor } = parsePoll(body);
+      if (cursor !== undefined && cursor.writer !== this.poller.writer) {
+        this.#world.count("poll cursor of another life");
+      }
+    }
     this.#poll({ kind: "message", from, message: "poll", body }, nowMs);
   }
 
   #takeChanges({ from, body }: { readonly from: string; readonly body: unknown }, nowMs: number): void {
     const effects = stepPoller(this.poller, { kind: "message", from, message: "changes", body });
-    if (effects.every(({ kind }) => kind !== "refused")) {
+    if (!this.#world.judge.isBlind && effects.every(({ kind }) => kind !== "refused")) {
       this.#world.steps.listed(this.poller, {
         from,
         body: parseChanges(body),
@@ -245,12 +252,12 @@ export class SimulatedNode {
       switch (effect.kind) {
         case "send": {
           const body = effect.message === "frame" ? effect.body : JSON.stringify(effect.body);
-          this.#world.count(`sent ${effect.message}`);
-          this.#send({ to: effect.to, shard, message: effect.message, body });
+          this.#world.count(SENT[effect.message]);
+          this.#send(effect.to, { shard, message: effect.message, body });
           break;
         }
         case "timer":
-          this.#world.after(effect.delayMs, { node: this.index, life: this.life, shard, name: effect.name });
+          this.#after(effect.delayMs, { shard, name: effect.name });
           break;
         case "changed":
           if (effect.version.generator !== this.poller.writer) this.#world.count("shard version adopted");
@@ -261,7 +268,7 @@ export class SimulatedNode {
           this.#poll({ kind: "pulled", shard: `s/${shard}`, outcome: effect.outcome }, nowMs);
           break;
         case "applied":
-          this.#world.count(`applied ${effect.origin}`, effect.keys.length);
+          this.#world.count(effect.origin === "local" ? "applied local" : "applied peer", effect.keys.length);
           break;
         case "refused":
           this.#world.count(`refused ${effect.reason === "stale" ? effect.detail : effect.reason}`);
@@ -280,10 +287,10 @@ export class SimulatedNode {
     for (const effect of effects) {
       switch (effect.kind) {
         case "send":
-          this.#send({ to: effect.to, shard: undefined, message: effect.message, body: JSON.stringify(effect.body) });
+          this.#send(effect.to, { shard: undefined, message: effect.message, body: JSON.stringify(effect.body) });
           break;
         case "timer":
-          this.#world.after(effect.delayMs, { node: this.index, life: this.life, shard: undefined, name: effect.name });
+          this.#after(effect.delayMs, { shard: undefined, name: effect.name });
           break;
         case "pull":
           this.step(
@@ -299,8 +306,12 @@ export class SimulatedNode {
     }
   }
 
-  #send({ to, ...message }: { to: string } & Pick<Envelope, "shard" | "message" | "body">): void {
-    this.#world.send({ from: this.index, to: Number(to.slice(1)), damaged: false, ...message });
+  #send(to: string, { shard, message, body }: Pick<Envelope, "shard" | "message" | "body">): void {
+    this.#world.send({ from: this.index, to: Number(to.slice(1)), shard, message, body, damaged: false });
+  }
+
+  #after(delayMs: number, { shard, name }: Pick<Timer, "shard" | "name">): void {
+    this.#world.after(delayMs, { kind: "timer", node: this.index, life: this.life, shard, name });
   }
 
   #replica(shard: number): Replica {
@@ -320,6 +331,6 @@ export class SimulatedNode {
   }
 
   #place(shard: number): string {
-    return `node ${this.index} (life ${this.life}) shard ${shard}`;
+    return this.#places[shard] ?? "";
   }
 }

@@ -8,12 +8,13 @@ import { type Replica } from "../../protocols/sync/replica.ts";
 import { ShardChecker } from "./checkers.ts";
 import { Disk } from "./disk.ts";
 import { Ending } from "./ending.ts";
-import { describe, describeReplica, type Happening, isBefore, type Scheduled } from "./happening.ts";
+import { describe, describeReplica, type Happening, isBefore, type Scheduled, type Timer } from "./happening.ts";
 import { Judge, Violation } from "./judge.ts";
 import { drawKnobs, type Knobs, RECURRING } from "./knobs.ts";
 import { type Envelope, hashEnvelope, Network } from "./network.ts";
-import { SimulatedNode, type Surroundings } from "./simulated-node.ts";
+import { SimulatedNode } from "./simulated-node.ts";
 import { StepChecker } from "./step-checks.ts";
+import { type Surroundings } from "./surroundings.ts";
 
 const EPOCH_MS = 1_760_000_000_000;
 /** How many events a failure shows. */
@@ -137,11 +138,8 @@ class World implements Surroundings {
     }
   }
 
-  after(
-    delayMs: number,
-    timer: { readonly node: number; readonly life: number; readonly shard: number | undefined; readonly name: string },
-  ): void {
-    this.#schedule(delayMs, { kind: "timer", ...timer });
+  after(delayMs: number, timer: Timer): void {
+    this.#schedule(delayMs, timer);
   }
 
   count(what: string, by = 1): void {
@@ -245,6 +243,7 @@ class World implements Surroundings {
     const node = this.nodes[index];
     if (node === undefined) return;
     if (isMidway) node.replicas.forEach((_, shard) => this.disks[index]?.save(shard, node.image(shard)));
+    node.scan();
     this.nodes[index] = undefined;
     this.#pausedUntilMs[index] = 0;
     this.count(this.disks[index]?.crash(this.knobs, this.#faults) ?? "");

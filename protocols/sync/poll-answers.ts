@@ -43,8 +43,7 @@ export function answerHeldPolls(poller: Poller): PollEffect[] {
   return [...poller.askers.values()].flatMap((asker) => answerHeld(poller, asker));
 }
 
-export function timeAsker(poller: Poller, name: string): PollEffect[] {
-  const [what, turn, peer] = splitTimer(name);
+export function timeAsker(poller: Poller, { what, turn, rest: peer }: PollTimer): PollEffect[] {
   const asker = poller.askers.get(peer);
   if (asker === undefined) return [];
   // While it rests, the end of the rest answers what is held.
@@ -58,10 +57,17 @@ export function timeAsker(poller: Poller, name: string): PollEffect[] {
   return [];
 }
 
-/** `<what> <turn> <peer>`; a peer's text may hold spaces. */
-export function splitTimer(name: string): [what: string, turn: number, peer: string] {
-  const [what = "", turn = "", ...peer] = name.split(" ");
-  return [what, Number(turn), peer.join(" ")];
+/** A timer's name in its parts: `<what> <turn> <rest>`. The rest, a peer's text, may hold spaces. */
+export interface PollTimer {
+  readonly what: string;
+  readonly turn: number;
+  readonly rest: string;
+}
+
+export function splitTimer(name: string): PollTimer {
+  const first = name.indexOf(" ");
+  const second = name.indexOf(" ", first + 1);
+  return { what: name.slice(0, first), turn: Number(name.slice(first + 1, second)), rest: name.slice(second + 1) };
 }
 
 function answerHeld(poller: Poller, asker: Asker): PollEffect[] {

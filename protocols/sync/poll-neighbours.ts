@@ -3,7 +3,7 @@
  */
 import { type Cursor, parseChanges } from "../wire/poll.ts";
 import { type PollEffect, type Poller } from "./poll.ts";
-import { splitTimer } from "./poll-answers.ts";
+import { type PollTimer } from "./poll-answers.ts";
 import { coversVersion, type ShardVersion } from "./shard-version.ts";
 
 /** A peer that we poll. */
@@ -78,11 +78,10 @@ export function takeChanges(
     : [{ kind: "timer", name: `ask ${pollId} ${from}`, delayMs: poller.limits.gapMs }];
 }
 
-export function timeNeighbour(poller: Poller, name: string): PollEffect[] {
-  const [what, turn, rest] = splitTimer(name);
+export function timeNeighbour(poller: Poller, { what, turn, rest }: PollTimer): PollEffect[] {
   if (what === "retry") {
-    const [shard = "", ...peer] = rest.split(" ");
-    const pending = poller.neighbours.get(peer.join(" "))?.pending.get(shard);
+    const end = rest.indexOf(" ");
+    const pending = poller.neighbours.get(rest.slice(end + 1))?.pending.get(rest.slice(0, end));
     if (pending !== undefined && pending.failures === turn) makeReady(poller, pending);
     return [];
   }

@@ -9,7 +9,7 @@ import { POLL_LIMITS, type PollLimits } from "../limits.ts";
 import { DecodeError } from "../wire/decode-error.ts";
 import { type ChangesMessage, isShardName, type PollMessage } from "../wire/poll.ts";
 import { type ChangeList, createChangeList, noteChange, removeShard } from "./change-list.ts";
-import { answerHeldPolls, answerPoll, type Asker, timeAsker } from "./poll-answers.ts";
+import { answerHeldPolls, answerPoll, type Asker, splitTimer, timeAsker } from "./poll-answers.ts";
 import {
   addNeighbour,
   type Neighbour,
@@ -101,8 +101,10 @@ export function stepPoller(poller: Poller, event: PollEvent): PollEffect[] {
       return [];
     case "pulled":
       return [...settlePull(poller, event), ...startPulls(poller)];
-    case "timer":
-      return [...timeAsker(poller, event.name), ...timeNeighbour(poller, event.name), ...startPulls(poller)];
+    case "timer": {
+      const timer = splitTimer(event.name);
+      return [...timeAsker(poller, timer), ...timeNeighbour(poller, timer), ...startPulls(poller)];
+    }
     case "message":
       try {
         return event.message === "poll"

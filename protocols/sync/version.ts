@@ -3,7 +3,7 @@
  * process and belong to one rollback epoch, which comes first in the order.
  */
 import { T_MAX } from "../limits.ts";
-import { isToken } from "../subjects.ts";
+import { TOKEN_PATTERN } from "../subjects.ts";
 
 declare const writerBrand: unique symbol;
 
@@ -19,14 +19,11 @@ export interface Version {
 /** The longest writer id. */
 export const WRITER_CHARS_MAX = 96;
 
+const WRITER_ID = new RegExp(`^(?:0|[1-9][0-9]{0,9})(?:\\.${TOKEN_PATTERN}){3}$`);
+
 /** Whether a value is a well-formed writer id. */
 export function isWriterId(value: unknown): value is WriterId {
-  if (typeof value !== "string" || value.length > WRITER_CHARS_MAX) return false;
-  const [epoch, region, node, nonce, rest] = value.split(".");
-  if (epoch === undefined || region === undefined || node === undefined || nonce === undefined || rest !== undefined) {
-    return false;
-  }
-  return /^(?:0|[1-9][0-9]{0,9})$/.test(epoch) && isToken(region) && isToken(node) && isToken(nonce);
+  return typeof value === "string" && value.length <= WRITER_CHARS_MAX && WRITER_ID.test(value);
 }
 
 /** A text that is no writer id. */

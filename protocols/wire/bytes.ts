@@ -5,6 +5,9 @@
  */
 import { DecodeError } from "./decode-error.ts";
 
+/** Every byte as two hex digits. */
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
 /** Grows as needed; `finish` gives exactly what was written. */
 export class ByteWriter {
   #bytes: Uint8Array<ArrayBuffer>;
@@ -25,7 +28,9 @@ export class ByteWriter {
   }
 
   u32(value: number): void {
-    for (let shift = 0; shift < 32; shift += 8) this.u8((value >>> shift) & 0xff);
+    this.#reserve(4);
+    for (let byte = 0; byte < 4; byte += 1) this.#bytes[this.#length + byte] = value >>> (byte * 8);
+    this.#length += 4;
   }
 
   /** A whole number from 0 to 2^53-1: seven bits a byte, least significant first, no more bytes than needed. */
@@ -44,11 +49,13 @@ export class ByteWriter {
   /** Text of ASCII characters, its length first. */
   text(text: string): void {
     this.varint(text.length);
+    this.#reserve(text.length);
     for (let index = 0; index < text.length; index += 1) {
       const code = text.charCodeAt(index);
       if (code > 0x7e) throw new RangeError(`Cannot write ${JSON.stringify(text)}: it is not ASCII`);
-      this.u8(code);
+      this.#bytes[this.#length + index] = code;
     }
+    this.#length += text.length;
   }
 
   /** An even number of hex digits as bytes, without a length. */
@@ -126,7 +133,9 @@ export class ByteReader {
   text(charsMax: number): string {
     const length = this.varint(charsMax);
     let text = "";
-    for (const code of this.view(length)) {
+    const end = this.#take(length);
+    for (let at = end - length; at < end; at += 1) {
+      const code = this.#bytes[at] ?? 0;
       if (code < 0x20 || code > 0x7e) throw this.fail("a text is not printable ASCII");
       text += String.fromCharCode(code);
     }
@@ -135,16 +144,15 @@ export class ByteReader {
 
   hex(bytes: number): string {
     let digits = "";
-    for (const byte of this.view(bytes)) digits += byte.toString(16).padStart(2, "0");
+    const end = this.#take(bytes);
+    for (let at = end - bytes; at < end; at += 1) digits += HEX[this.#bytes[at] ?? 0] ?? "";
     return digits;
   }
 
   /** The next bytes, sharing memory with the input. */
   view(length: number): Uint8Array {
-    if (length > this.remaining) throw this.fail(`${length} bytes are announced and ${this.remaining} are left`);
-    const bytes = this.#bytes.subarray(this.#at, this.#at + length);
-    this.#at += length;
-    return bytes;
+    const end = this.#take(length);
+    return this.#bytes.subarray(end - length, end);
   }
 
   /** The next bytes in memory of their own, aligned for any column. */
@@ -157,6 +165,13 @@ export class ByteReader {
 
   finish(): void {
     if (this.remaining !== 0) throw this.fail(`${this.remaining} bytes are left over`);
+  }
+
+  /** Steps over bytes that must be there; gives where they end. */
+  #take(length: number): number {
+    if (length > this.remaining) throw this.fail(`${length} bytes are announced and ${this.remaining} are left`);
+    this.#at += length;
+    return this.#at;
   }
 }
 

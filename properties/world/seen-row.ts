@@ -1,0 +1,56 @@
+import { mixUint32 } from "../../protocols/random.ts";
+import { type Version, type WriterId } from "../../protocols/sync/version.ts";
+
+/** A row as it was last seen at a replica. Lists of these are by key. */
+export interface SeenRow {
+  readonly version: Version;
+  readonly value: number;
+  readonly found: number;
+}
+
+/** How many rows knowledge does not cover. */
+export function countAhead(rows: readonly (SeenRow | undefined)[], knowledge: ReadonlyMap<WriterId, number>): number {
+  let ahead = 0;
+  for (const row of rows) {
+    if (row !== undefined && row.version.t > (knowledge.get(row.version.writer) ?? 0)) ahead += 1;
+  }
+  return ahead;
+}
+
+/** Whether two replicas hold the same. */
+export function sameRows(a: readonly (SeenRow | undefined)[], b: readonly (SeenRow | undefined)[]): boolean {
+  for (let key = 0; key < Math.max(a.length, b.length); key += 1) {
+    const one = a[key];
+    const other = b[key];
+    if (one === other) continue;
+    if (one === undefined || other === undefined || !sameVersion(one.version, other.version)) return false;
+    if (one.value !== other.value || one.found !== other.found) return false;
+  }
+  return true;
+}
+
+export function listRows(rows: readonly (SeenRow | undefined)[]): string {
+  return rows.map((row) => row && `${text(row.version)}=${row.value}${row.found}`).join();
+}
+
+/** Equal for equal knowledge, and else different but once in 2^53: so rarely may two replicas be compared that know different things. */
+export function hashKnowledge(knowledge: ReadonlyMap<WriterId, number>): number {
+  let low = 0;
+  let high = 0;
+  for (const [writer, t] of knowledge) {
+    let name = writer.length;
+    for (let at = 0; at < writer.length; at += 1) name = (Math.imul(name, 31) + writer.charCodeAt(at)) | 0;
+    const first = mixUint32(mixUint32(name, t % 0x1_0000_0000), t / 0x1_0000_0000);
+    low = (low + first) >>> 0;
+    high = (high + mixUint32(first, name)) >>> 0;
+  }
+  return (high >>> 11) * 0x1_0000_0000 + low;
+}
+
+export function sameVersion(a: Version, b: Version): boolean {
+  return a.t === b.t && a.writer === b.writer;
+}
+
+export function text(version: Version | undefined): string {
+  return version === undefined ? "nothing" : `(${version.t}, ${version.writer})`;
+}

@@ -1,0 +1,20 @@
+import { type Random } from "../../protocols/random.ts";
+import { type ShardChecker } from "./checkers.ts";
+import { type Timer } from "./happening.ts";
+import { type Judge } from "./judge.ts";
+import { type Knobs } from "./knobs.ts";
+import { type Envelope } from "./network.ts";
+import { type StepChecker } from "./step-checks.ts";
+
+/** What a node asks of its world. */
+export interface Surroundings {
+  readonly knobs: Knobs;
+  readonly random: Random;
+  readonly checkers: readonly ShardChecker[];
+  readonly steps: StepChecker;
+  readonly judge: Judge;
+  send(envelope: Envelope): void;
+  /** Brings `{shard, name}` back after a delay, to this life of the node. */
+  after(delayMs: number, timer: Timer): void;
+  count(what: string, by?: number): void;
+}
