@@ -17,6 +17,11 @@ const BENCHES: Readonly<Record<string, Entry>> = {
     about: "three regions, a stream of clicks (--data DIR, else the simulated market), freshness, learning, link bytes",
     load: async () => (await import("./main.ts")).main,
   },
+  compress: {
+    about:
+      "lossless compression of frames of a trained model: what it saves, its speed, and below which link speed it pays",
+    load: async () => (await import("./compress.ts")).compress,
+  },
   crash: {
     about: "clicks through processes that are killed at random moments (--kills N): each takes effect once",
     load: async () => (await import("./crash.ts")).crash,
