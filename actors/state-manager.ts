@@ -34,6 +34,8 @@ export interface StateManagerConfig {
   readonly regions: readonly string[];
   /** The region that trains, as the config says; the log's membership comes first once there is one. */
   readonly training: string;
+  /** Whether this is the node that judges and appends: the one that trains. The others of its region follow. */
+  readonly judges: boolean;
   readonly models: readonly string[];
   readonly stream: Address;
   /** How much event stream one judgement is over, in milliseconds of this node's clock. */
@@ -91,7 +93,7 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
     let appending = false;
 
     function isTraining(): boolean {
-      return (log.membership?.training ?? config.training) === config.region;
+      return config.judges && (log.membership?.training ?? config.training) === config.region;
     }
 
     /** One entry at a time, and only when the whole log is known: an append on an old view is refused, and tried again on the new one. */

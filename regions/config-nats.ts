@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { repeated } from "./config-model.ts";
 import { duration, integer, isLoopback, listen, natsUrl, path, secret, size, token } from "./config-values.ts";
 import { ANONYMOUS_USER, NODE_USER, OPERATOR_USER } from "./server-users.ts";
 
@@ -13,6 +14,19 @@ const TAKEN_NAMES: readonly string[] = [NODE_USER, ANONYMOUS_USER, OPERATOR_USER
 export const regionName: z.ZodString = token.refine((name) => !TAKEN_NAMES.includes(name), {
   error: `a name other than ${TAKEN_NAMES.join(", ")}, which are users of a nats-server`,
 });
+
+const NODES_RULE = "1 to 16 names of nodes";
+
+/** The nodes of a region, all of which hold the same shards. */
+export const nodeNames = z
+  .array(token)
+  .min(1, { error: NODES_RULE })
+  .max(16, { error: NODES_RULE })
+  .superRefine((names, context) => {
+    for (const index of repeated(names)) {
+      context.addIssue({ code: "custom", path: [index], message: "a name that stands once in the list" });
+    }
+  });
 
 const port = integer({ min: 1, max: 65_535 });
 const LOOPBACK_HINT = 'an address of this machine only, such as "127.0.0.1:4222", or one with "tls" beside it';
@@ -48,6 +62,9 @@ export function ownNats(folder: string) {
       password: secret(folder)
         .optional()
         .meta({ description: 'Password of the user "operator", who may read every message and the streams' }),
+      nodesPassword: secret(folder).optional().meta({
+        description: "The password with which this region's other nodes connect. May be left out on loopback",
+      }),
     })
     .check(endAtUnknownFields)
     .superRefine((nats, context) => {
@@ -80,13 +97,21 @@ export function externalNats(folder: string) {
   return z
     .strictObject({
       url: natsUrl,
+      node: token
+        .optional()
+        .meta({ description: "The node of this region whose server it is. It is entered as that node's sibling" }),
       user: z.string().min(1).max(128).optional(),
       password: secret(folder).optional(),
       tls: clientTls(folder).optional(),
       limits,
     })
     .check(endAtUnknownFields)
-    .superRefine((nats, context) => checkRemote(nats, { context, what: "a nats-server" }))
+    .superRefine((nats, context) => {
+      checkRemote(nats, { context, what: "a nats-server" });
+      if (nats.node !== undefined && nats.user !== undefined) {
+        context.addIssue({ code: "custom", path: ["user"], message: 'nothing, beside "node": siblings have a user' });
+      }
+    })
     .transform((nats) => ({ kind: "external" as const, ...nats }));
 }
 
@@ -138,6 +163,7 @@ export function peer(folder: string) {
     .strictObject({
       region: regionName,
       url: natsUrl,
+      nodes: nodeNames.default(["a"]).meta({ description: "The nodes of that region" }),
       password: secret(folder)
         .optional()
         .meta({ description: "The password that the peer granted us. May be left out on loopback" }),

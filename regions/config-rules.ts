@@ -4,7 +4,7 @@ import { isToken } from "../protocols/subjects.ts";
 import { isWriterId, WRITER_CHARS_MAX } from "../protocols/sync/version.ts";
 import { repeated } from "./config-model.ts";
 import { isLoopback } from "./config-values.ts";
-import { nodeAddresses } from "./node-plan.ts";
+import { nodeAddresses, TRAINING_NODE } from "./node-plan.ts";
 
 /*
  * What must hold between fields of a config file. Looked at apart from the schema and with little asked of the shape, so that
@@ -20,6 +20,8 @@ const named = z
   .catch([]);
 
 const loose = z.looseObject({
+  node: z.string().catch("a").default("a"),
+  nodes: z.array(z.string().catch("")).optional().catch(undefined),
   region: z.string().catch(""),
   training: z.string().catch(""),
   peers: named,
@@ -28,7 +30,12 @@ const loose = z.looseObject({
     .array(z.looseObject({ name: z.string().catch(""), shards: z.number().catch(4) }).catch({ name: "", shards: 4 }))
     .catch([]),
   nats: z
-    .looseObject({ listen: z.string().optional().catch(undefined), url: z.unknown().optional() })
+    .looseObject({
+      listen: z.string().optional().catch(undefined),
+      url: z.unknown().optional(),
+      node: z.string().optional().catch(undefined),
+      nodesPassword: z.unknown().optional(),
+    })
     .catch({ url: undefined }),
 });
 
@@ -42,8 +49,8 @@ export interface RuleProblem {
 export function brokenRules(value: unknown): readonly RuleProblem[] {
   const parsed = loose.safeParse(value);
   if (!parsed.success) return [];
-  const { region, training, peers, grants, models, nats } = parsed.data;
-  const problems: RuleProblem[] = [];
+  const { region, node, training, peers, grants, models, nats } = parsed.data;
+  const problems: RuleProblem[] = [...nodeRules(parsed.data)];
 
   for (const [list, what] of [
     [peers, "peers"],
@@ -67,7 +74,7 @@ export function brokenRules(value: unknown): readonly RuleProblem[] {
       problems.push({ path: ["models", index, "name"], allowed: "a name that no other model has" });
     }
   }
-  problems.push(...tooLong({ region, models }));
+  problems.push(...tooLong({ region, node, models }));
   const regions = [region, ...peers.map((peer) => peer.region)].filter((name) => name !== "");
   if (training !== "" && region !== "" && !regions.includes(training)) {
     problems.push({ path: ["training"], allowed: `this node's region or that of a peer: ${regions.join(", ")}` });
@@ -92,25 +99,65 @@ export function brokenRules(value: unknown): readonly RuleProblem[] {
   return problems;
 }
 
+/** What the names of a region's nodes must be to each other. */
+function nodeRules({
+  region,
+  node,
+  nodes = [node],
+  training,
+  nats,
+}: {
+  readonly region: string;
+  readonly node: string;
+  readonly nodes?: readonly string[] | undefined;
+  readonly training: string;
+  readonly nats: z.output<typeof loose>["nats"];
+}): RuleProblem[] {
+  const problems: RuleProblem[] = [];
+  if (!nodes.includes(node)) problems.push({ path: ["nodes"], allowed: `a list with this node, ${node}, in it` });
+  if (region === training && region !== "" && !nodes.includes(TRAINING_NODE)) {
+    problems.push({
+      path: [nodes.length === 1 ? "node" : "nodes"],
+      allowed: `${nodes.length === 1 ? "" : "a list with "}"${TRAINING_NODE}", the node that trains, in the region that trains`,
+    });
+  }
+  const others = nodes.filter((name) => name !== node);
+  if (nats.node !== undefined && !others.includes(nats.node)) {
+    const allowed =
+      others.length === 0 ? 'nothing, as "nodes" names no other node' : `another node: ${others.join(", ")}`;
+    problems.push({ path: ["nats", "node"], allowed });
+  }
+  if (others.length > 0 && nats.listen !== undefined && nats.nodesPassword === undefined) {
+    if (!isLoopback(nats.listen.replace(/:\d*$/, ""))) {
+      problems.push({
+        path: ["nats", "nodesPassword"],
+        allowed: "a secret, where other machines can reach the server and the region has several nodes",
+      });
+    }
+  }
+  return problems;
+}
+
 /** Names that are each a token and too long for what is built of them: writer ids, and the ids of actors. */
 function tooLong({
   region,
+  node,
   models,
 }: {
   readonly region: string;
+  readonly node: string;
   readonly models: readonly { readonly name: string; readonly shards: number }[];
 }): RuleProblem[] {
   const problems: RuleProblem[] = [];
-  const node = "a";
   // The longest that ever stamps: a nonce as long as any, after as many rollbacks as can be counted.
   const writer = [EPOCH_MAX, region, node, drawNonce({ random: () => 0 })].join(".");
-  if (isToken(region) && !isWriterId(writer)) {
+  if (isToken(region) && isToken(node) && !isWriterId(writer)) {
     const max = region.length - (writer.length - WRITER_CHARS_MAX);
     problems.push({ path: ["region"], allowed: `a name of at most ${max} characters, as it stands in writer ids` });
   }
   const { shard, trainer, inference } = nodeAddresses({ region, node });
   for (const [index, { name, shards }] of models.entries()) {
-    if (!isToken(name)) continue;
+    if (!isToken(name) || !isToken(node)) continue;
     const ids = [shard(name, Math.max(0, shards - 1)), trainer(name), inference(name)].map(({ id }) => id);
     if (ids.every(isToken)) continue;
     const max = TOKEN_CHARS_MAX - (Math.max(...ids.map((id) => id.length)) - name.length);

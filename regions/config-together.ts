@@ -1,15 +1,23 @@
 import { isDeepStrictEqual } from "node:util";
 import { type RegionConfig } from "./read-config.ts";
 
+/** What the client takes where a url names no port. */
+const NATS_PORT = 4222;
+
 /** Why nodes of these configs would not work together, one sentence each. Peers that are not among them are not looked at. */
 export function mismatches(configs: readonly RegionConfig[]): readonly string[] {
   return configs
     .flatMap((left, index) =>
       configs
         .slice(index + 1)
-        .flatMap((right) => [...sameNode(left, right), ...sameListener(left, right), ...unlike(left, right)]),
+        .flatMap((right) => [
+          ...sameNode(left, right),
+          ...sameListener(left, right),
+          ...sameRegion(left, right),
+          ...unlike(left, right),
+        ]),
     )
-    .concat(configs.flatMap((config) => ungranted(config, configs)));
+    .concat(configs.flatMap((config) => [...ungranted(config, configs), ...peersNodes(config, configs)]));
 }
 
 function sameNode(left: RegionConfig, right: RegionConfig): string[] {
@@ -42,6 +50,49 @@ function ports(config: RegionConfig): string[] {
   ];
 }
 
+/** Two nodes of one region share its server, and name the same nodes. */
+function sameRegion(left: RegionConfig, right: RegionConfig): string[] {
+  if (left.region !== right.region || left.node === right.node) return [];
+  const both = `${left.file} and ${right.file}`;
+  const [owner, other] = left.nats.kind === "own" ? [left, right] : [right, left];
+  return [
+    ...(left.nodes.toSorted().join() === right.nodes.toSorted().join()
+      ? []
+      : [
+          `${both}: one says that region ${left.region} has the nodes ${left.nodes.join(", ")}, the other ${right.nodes.join(", ")}`,
+        ]),
+    ...(owner.nats.kind === "own" && other.nats.kind === "own"
+      ? [
+          `${both}: each runs a nats-server, and a region has one; write "nats": { "url": ..., "node": "${owner.node}" } in one`,
+        ]
+      : []),
+    ...(other.nats.kind === "external" && other.nats.node === owner.node && !isReachedAt(owner, other.nats.url)
+      ? [`${other.file}: nats.url is not where ${owner.file} listens`]
+      : []),
+    ...(isDeepStrictEqual(left.nats.limits, right.nats.limits)
+      ? []
+      : [`${both}: their nats.limits differ, and the streams of a region are the same ones`]),
+  ];
+}
+
+function isReachedAt({ nats }: RegionConfig, url: string): boolean {
+  if (nats.kind !== "own" || nats.listen.port === 0) return true;
+  const port = URL.parse(url)?.port ?? "";
+  return nats.listen.port === (port === "" ? NATS_PORT : Number(port));
+}
+
+/** A peer's nodes are those that the peer's own files name. */
+function peersNodes(config: RegionConfig, all: readonly RegionConfig[]): string[] {
+  return config.peers.flatMap((peer) => {
+    const theirs = all.find((other) => other.region === peer.region);
+    return theirs === undefined || theirs.nodes.toSorted().join() === peer.nodes.toSorted().join()
+      ? []
+      : [
+          `${config.file}: its peer ${peer.region} has the nodes ${peer.nodes.join(", ")}, and by ${theirs.file} ${theirs.nodes.join(", ")}`,
+        ];
+  });
+}
+
 function unlike(left: RegionConfig, right: RegionConfig): string[] {
   const both = `${left.file} and ${right.file}`;
   const problems =
@@ -65,7 +116,9 @@ function ungranted(config: RegionConfig, all: readonly RegionConfig[]): string[]
   return config.peers.flatMap((peer) => {
     const theirs = all.filter((other) => other.region === peer.region);
     const granted = theirs.some(
-      (other) => other.nats.kind === "external" || other.grants.some((grant) => grant.region === config.region),
+      (other) =>
+        (other.nats.kind === "external" && other.nats.node === undefined) ||
+        other.grants.some((grant) => grant.region === config.region),
     );
     return theirs.length === 0 || granted
       ? []

@@ -2,8 +2,8 @@ import * as z from "zod";
 import { EVENT_LIMITS, isId } from "../protocols/feedback.ts";
 import { POLL_LIMITS } from "../protocols/limits.ts";
 import { modelSchema, repeated } from "./config-model.ts";
-import { externalNats, grant, ownNats, peer, regionName } from "./config-nats.ts";
-import { duration, integer, listen, path, secret, size } from "./config-values.ts";
+import { externalNats, grant, nodeNames, ownNats, peer, regionName } from "./config-nats.ts";
+import { duration, integer, listen, path, secret, size, token } from "./config-values.ts";
 
 /*
  * The config file of a region node. This schema is the one source of the types, the checks, the defaults and the
@@ -22,10 +22,10 @@ export function regionConfigSchema(folder: string) {
   return z.strictObject({
     $schema: z.string().optional().meta({ description: "For editors: the file that `freshet config schema` wrote" }),
     region: regionName.meta({ description: "This node's region" }),
-    node: z
-      .literal("a", { error: '"a", or nothing: a region has one node until several are built' })
-      .default("a")
-      .meta({ description: "This node's name within its region. One node a region is all that is built" }),
+    node: token.default("a").meta({ description: "This node's name within its region" }),
+    nodes: nodeNames
+      .optional()
+      .meta({ description: "All nodes of this region, this one among them. Default: this one alone" }),
     state: path(folder).optional().meta({ description: "Folder of everything that outlives a restart" }),
     training: regionName.meta({ description: "The region that trains when the system starts for the first time" }),
     nats: z

@@ -1,7 +1,6 @@
 import { type LinkConfig } from "../runtime/link.ts";
 import { type WorkerSpec } from "../runtime/managed-worker.ts";
 import { type NatsTlsOptions } from "../runtime/transport/nats-server-options.ts";
-import { isTrainingNode } from "./node-plan.ts";
 import { type RegionNats } from "./node-nats.ts";
 import { type RegionConfig } from "./read-config.ts";
 import { resolveSecret } from "./secret.ts";
@@ -49,7 +48,8 @@ export async function linkWorker(config: RegionConfig, nats: RegionNats): Promis
         maxBytes: streamBytes,
         duplicateWindowMs: DUPLICATES_MS,
       },
-      ...(isTrainingNode(config)
+      // Whichever node of a region starts first declares them for all.
+      ...(region === config.training
         ? [
             { name: "SAMPLES", subjects: [`freshet.${region}.samples.*.*.${region}`], maxAgeMs, maxBytes: streamBytes },
             { name: "LOG", subjects: [`freshet.${region}.log.*.*.${region}`], maxBytes: LOG_BYTES_MAX },

@@ -58,7 +58,10 @@ export async function startNatsServer(config: RegionConfig, start: NatsStart): P
     ...(nats.binary === undefined ? {} : { path: nats.binary }),
     ...(signal === undefined ? {} : { signal }),
   });
-  const nodePassword = newPassword();
+  const nodePassword =
+    nats.nodesPassword === undefined
+      ? newPassword()
+      : await resolveSecret(nats.nodesPassword, { what: "the password of the region's nodes" });
   const operatorPassword =
     nats.password === undefined
       ? undefined

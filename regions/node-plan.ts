@@ -28,8 +28,8 @@ export interface NodeAddresses {
   readonly inference: (model: string) => Address;
 }
 
-/** The node that trains is the one called `a` of the training region. */
-const TRAINING_NODE = "a";
+/** The node that trains is the one of this name in the training region. */
+export const TRAINING_NODE = "a";
 
 /** Finished impressions that a joiner remembers to tell copies from news: at least so many, and four for each that may wait. */
 const SETTLED_MIN = 1_000_000;
@@ -140,16 +140,14 @@ function files(config: RegionConfig): ActorSpec {
 }
 
 function leader(config: RegionConfig): ActorSpec {
-  const { region, node, peers, leases } = config;
+  const { region, node, leases } = config;
   const settings: LeaderConfig = {
     region,
     node,
     shards: config.models.flatMap((model) =>
       Array.from({ length: model.shards }, (_, index) => shardName(model.name, index)),
     ),
-    // The primary pulls from nobody. What others hold and its image lacks after a crash comes again from the samples; pulled, it would
-    // take effect twice.
-    peers: isTrainingNode(config) ? [] : peers.map((peer) => ({ region: peer.region, node: TRAINING_NODE })),
+    peers: pulledFrom(config),
     pollWaitMs: config.sync.pollWaitMs,
     gapMs: config.sync.gapMs,
     stream: nodeAddresses(config).stream,
@@ -158,11 +156,24 @@ function leader(config: RegionConfig): ActorSpec {
   return spec("leader", "leader", node, settings);
 }
 
+/** Whom a node's shards are pulled from. */
+function pulledFrom(config: RegionConfig): LeaderConfig["peers"] {
+  const { region, node, nodes, peers, training } = config;
+  // The primary pulls from nobody. What others hold and its image lacks after a crash comes again from the samples; pulled, it would
+  // take effect twice.
+  if (isTrainingNode(config)) return [];
+  const siblings = nodes.filter((name) => name !== node).map((name) => ({ region, node: name }));
+  // The nodes beside the primary are full, and other regions hold no state that they could take.
+  if (region === training) return siblings;
+  return [...siblings, ...peers.flatMap((peer) => peer.nodes.map((name) => ({ region: peer.region, node: name })))];
+}
+
 function stateManager(config: RegionConfig): ActorSpec {
   const settings: StateManagerConfig = {
     region: config.region,
     regions: regionsOf(config),
     training: config.training,
+    judges: isTrainingNode(config),
     models: config.models.map(({ name }) => name),
     stream: nodeAddresses(config).stream,
     windowMs: JUDGE_MS,

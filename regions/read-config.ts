@@ -15,13 +15,16 @@ import { brokenRules } from "./config-rules.ts";
 import { type Secret } from "./config-values.ts";
 import { type RegionConfigFile, regionConfigSchema } from "./config.ts";
 import { sharedSecret } from "./secret.ts";
+import { NODE_USER } from "./server-users.ts";
 import { type Environment, stateHome } from "./state-home.ts";
 
 /** A region node's configuration, whole and checked: every default is filled in and every path absolute. */
-export interface RegionConfig extends Omit<RegionConfigFile, "$schema" | "state" | "grants" | "peers"> {
+export interface RegionConfig extends Omit<RegionConfigFile, "$schema" | "state" | "nodes" | "grants" | "peers"> {
   /** The file it came from, for messages. */
   readonly file: string;
   readonly state: string;
+  /** All nodes of this region, in the file's order. */
+  readonly nodes: readonly string[];
   readonly grants: readonly Grant[];
   readonly peers: readonly Peer[];
 }
@@ -36,6 +39,8 @@ export interface Grant {
 export interface Peer {
   readonly region: string;
   readonly url: string;
+  /** The nodes of that region. */
+  readonly nodes: readonly string[];
   readonly password: Secret;
   readonly tls?: { readonly ca?: string | undefined } | undefined;
 }
@@ -119,12 +124,14 @@ function oneEach(problems: readonly ConfigProblem[]): ConfigProblem[] {
 }
 
 function complete(config: RegionConfigFile, from: { readonly file: string; readonly env?: Environment }): RegionConfig {
-  const { $schema: _, state, grants, peers, ...rest } = config;
+  const { $schema: _, state, grants, peers, nats, nodes = [config.node], ...rest } = config;
   const { region } = config;
   return {
     ...rest,
     file: from.file,
     state: state ?? join(stateHome(from.env), `${region}-${config.node}`),
+    nodes,
+    nats: withSiblings(nats, { region, isAlone: nodes.length === 1, env: from.env }),
     grants: grants.map((grant) => ({
       region: grant.region,
       password: grant.password ?? sharedSecret({ grantor: region, grantee: grant.region }, from.env),
@@ -134,4 +141,18 @@ function complete(config: RegionConfigFile, from: { readonly file: string; reado
       password: peer.password ?? sharedSecret({ grantor: peer.region, grantee: region }, from.env),
     })),
   };
+}
+
+/** The password between the nodes of one region, where no file names it. */
+function withSiblings(
+  nats: RegionConfigFile["nats"],
+  {
+    region,
+    isAlone,
+    env,
+  }: { readonly region: string; readonly isAlone: boolean; readonly env: Environment | undefined },
+): RegionConfigFile["nats"] {
+  const shared = sharedSecret({ grantor: region, grantee: region }, env);
+  if (nats.kind === "own") return isAlone ? nats : { ...nats, nodesPassword: nats.nodesPassword ?? shared };
+  return nats.node === undefined ? nats : { ...nats, user: NODE_USER, password: nats.password ?? shared };
 }

@@ -1,6 +1,6 @@
 import { type NatsPermissions, type NatsUser } from "../runtime/nats-server/config.ts";
 
-/** The user of the node itself on its own server. Its password is new at each start and never leaves the process. */
+/** The user of the region's nodes on their server. Where there is one node, the password is new at each start and never leaves the process. */
 export const NODE_USER = "freshet-node";
 /** Whoever connects without credentials, where that is allowed: may look, and ask services who they are. */
 export const ANONYMOUS_USER = "freshet-anonymous";

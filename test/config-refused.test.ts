@@ -13,7 +13,24 @@ test.each([NODE_USER, ANONYMOUS_USER, OPERATOR_USER, "anonymous"])("a region can
 });
 
 test.each([
-  ["a second node of a region", { node: "b" }, "node"],
+  ["another node than a alone where it trains", { node: "b" }, "node"],
+  ["nodes without a where it trains", { node: "b", nodes: ["b", "c"] }, "nodes"],
+  ["nodes without this one", { nodes: ["a", "c"], node: "b", nats: { url: "nats://127.0.0.1:1" } }, "nodes"],
+  ["a node twice", { nodes: ["a", "b", "a"] }, "nodes[2]"],
+  ["a node that is no name", { nodes: ["a", "B"] }, "nodes[1]"],
+  ["no node", { peers: [{ region: "oregon", url: "nats://127.0.0.1:1", nodes: [] }] }, "peers[0].nodes"],
+  ["the server of a node that there is not", { nats: { url: "nats://127.0.0.1:1", node: "b" } }, "nats.node"],
+  ["its own server as a sibling's", { nodes: ["a", "b"], nats: { url: "nats://127.0.0.1:1", node: "a" } }, "nats.node"],
+  [
+    "a user beside a sibling",
+    { nodes: ["a", "b"], nats: { url: "nats://127.0.0.1:1", node: "b", user: "x" } },
+    "nats.user",
+  ],
+  [
+    "several nodes without a password beyond loopback",
+    { nodes: ["a", "b"], nats: { listen: "0.0.0.0:1", tls: { cert: "a", key: "b", ca: "c" } } },
+    "nats.nodesPassword",
+  ],
   ["NATS beyond loopback without TLS", { nats: { listen: "0.0.0.0:4222" } }, "nats.listen"],
   ["NATS on every IPv6 address without TLS", { nats: { listen: "[::]:4222" } }, "nats.listen"],
   ["a name that only begins like loopback", { nats: { listen: "127.example.com:4222" } }, "nats.listen"],

@@ -9,9 +9,10 @@ import { mismatches } from "../regions/config-together.ts";
 import { token } from "../regions/config-values.ts";
 import { regionConfigJsonSchema } from "../regions/config.ts";
 import { readConfig } from "../regions/read-config.ts";
+import { NODE_USER } from "../regions/server-users.ts";
 import { LEAST, parse, problemsOf } from "./config-parsing.ts";
 
-const EXAMPLES = ["frankfurt", "oregon", "singapore"].map((region) => `regions/examples/${region}.jsonc`);
+const EXAMPLES = ["frankfurt", "frankfurt-b", "oregon", "singapore"].map((name) => `regions/examples/${name}.jsonc`);
 
 interface Folder extends AsyncDisposable {
   readonly path: string;
@@ -206,7 +207,7 @@ test("the examples are good, each and together", async () => {
   expect(mismatches(configs)).toEqual([]);
   for (const config of configs) {
     for (const peer of config.peers) {
-      const theirs = configs.find((each) => each.region === peer.region);
+      const theirs = configs.find((each) => each.region === peer.region && each.nats.kind === "own");
       expect(theirs?.nats).toMatchObject({ listen: { port: Number(new URL(peer.url).port) } });
       // Both ends find the one password without being told it.
       expect(theirs?.grants.find((grant) => grant.region === config.region)?.password).toEqual(peer.password);
@@ -228,4 +229,35 @@ test("mismatches() says what does not fit together", () => {
     expect(found).toContain(says);
   }
   expect(mismatches([one, one]).join("\n")).toContain("both are node a of region frankfurt");
+});
+
+const TWO = { ...LEAST, nodes: ["a", "b"], http: false };
+const SIBLING = { url: "nats://127.0.0.1:4222", node: "a" };
+
+test("a second node enters its region's server as a sibling, and both ends find the password without being told it", () => {
+  const [a, b] = [parse(TWO), parse({ ...TWO, node: "b", nats: SIBLING })];
+  expect(mismatches([a, b])).toEqual([]);
+  const password = { kind: "shared", path: "/state/freshet/links/frankfurt-at-frankfurt" };
+  expect(a.nats).toMatchObject({ kind: "own", nodesPassword: password });
+  expect(b.nats).toMatchObject({ kind: "external", user: NODE_USER, password });
+  expect(b.state).toBe("/state/freshet/frankfurt-b");
+  expect(parse(LEAST).nats).not.toHaveProperty("nodesPassword");
+});
+
+test.each([
+  ["two servers", { node: "b", nats: { listen: "127.0.0.1:1" } }, "each runs a nats-server, and a region has one"],
+  ["other nodes", { node: "b", nodes: ["a", "b", "c"], nats: SIBLING }, "has the nodes a, b, the other a, b, c"],
+  [
+    "another port",
+    { node: "b", nats: { ...SIBLING, url: "nats://127.0.0.1:9" } },
+    "nats.url is not where x.jsonc listens",
+  ],
+  ["other limits", { node: "b", nats: { ...SIBLING, limits: { maxAge: "1h" } } }, "their nats.limits differ"],
+  [
+    "a peer that knows of one node",
+    { region: "oregon", peers: [{ region: "frankfurt", url: "nats://127.0.0.1:4222" }] },
+    "its peer frankfurt has the nodes a, and by x.jsonc a, b",
+  ],
+])("mismatches() of a region's nodes: %s", (_, change, says) => {
+  expect(mismatches([parse(TWO), parse({ ...TWO, ...change })]).join("\n")).toContain(says);
 });

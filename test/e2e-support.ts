@@ -13,7 +13,7 @@ import { connect, type NatsConnection } from "@nats-io/transport-node";
 import * as z from "zod";
 import { type RegionConfigInput } from "../regions/config.ts";
 
-const OPERATOR_PASSWORD = "the operator's own password";
+export const OPERATOR_PASSWORD = "the operator's own password";
 
 /** A model that trains in milliseconds and learns visibly from one click; one table has 16-bit floats, the other 32-bit ones. */
 export const SMALL_MODEL = {
@@ -107,6 +107,7 @@ export interface TestNodeOptions {
 /** A node and all its lives. Nothing of it runs before `start`. */
 export class TestNode implements AsyncDisposable {
   readonly region: string;
+  readonly node: string;
   readonly state: string;
   readonly url: string;
   readonly natsUrl: string;
@@ -120,9 +121,11 @@ export class TestNode implements AsyncDisposable {
     const { config, folder } = options;
     this.#options = options;
     this.region = config.region;
+    this.node = config.node ?? "a";
     this.state = join(folder, config.region);
     this.url = `http://${String(config.http !== false && config.http?.listen)}`;
-    this.natsUrl = `nats://${String(config.nats !== undefined && "listen" in config.nats && config.nats.listen)}`;
+    const { nats = {} } = config;
+    this.natsUrl = "url" in nats ? nats.url : `nats://${String("listen" in nats && nats.listen)}`;
   }
 
   /** Starts its process; `ready` waits for it. */
@@ -144,7 +147,7 @@ export class TestNode implements AsyncDisposable {
     let ended: number | string | undefined;
     void this.#ended.then((how) => (ended = how));
     await eventually(
-      `${this.region} is ready`,
+      `${this.region}/${this.node} is ready`,
       async () => {
         if (ended !== undefined) throw new Error(`its process ended (${ended})`);
         const response = await this.#fetch("/readyz");
@@ -249,7 +252,7 @@ export class TestNode implements AsyncDisposable {
   async clicksOf(item: string): Promise<number | undefined> {
     return this.#asOperator(async (nats) => {
       for (let shard = 0; shard < SMALL_MODEL.shards; shard++) {
-        const subject = `freshet.${this.region}.shard.${SMALL_MODEL.name}-${shard}-a.row.operator`;
+        const subject = `freshet.${this.region}.shard.${SMALL_MODEL.name}-${shard}-${this.node}.row.operator`;
         const { found, catalogue } = rowSchema.parse(
           (await nats.request(subject, JSON.stringify({ table: "catalogue", key: item }), { timeout: 5000 })).json(),
         );

@@ -12,7 +12,7 @@ export const configCheck: Command = {
     "different models, a peer that grants nothing, two nodes on one port. Exit code 0 when all can be started, 1 when not.",
   ].join("\n"),
   options: [{ name: "secrets", about: "Also look whether every secret is where the file says it is" }],
-  examples: [["freshet config check regions/examples/*.jsonc", "the three examples, together"]],
+  examples: [["freshet config check regions/examples/*.jsonc", "the examples, together"]],
   run: async (args, terminal) => {
     const { BadConfig, readConfig } = await import("../read-config.ts");
     const { mismatches } = await import("../config-together.ts");

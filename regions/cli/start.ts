@@ -18,7 +18,7 @@ export const start: Command = {
   examples: [
     ["freshet start", "three regions and a simulated market"],
     ["freshet start regions/examples/frankfurt.jsonc", "one region node"],
-    ["freshet start regions/examples/*.jsonc", "three, each in a process of its own"],
+    ["freshet start regions/examples/*.jsonc", "three regions, each node in a process of its own"],
   ],
   run: (args, terminal) => {
     const [file, ...more] = args.operands;
@@ -60,7 +60,10 @@ async function startSeveral(files: readonly string[]): Promise<number> {
   const { runTogether } = await import("./several.ts");
   using stop = stopSignal();
   return await runTogether(
-    configs.map((config) => ({ name: config.region, args: ["start", config.file] })),
+    configs.map((config) => ({
+      name: `${config.region}${config.nodes.length === 1 ? "" : `/${config.node}`}`,
+      args: ["start", config.file],
+    })),
     { signal: stop.signal },
   );
 }
