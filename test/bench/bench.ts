@@ -26,6 +26,11 @@ const BENCHES: Readonly<Record<string, Entry>> = {
     about: "clicks through processes that are killed at random moments (--kills N): each takes effect once",
     load: async () => (await import("./crash.ts")).crash,
   },
+  sync: {
+    about:
+      "synchronisation between two nodes over a real nats-server: bytes and CPU of live updates, of catch-up, of idle polls",
+    load: async () => (await import("./sync.ts")).sync,
+  },
 };
 
 const HELP = `npm run -s bench -- NAME [--json] [--data DIR] [--for TIME] [--kills N] [--seed N]
