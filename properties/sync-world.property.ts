@@ -10,11 +10,12 @@ import { verifyMutants, verifySeeds } from "./verify-seeds.ts";
 
 test(
   "worlds with loss, repetition, corruption, cuts, crashes, pauses and clock jumps stay sound, converge and fall silent",
-  { timeout: 240_000 },
+  { timeout: 480_000 },
   async () => {
-    const report = await verifySeeds({ start: 1, seeds: 400, threads: 2 });
+    // The same seeds each time, so that this never fails by chance; `npm run verify` is for new ones.
+    const report = await verifySeeds({ start: 1, seeds: 3_000, threads: 2 });
     expect(report.failures).toEqual([]);
-    expect(report.seeds).toBe(400);
+    expect(report.seeds).toBe(3_000);
     // The situations that matter were there, often.
     expect(rareSituations(report.counts, report.seeds)).toEqual([]);
   },

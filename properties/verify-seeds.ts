@@ -5,52 +5,66 @@ import { KILLING_SEEDS } from "./killing-seeds.ts";
 import { MUTANTS } from "./mutants.ts";
 import { type VerifyFailure, type VerifyReport, type VerifyTask } from "./verify-task.ts";
 
-/** Runs worlds in one thread and waits for its end. */
-async function runTask(task: VerifyTask, onProgress: (seeds: number) => void = () => undefined): Promise<VerifyReport> {
+/** Seeds that a thread takes at a time. */
+const SHARE = 25;
+
+/** Runs worlds in one thread, waits for its end and adds up its reports, which come singly as well. */
+async function runTask(
+  task: VerifyTask,
+  onReport: (report: VerifyReport) => void = () => undefined,
+): Promise<VerifyReport> {
   const worker = new Worker(new URL("./verify-worker.ts", import.meta.url), {
     workerData: task,
     execArgv: [],
     // Most of what a world makes is soon garbage.
     resourceLimits: { maxYoungGenerationSizeMb: 128 },
   });
-  let report: VerifyReport | undefined;
-  worker.on("message", (message: { readonly progress?: number; readonly report?: VerifyReport }) => {
-    if (message.progress !== undefined) onProgress(message.progress);
-    report ??= message.report;
+  let sum: VerifyReport | undefined;
+  worker.on("message", ({ report }: { readonly report: VerifyReport }) => {
+    sum = sum === undefined ? report : addReports(sum, report);
+    onReport(report);
   });
   await once(worker, "exit");
-  if (report === undefined) {
-    throw new Error(`Cannot verify seeds from ${task.start}: the thread ended without a report`);
-  }
-  return report;
+  if (sum === undefined) throw new Error(`Cannot verify seeds from ${task.start}: the thread ended without a report`);
+  return sum;
 }
 
-/** Runs seeds in `threads` threads and adds up their reports. Each seed is run twice and compared; `fuzzInputs` gives each as many hostile inputs instead. */
+/**
+ * Runs seeds in `threads` threads and adds up their reports, each of which also comes singly, in any order. Each seed is run twice
+ * and compared; `fuzzInputs` gives each as many hostile inputs instead.
+ */
 export async function verifySeeds(options: {
   readonly start: number;
   readonly seeds: number;
   readonly threads: number;
   readonly fuzzInputs?: number;
-  readonly onProgress?: (seeds: number) => void;
+  readonly onReport?: (report: VerifyReport) => void;
 }): Promise<VerifyReport> {
-  const share = Math.ceil(options.seeds / options.threads);
-  const tasks: Promise<VerifyReport>[] = [];
-  for (let at = 0; at < options.seeds; at += share) {
-    const seeds = Math.min(share, options.seeds - at);
-    const fuzzing = options.fuzzInputs === undefined ? {} : { fuzzInputs: options.fuzzInputs };
-    const task = { start: options.start + at, seeds, twice: true, stopAtFailure: false, ...fuzzing };
-    tasks.push(runTask(task, options.onProgress));
-  }
-  const reports = await Promise.all(tasks);
-  const counts: Record<string, number> = {};
-  for (const report of reports) {
-    for (const [what, count] of Object.entries(report.counts)) counts[what] = (counts[what] ?? 0) + count;
-  }
+  const { start, seeds, threads, fuzzInputs, onReport } = options;
+  // A thread that has nothing left to take waits for less than a share.
+  const share = Math.max(1, Math.min(SHARE, Math.ceil(seeds / threads / 8)));
+  const task = {
+    start,
+    seeds,
+    twice: true,
+    stopAtFailure: false,
+    shared: { taken: new SharedArrayBuffer(4), seeds: share },
+    ...(fuzzInputs !== undefined && { fuzzInputs }),
+  };
+  const reports = await Promise.all(Array.from({ length: threads }, () => runTask(task, onReport)));
+  return reports.reduce(addReports);
+}
+
+/** Both together. */
+export function addReports(a: VerifyReport, b: VerifyReport): VerifyReport {
+  const counts = { ...a.counts };
+  for (const [what, count] of Object.entries(b.counts)) counts[what] = (counts[what] ?? 0) + count;
   return {
-    seeds: reports.reduce((sum, report) => sum + report.seeds, 0),
-    events: reports.reduce((sum, report) => sum + report.events, 0),
-    simulatedMs: reports.reduce((sum, report) => sum + report.simulatedMs, 0),
-    failures: reports.flatMap((report) => report.failures),
+    start: Math.min(a.start, b.start),
+    seeds: a.seeds + b.seeds,
+    events: a.events + b.events,
+    simulatedMs: a.simulatedMs + b.simulatedMs,
+    failures: [...a.failures, ...b.failures],
     counts,
   };
 }

@@ -12,6 +12,8 @@ export interface VerifyTask {
   /** Run each seed twice and compare; report failures by throwing them together. */
   readonly twice: boolean;
   readonly stopAtFailure: boolean;
+  /** Threads given the same memory share these seeds, `seeds` at a time, and count here what was taken. Else one thread does all. */
+  readonly shared?: { readonly taken: SharedArrayBuffer; readonly seeds: number };
 }
 
 export interface VerifyFailure {
@@ -22,8 +24,9 @@ export interface VerifyFailure {
   readonly last: string;
 }
 
-/** What it answers, after messages `{ progress }` with the number of seeds done. */
+/** What it answers for each part of its seeds, as messages `{ report }`. The first has no seeds: what is looked at once. */
 export interface VerifyReport {
+  readonly start: number;
   readonly seeds: number;
   readonly events: number;
   readonly simulatedMs: number;

@@ -17,42 +17,59 @@ const { runDirected } = await import("./world/directed.ts");
 const { explore } = await import("./explorer.ts");
 const { fuzz } = await import("./fuzz.ts");
 
-const failures: VerifyFailure[] = [];
-const counts = new Map<string, number>();
-let events = 0;
-let simulatedMs = 0;
-let seeds = 0;
-if (task.exploreStates !== undefined) {
-  const { states, failure } = explore({ statesMax: task.exploreStates, ...(task.only && { only: task.only }) });
-  counts.set("states explored", states);
-  if (failure !== undefined) failures.push({ seed: -1, ...failure });
-} else if (task.fuzzInputs === undefined) {
-  for (const failure of runDirected(task.only)) failures.push({ seed: -1, last: "", ...failure });
+const end = task.start + task.seeds;
+const taken = new Int32Array(task.shared?.taken ?? new SharedArrayBuffer(4));
+const share = task.shared?.seeds ?? task.seeds;
+let isOver = tell(lookOnce());
+while (!isOver) {
+  const start = task.start + Atomics.add(taken, 0, 1) * share;
+  isOver = start >= end || tell(runSeeds(start, Math.min(start + share, end)));
 }
-for (let seed = task.start; seed < task.start + task.seeds; seed += 1) {
-  if (failures.length > 0 && task.stopAtFailure) break;
-  if (task.fuzzInputs !== undefined) {
-    const problem = fuzz({ seed, inputs: task.fuzzInputs });
-    if (problem !== undefined) failures.push({ seed, property: "I1", message: `I1: ${problem}`, last: "" });
-    seeds += 1;
-    events += task.fuzzInputs;
-    parentPort?.postMessage({ progress: task.fuzzInputs });
-    continue;
-  }
-  const options = task.only === undefined ? {} : { only: task.only };
-  const outcome = runWorld(seed, options);
-  seeds += 1;
-  events += outcome.events;
-  simulatedMs += outcome.simulatedMs;
-  for (const [what, count] of outcome.counts) counts.set(what, (counts.get(what) ?? 0) + count);
-  if (outcome.failure !== undefined) failures.push({ seed, ...outcome.failure });
-  else if (task.twice && runWorld(seed, { only: [] }).hash !== outcome.hash) {
-    failures.push({ seed, property: "I6", message: "I6: the same seed gave another history", last: "" });
-  }
-  if (seeds % 50 === 0) parentPort?.postMessage({ progress: 50 });
+
+/** Sends a report; tells whether it was the last that is wanted. */
+function tell(report: VerifyReport): boolean {
+  parentPort?.postMessage({ report });
+  return report.failures.length > 0 && task.stopAtFailure;
 }
-const report: VerifyReport = { seeds, events, simulatedMs, failures, counts: Object.fromEntries(counts) };
-parentPort?.postMessage({ report });
+
+/** What has no seed: every schedule of tiny worlds, or the directed situations. */
+function lookOnce(): VerifyReport {
+  const empty = { start: task.start, seeds: 0, events: 0, simulatedMs: 0, failures: [], counts: {} };
+  if (task.exploreStates !== undefined) {
+    const { states, failure } = explore({ statesMax: task.exploreStates, ...(task.only && { only: task.only }) });
+    const failures = failure === undefined ? [] : [{ seed: -1, ...failure }];
+    return { ...empty, failures, counts: { "states explored": states } };
+  }
+  if (task.fuzzInputs !== undefined) return empty;
+  return { ...empty, failures: runDirected(task.only).map((failure) => ({ seed: -1, last: "", ...failure })) };
+}
+
+function runSeeds(start: number, before: number): VerifyReport {
+  const failures: VerifyFailure[] = [];
+  const counts = new Map<string, number>();
+  let events = 0;
+  let simulatedMs = 0;
+  let seed = start;
+  for (; seed < before; seed += 1) {
+    if (failures.length > 0 && task.stopAtFailure) break;
+    if (task.fuzzInputs !== undefined) {
+      const problem = fuzz({ seed, inputs: task.fuzzInputs });
+      if (problem !== undefined) failures.push({ seed, property: "I1", message: `I1: ${problem}`, last: "" });
+      events += task.fuzzInputs;
+      continue;
+    }
+    const options = task.only === undefined ? {} : { only: task.only };
+    const outcome = runWorld(seed, options);
+    events += outcome.events;
+    simulatedMs += outcome.simulatedMs;
+    for (const [what, count] of outcome.counts) counts.set(what, (counts.get(what) ?? 0) + count);
+    if (outcome.failure !== undefined) failures.push({ seed, ...outcome.failure });
+    else if (task.twice && runWorld(seed, { only: [] }).hash !== outcome.hash) {
+      failures.push({ seed, property: "I6", message: "I6: the same seed gave another history", last: "" });
+    }
+  }
+  return { start, seeds: seed - start, events, simulatedMs, failures, counts: Object.fromEntries(counts) };
+}
 
 function readTask(value: unknown): VerifyTask {
   if (!isVerifyTask(value)) {

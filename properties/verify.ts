@@ -3,15 +3,17 @@
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { appendLedger, currentCommit, keepFailingSeeds, nextSeed } from "./verify-ledger.ts";
-import { verifyMutants, verifySeeds } from "./verify-seeds.ts";
+import { appendLedger, currentCommit, keepFailingSeeds, type LedgerLine, nextSeed } from "./verify-ledger.ts";
+import { addReports, verifyMutants, verifySeeds } from "./verify-seeds.ts";
+import { type VerifyFailure, type VerifyReport } from "./verify-task.ts";
 import { runWorld } from "./world/world.ts";
 
 const HELP = `npm run verify -- [options]
 
 Runs simulated worlds over the real synchronisation core: links that lose, repeat, reorder and corrupt, cuts, crashes, jumping
-clocks. Each seed is one world, run twice and compared. A failure prints the seed, its last events and the command that replays
-it. All cores are used.
+clocks. Each seed is one world, run twice and compared: with all checkers, and without any. A failure prints the seed, its last
+events and the command that replays it. All cores are used. Runs and events a second count both runs of each world, on all cores
+together, over the time that passed; events a CPU second, over the processor time that all threads took.
 
   --seeds N    how many worlds (default 1000)
   --start S    the first seed (default 1)
@@ -20,7 +22,8 @@ it. All cores are used.
   --resume     go on after the seeds that the ledger has for this commit
   --fuzz       give hostile bytes to every decoder instead: --seeds times 10,000 inputs (default 10,000,000 in all)
   --mutants    plant each known bug instead, and run until a world fails, at most N worlds each
-  --json       one object on standard output: {seeds, failures, events, simulatedHours} or {planted, killed, equivalent}
+  --json       one object on standard output: {seeds, failures, events, simulatedHours, worldsPerSecond, eventsPerSecond,
+               eventsPerCpuSecond, threads}, {inputs, failures, seconds} or {planted, killed, equivalent}
   --help       this text
 
 Seeds that fail are kept in properties/world/failing-seeds.json, which the tests replay.
@@ -45,30 +48,70 @@ else await worlds();
 async function worlds(): Promise<void> {
   const commit = currentCommit();
   const { ledger, resume } = values;
-  let at = ledger !== undefined && resume ? nextSeed(ledger, { commit, start }) : start;
-  const total = { seeds: 0, events: 0, simulatedHours: 0, failures: 0 };
+  const first = ledger !== undefined && resume ? nextSeed(ledger, { commit, start }) : start;
+  const end = start + seeds;
   const startedMs = performance.now();
-  while (at < start + seeds) {
-    const batch = await verifySeeds({ start: at, seeds: Math.min(BATCH, start + seeds - at), threads });
-    const simulatedHours = batch.simulatedMs / 3_600_000;
-    const failing = batch.failures.map(({ seed }) => seed).filter((seed) => seed >= 0);
-    for (const { seed, message, last } of batch.failures) {
-      const replay = seed < 0 ? "a directed situation" : `npm run verify -- --seeds 1 --start ${seed} --trace`;
-      process.stderr.write(`${last}\n${message}\n  ${replay}\n`);
+  const startedCpu = process.cpuUsage();
+  // Reports come in any order; a line of the ledger is about seeds that follow each other.
+  const early = new Map<number, VerifyReport>();
+  let at = first;
+  let batch: VerifyReport | undefined;
+  function onReport(report: VerifyReport): void {
+    showFailures(report.failures);
+    if (report.seeds > 0) early.set(report.start, report);
+    for (let next = early.get(at); next !== undefined; next = early.get(at)) {
+      early.delete(at);
+      at += next.seeds;
+      batch = batch === undefined ? next : addReports(batch, next);
+      if (batch.seeds < BATCH && at < end) continue;
+      if (ledger !== undefined) appendLedger(ledger, ledgerLine(commit, batch));
+      batch = undefined;
+      if (at < end) process.stderr.write(`${at - start} of ${seeds} worlds\n`);
     }
-    if (failing.length > 0) keepFailingSeeds(failing);
-    if (ledger !== undefined) {
-      const { events, seeds: ran } = batch;
-      appendLedger(ledger, { commit, start: at, seeds: ran, events, simulatedHours, failures: failing });
-    }
-    total.seeds += batch.seeds;
-    total.events += batch.events;
-    total.simulatedHours += simulatedHours;
-    total.failures += batch.failures.length;
-    at += batch.seeds;
-    if (at < start + seeds) process.stderr.write(`${at - start} of ${seeds} worlds\n`);
   }
-  report(total, startedMs);
+  const total = await verifySeeds({ start: first, seeds: Math.max(0, end - first), threads, onReport });
+  const cpu = process.cpuUsage(startedCpu);
+  const seconds = (performance.now() - startedMs) / 1000;
+  const runs = 2 * total.seeds;
+  const ran = 2 * total.events;
+  const worldsPerSecond = runs / seconds;
+  const eventsPerSecond = ran / seconds;
+  const eventsPerCpuSecond = (ran * 1e6) / (cpu.user + cpu.system);
+  const simulatedHours = total.simulatedMs / 3_600_000;
+  const failures = total.failures.length;
+  if (values.json) {
+    const { events } = total;
+    const found = { seeds: total.seeds, events, simulatedHours, failures };
+    process.stdout.write(
+      `${JSON.stringify({ ...found, worldsPerSecond, eventsPerSecond, eventsPerCpuSecond, threads })}\n`,
+    );
+  } else {
+    process.stdout.write(
+      `${total.seeds} worlds, ${failures} failures, ${total.events} events, ${simulatedHours.toFixed(2)} simulated hours; each world ran twice, in ${threads} threads: ${worldsPerSecond.toFixed(0)} runs and ${eventsPerSecond.toFixed(0)} events a second, ${eventsPerCpuSecond.toFixed(0)} events a CPU second\n`,
+    );
+  }
+  if (failures > 0) process.exitCode = 1;
+}
+
+function showFailures(failures: readonly VerifyFailure[]): void {
+  for (const { seed, message, last } of failures) {
+    const replay = seed < 0 ? "a directed situation" : `npm run verify -- --seeds 1 --start ${seed} --trace`;
+    process.stderr.write(`${last}\n${message}\n  ${replay}\n`);
+  }
+  const failing = failures.map(({ seed }) => seed).filter((seed) => seed >= 0);
+  if (failing.length > 0) keepFailingSeeds(failing);
+}
+
+function ledgerLine(commit: string, batch: VerifyReport): LedgerLine {
+  const { start: from, seeds: ran, events, simulatedMs, failures } = batch;
+  return {
+    commit,
+    start: from,
+    seeds: ran,
+    events,
+    simulatedHours: simulatedMs / 3_600_000,
+    failures: failures.map(({ seed }) => seed),
+  };
 }
 
 async function fuzzing(): Promise<void> {
@@ -79,9 +122,12 @@ async function fuzzing(): Promise<void> {
     seeds,
     threads,
     fuzzInputs: FUZZ_INPUTS,
-    onProgress: (more) => {
-      done += more;
-      if (done % 1_000_000 === 0) process.stderr.write(`${done} of ${seeds * FUZZ_INPUTS} inputs\n`);
+    onReport: ({ events }) => {
+      const millions = Math.floor((done + events) / 1_000_000);
+      if (millions > Math.floor(done / 1_000_000)) {
+        process.stderr.write(`${millions} of ${(seeds * FUZZ_INPUTS) / 1_000_000} million inputs\n`);
+      }
+      done += events;
     },
   });
   for (const { message } of batch.failures) process.stderr.write(`${message}\n`);
@@ -90,28 +136,6 @@ async function fuzzing(): Promise<void> {
   if (values.json) process.stdout.write(`${JSON.stringify({ inputs: batch.events, failures, seconds })}\n`);
   else process.stdout.write(`${batch.events} hostile inputs, ${failures} failures, ${seconds.toFixed(1)} s\n`);
   if (failures > 0) process.exitCode = 1;
-}
-
-function report(
-  total: {
-    readonly seeds: number;
-    readonly events: number;
-    readonly simulatedHours: number;
-    readonly failures: number;
-  },
-  startedMs: number,
-): void {
-  // Each world ran twice.
-  const seconds = (performance.now() - startedMs) / 1000;
-  const worldsPerSecond = (2 * total.seeds) / seconds;
-  const eventsPerSecond = (2 * total.events) / seconds;
-  if (values.json) process.stdout.write(`${JSON.stringify({ ...total, worldsPerSecond, eventsPerSecond })}\n`);
-  else {
-    process.stdout.write(
-      `${total.seeds} worlds, ${total.failures} failures, ${total.events} events, ${total.simulatedHours.toFixed(2)} simulated hours; ${worldsPerSecond.toFixed(0)} runs and ${eventsPerSecond.toFixed(0)} events a second\n`,
-    );
-  }
-  if (total.failures > 0) process.exitCode = 1;
 }
 
 async function mutants(): Promise<void> {
