@@ -38,13 +38,20 @@ export interface ActorHealth {
   readonly lastFailure?: Failure;
 }
 
+/** A message that waits. `by` is the incarnation that sent it to itself. */
+interface Waiting {
+  readonly delivery: Delivery;
+  readonly by?: Incarnation;
+}
+
 /**
- * One actor: its mailbox, and its incarnations one after the other. Messages that wait survive a restart; whoever waits for an answer
- * of a failed incarnation is told. Nothing is delivered before `setup` has finished or after the end.
+ * One actor: its mailbox, and its incarnations one after the other. Messages of others that wait survive a restart; what an incarnation sent
+ * itself ends with it, as its successor never asked for that. Whoever waits for an answer of a failed incarnation is told. Nothing is delivered
+ * before `setup` has finished or after the end.
  */
 export class ActorCell implements Receiver, Runnable {
   readonly #options: CellOptions;
-  readonly #mailbox: Mailbox<Delivery>;
+  readonly #mailbox: Mailbox<Waiting>;
   #state: ActorState = "starting";
   #incarnation: Incarnation | undefined;
   #failures: readonly Failure[] = [];
@@ -92,7 +99,7 @@ export class ActorCell implements Receiver, Runnable {
     } else if (!this.#mayCome(delivery)) {
       if (answer === undefined) this.#options.router.drop("forged", delivery);
       else answer.fail({ code: "refused", why: `'${message}' is not for other regions` });
-    } else if (this.#mailbox.offer(delivery)) {
+    } else if (this.#mailbox.offer({ delivery })) {
       this.#schedule();
     } else if (answer === undefined) {
       this.#options.router.drop("mailbox-full", delivery);
@@ -123,9 +130,10 @@ export class ActorCell implements Receiver, Runnable {
     this.#queued = false;
     const incarnation = this.#incarnation;
     if (this.#busy || incarnation === undefined || (this.#state !== "running" && this.#state !== "stopping")) return;
-    const delivery = this.#mailbox.take();
-    if (delivery === undefined) return this.#state === "stopping" ? this.#finish(incarnation) : undefined;
-    if (delivery.answer?.cancelled !== true) this.#handle(incarnation, delivery);
+    const waiting = this.#mailbox.take();
+    if (waiting === undefined) return this.#state === "stopping" ? this.#finish(incarnation) : undefined;
+    const { delivery, by = incarnation } = waiting;
+    if (by === incarnation && delivery.answer?.cancelled !== true) this.#handle(incarnation, delivery);
     this.#schedule();
   }
 
@@ -211,7 +219,10 @@ export class ActorCell implements Receiver, Runnable {
   }
 
   async #begin(): Promise<void> {
-    const incarnation = createIncarnation({ ...this.#options, force: (delivery) => this.#force(delivery) });
+    const incarnation = createIncarnation({
+      ...this.#options,
+      force: (delivery) => this.#force({ delivery, by: incarnation }),
+    });
     try {
       await incarnation.begin();
     } catch (error) {
@@ -224,9 +235,9 @@ export class ActorCell implements Receiver, Runnable {
     this.#schedule();
   }
 
-  #force(delivery: Delivery): void {
+  #force(waiting: Waiting): void {
     if (this.#state === "ended" || this.#state === "stopping") return;
-    this.#mailbox.force(delivery);
+    this.#mailbox.force(waiting);
     this.#schedule();
   }
 
@@ -247,8 +258,9 @@ export class ActorCell implements Receiver, Runnable {
     this.#incarnation?.end({ code: "ended", why });
     this.#incarnation = undefined;
     for (let left = this.#mailbox.take(); left !== undefined; left = this.#mailbox.take()) {
-      if (left.answer === undefined) this.#options.router.drop("ended", left);
-      else left.answer.fail({ code: "ended", why });
+      const { delivery } = left;
+      if (delivery.answer === undefined) this.#options.router.drop("ended", delivery);
+      else delivery.answer.fail({ code: "ended", why });
     }
     this.#whenEnded?.();
   }
