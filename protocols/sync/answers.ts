@@ -119,10 +119,11 @@ function sendFrames(replica: Replica, answer: OpenAnswer, indexes: readonly numb
   replica.answers.set(key, answer);
   const { store } = replica;
   const frames = answer.cuts.length - 1;
-  return indexes.flatMap((index): ReplicaEffect[] => {
+  const effects: ReplicaEffect[] = [];
+  for (const index of indexes) {
     const from = answer.cuts[index];
     const to = answer.cuts[index + 1];
-    if (from === undefined || to === undefined) return [];
+    if (from === undefined || to === undefined) continue;
     const body = encodeFrame({
       declaration: replica.declaration,
       pullId: answer.pullId,
@@ -135,8 +136,9 @@ function sendFrames(replica: Replica, answer: OpenAnswer, indexes: readonly numb
       batches: store.pack(answer.list, { from, to }),
       end: index === frames - 1 ? answer.end : undefined,
     });
-    return [{ kind: "send", to: answer.to, message: "frame", body }];
-  });
+    effects.push({ kind: "send", to: answer.to, message: "frame", body });
+  }
+  return effects;
 }
 
 function firstFrames(replica: Replica, answer: OpenAnswer): number[] {

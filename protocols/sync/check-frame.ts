@@ -67,9 +67,15 @@ function checkVersion(
 
 /** Refuses before anything is interned what would not fit. */
 function checkRoom(replica: Replica, frame: Frame): { reason: Refusal; detail: string } | undefined {
-  const writers = new Set([...replica.store.writers, ...frame.writers]);
-  const known = new Set([...replica.knowledge.keys(), ...(frame.end?.knowledge.keys() ?? [])]);
+  const { store, knowledge } = replica;
   const { writersMax } = replica.limits;
+  const end = frame.end?.knowledge;
+  // Even if all of it were new it would fit: so it is almost always.
+  if (store.writers.length + frame.writers.length <= writersMax && knowledge.size + (end?.size ?? 0) <= writersMax) {
+    return undefined;
+  }
+  const writers = new Set([...store.writers, ...frame.writers]);
+  const known = new Set([...knowledge.keys(), ...(end?.keys() ?? [])]);
   if (writers.size <= writersMax && known.size <= writersMax) return undefined;
   return { reason: "full", detail: `more than ${writersMax} writers` };
 }

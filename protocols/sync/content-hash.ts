@@ -21,8 +21,8 @@ export class ContentHash {
   ): void {
     const head = [
       row.table,
-      Number(row.key & 0xffff_ffffn),
-      Number(row.key >> 32n),
+      Number(BigInt.asUintN(32, row.key)),
+      Number(BigInt.asUintN(32, row.key >> 32n)),
       row.t % 0x1_0000_0000,
       Math.floor(row.t / 0x1_0000_0000),
       options.writerHash,

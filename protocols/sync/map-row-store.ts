@@ -184,11 +184,9 @@ class MapRowStore implements RowStore {
       sections.push({ table, from: slots.length, to: slots.length + lacking.length });
       for (const slot of lacking) slots.push(slot);
     });
-    const list = {
-      slots: Float64Array.from(slots),
-      generations: Uint32Array.from(slots, (slot) => this.#generations[slot] ?? 0),
-      sections,
-    };
+    const generations = new Uint32Array(slots.length);
+    for (let at = 0; at < slots.length; at += 1) generations[at] = this.#generations[slots[at] ?? 0] ?? 0;
+    const list = { slots: Float64Array.from(slots), generations, sections };
     this.#open.add(list);
     return list;
   }

@@ -49,19 +49,20 @@ function numbersOf(
 
 /** Rows as columns. */
 export function packRows(spec: TableSpec, rows: readonly Row[], options: { table: number; state: boolean }): RowBatch {
-  const values = new Uint8Array(rows.length * spec.valueBytes);
-  const state = options.state ? new Uint8Array(rows.length * spec.stateBytes) : undefined;
+  const { length } = rows;
+  const keys = new BigUint64Array(length);
+  const t = new Float64Array(length);
+  const writers = new Uint16Array(length);
+  const flags = new Uint8Array(length);
+  const values = new Uint8Array(length * spec.valueBytes);
+  const state = options.state ? new Uint8Array(length * spec.stateBytes) : undefined;
   rows.forEach((row, index) => {
+    keys[index] = row.key;
+    t[index] = row.t;
+    writers[index] = row.writer;
+    flags[index] = row.flags;
     values.set(row.values, index * spec.valueBytes);
     state?.set(row.state, index * spec.stateBytes);
   });
-  return {
-    table: options.table,
-    keys: BigUint64Array.from(rows, (row) => row.key),
-    t: Float64Array.from(rows, (row) => row.t),
-    writers: Uint16Array.from(rows, (row) => row.writer),
-    flags: Uint8Array.from(rows, (row) => row.flags),
-    values,
-    state,
-  };
+  return { table: options.table, keys, t, writers, flags, values, state };
 }

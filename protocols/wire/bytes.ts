@@ -58,9 +58,11 @@ export class ByteWriter {
     this.#length += text.length;
   }
 
-  /** An even number of hex digits as bytes, without a length. */
+  /** An even number of lower-case hex digits as bytes, without a length. */
   hex(digits: string): void {
-    for (let index = 0; index < digits.length; index += 2) this.u8(Number.parseInt(digits.slice(index, index + 2), 16));
+    for (let index = 0; index < digits.length; index += 2) {
+      this.u8(digitAt(digits, index) * 16 + digitAt(digits, index + 1));
+    }
   }
 
   bytes(bytes: Uint8Array): void {
@@ -84,6 +86,12 @@ export class ByteWriter {
     grown.set(this.#bytes);
     this.#bytes = grown;
   }
+}
+
+function digitAt(digits: string, index: number): number {
+  const code = digits.charCodeAt(index);
+  // "0" is 0x30 and "a", which is ten, 0x61.
+  return code < 0x61 ? code - 0x30 : code - 0x57;
 }
 
 /** Reads from `bytes[0, end)`. `what` names the thing in errors. */
