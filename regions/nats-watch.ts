@@ -1,6 +1,8 @@
 /*
- * A nats-server may run and yet keep nothing: after a write that found the disk full, some versions never answer again, also when there is
- * room. Whoever supervises a process sees nothing of that, so this asks for a sign of life of the streams, as a client would.
+ * A nats-server may run and yet keep nothing, also when there is room again: after a write that found the disk full, 2.9 never answers again at
+ * all, and 2.15 answers reads, and every write that it refuses, and no other write to that stream. Whoever supervises a process sees nothing of
+ * that. So this asks for a sign of life of the streams, as a client would, and what became of the writes that were made; a write of its own would
+ * have to store something.
  */
 import { statfs } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
@@ -29,7 +31,7 @@ const FULL_BYTES = 1 << 20;
 
 /**
  * Watches until disposed. A disk without room and streams that do not answer are problems of the node, which goes on serving what it can. Own
- * streams that are silent for as long as a worker may block, though the disk has room, have their server started again.
+ * streams that are silent, or store nothing, for as long as a worker may block, though the disk has room, have their server started again.
  */
 export function watchNats({ config, system, nats, log, problems }: NatsWatchOptions): AsyncDisposable {
   const over = new AbortController();
@@ -54,35 +56,41 @@ export function watchNats({ config, system, nats, log, problems }: NatsWatchOpti
     return freeBytes >= FULL_BYTES;
   }
 
-  async function answers(): Promise<boolean> {
+  /** What is wrong with the streams now, if anything. */
+  async function complaint(): Promise<string | undefined> {
     const { region } = config;
+    const stream = system.ref<StreamProtocol>(nodeAddresses(config).stream);
     try {
       const signal = AbortSignal.timeout(ASK_MS);
-      await system
-        .ref<StreamProtocol>(nodeAddresses(config).stream)
-        .ask("last", { region, stream: "EVENTS" }, { signal });
-      return true;
+      const [{ streams }] = await Promise.all([
+        stream.ask("unanswered", {}, { signal }),
+        stream.ask("last", { region, stream: "EVENTS" }, { signal }),
+      ]);
+      return streams.length === 0 ? undefined : `nothing can be stored in ${streams.join(" and ")}`;
     } catch (error) {
       if (!(error instanceof AskFailed)) throw error;
       // The link's worker is being started again: that says nothing of the server.
-      return error.code !== "refused" && error.code !== "deadline";
+      const isServers = error.code === "refused" || error.code === "deadline";
+      return isServers ? "the region's streams do not answer; feedback is refused" : undefined;
     }
   }
 
   async function look(): Promise<void> {
     const room = await hasRoom();
     const now = performance.now();
-    if ((await answers()) || nats.isUp?.() === false) {
+    const wrong = await complaint();
+    if (wrong === undefined || nats.isUp?.() === false) {
       answeredAt = now;
       note("streams", undefined);
       return;
     }
     const silentForMs = now - answeredAt;
     if (silentForMs < silentMs) return;
-    note("streams", "the region's streams do not answer; feedback is refused");
+    note("streams", wrong);
     if (!room || nats.restart === undefined || now - restartedAt < RESTART_EVERY_MS) return;
     restartedAt = now;
-    log.error("The nats-server runs and does not answer; it is started again", {
+    log.error("The nats-server runs and does not do its work; it is started again", {
+      wrong,
       silentForMs: Math.round(silentForMs),
     });
     await nats.restart();

@@ -34,6 +34,8 @@ interface Client {
 }
 
 const READERS_MAX = 256;
+/** One write may be lost with its connection, or be slow. */
+const UNANSWERED_MIN = 2;
 const READ_MAX = 5_000;
 const WAIT_MS_MAX = 60_000;
 
@@ -47,9 +49,12 @@ export function streamActor(
 ): unknown {
   return defineActor<StreamProtocol, undefined>({
     kind: "stream",
-    messages: ["append", "read", "last", "purge", "kv-get", "kv-write"],
+    messages: ["append", "read", "last", "purge", "unanswered", "kv-get", "kv-write"],
     setup(_, context) {
       const clients = new Map<string, Promise<Client>>();
+      /** Writes in a row that nothing came back for, by stream. */
+      const unanswered = new Map<string, number>();
+      connections.get(options.region)?.onUp(() => unanswered.clear());
       const readers = new Map<string, { reader: StreamReader; last: Promise<unknown> }>();
 
       async function open(region: string, nc: NatsConnection): Promise<Client> {
@@ -96,20 +101,24 @@ export function streamActor(
         return promised.reply;
       }
 
-      function write(options_: {
+      async function write(options_: {
+        stream: string;
         subject: string;
         body: Uint8Array | string;
         expect: Parameters<JetStreamClient["publish"]>[2];
       }): Promise<{ seq: number; duplicate: boolean } | undefined> {
-        return client(options.region).then(({ js }) =>
-          js.publish(options_.subject, options_.body, options_.expect).then(
-            ({ seq, duplicate }) => ({ seq, duplicate }),
-            (error: unknown) => {
-              if (isConflict(error)) return undefined;
-              throw error;
-            },
-          ),
-        );
+        const { stream, subject, body, expect } = options_;
+        const { js } = await client(options.region);
+        try {
+          const { seq, duplicate } = await js.publish(subject, body, expect);
+          unanswered.delete(stream);
+          return { seq, duplicate };
+        } catch (error) {
+          if (isConflict(error)) return undefined;
+          // A refusal says neither that the stream can store nor that it cannot.
+          if (!(error instanceof JetStreamApiError)) unanswered.set(stream, (unanswered.get(stream) ?? 0) + 1);
+          throw error;
+        }
       }
 
       async function read(
@@ -150,6 +159,7 @@ export function streamActor(
           append: ({ stream, body, msgId, expectedLastSequence }) =>
             later(async () => {
               const written = await write({
+                stream,
                 subject: subjectOf(stream, options.streams),
                 body,
                 expect: {
@@ -176,6 +186,9 @@ export function streamActor(
               const { purged } = await jsm.streams.purge(name(stream), { seq: beforeSeq });
               return { purged };
             }),
+          unanswered: () => ({
+            streams: [...unanswered].filter(([, writes]) => writes >= UNANSWERED_MIN).map(([stream]) => stream),
+          }),
           "kv-get": ({ bucket, key }) =>
             later(async () => {
               const { jsm } = await client(options.region);
@@ -189,6 +202,7 @@ export function streamActor(
           "kv-write": ({ bucket, key, value, revision }) =>
             later(async () => {
               const written = await write({
+                stream: bucket,
                 subject: kvSubject(bucket, key),
                 body: value,
                 expect: { expect: { lastSubjectSequence: revision } },

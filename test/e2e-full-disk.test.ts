@@ -88,7 +88,7 @@ test.skipIf(!canMount)(
 );
 
 test.skipIf(!canMount)(
-  "with no room at all a node serves on and refuses feedback; with room again it takes and learns it, nothing twice",
+  "with no room at all a node serves on and refuses feedback; with room again it learns what it accepted, once",
   async () => {
     await using limited = await startOnSmallDisk("");
     const { node } = limited;
@@ -112,15 +112,12 @@ test.skipIf(!canMount)(
       async () => ((await node.post(shownAndClicked("someone", "room-again"))) === 202 ? true : undefined),
       40_000,
     );
-    for (const item of ["with-room", "room-again"]) {
+    for (const item of ["with-room", ...accepted, "room-again"]) {
       expect([
         item,
         await eventually(`${item} is learned`, async () => node.clicksOf(item).catch(() => undefined)),
       ]).toEqual([item, 1]);
     }
-    // What was accepted while the disk filled ought to be learned too. Once, of the runs seen, one such item was not learned within 20 s; the cause
-    // is not known. So this expects only that none counts twice.
-    for (const item of accepted) expect((await node.clicksOf(item)) ?? 0).toBeLessThanOrEqual(1);
     await eventually("it is ready", async () => ((await node.status())?.ready === true ? true : undefined));
   },
   90_000,
