@@ -1,11 +1,15 @@
 /*
  * Hostile bytes for every decoder: whole messages with bytes changed, inserted, removed and repeated, their checksum put right
- * every other time, and bytes from nowhere. A decoder gives a value or a DecodeError, whatever it is given.
+ * most times, and bytes from nowhere. A decoder gives a value or a DecodeError, whatever it is given, and takes no more time and memory
+ * than its input is worth (decode-cost.ts).
  */
+import { decodeEvents } from "../protocols/learning/event-message.ts";
+import { decodeSampleBatch, encodeSampleBatch } from "../protocols/learning/sample-batch.ts";
+import { decodeEntry, encodeEntry } from "../protocols/model-state/region-log.ts";
 import { createRandom, nextBelow, nextFloat, type Random } from "../protocols/random.ts";
 import { encodeImage, loadImage } from "../protocols/sync/image.ts";
 import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
-import { createReplica, stepReplica } from "../protocols/sync/replica.ts";
+import { createReplica, type Replica, stepReplica } from "../protocols/sync/replica.ts";
 import { type TableSpec } from "../protocols/sync/row-store.ts";
 import { parseWriterId } from "../protocols/sync/version.ts";
 import { crc32c } from "../protocols/wire/checksum.ts";
@@ -14,111 +18,202 @@ import { describeFrame } from "../protocols/wire/describe-frame.ts";
 import { decodeFrame } from "../protocols/wire/frame-codec.ts";
 import { parseChanges, parsePoll } from "../protocols/wire/poll.ts";
 import { buildPull, parseMore, parsePull, parseRefuse, parseRelease } from "../protocols/wire/pull.ts";
+import { type DecodeCost, type Decoding } from "./decode-cost.ts";
 
 const NOW = 1_760_000_000_000;
 const TABLES: readonly TableSpec[] = [
   { name: "rows", dim: 1, valueBytes: 4, stateBytes: 4, precision: "f32", optimizer: "test" },
   { name: "bytes", dim: 3, valueBytes: 3, stateBytes: 0, precision: "bytes", optimizer: "" },
+  { name: "halves", dim: 1, valueBytes: 2, stateBytes: 4, precision: "f16", optimizer: "" },
 ];
 const OURS = parseWriterId("0.sim.a.l1");
 const THEIRS = parseWriterId("0.sim.b.l1");
 const PULL = "0123456789abcdef".repeat(2);
 const ANSWER = { responder: THEIRS, number: 3 };
 const CURSOR = { writer: THEIRS, change: 4 };
+/** Rows a table in the few large inputs: what costs their square shows. */
+const LARGE_ROWS = 8_000;
+/** One round in so many gives one of the first three targets a large input. */
+const LARGE_EVERY = 77;
+/** Inputs whose time and objects are judged together. */
+const TOGETHER = 100;
 
-const CONTROLS: readonly (readonly [parse: (value: unknown) => unknown, text: string])[] = [
-  [parseMore, JSON.stringify({ pullId: PULL, answer: ANSWER, frames: [1, 2] })],
-  [parseRelease, JSON.stringify({ pullId: PULL, answer: ANSWER })],
-  [parseRefuse, JSON.stringify({ pullId: PULL, reason: "gone" })],
-  [parsePoll, JSON.stringify({ pollId: 1, waitMs: 5, cursor: CURSOR })],
-  [
-    parseChanges,
-    JSON.stringify({ pollId: 1, cursor: CURSOR, more: false, shards: [{ shard: "s/0", counter: 1, generator: OURS }] }),
-  ],
-];
-
-/** Gives `inputs` hostile inputs, drawn from a seed, to all decoders in turn; returns what went wrong first. */
-export function fuzz(options: { readonly seed: number; readonly inputs: number }): string | undefined {
-  const random = createRandom(options.seed);
-  const samples = buildSamples();
-  const pull = buildPull({
-    pullId: PULL,
-    declaration: samples.declaration,
-    wantsState: true,
-    knowledge: new Map([[OURS, 7]]),
-  });
-  const controls = [...CONTROLS, [parsePull, JSON.stringify(pull)] as const];
-  for (let input = 0; input < options.inputs; input += 1) {
-    const kind = input % 4;
-    try {
-      if (kind === 0) decodeFrame(hostile(samples.frame, random));
-      else if (kind === 1) loadImage(hostile(samples.image, random), createMapRowStore(TABLES, { state: true }));
-      else if (kind === 2) describeFrame(hostile(samples.frame, random));
-      else {
-        const [parse, text] = controls[nextBelow(random, controls.length)] ?? [parsePull, "{}"];
-        const given = hostileJson(text, random);
-        if (given !== undefined) parse(given.value);
-      }
-    } catch (error) {
-      if (!(error instanceof DecodeError)) return `input ${input} of seed ${options.seed} ended in ${String(error)}`;
-    }
-  }
-  return undefined;
+/** A decoder of bytes, and a message that it takes. */
+interface Target {
+  readonly name: string;
+  readonly sample: Uint8Array;
+  readonly large?: Uint8Array;
+  /** Whether it ends in a checksum, else it is JSON. */
+  readonly isBinary: boolean;
+  readonly decode: (bytes: Uint8Array) => unknown;
 }
 
-function buildSamples(): {
-  readonly frame: Uint8Array<ArrayBuffer>;
-  readonly image: Uint8Array<ArrayBuffer>;
-  readonly declaration: string;
-} {
-  const peer = createReplica({ writer: THEIRS, store: createMapRowStore(TABLES, { state: true }) });
-  for (const table of [0, 1]) {
-    const keys = BigUint64Array.of(1n, 2n, 2n ** 63n);
+/** Gives `inputs` hostile inputs, drawn from a seed, to all decoders in turn; returns what went wrong first. Counts what they cost where asked. */
+export function fuzz(options: {
+  readonly seed: number;
+  readonly inputs: number;
+  readonly cost?: DecodeCost;
+}): string | undefined {
+  const { seed, inputs, cost } = options;
+  const random = createRandom(seed);
+  const targets = buildTargets();
+  let problem: string | undefined;
+  let together: Decoding[] = [];
+  for (let input = 0; input < inputs && problem === undefined; input += 1) {
+    const target = targets[input % targets.length];
+    if (target === undefined) throw new RangeError("Cannot fuzz: there is nothing to decode");
+    const sample =
+      input % (LARGE_EVERY * targets.length) === seed % 3 ? (target.large ?? target.sample) : target.sample;
+    const bytes = hostile(sample, { random, isBinary: target.isBinary });
+    function run(): void {
+      try {
+        target?.decode(bytes);
+      } catch (error) {
+        if (!(error instanceof DecodeError)) {
+          problem ??= `input ${input} of seed ${seed}, given to ${target?.name}, ended in ${String(error)}`;
+        }
+      }
+    }
+    if (cost === undefined) run();
+    else together.push({ bytes: bytes.length, run });
+    if (cost === undefined || together.length < TOGETHER) continue;
+    const costly = cost.judge(together);
+    if (costly !== undefined) problem ??= `of the inputs up to ${input} of seed ${seed}: ${costly}`;
+    together = [];
+  }
+  return problem;
+}
+
+function buildTargets(): Target[] {
+  const [small, large] = [filled(3), filled(LARGE_ROWS)];
+  const frames = { sample: frameOf(small), large: frameOf(large) };
+  const images = { sample: encodeImage(small), large: encodeImage(large) };
+  const knowledge = new Map([[OURS, 7]]);
+  const pull = buildPull({ pullId: PULL, declaration: small.declaration, wantsState: true, knowledge });
+  const cursor = CURSOR;
+  const shards = [{ shard: "s/0", counter: 1, generator: OURS }];
+  const event = {
+    type: "impression",
+    request: "r",
+    item: "i",
+    user: "u",
+    time: 1,
+    features: { a: "b" },
+    dense: { c: 1 },
+  };
+  const example = { user: "u", item: "i", features: { a: "b" }, dense: { c: 0.5 }, label: 1, weight: 2 };
+  const published = { id: "r i", source: "oregon", time: 5, correction: false, ...example };
+  const positions = [{ source: "oregon", applied: 1, needed: 1, newestTime: 5 }];
+  const entry = { kind: "membership", atMs: 1, regions: ["oregon", "tokyo"], training: "oregon" } as const;
+  const verdict = { kind: "verdict", atMs: 1, model: "m", from: "healthy", to: "uncertain", cause: "loss" } as const;
+  return [
+    { name: "decodeFrame()", ...frames, isBinary: true, decode: decodeFrame },
+    { name: "loadImage()", ...images, isBinary: true, decode: (bytes) => loadImage(bytes, newStore()) },
+    { name: "describeFrame()", ...frames, isBinary: true, decode: (bytes) => describeFrame(bytes) },
+    control("parsePull()", pull, parsePull),
+    control("parseMore()", { pullId: PULL, answer: ANSWER, frames: [1, 2] }, parseMore),
+    control("parseRelease()", { pullId: PULL, answer: ANSWER }, parseRelease),
+    control("parseRefuse()", { pullId: PULL, reason: "gone" }, parseRefuse),
+    control("parsePoll()", { pollId: 1, waitMs: 5, cursor }, parsePoll),
+    control("parseChanges()", { pollId: 1, cursor, more: false, shards }, parseChanges),
+    json(
+      "decodeEvents()",
+      textOf([event, { type: "feedback", kind: "click", request: "r", item: "i", time: 2 }]),
+      decodeEvents,
+    ),
+    json("decodeSampleBatch()", encodeSampleBatch({ keepFrom: 1, positions, samples: [published] }), decodeSampleBatch),
+    json("decodeEntry()", encodeEntry(entry), decodeEntry),
+    json("decodeEntry() of a verdict", encodeEntry(verdict), decodeEntry),
+  ];
+}
+
+function json(name: string, sample: Uint8Array, decode: (bytes: Uint8Array) => unknown): Target {
+  return { name, sample, isBinary: false, decode };
+}
+
+/** A message that is parsed after its JSON was: what is no JSON never comes to it. */
+function control(name: string, message: unknown, parse: (value: unknown) => unknown): Target {
+  return json(name, textOf(message), (bytes) => {
+    let value: unknown;
+    try {
+      value = JSON.parse(new TextDecoder().decode(bytes));
+    } catch {
+      return undefined;
+    }
+    return parse(value);
+  });
+}
+
+function textOf(value: unknown): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(value));
+}
+
+function newStore(): ReturnType<typeof createMapRowStore> {
+  return createMapRowStore(TABLES, { state: true });
+}
+
+/** A replica with so many rows in each table. */
+function filled(rows: number): Replica {
+  const peer = createReplica({ writer: THEIRS, store: newStore() });
+  for (const table of TABLES.keys()) {
+    const keys = BigUint64Array.from({ length: rows }, (_, row) => 2n ** 63n - BigInt(row));
     stepReplica(peer, { kind: "write", writes: [{ table, keys, mutate: ({ bytes }) => void bytes.fill(1) }] }, NOW);
   }
-  const puller = createReplica({ writer: OURS, store: createMapRowStore(TABLES, { state: true }) });
+  return peer;
+}
+
+/** The first frame of a replica's answer to a new one. */
+function frameOf(peer: Replica): Uint8Array {
+  const puller = createReplica({ writer: OURS, store: newStore() });
   const asked = stepReplica(puller, { kind: "pull", peer: "b", pullId: PULL }, NOW).find(({ kind }) => kind === "send");
   const body: unknown = asked?.kind === "send" ? asked.body : undefined;
   const answered = stepReplica(peer, { kind: "message", from: "a", message: "pull", body }, NOW);
   const frame = answered.find((effect) => effect.kind === "send" && effect.message === "frame");
   if (frame?.kind !== "send" || frame.message !== "frame") throw new RangeError("Cannot fuzz frames: none was sent");
-  return { frame: frame.body, image: encodeImage(peer), declaration: peer.declaration };
+  return frame.body;
 }
 
-function hostile(sample: Uint8Array, random: Random): Uint8Array<ArrayBuffer> {
+function hostile(sample: Uint8Array, options: { readonly random: Random; readonly isBinary: boolean }): Uint8Array {
+  const { random, isBinary } = options;
   const size = sample.length;
   if (nextFloat(random) < 0.1) return Uint8Array.from({ length: nextBelow(random, 200) }, () => nextBelow(random, 256));
-  let bytes: number[] = [...sample.subarray(0, size - 4)];
+  if (!isBinary && nextFloat(random) < 0.7) return changedJson(sample, random);
+  const sealed = isBinary ? 4 : 0;
+  let bytes: number[] = [...sample.subarray(0, size - sealed)];
   const edits = 1 + nextBelow(random, 4);
   for (let edit = 0; edit < edits; edit += 1) {
     const at = nextBelow(random, bytes.length + 1);
     const byte = [0, 1, 0x7f, 0x80, 0xff, nextBelow(random, 256)][nextBelow(random, 6)] ?? 0;
-    const kind = nextBelow(random, 5);
+    const kind = nextBelow(random, 6);
     if (kind === 0) bytes.splice(at, 1);
     else if (kind === 1) bytes.splice(at, 0, byte);
     else if (kind === 2) bytes.splice(at, 0, ...bytes.slice(at, at + nextBelow(random, 40)));
     else if (kind === 3 && at > 0) bytes[at - 1] = byte;
+    else if (kind === 4) bytes.splice(at, 1, ...hugeNumber(random));
     else if (nextFloat(random) < 0.2) bytes = bytes.slice(0, at);
   }
-  const whole = Uint8Array.from([...bytes, 0, 0, 0, 0]);
-  if (nextFloat(random) < 0.8) {
+  const whole = Uint8Array.from(isBinary ? [...bytes, 0, 0, 0, 0] : bytes);
+  if (isBinary && nextFloat(random) < 0.8) {
     new DataView(whole.buffer).setUint32(bytes.length, crc32c(whole.subarray(0, bytes.length)), true);
   }
   return whole;
 }
 
-/** A message with parts of its text changed, where that is JSON still; or with a value in another's place. */
-function hostileJson(text: string, random: Random): { readonly value: unknown } | undefined {
+/** A varint of two to seven bytes, in the place of a small one: what a length that is trusted would be. */
+function hugeNumber(random: Random): number[] {
+  return [
+    ...Array.from({ length: 1 + nextBelow(random, 6) }, () => 0x80 | nextBelow(random, 128)),
+    1 + nextBelow(random, 127),
+  ];
+}
+
+/** A message with a value in another's place. */
+function changedJson(sample: Uint8Array, random: Random): Uint8Array {
+  const text = new TextDecoder().decode(sample);
   const values = ["null", "-1", "1e400", "9007199254740993", '""', "[]", "{}", '"__proto__"', "[[]]", "0.5", "true"];
   const value = values[nextBelow(random, values.length)] ?? "";
   const tokens = [...text.matchAll(/"[^"]*"|\d+|true|false/g)];
   const token = tokens[nextBelow(random, tokens.length)];
   const at = token?.index ?? 0;
-  const changed = `${text.slice(0, at)}${value}${text.slice(at + (token?.[0].length ?? 0))}`;
-  try {
-    return { value: JSON.parse(changed) };
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
+  return new TextEncoder().encode(`${text.slice(0, at)}${value}${text.slice(at + (token?.[0].length ?? 0))}`);
 }

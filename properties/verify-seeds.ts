@@ -38,9 +38,12 @@ export async function verifySeeds(options: {
   readonly seeds: number;
   readonly threads: number;
   readonly fuzzInputs?: number;
+  /** Of how many seeds, the first ones, the cost of decoding is counted. Default none. */
+  readonly costSeeds?: number;
+  readonly mutant?: string;
   readonly onReport?: (report: VerifyReport) => void;
 }): Promise<VerifyReport> {
-  const { start, seeds, threads, fuzzInputs, onReport } = options;
+  const { start, seeds, threads, fuzzInputs, costSeeds, mutant, onReport } = options;
   // A thread that has nothing left to take waits for less than a share.
   const share = Math.max(1, Math.min(SHARE, Math.ceil(seeds / threads / 8)));
   const task = {
@@ -50,6 +53,8 @@ export async function verifySeeds(options: {
     stopAtFailure: false,
     shared: { taken: new SharedArrayBuffer(4), seeds: share },
     ...(fuzzInputs !== undefined && { fuzzInputs }),
+    ...(costSeeds !== undefined && { costSeeds }),
+    ...(mutant !== undefined && { mutant }),
   };
   const reports = await Promise.all(Array.from({ length: threads }, () => runTask(task, onReport)));
   return reports.reduce(addReports);

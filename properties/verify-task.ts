@@ -9,6 +9,8 @@ export interface VerifyTask {
   readonly exploreStates?: number;
   /** Give the decoders so many hostile inputs a seed, instead of worlds. */
   readonly fuzzInputs?: number;
+  /** And count what they cost, of the first so many seeds. */
+  readonly costSeeds?: number;
   /** Run each seed twice and compare; report failures by throwing them together. */
   readonly twice: boolean;
   readonly stopAtFailure: boolean;

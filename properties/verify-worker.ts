@@ -4,14 +4,19 @@
  */
 import { registerHooks } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
+import { DecodeCost } from "./decode-cost.ts";
 import { type Mutant } from "./mutant.ts";
+import { COST_MUTANTS } from "./mutants-cost.ts";
 import { MUTANTS } from "./mutants.ts";
 import { type VerifyFailure, type VerifyReport, type VerifyTask } from "./verify-task.ts";
 
 const given: unknown = workerData;
 const task = readTask(given);
-const mutant = MUTANTS.find(({ name }) => name === task.mutant);
+const mutant = [...MUTANTS, ...COST_MUTANTS].find(({ name }) => name === task.mutant);
 if (mutant !== undefined) plant(mutant);
+// Before the decoders are loaded: what was loaded before is not looked into.
+const costBefore = task.start + (task.costSeeds ?? 0);
+let cost = costBefore > task.start ? new DecodeCost() : undefined;
 const { runWorld } = await import("./world/world.ts");
 const { runDirected } = await import("./world/directed.ts");
 const { explore } = await import("./explorer.ts");
@@ -53,7 +58,9 @@ function runSeeds(start: number, before: number): VerifyReport {
   for (; seed < before; seed += 1) {
     if (failures.length > 0 && task.stopAtFailure) break;
     if (task.fuzzInputs !== undefined) {
-      const problem = fuzz({ seed, inputs: task.fuzzInputs });
+      if (seed >= costBefore) cost = cost?.end();
+      const problem = fuzz({ seed, inputs: task.fuzzInputs, ...(cost && { cost }) });
+      for (const [what, count] of Object.entries(cost?.take() ?? {})) counts.set(what, (counts.get(what) ?? 0) + count);
       if (problem !== undefined) failures.push({ seed, property: "I1", message: `I1: ${problem}`, last: "" });
       events += task.fuzzInputs;
       continue;

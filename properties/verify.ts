@@ -20,10 +20,11 @@ together, over the time that passed; events a CPU second, over the processor tim
   --trace      print everything that happens in the worlds, in this thread
   --ledger F   append a line {commit, start, seeds, events, simulatedHours, failures} to file F after each 1,000 worlds
   --resume     go on after the seeds that the ledger has for this commit
-  --fuzz       give hostile bytes to every decoder instead: --seeds times 10,000 inputs (default 10,000,000 in all)
+  --fuzz       give hostile bytes to every decoder instead: --seeds times 10,000 inputs (default 10,000,000 in all); what the
+               first twentieth costs is counted. --start goes on where another run ended
   --mutants    plant each known bug instead, and run until a world fails, at most N worlds each
   --json       one object on standard output: {seeds, failures, events, simulatedHours, worldsPerSecond, eventsPerSecond,
-               eventsPerCpuSecond, threads}, {inputs, failures, seconds} or {planted, killed, equivalent}
+               eventsPerCpuSecond, threads}, {inputs, failures, seconds, counted, blocksPerByte, heapPerByte} or {planted, killed, equivalent}
   --help       this text
 
 Seeds that fail are kept in properties/world/failing-seeds.json, which the tests replay.
@@ -122,6 +123,7 @@ async function fuzzing(): Promise<void> {
     seeds,
     threads,
     fuzzInputs: FUZZ_INPUTS,
+    costSeeds: Math.ceil(seeds / 20),
     onReport: ({ events }) => {
       const millions = Math.floor((done + events) / 1_000_000);
       if (millions > Math.floor(done / 1_000_000)) {
@@ -133,8 +135,19 @@ async function fuzzing(): Promise<void> {
   for (const { message } of batch.failures) process.stderr.write(`${message}\n`);
   const seconds = (performance.now() - startedMs) / 1000;
   const failures = batch.failures.length;
-  if (values.json) process.stdout.write(`${JSON.stringify({ inputs: batch.events, failures, seconds })}\n`);
-  else process.stdout.write(`${batch.events} hostile inputs, ${failures} failures, ${seconds.toFixed(1)} s\n`);
+  const counted = batch.counts["inputs counted"] ?? 0;
+  const bytes = Math.max(1, batch.counts["bytes counted"] ?? 0);
+  const blocksPerByte = (batch.counts["blocks run"] ?? 0) / bytes;
+  const heapPerByte = (batch.counts["bytes of objects"] ?? 0) / bytes;
+  if (values.json) {
+    const figures = { inputs: batch.events, failures, seconds, counted, blocksPerByte, heapPerByte };
+    process.stdout.write(`${JSON.stringify(figures)}\n`);
+  } else {
+    process.stdout.write(
+      `${batch.events} hostile inputs, ${failures} failures, ${seconds.toFixed(1)} s; of ${counted} counted, ` +
+        `${blocksPerByte.toFixed(1)} blocks of code and ${heapPerByte.toFixed(0)} bytes of objects a byte of input\n`,
+    );
+  }
   if (failures > 0) process.exitCode = 1;
 }
 
