@@ -3,16 +3,10 @@
  * (protocols/sync/poll.ts), and holds the leases that say which node of a region pulls a shard across the wide area
  * (protocols/leadership/lease.ts). Without any lease every node pulls for itself: more traffic, the same result.
  */
-import {
-  isHeld,
-  leaderOf,
-  type LeaseEvent,
-  type LeaseState,
-  newLease,
-  stepLease,
-} from "../protocols/leadership/lease.ts";
+import { leaderOf, type LeaseEvent, type LeaseState, newLease, stepLease } from "../protocols/leadership/lease.ts";
 import { POLL_LIMITS } from "../protocols/limits.ts";
 import { createPoller, pendingCount, type PollEffect, type PollEvent, stepPoller } from "../protocols/sync/poll.ts";
+import { type LeaderOf } from "../protocols/sync/poll-leaders.ts";
 import { buildWriterId, isWriterId } from "../protocols/sync/version.ts";
 import { type Address, type Context, defineActor, type Timer } from "../runtime/actor.ts";
 import { type StreamProtocol } from "../runtime/stream-protocol.ts";
@@ -53,12 +47,12 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
   fromElsewhere: ["poll", "changes", "status"],
   setup: (config, context) => {
     const { region, node } = config;
-    const poller = createPoller(buildWriterId({ epoch: 0, region, node, nonce: drawNonce(context) }), {
-      ...POLL_LIMITS,
-      waitMs: config.pollWaitMs,
-      gapMs: config.gapMs,
-    });
-    const leases = createLeases(config, context);
+    const leases = createLeases(config, context, (shard) => step({ kind: "led", shard }));
+    const poller = createPoller(
+      buildWriterId({ epoch: 0, region, node, nonce: drawNonce(context) }),
+      { ...POLL_LIMITS, waitMs: config.pollWaitMs, gapMs: config.gapMs },
+      leases.leaderOf,
+    );
     /** By which way a peer's poll came: its answer goes back there. */
     const ways = new Map<string, Address>();
     /** By shard: what waits for a pull that may never say that it ended. */
@@ -80,7 +74,11 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
           context.after(effect.delayMs, "due", { timer: effect.name });
           return;
         case "pull":
+          context.metrics.count("freshet_pulls_asked_total", 1, { role: effect.role });
           pull(effect.peer, effect.shard);
+          return;
+        case "left":
+          context.metrics.count("freshet_pulls_left_to_leader_total");
           return;
         case "refused":
           if (effect.reason === "stale") return;
@@ -95,12 +93,6 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
 
     function pull(peerName: string, shard: string): void {
       const peer = peerAddress("leader", peerName);
-      if (peer.region !== region && leases.ledByAnother(shard)) {
-        // Its rows come from our region's leader. Should they not, the poller tries again later, and ever less often.
-        context.metrics.count("freshet_pulls_left_to_leader_total");
-        context.after(0, "shard-pulled", { shard, outcome: "failed" });
-        return;
-      }
       context
         .ref<ShardProtocol>(replicaAddress({ region, node }, shard))
         .tell("synchronise", { peer: replicaAddress({ region: peer.region, node: peer.id }, shard) });
@@ -110,7 +102,8 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
     }
 
     for (const peer of config.peers) {
-      step({ kind: "neighbour", peer: peerText({ region: peer.region, kind: "leader", id: peer.node }) });
+      const address = { region: peer.region, kind: "leader", id: peer.node };
+      step({ kind: "neighbour", peer: peerText(address), isFar: peer.region !== region });
     }
     context.after(0, "lease-turn", {});
     return {
@@ -154,21 +147,27 @@ const BUCKET = "LEASES";
 const UNKNOWN: LeaseAnswer = { kind: "not-written" };
 const UNREAD: LeaseAnswer = { kind: "unread" };
 
-/** One lease a shard, in the region's key-value store. */
-function createLeases(config: LeaderConfig, context: Context<LeaderProtocol>) {
+/** One lease a shard, in the region's key-value store. `changed` is told when another leads a shard, or nobody. */
+function createLeases(config: LeaderConfig, context: Context<LeaderProtocol>, changed: (shard: string) => void) {
   const stream = context.ref<StreamProtocol>(config.stream);
   const states = new Map<string, LeaseState>(
     config.shards.map((shard) => [shard, newLease({ self: config.node, durationMs: config.leaseMs })] as const),
   );
 
+  const told = new Map<string, string | undefined>();
+
   function step(shard: string, event: LeaseEvent): void {
     const state = states.get(shard);
     if (state === undefined) return;
-    const before = leaderOf(state, context.now())?.holder;
-    const next = stepLease(state, event, context.now());
+    const next = stepLease(state, event, context.upMs());
     states.set(shard, next.state);
-    const after = leaderOf(next.state, context.now())?.holder;
-    if (after !== undefined && after !== before) context.metrics.count("freshet_leader_changes_total");
+    const after = leaderOf(next.state, context.upMs())?.holder;
+    // Compared with what was told last: a lease also ends by itself.
+    if (after !== told.get(shard)) {
+      told.set(shard, after);
+      if (after !== undefined) context.metrics.count("freshet_leader_changes_total");
+      changed(shard);
+    }
     for (const effect of next.effects) {
       const work = effect.kind === "read" ? readRecord(shard) : writeRecord(shard, effect.revision);
       context.pipe(work, "lease-answer", (outcome) => ({
@@ -202,16 +201,16 @@ function createLeases(config: LeaderConfig, context: Context<LeaderProtocol>) {
     answered: (shard: string, answer: LeaseAnswer) => {
       if (answer.kind !== "unread") step(shard, answer);
     },
-    /** Whether somebody else pulls this shard for the region, as far as we know. */
-    ledByAnother: (shard: string): boolean => {
+    leaderOf: (shard: string): ReturnType<LeaderOf> => {
       const state = states.get(shard);
-      if (state === undefined || isHeld(state, context.now())) return false;
-      const known = leaderOf(state, context.now());
-      return known !== undefined && known.holder !== config.node;
+      const known = state && leaderOf(state, context.upMs());
+      if (known === undefined) return undefined;
+      if (known.holder === config.node) return "self";
+      return { peer: peerText({ region: config.region, kind: "leader", id: known.holder }) };
     },
     known: () =>
       [...states].flatMap(([shard, state]) => {
-        const found = leaderOf(state, context.now());
+        const found = leaderOf(state, context.upMs());
         return found === undefined ? [] : [{ shard, ...found }];
       }),
   };

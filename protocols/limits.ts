@@ -58,6 +58,10 @@ export const POLL_LIMITS = {
   /** A failed pull is tried again after this long, doubled with each failure up to the maximum. */
   backoffMs: 250,
   backoffMsMax: 10_000,
+  /** What is left to a shard's leader is pulled after all when the leader has not brought it after this long. */
+  patienceMs: 5_000,
+  /** A node that leads no shard asks other regions so often, all of them together. */
+  farPollMs: 1_000,
   shardNameCharsMax: 160,
   /** Nodes that poll one node. */
   peersMax: 256,

@@ -104,6 +104,8 @@ export interface Context<P extends Protocol<P>> {
   readonly metrics: Metrics;
   /** Wall-clock milliseconds since the epoch, with a fraction. May jump. */
   now(): number;
+  /** Milliseconds of a clock that only this process knows and that never jumps: for what lasts, such as a lease. */
+  upMs(): number;
   /** A uniform number in [0, 1). */
   random(): number;
   /** A signal that fires after so many milliseconds of this actor's clock: the deadline of an ask. */

@@ -4,6 +4,8 @@ import { type Timer } from "./actor.ts";
 export interface Clock {
   /** Wall-clock milliseconds since the epoch, with a fraction. May jump. */
   nowMs(): number;
+  /** Milliseconds since some moment of this process; never jumps, and goes on while the process stands still. */
+  upMs(): number;
   /** Calls once after a delay of at least 0 ms, of any length. */
   after(delayMs: number, run: () => void): Timer;
   /** A signal that aborts after so long. Costs next to nothing once nobody listens to it or holds it any more. */
@@ -23,6 +25,7 @@ export const systemClock: Clock = {
     if (Math.abs(Date.now() - (originMs + monotonicMs)) > 5) originMs = Date.now() - monotonicMs;
     return originMs + monotonicMs;
   },
+  upMs: () => performance.now(),
   after(delayMs, run) {
     let timer: NodeJS.Timeout;
     function wait(leftMs: number): void {
@@ -66,6 +69,7 @@ export function virtualClock(startMs = 0): VirtualClock {
   }
   return {
     nowMs: () => nowMs,
+    upMs: () => nowMs,
     after,
     deadline(ms) {
       const controller = new AbortController();

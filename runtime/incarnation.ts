@@ -131,6 +131,7 @@ export function createIncarnation(options: IncarnationOptions): Incarnation {
     log,
     metrics,
     now: () => clock.nowMs(),
+    upMs: () => clock.upMs(),
     random: () => Math.random(),
     deadline: (ms) => (alive ? clock.deadline(ms) : AbortSignal.abort()),
     after(delayMs, name, request) {

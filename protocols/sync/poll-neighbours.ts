@@ -3,12 +3,15 @@
  */
 import { type Cursor, parseChanges } from "../wire/poll.ts";
 import { type PollEffect, type Poller } from "./poll.ts";
+import { leave, restMs, roleIn, timeLeft } from "./poll-leaders.ts";
 import { type PollTimer } from "./poll-answers.ts";
 import { coversVersion, type ShardVersion } from "./shard-version.ts";
 
 /** A peer that we poll. */
 export interface Neighbour {
   readonly peer: string;
+  /** Of another region. */
+  readonly isFar: boolean;
   /** All up to here is noted. Absent: list everything. */
   cursor: Cursor | undefined;
   /** Id of the latest poll; only its answer counts. */
@@ -28,11 +31,20 @@ export interface Pending {
   again: boolean;
   /** Failures in a row. */
   failures: number;
+  /** The version that is left to the shard's leader to bring, while it is. */
+  left: ShardVersion | undefined;
+  /** How often it was left; tells its timers apart. */
+  leaves: number;
+  /** The leader did not bring it in time. */
+  isOverdue: boolean;
 }
 
-export function addNeighbour(poller: Poller, peer: string): PollEffect[] {
+export function addNeighbour(
+  poller: Poller,
+  { peer, isFar = false }: { readonly peer: string; readonly isFar?: boolean },
+): PollEffect[] {
   if (poller.neighbours.has(peer)) return [];
-  const neighbour: Neighbour = { peer, cursor: undefined, pollId: 0, asked: false, pending: new Map() };
+  const neighbour: Neighbour = { peer, isFar, cursor: undefined, pollId: 0, asked: false, pending: new Map() };
   poller.neighbours.set(peer, neighbour);
   return sendPoll(poller, neighbour);
 }
@@ -72,17 +84,18 @@ export function takeChanges(
   }
   neighbour.cursor = cursor;
   neighbour.asked = false;
+  if (more) return sendPoll(poller, neighbour);
   // A neighbour that answers nothing at once must not make us ask without pause.
-  return more || shards.length > 0
-    ? sendPoll(poller, neighbour)
-    : [{ kind: "timer", name: `ask ${pollId} ${from}`, delayMs: poller.limits.gapMs }];
+  const delayMs = Math.max(restMs(poller, neighbour), shards.length > 0 ? 0 : poller.limits.gapMs);
+  return delayMs === 0 ? sendPoll(poller, neighbour) : [{ kind: "timer", name: `ask ${pollId} ${from}`, delayMs }];
 }
 
 export function timeNeighbour(poller: Poller, { what, turn, rest }: PollTimer): PollEffect[] {
-  if (what === "retry") {
+  if (what === "retry" || what === "left") {
     const end = rest.indexOf(" ");
     const pending = poller.neighbours.get(rest.slice(end + 1))?.pending.get(rest.slice(0, end));
-    if (pending !== undefined && pending.failures === turn) makeReady(poller, pending);
+    if (what === "retry" && pending?.failures === turn) makeReady(poller, pending);
+    if (what === "left" && pending?.leaves === turn) timeLeft(poller, pending);
     return [];
   }
   const neighbour = poller.neighbours.get(rest);
@@ -99,15 +112,18 @@ export function startPulls(poller: Poller): PollEffect[] {
     const { peer, shard } = pending;
     poller.ready.delete(pending);
     const ours = poller.changes.byShard.get(shard)?.version;
+    const role = roleIn(poller, pending);
     if (ours === undefined || coversVersion(ours, pending.version)) {
       poller.neighbours.get(peer)?.pending.delete(shard);
+    } else if (role === undefined) {
+      effects.push(...leave(poller, pending));
     } else if (poller.pulling.has(shard)) {
       const blocked = poller.blocked.get(shard) ?? new Set();
       poller.blocked.set(shard, blocked.add(pending));
     } else {
       pending.again = false;
       poller.pulling.set(shard, pending);
-      effects.push({ kind: "pull", peer, shard });
+      effects.push({ kind: "pull", peer, shard, role });
     }
   }
   return effects;
@@ -127,6 +143,7 @@ export function settlePull(
   if (neighbour?.pending.get(shard) !== pending) return [];
   if (outcome === "complete") {
     pending.failures = 0;
+    pending.isOverdue = false;
     if (pending.again) poller.ready.add(pending);
     else neighbour.pending.delete(shard);
     return [];
@@ -148,17 +165,22 @@ function notePending(
     held.again = true;
     return;
   }
-  const pending: Pending = { peer: neighbour.peer, shard, version, again: false, failures: 0 };
+  const { peer } = neighbour;
+  const pending: Pending = {
+    ...{ peer, shard, version, again: false, failures: 0 },
+    ...{ left: undefined, leaves: 0, isOverdue: false },
+  };
   neighbour.pending.set(shard, pending);
   poller.ready.add(pending);
 }
 
 function makeReady(poller: Poller, pending: Pending): void {
+  if (pending.left !== undefined) return;
   if (poller.pulling.get(pending.shard) === pending || poller.blocked.get(pending.shard)?.has(pending)) return;
   poller.ready.add(pending);
 }
 
-function sendPoll(poller: Poller, neighbour: Neighbour): PollEffect[] {
+export function sendPoll(poller: Poller, neighbour: Neighbour): PollEffect[] {
   const { peer, cursor } = neighbour;
   neighbour.pollId += 1;
   neighbour.asked = true;

@@ -21,6 +21,7 @@ import {
   takeChanges,
   timeNeighbour,
 } from "./poll-neighbours.ts";
+import { type LeaderOf, noteLeader, type PullRole } from "./poll-leaders.ts";
 import { type ShardVersion } from "./shard-version.ts";
 import { type WriterId } from "./version.ts";
 
@@ -34,6 +35,10 @@ export interface Poller {
   readonly neighbours: Map<string, Neighbour>;
   /** What is to be pulled, in order; not what is being pulled or waits for another try. */
   readonly ready: Set<Pending>;
+  /** Asked at each pull, as a lease may be over at any moment. */
+  readonly leaderOf: LeaderOf;
+  /** Shards that other nodes of the region led when last noted. */
+  readonly ledByOthers: Set<string>;
   /** Shard -> what is being pulled. One pull a shard at a time. */
   readonly pulling: Map<string, Pending>;
   /** Shard -> what waits until the shard's running pull has ended. */
@@ -44,9 +49,11 @@ export type PollEvent =
   /** A shard of this node has this version now; a shard is introduced by its first change. */
   | { readonly kind: "changed"; readonly shard: string; readonly version: ShardVersion }
   | { readonly kind: "removed"; readonly shard: string }
-  /** Start or stop polling a peer. `peer` is the address text under which its messages arrive. */
-  | { readonly kind: "neighbour"; readonly peer: string }
+  /** Start or stop polling a peer. `peer` is the address text under which its messages arrive; `isFar` that it is of another region. */
+  | { readonly kind: "neighbour"; readonly peer: string; readonly isFar?: boolean }
   | { readonly kind: "neighbour-removed"; readonly peer: string }
+  /** `leaderOf` says another than before of this shard. */
+  | { readonly kind: "led"; readonly shard: string }
   | { readonly kind: "message"; readonly from: string; readonly message: "poll" | "changes"; readonly body: unknown }
   /** Every `pull` effect must be answered by one of these, also when the shard's actor died meanwhile (failed). */
   | { readonly kind: "pulled"; readonly shard: string; readonly outcome: "complete" | "failed" }
@@ -57,7 +64,9 @@ export type PollEffect =
   | { readonly kind: "send"; readonly to: string; readonly message: "changes"; readonly body: ChangesMessage }
   /** Timers are never cancelled; stale ones do nothing. */
   | { readonly kind: "timer"; readonly name: string; readonly delayMs: number }
-  | { readonly kind: "pull"; readonly peer: string; readonly shard: string }
+  | { readonly kind: "pull"; readonly peer: string; readonly shard: string; readonly role: PullRole }
+  /** A peer has more of this shard, and the shard's leader is to bring it. */
+  | { readonly kind: "left"; readonly peer: string; readonly shard: string }
   | {
       readonly kind: "refused";
       readonly reason: "undecodable" | "full" | "stale";
@@ -65,10 +74,17 @@ export type PollEffect =
       readonly detail: string;
     };
 
-export function createPoller(writer: WriterId, limits: PollLimits = POLL_LIMITS): Poller {
+/** A poller of a node that has started. Without `leaderOf` no shard has a leader. */
+export function createPoller(
+  writer: WriterId,
+  limits: PollLimits = POLL_LIMITS,
+  leaderOf: LeaderOf = () => undefined,
+): Poller {
   return {
     writer,
     limits,
+    leaderOf,
+    ledByOthers: new Set(),
     changes: createChangeList(),
     askers: new Map(),
     neighbours: new Map(),
@@ -93,12 +109,15 @@ export function stepPoller(poller: Poller, event: PollEvent): PollEffect[] {
     }
     case "removed":
       removeShard(poller.changes, event.shard);
+      poller.ledByOthers.delete(event.shard);
       return [];
     case "neighbour":
-      return addNeighbour(poller, event.peer);
+      return addNeighbour(poller, event);
     case "neighbour-removed":
       removeNeighbour(poller, event.peer);
       return [];
+    case "led":
+      return [...noteLeader(poller, event.shard), ...startPulls(poller)];
     case "pulled":
       return [...settlePull(poller, event), ...startPulls(poller)];
     case "timer": {
