@@ -14,6 +14,7 @@ export interface CatalogueRow {
 const ROWS = "properties/world/checkers.ts";
 const STEPS = "properties/world/step-checks.ts";
 const ENDING = "properties/world/ending.ts";
+const LEASES = "properties/world/leases.ts";
 const NODE = "properties/world/simulated-node.ts";
 const LAWS = "properties/world/directed-laws.ts";
 const FRAMES = "properties/world/directed-frames.ts";
@@ -63,6 +64,17 @@ export const CATALOGUE: readonly CatalogueRow[] = [
   row("X8", "a version has one content everywhere", ROWS, "values-of-another-row"),
   row("X9", "optimizer state travels with its row", STEPS, "state-left-behind"),
   row("X11", "a lost message never hides a changed shard", POLLS, "older-pull-settles-newer-change"),
+  row("E1", "at most one node of a region takes itself for a shard's leader", LEASES, "lease-by-wall-clock"),
+  row("E2", "with several leaders, or none, all holds that holds with one", LEASES, "left-for-ever"),
+  row("E3", "a leader that died is replaced within three leases", LEASES, "successor-waits-too-long"),
+  row("E4", "without trouble no leader changes", LEASES, "renewed-when-it-is-over"),
+  row(
+    "E5",
+    "a leader that was asleep does nothing as leader before it knows that it is",
+    LEASES,
+    "leader-does-not-look",
+  ),
+  row("E6", "a leader's change during a pull leaves no gap and no open pull", ENDING, "leader-change-forgets-pulls"),
   row("I1", "any bytes end in a frame or a decode error", FRAMES, "error-of-another-kind"),
   row("I2", "a frame has one encoding", FRAMES, "shard-version-off-by-one"),
   row("I3", "NaN and infinity are refused", FRAMES, "infinity-is-a-number"),

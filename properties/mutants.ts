@@ -6,6 +6,7 @@
 import { type Mutant } from "./mutant.ts";
 import { CACHE_MUTANTS } from "./mutants-cache.ts";
 import { EXCHANGE_MUTANTS } from "./mutants-exchange.ts";
+import { LEADER_MUTANTS } from "./mutants-leaders.ts";
 import { RULE_MUTANTS } from "./mutants-rules.ts";
 
 export const MUTANTS: readonly Mutant[] = [
@@ -154,4 +155,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...CACHE_MUTANTS,
   ...EXCHANGE_MUTANTS,
   ...RULE_MUTANTS,
+  ...LEADER_MUTANTS,
 ];

@@ -157,9 +157,10 @@ function natsOf(at: {
   readonly owner: string | undefined;
 }): RegionConfigInput["nats"] {
   const url = `nats://${at.url}`;
-  if (at.servers === "apart") return { url, user: NODE_USER, password: { file: "nodes" } };
-  if (at.owner !== undefined) return { url, node: at.owner, password: { file: "nodes" } };
-  return { listen: at.url, password: { file: "operator" }, nodesPassword: { file: "nodes" } };
+  const password = { file: "nodes" };
+  if (at.servers === "apart") return { url, user: NODE_USER, password, limits: { streamBytes: "50MB" } };
+  if (at.owner !== undefined) return { url, node: at.owner, password };
+  return { listen: at.url, password: { file: "operator" }, nodesPassword: password };
 }
 
 async function converged(nodes: readonly TestNode[], training: string): Promise<void> {

@@ -8,7 +8,8 @@ import { type RowStore } from "../../protocols/sync/row-store.ts";
 import { type Version, type WriterId } from "../../protocols/sync/version.ts";
 import { dominates, isOlder } from "./checkers.ts";
 import { type Disk } from "./disk.ts";
-import { type SimulatedNode, tablesOf } from "./simulated-node.ts";
+import { type SimulatedNode } from "./simulated-node.ts";
+import { tablesOf } from "./tables.ts";
 import { type Surroundings } from "./surroundings.ts";
 
 /** How long after healing all must be equal, in simulated time; several times the longest back-off. */
@@ -69,8 +70,23 @@ export class Ending {
   }
 
   #end(): "done" {
+    this.#expectNothingOpen();
     for (const node of this.#world.nodes) node?.finish(this.#greatest);
     return "done";
+  }
+
+  /** E6: in the quiet no pull is open, and none is still to be made, however often leaders changed. */
+  #expectNothingOpen(): void {
+    const { nodes, judge, nowMs, knobs } = this.#world;
+    // Who never hears from a neighbour again goes on asking it.
+    if (knobs.lasting === "cut" || nowMs > this.#deadlineMs) return;
+    for (const node of nodes) {
+      const open = node?.replicas.findIndex(({ pull }) => pull !== undefined) ?? -1;
+      if (open >= 0) judge.breach("E6", `node ${node?.index} has a pull of shard ${open} open for ever`);
+      if ((node?.poller.pulling.size ?? 0) > 0) {
+        judge.breach("E6", `node ${node?.index} takes a pull for running that is over`);
+      }
+    }
   }
 
   #difference(): string | undefined {

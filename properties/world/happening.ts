@@ -16,7 +16,9 @@ export type Happening =
   | { readonly kind: "deliver"; readonly envelope: Envelope }
   | Timer
   | { readonly kind: (typeof RECURRING)[number] | "heal" | "look" }
-  | { readonly kind: "restart"; readonly node: number };
+  | { readonly kind: "restart"; readonly node: number }
+  /** A question reaches a store of leases. */
+  | { readonly kind: "store"; readonly ask: number };
 
 /** The queue's order is that of time, then of scheduling. */
 export interface Scheduled {

@@ -15,6 +15,8 @@ export class Violation extends Error {
  */
 export class Judge {
   readonly #only: ReadonlySet<string> | undefined;
+  /** Properties that say of this world that all which must hold of rows and pulls holds also here. */
+  readonly also = new Set<string>();
 
   constructor(only?: readonly string[]) {
     this.#only = only === undefined ? undefined : new Set(only);
@@ -32,5 +34,7 @@ export class Judge {
   /** Throws `Violation` if the property is watched. */
   breach(property: string, what: string): void {
     if (this.watches(property)) throw new Violation(property, what);
+    if (!/^[SL]/.test(property)) return;
+    for (const other of this.also) if (this.watches(other)) throw new Violation(other, `${property}: ${what}`);
   }
 }

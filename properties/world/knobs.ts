@@ -1,4 +1,4 @@
-import { nextBelow, nextFloat, type Random } from "../../protocols/random.ts";
+import { createRandom, nextBelow, nextFloat, type Random } from "../../protocols/random.ts";
 
 /** What is fixed for one world: everything is drawn from its seed, and about half of the kinds of faults are off in each. */
 export interface Knobs {
@@ -47,6 +47,16 @@ export interface Knobs {
   readonly retriesMax: number;
   readonly cacheRowsMax: number;
   readonly cacheAgeMs: number;
+  /**
+   * Who leads the shards of each region: whoever has the lease of a store; nobody whom anyone knows of; everybody, as each believes of
+   * itself; nobody, as each believes of another; or there are no regions.
+   */
+  readonly leaders: "none" | "leased" | "unknown" | "everybody" | "nobody";
+  readonly leaseMs: number;
+  /** Of questions to a lease's store, and of their answers, how many are lost. */
+  readonly storeLossRate: number;
+  /** How long a shard is left to its leader. */
+  readonly patienceMs: number;
   /** The table's numbers are held as f16. */
   readonly halves: boolean;
 }
@@ -103,5 +113,21 @@ export function drawKnobs(random: Random): Knobs {
     cacheAgeMs: between(50, 5_000),
     // Looked at, not drawn: a seed keeps the rest of its world.
     halves: random.a % 4 === 0,
+    ...drawLeaders(createRandom(random.b), { calm, nodes }),
+  };
+}
+
+/** Of its own chance: a seed keeps the rest of its world. */
+function drawLeaders(
+  random: Random,
+  { calm, nodes }: { readonly calm: boolean; readonly nodes: number },
+): Pick<Knobs, "leaders" | "leaseMs" | "storeLossRate" | "patienceMs"> {
+  const kind = nextFloat(random);
+  const rare = kind < 0.7 ? "unknown" : kind < 0.85 ? "everybody" : "nobody";
+  return {
+    leaders: nodes < 3 || kind < 0.2 ? "none" : kind < 0.65 ? "leased" : rare,
+    leaseMs: 800 + nextFloat(random) * 2_200,
+    storeLossRate: calm || nextFloat(random) < 0.5 ? 0 : nextFloat(random) * 0.3,
+    patienceMs: 300 + nextFloat(random) * 2_700,
   };
 }

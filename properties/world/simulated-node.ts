@@ -1,7 +1,7 @@
 /*
  * One simulated node: the real poller and the real replicas, wired as an actor shell wires them, with a disk of images.
  */
-import { SYNC_LIMITS } from "../../protocols/limits.ts";
+import { POLL_LIMITS, SYNC_LIMITS } from "../../protocols/limits.ts";
 import { nextFloat } from "../../protocols/random.ts";
 import { encodeImage, type LoadedImage, loadImage } from "../../protocols/sync/image.ts";
 import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
@@ -13,38 +13,20 @@ import {
   type ReplicaEvent,
   stepReplica,
 } from "../../protocols/sync/replica.ts";
-import { type RowEdit, type RowStore, type TableSpec } from "../../protocols/sync/row-store.ts";
+import { type RowEdit, type RowStore } from "../../protocols/sync/row-store.ts";
 import { buildWriterId, type Version } from "../../protocols/sync/version.ts";
 import { drawPullId } from "../../protocols/wire/pull.ts";
 import { parseChanges, parsePoll } from "../../protocols/wire/poll.ts";
 import { DecodeError } from "../../protocols/wire/decode-error.ts";
 import { type ShardChecker } from "./checkers.ts";
+import { PULLED_AS, SENT } from "./counted.ts";
 import { type Disk, type SavedImage } from "./disk.ts";
 import { type Timer } from "./happening.ts";
-import { type Knobs } from "./knobs.ts";
 import { type Envelope } from "./network.ts";
+import { regionOf } from "./leases.ts";
 import { type Surroundings } from "./surroundings.ts";
+import { tablesOf } from "./tables.ts";
 import { WatchedStore } from "./watched-store.ts";
-
-const FLOATS: readonly TableSpec[] = [
-  { name: "rows", dim: 1, valueBytes: 4, stateBytes: 4, precision: "f32", optimizer: "test" },
-];
-const HALVES: readonly TableSpec[] = [
-  { name: "rows", dim: 1, valueBytes: 2, stateBytes: 8, precision: "f16", optimizer: "test" },
-];
-
-/** The one table of simulated shards: a number and a number of optimizer state, always written alike. */
-export function tablesOf({ halves }: Knobs): readonly TableSpec[] {
-  return halves ? HALVES : FLOATS;
-}
-
-const SENT = {
-  pull: "sent pull",
-  more: "sent more",
-  release: "sent release",
-  refuse: "sent refuse",
-  frame: "sent frame",
-} as const;
 
 export class SimulatedNode {
   readonly index: number;
@@ -82,11 +64,15 @@ export class SimulatedNode {
       if (replica.early.size > 0) world.count("restart with early rows");
       return replica;
     });
-    this.poller = createPoller(writer);
+    const pollLimits = { ...POLL_LIMITS, patienceMs: knobs.patienceMs, farPollMs: 300 };
+    this.poller = createPoller(writer, pollLimits, world.leases.leaderOf(start.index));
     this.replicas.forEach((replica, shard) =>
       this.#poll({ kind: "changed", shard: `s/${shard}`, version: replica.version }),
     );
-    for (const peer of start.peers) this.#poll({ kind: "neighbour", peer: `n${peer}` });
+    for (const peer of start.peers) {
+      const isFar = regionOf(knobs, peer) !== regionOf(knobs, start.index);
+      this.#poll({ kind: "neighbour", peer: `n${peer}`, isFar });
+    }
   }
 
   /** Writes a value, or deletes the row for 0. */
@@ -139,8 +125,14 @@ export class SimulatedNode {
   }
 
   timer({ shard, name }: { readonly shard: number | undefined; readonly name: string }, nowMs: number): void {
-    if (shard === undefined) this.#poll({ kind: "timer", name }, nowMs);
+    if (shard === undefined && name.startsWith("lease ")) this.#world.leases.timer(this.index, name);
+    else if (shard === undefined) this.#poll({ kind: "timer", name }, nowMs);
     else this.step(shard, { kind: "timer", name }, nowMs);
+  }
+
+  /** Another leads a shard here, or nobody. */
+  led(shard: number): void {
+    this.#poll({ kind: "led", shard: `s/${shard}` });
   }
 
   step(shard: number, event: ReplicaEvent, nowMs: number): readonly ReplicaEffect[] {
@@ -292,7 +284,12 @@ export class SimulatedNode {
         case "timer":
           this.#after(effect.delayMs, { shard: undefined, name: effect.name });
           break;
+        case "left":
+          this.#world.count("shard left to its leader");
+          break;
         case "pull":
+          this.#world.count(PULLED_AS[effect.role]);
+          this.#world.leases.pulled(this.index, Number(effect.shard.slice(2)), effect.role);
           this.step(
             Number(effect.shard.slice(2)),
             { kind: "pull", peer: effect.peer, pullId: drawPullId(() => nextFloat(this.#world.random)) },

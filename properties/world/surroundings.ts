@@ -3,6 +3,7 @@ import { type ShardChecker } from "./checkers.ts";
 import { type Timer } from "./happening.ts";
 import { type Judge } from "./judge.ts";
 import { type Knobs } from "./knobs.ts";
+import { type Leases } from "./leases.ts";
 import { type Envelope } from "./network.ts";
 import { type StepChecker } from "./step-checks.ts";
 
@@ -13,6 +14,7 @@ export interface Surroundings {
   readonly checkers: readonly ShardChecker[];
   readonly steps: StepChecker;
   readonly judge: Judge;
+  readonly leases: Leases;
   send(envelope: Envelope): void;
   /** Brings `{shard, name}` back after a delay, to this life of the node. */
   after(delayMs: number, timer: Timer): void;

@@ -11,6 +11,7 @@ import { Ending } from "./ending.ts";
 import { describe, describeReplica, type Happening, isBefore, type Scheduled, type Timer } from "./happening.ts";
 import { Judge, Violation } from "./judge.ts";
 import { drawKnobs, type Knobs, RECURRING } from "./knobs.ts";
+import { Leases } from "./leases.ts";
 import { type Envelope, hashEnvelope, Network } from "./network.ts";
 import { SimulatedNode } from "./simulated-node.ts";
 import { StepChecker } from "./step-checks.ts";
@@ -66,6 +67,7 @@ class World implements Surroundings {
   readonly counts = new Map<string, number>();
   readonly nodes: (SimulatedNode | undefined)[];
   readonly disks: readonly Disk[];
+  readonly leases: Leases;
   nowMs = 0;
   events = 0;
   hash = 1;
@@ -100,6 +102,9 @@ class World implements Surroundings {
     this.#skewMs = Array.from({ length: nodes }, () =>
       jumpEveryMs > 0 ? (nextFloat(this.random) - 0.5) * 7_200_000 : 0,
     );
+    this.leases = new Leases(this, createRandom(seed));
+    // With several leaders, or none, everything must hold that holds with one.
+    if (this.knobs.leaders !== "none" && this.knobs.leaders !== "leased") this.judge.also.add("E2");
     options.trace?.(JSON.stringify(this.knobs));
   }
 
@@ -152,19 +157,23 @@ class World implements Surroundings {
         const { envelope } = happening;
         const node = this.#awake(envelope.to, happening);
         this.hash = hashEnvelope(this.hash, envelope);
-        node?.receive(envelope, this.#clock(envelope.to));
+        node?.receive(envelope, this.clock(envelope.to));
         return undefined;
       }
       case "timer": {
         const node = this.#awake(happening.node, happening);
-        if (node?.life === happening.life) node.timer(happening, this.#clock(happening.node));
+        if (node?.life === happening.life) node.timer(happening, this.clock(happening.node));
         return undefined;
       }
       case "restart":
         this.#start(happening.node);
         return undefined;
+      case "store":
+        this.leases.store(happening.ask);
+        return undefined;
       case "heal":
         this.#network.heal();
+        this.leases.healed();
         this.#ending = new Ending(this);
         this.#schedule(100, { kind: "look" });
         return undefined;
@@ -183,10 +192,14 @@ class World implements Surroundings {
       case "crash":
         this.#crash();
         break;
-      case "pause":
-        this.#pausedUntilMs[nextBelow(this.#faults, this.knobs.nodes)] = this.nowMs + nextFloat(this.#faults) * 10_000;
+      case "pause": {
+        const index = nextBelow(this.#faults, this.knobs.nodes);
+        const forMs = nextFloat(this.#faults) * 10_000;
+        this.#pausedUntilMs[index] = this.nowMs + forMs;
+        this.leases.paused(index, forMs);
         this.count("pause");
         break;
+      }
       case "save":
         this.#save();
         break;
@@ -228,7 +241,7 @@ class World implements Surroundings {
     node.write(nextBelow(this.random, shards), {
       key: nextBelow(this.random, keys),
       value: nextFloat(this.random) < deleteRate ? 0 : this.#value,
-      nowMs: this.#clock(index),
+      nowMs: this.clock(index),
     });
   }
 
@@ -245,6 +258,7 @@ class World implements Surroundings {
     if (isMidway) node.replicas.forEach((_, shard) => this.disks[index]?.save(shard, node.image(shard)));
     node.scan();
     this.nodes[index] = undefined;
+    this.leases.crashed(index);
     this.#pausedUntilMs[index] = 0;
     this.count(this.disks[index]?.crash(this.knobs, this.#faults) ?? "");
     // Half of them are back within about a round trip, while answers to their last life are still under way.
@@ -264,6 +278,7 @@ class World implements Surroundings {
   #start(index: number): void {
     const life = (this.#lives[index] ?? 0) + 1;
     this.#lives[index] = life;
+    this.leases.started(index, life);
     const disk = this.disks[index] ?? new Disk();
     this.nodes[index] = new SimulatedNode(this, { index, life, disk, peers: this.#peers(index) });
   }
@@ -285,12 +300,20 @@ class World implements Surroundings {
     if (this.nowMs + delayMs < this.knobs.troubleMs) this.#schedule(delayMs, { kind });
   }
 
+  get healed(): boolean {
+    return this.#network.healed;
+  }
+
+  schedule(delayMs: number, happening: Happening): void {
+    this.#schedule(delayMs, happening);
+  }
+
   #schedule(delayMs: number, happening: Happening): void {
     this.#sequence += 1;
     pushHeap(this.#queue, { atMs: this.nowMs + delayMs, sequence: this.#sequence, happening }, isBefore);
   }
 
-  #clock(node: number): number {
+  clock(node: number): number {
     const nowMs = EPOCH_MS + this.nowMs + (this.#skewMs[node] ?? 0);
     return this.knobs.clockStepMs > 0 ? Math.floor(nowMs / this.knobs.clockStepMs) * this.knobs.clockStepMs : nowMs;
   }

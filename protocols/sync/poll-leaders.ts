@@ -3,7 +3,7 @@
  * the leader. That saves traffic and nothing rests on it: where no leader is known each node pulls for itself, and what a leader is
  * given too long for, a node pulls itself after all.
  */
-import { type Neighbour, type Pending, sendPoll } from "./poll-neighbours.ts";
+import { type Neighbour, type Pending } from "./poll-neighbours.ts";
 import { type PollEffect, type Poller } from "./poll.ts";
 import { coversVersion } from "./shard-version.ts";
 
@@ -44,8 +44,8 @@ export function timeLeft(poller: Poller, pending: Pending): void {
   poller.ready.add(pending);
 }
 
-/** Another leads a shard now, or nobody: what was left to the last leader is looked at again. */
-export function noteLeader(poller: Poller, shard: string): PollEffect[] {
+/** Another leads a shard now, or nobody: what was left to the last leader is looked at again. Gives whom to poll at once. */
+export function noteLeader(poller: Poller, shard: string): readonly Neighbour[] {
   const leader = poller.leaderOf(shard);
   const didFollow = follows(poller);
   if (leader === undefined || leader === "self") poller.ledByOthers.delete(shard);
@@ -56,7 +56,9 @@ export function noteLeader(poller: Poller, shard: string): PollEffect[] {
     waiting.left = undefined;
     poller.ready.add(waiting);
   }
-  return didFollow && !follows(poller) ? askRested(poller) : [];
+  if (!didFollow || follows(poller)) return [];
+  // Nobody rests any longer from what only now concerns us.
+  return [...poller.neighbours.values()].filter(({ isFar, asked }) => isFar && !asked);
 }
 
 /**
@@ -73,11 +75,4 @@ export function restMs(poller: Poller, { isFar }: Neighbour): number {
 /** Whether others lead every shard that this node holds. */
 function follows({ ledByOthers, changes }: Poller): boolean {
   return ledByOthers.size > 0 && ledByOthers.size >= changes.byShard.size;
-}
-
-/** Nobody waits any longer for what only now concerns us. */
-function askRested(poller: Poller): PollEffect[] {
-  return [...poller.neighbours.values()].flatMap((neighbour) =>
-    neighbour.isFar && !neighbour.asked ? sendPoll(poller, neighbour) : [],
-  );
 }

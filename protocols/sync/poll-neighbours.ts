@@ -3,7 +3,7 @@
  */
 import { type Cursor, parseChanges } from "../wire/poll.ts";
 import { type PollEffect, type Poller } from "./poll.ts";
-import { leave, restMs, roleIn, timeLeft } from "./poll-leaders.ts";
+import { leave, noteLeader, restMs, roleIn, timeLeft } from "./poll-leaders.ts";
 import { type PollTimer } from "./poll-answers.ts";
 import { coversVersion, type ShardVersion } from "./shard-version.ts";
 
@@ -67,6 +67,11 @@ export function relist(poller: Poller): PollEffect[] {
     neighbour.cursor = undefined;
     return sendPoll(poller, neighbour);
   });
+}
+
+/** Another leads a shard now. Neighbours of other regions that were not to be asked yet may have to be. */
+export function askFarther(poller: Poller, shard: string): PollEffect[] {
+  return noteLeader(poller, shard).flatMap((neighbour) => sendPoll(poller, neighbour));
 }
 
 /** Notes what a neighbour lists, then moves the cursor, then asks on. */
@@ -167,8 +172,14 @@ function notePending(
   }
   const { peer } = neighbour;
   const pending: Pending = {
-    ...{ peer, shard, version, again: false, failures: 0 },
-    ...{ left: undefined, leaves: 0, isOverdue: false },
+    peer,
+    shard,
+    version,
+    again: false,
+    failures: 0,
+    left: undefined,
+    leaves: 0,
+    isOverdue: false,
   };
   neighbour.pending.set(shard, pending);
   poller.ready.add(pending);
@@ -180,7 +191,7 @@ function makeReady(poller: Poller, pending: Pending): void {
   poller.ready.add(pending);
 }
 
-export function sendPoll(poller: Poller, neighbour: Neighbour): PollEffect[] {
+function sendPoll(poller: Poller, neighbour: Neighbour): PollEffect[] {
   const { peer, cursor } = neighbour;
   neighbour.pollId += 1;
   neighbour.asked = true;

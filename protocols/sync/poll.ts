@@ -12,6 +12,7 @@ import { type ChangeList, createChangeList, noteChange, removeShard } from "./ch
 import { answerHeldPolls, answerPoll, type Asker, splitTimer, timeAsker } from "./poll-answers.ts";
 import {
   addNeighbour,
+  askFarther,
   type Neighbour,
   type Pending,
   relist,
@@ -21,7 +22,7 @@ import {
   takeChanges,
   timeNeighbour,
 } from "./poll-neighbours.ts";
-import { type LeaderOf, noteLeader, type PullRole } from "./poll-leaders.ts";
+import { type LeaderOf, type PullRole } from "./poll-leaders.ts";
 import { type ShardVersion } from "./shard-version.ts";
 import { type WriterId } from "./version.ts";
 
@@ -117,7 +118,7 @@ export function stepPoller(poller: Poller, event: PollEvent): PollEffect[] {
       removeNeighbour(poller, event.peer);
       return [];
     case "led":
-      return [...noteLeader(poller, event.shard), ...startPulls(poller)];
+      return [...askFarther(poller, event.shard), ...startPulls(poller)];
     case "pulled":
       return [...settlePull(poller, event), ...startPulls(poller)];
     case "timer": {

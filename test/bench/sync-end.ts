@@ -119,6 +119,8 @@ export const syncEnd = defineActor<SyncEndProtocol, SyncEndConfig>({
         case "pull":
           stepRows({ kind: "pull", peer: effect.peer, pullId: drawPullId(() => context.random()) });
           return;
+        case "left":
+          throw new TypeError("Cannot leave a shard to its leader: here nobody leads");
         case "refused":
           if (effect.reason === "stale") return;
           context.log.error("A message of the poll was refused", { reason: effect.reason, why: effect.detail });

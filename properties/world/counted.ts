@@ -1,0 +1,15 @@
+// Under which name each is counted: names are not built anew at each count.
+
+export const SENT = {
+  pull: "sent pull",
+  more: "sent more",
+  release: "sent release",
+  refuse: "sent refuse",
+  frame: "sent frame",
+} as const;
+
+export const PULLED_AS = {
+  leader: "pull as the leader",
+  follower: "pull from the leader",
+  itself: "pull for itself",
+} as const;
