@@ -53,8 +53,8 @@ export const POLL_LIMITS = {
   graceMs: 1_000,
   /** Answers to one neighbour keep this distance, so that updates coalesce. */
   gapMs: 50,
-  /** Pulls that one node has running, over all its shards. */
-  pullsMax: 16,
+  /** Pulls that one node has running, over all its shards. Many changed shards over a long link want many: a pull is two crossings. */
+  pullsMax: 64,
   /** A failed pull is tried again after this long, doubled with each failure up to the maximum. */
   backoffMs: 250,
   backoffMsMax: 10_000,

@@ -24,6 +24,10 @@ export interface BenchOptions {
   /** How many processes to kill, where that is what a bench does. */
   readonly kills: number | undefined;
   readonly seed: number;
+  /** Less of everything, where a bench has a way to do less. */
+  readonly quick: boolean;
+  /** Where a bench that draws a chart leaves it, as SVG. */
+  readonly chart: string | undefined;
   /** Where progress goes; standard output is for figures. */
   readonly progress: ScreenOutput;
   readonly signal: AbortSignal;

@@ -31,9 +31,14 @@ const BENCHES: Readonly<Record<string, Entry>> = {
       "synchronisation between two nodes over a real nats-server: bytes and CPU of live updates, of catch-up, of idle polls",
     load: async () => (await import("./sync.ts")).sync,
   },
+  wan: {
+    about:
+      "ten simulated regions: what each part of the protocol brings, against other ways to distribute (--chart FILE, --quick)",
+    load: async () => (await import("./wan.ts")).wan,
+  },
 };
 
-const HELP = `npm run -s bench -- NAME [--json] [--data DIR] [--for TIME] [--kills N] [--seed N]
+const HELP = `npm run -s bench -- NAME [--json] [--data DIR] [--for TIME] [--kills N] [--seed N] [--chart FILE] [--quick]
 
 Measures one thing and prints its figures as a table, or with --json as one object a line:
 {bench, figure, value, unit, compared, ratio, target, met}, what there is none of left out. Progress goes to standard error.
@@ -43,6 +48,8 @@ The exit code is 1 when a figure misses its target.
   --for TIME   how long the measured part takes, such as 60s
   --kills N    how many processes \`crash\` ends with SIGKILL (default 200)
   --seed N     of everything drawn by chance (default 1)
+  --chart FILE where \`wan\` leaves its chart, as SVG
+  --quick      a smaller \`wan\`, for a look
 
 Benches:
 ${Object.entries(BENCHES)
@@ -86,6 +93,8 @@ async function run(): Promise<number> {
     forMs,
     kills: values.kills === undefined ? undefined : Number(values.kills),
     seed: Number(values.seed),
+    quick: values.quick,
+    chart: values.chart,
     progress: process.stderr,
     signal: stop.signal,
   };
@@ -109,6 +118,8 @@ function readArguments() {
       for: { type: "string" },
       kills: { type: "string" },
       seed: { type: "string", default: "1" },
+      chart: { type: "string" },
+      quick: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
   });
