@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { type FeedbackEvent, parseEvent } from "../protocols/feedback.ts";
 import { decodeEvents } from "../protocols/learning/event-message.ts";
 import { decodeSampleBatch, encodeSampleBatch, type SampleBatch } from "../protocols/learning/sample-batch.ts";
+import { memberName, presentMembers } from "../protocols/model-state/members.ts";
 import {
   applyEntry,
   decodeEntry,
@@ -60,6 +61,13 @@ const entries: fc.Arbitrary<LogEntry> = fc.oneof(
     from: verdict,
     to: verdict,
     cause: text,
+  }),
+  fc.record({
+    kind: fc.constant("member" as const),
+    atMs: number,
+    act: fc.constantFrom("add" as const, "retire" as const),
+    region: fc.constantFrom("oregon", "frankfurt"),
+    node: fc.constantFrom("a", "b", "c"),
   }),
 );
 
@@ -137,7 +145,13 @@ test("the log gives the same state wherever it is replayed: entries again, or fr
       let state = EMPTY_LOG;
       for (const to of again) state = replay(state, 0, Math.max(to, state.applied));
       expect(replay(state)).toEqual(full);
-      expect(EMPTY_LOG).toEqual({ applied: 0, verdicts: new Map() });
+      const said = new Map<string, string>();
+      for (const entry of log) if (entry?.kind === "member") said.set(`${entry.region}/${entry.node}`, entry.act);
+      // A node is a member when that was the last word on it; whom nobody added cannot retire.
+      expect(presentMembers(full.members).map(memberName)).toEqual(
+        [...said].flatMap(([node, act]) => (act === "add" ? [node] : [])).toSorted(),
+      );
+      expect(EMPTY_LOG).toEqual({ applied: 0, members: new Map(), verdicts: new Map() });
     }),
   );
 });

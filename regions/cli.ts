@@ -6,6 +6,7 @@ import { decode } from "./cli/decode.ts";
 import { demo } from "./cli/demo.ts";
 import { printFailure } from "./cli/failure.ts";
 import { commandHelp, overviewHelp } from "./cli/help.ts";
+import { memberAdd, memberLs, memberRetire } from "./cli/member.ts";
 import { start } from "./cli/start.ts";
 import { status } from "./cli/status.ts";
 import { nearestName } from "./nearest-name.ts";
@@ -15,7 +16,18 @@ import { freshetVersion } from "./version.ts";
  * The command line. Exit codes: 0 done, 1 could not, 2 called wrongly, 130 ended at once by a second signal.
  */
 
-const COMMANDS: readonly Command[] = [start, demo, status, configCheck, configSchema, decode, dataCheck];
+const COMMANDS: readonly Command[] = [
+  start,
+  demo,
+  status,
+  memberLs,
+  memberAdd,
+  memberRetire,
+  configCheck,
+  configSchema,
+  decode,
+  dataCheck,
+];
 const FAILED = 1;
 const CALLED_WRONGLY = 2;
 

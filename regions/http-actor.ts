@@ -3,6 +3,7 @@ import { type ActorRef, type Address, type Context, defineActor } from "../runti
 import { type StreamProtocol } from "../runtime/stream-protocol.ts";
 import { type Listen } from "./config-values.ts";
 import { type InferenceProtocol } from "../actors/inference.ts";
+import { type StateManagerProtocol } from "../actors/state-manager.ts";
 import { createApp, type HttpCounts } from "./http-app.ts";
 import { HTTP_LIMITS, type HttpOptions, type HttpPorts } from "./http-ports.ts";
 import { serveHttp } from "./http-server.ts";
@@ -65,6 +66,7 @@ function connect({ region, node }: HttpActorConfig, context: Context<HttpProtoco
   }
   const stream: ActorRef<StreamProtocol> = context.ref(address("stream", node));
   const supervisor: ActorRef<NodeProtocol> = context.ref(address("node", node));
+  const manager: ActorRef<StateManagerProtocol> = context.ref(address("state-manager", node));
   function replica(model: string): ActorRef<InferenceProtocol> {
     return context.ref(address("inference", `${model}-${node}`));
   }
@@ -78,6 +80,8 @@ function connect({ region, node }: HttpActorConfig, context: Context<HttpProtoco
     recommend: (model, request, { signal }) => replica(model).ask("recommend", request, { signal }),
     popular: async (model, k, { signal }) => (await replica(model).ask("popular", { k }, { signal })).items,
     status: ({ signal }) => supervisor.ask("status", {}, { signal }),
+    members: ({ signal }) => manager.ask("members", {}, { signal }),
+    changeMember: (change, { signal }) => manager.ask("change-member", change, { signal }),
     ready: ({ signal }) => supervisor.ask("ready", {}, { signal }),
     prometheus: ({ signal }) => supervisor.ask("metrics", {}, { signal }),
   };

@@ -1,6 +1,7 @@
 import { type Context, Hono, type Next } from "hono";
 import { HttpRefusal, refusalResponse } from "./http-errors.ts";
 import { storeEvents } from "./http-events.ts";
+import { changeMember } from "./http-members.ts";
 import { checkOrigin, checkToken, TokenBucket } from "./http-guard.ts";
 import { HTTP_LIMITS, type HttpOptions, type HttpPorts } from "./http-ports.ts";
 import { Recommender } from "./http-recommendations.ts";
@@ -36,6 +37,9 @@ const ROUTES = {
     open: false,
     about: "?user=&k=&model=&feature.NAME=&dense.NAME=&impressions=none",
   },
+  "/v1/members": { method: "GET", open: false, about: "the nodes that hold the rows, as the region log names them" },
+  "/v1/members/add": { method: "POST", open: false, about: "{region, node}: make it a member" },
+  "/v1/members/retire": { method: "POST", open: false, about: "{region, node}: it is a member no longer" },
   "/status": { method: "GET", open: false, about: "all that this node knows of itself, as JSON" },
   "/metrics": { method: "GET", open: false, about: "Prometheus metrics" },
   // Orchestrators and load balancers probe these two and hold no token.
@@ -91,6 +95,12 @@ export function createApp(ports: HttpPorts, options: HttpOptions): HttpApp {
       throw error;
     }
   });
+  app.get("/v1/members", async (context) => context.json(await ports.members(within(HTTP_LIMITS.statusWithinMs))));
+  for (const act of ["add", "retire"] as const) {
+    app.post(`/v1/members/${act}`, async (context) =>
+      context.json(await changeMember(context.req.raw, { act, ports })),
+    );
+  }
   app.get("/v1/recommendations", async (context) => {
     const answer = await recommender.answer(new URL(context.req.url).searchParams);
     return context.json(answer);
@@ -191,7 +201,7 @@ function within(ms: number): { readonly signal: AbortSignal } {
 
 function index(): string {
   const lines = Object.entries(ROUTES).map(
-    ([path, route]) => `${route.method.padEnd(4)} ${path.padEnd(20)} ${route.about}`,
+    ([path, route]) => `${route.method.padEnd(4)} ${path.padEnd(22)} ${route.about}`,
   );
   return `freshet region node\n\n${lines.join("\n")}\n`;
 }

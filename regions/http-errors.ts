@@ -18,6 +18,8 @@ export type RefusalCode =
   | "too-many-requests"
   | "busy"
   | "stopping"
+  | "bad-member"
+  | "not-changed"
   | "not-stored"
   | "no-answer"
   | "failed";
@@ -25,7 +27,7 @@ export type RefusalCode =
 /** Thrown where a request cannot be served; becomes the answer `{error: {code, message, problems?}}`. */
 export class HttpRefusal extends Error {
   override readonly name = "HttpRefusal";
-  readonly status: 400 | 401 | 403 | 404 | 405 | 413 | 414 | 415 | 421 | 429 | 500 | 503;
+  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 414 | 415 | 421 | 429 | 500 | 503;
   readonly code: RefusalCode;
   readonly problems: readonly EventProblem[] | undefined;
   readonly headers: Readonly<Record<string, string>>;

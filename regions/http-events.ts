@@ -72,15 +72,16 @@ function messageId(key: string, body: Uint8Array): string {
   return `http-${createHash("sha256").update(key).update("\n").update(body).digest("hex")}`;
 }
 
-function checkType(headers: Headers): void {
+/** Refuses a body that is no plain JSON. */
+export function checkType(headers: Headers): void {
   const type = (headers.get("content-type") ?? "").split(";", 1)[0]?.trim().toLowerCase();
-  if (type !== "application/json") throw new HttpRefusal(415, "wrong-type", "Send events as application/json");
+  if (type !== "application/json") throw new HttpRefusal(415, "wrong-type", "Send the body as application/json");
   const encoding = headers.get("content-encoding") ?? "identity";
-  if (encoding !== "identity") throw new HttpRefusal(415, "wrong-type", "Send events without Content-Encoding");
+  if (encoding !== "identity") throw new HttpRefusal(415, "wrong-type", "Send the body without Content-Encoding");
 }
 
 /** Reads a body while counting: what a client says of its length is not relied on. */
-async function readBody(request: Request, bytesMax: number): Promise<Uint8Array> {
+export async function readBody(request: Request, bytesMax: number): Promise<Uint8Array> {
   const tooLarge = new HttpRefusal(413, "too-large", `A body may have ${bytesMax} bytes; send the events in parts`, {
     headers: { Connection: "close" },
   });
@@ -146,7 +147,8 @@ function parseOne(
   }
 }
 
-function parseJson(body: Uint8Array): unknown {
+/** The JSON of a body, or a refusal. */
+export function parseJson(body: Uint8Array): unknown {
   try {
     return JSON.parse(decoder.decode(body));
   } catch (error) {

@@ -1,4 +1,5 @@
 import { type Recommendation, type Recommendations, type RecommendRequest } from "../actors/inference.ts";
+import { type MembersReply, type StateManagerProtocol } from "../actors/state-manager.ts";
 import { type Logger, type Metrics } from "../runtime/actor.ts";
 import { type AppendOutcome } from "../runtime/stream-protocol.ts";
 import { type NodeStatus } from "./status.ts";
@@ -22,6 +23,12 @@ export interface HttpPorts {
   status(options: Waiting): Promise<NodeStatus>;
   /** Cheap, however many rows there are. */
   ready(options: Waiting): Promise<Pick<NodeStatus, "ready" | "problems">>;
+  members(options: Waiting): Promise<MembersReply>;
+  /** Resolves once the region log has it, or with why it is not to have it. */
+  changeMember(
+    change: StateManagerProtocol["change-member"]["request"],
+    options: Waiting,
+  ): Promise<StateManagerProtocol["change-member"]["reply"]>;
   /** Prometheus text. */
   prometheus(options: Waiting): Promise<string>;
 }
@@ -57,6 +64,8 @@ export const HTTP_LIMITS = {
   appendWithinMs: 5_000,
   /** More than the node takes to give up on a worker that is blocked. */
   statusWithinMs: 3_000,
+  memberBytesMax: 1_000,
+  memberWithinMs: 10_000,
   readyWithinMs: 900,
   /** What an inference replica may be late before the list at hand is the answer. */
   graceMs: 20,

@@ -174,6 +174,11 @@ function stateManager(config: RegionConfig): ActorSpec {
     regions: regionsOf(config),
     training: config.training,
     judges: isTrainingNode(config),
+    trainer: TRAINING_NODE,
+    nodes: [
+      ...config.nodes.map((node) => ({ region: config.region, node })),
+      ...config.peers.flatMap(({ region, nodes }) => nodes.map((node) => ({ region, node }))),
+    ],
     models: config.models.map(({ name }) => name),
     stream: nodeAddresses(config).stream,
     windowMs: JUDGE_MS,

@@ -47,7 +47,18 @@ async function temporaryFolder(): Promise<AsyncDisposable & { readonly path: str
 test("help names every command, and each command has help with its options and examples", async () => {
   const overview = await freshet(["--help"]);
   expect(overview).toMatchObject({ code: 0, err: "" });
-  const commands = ["start", "demo", "status", "config check", "config schema", "decode", "data check"];
+  const commands = [
+    "start",
+    "demo",
+    "status",
+    "member ls",
+    "member add",
+    "member retire",
+    "config check",
+    "config schema",
+    "decode",
+    "data check",
+  ];
   for (const command of commands) {
     expect(overview.out).toContain(`  ${command} `);
     const [help, flag] = await Promise.all([
@@ -233,6 +244,30 @@ test("parseStatus() knows every field of a status", () => {
   expect(parseStatus(structuredClone(whole))).toEqual(whole);
   for (const other of [undefined, null, "ok", {}, { ...whole, ready: "yes" }]) {
     expect(parseStatus(other)).toBeUndefined();
+  }
+});
+
+test("member ls, add and retire ask a node, and say what it answers and what it refuses", async () => {
+  const world = httpWorld();
+  const app = createApp(world.ports, { ...OPTIONS, tokenSha256: tokenDigest("secret-token") });
+  await using server = await serveHttp(app, { host: "127.0.0.1", port: 0 });
+  const url = `127.0.0.1:${server.port}`;
+  const env = { FRESHET_TOKEN: "secret-token" };
+  const listed = await freshet(["member", "ls", url], { env });
+  expect(listed).toMatchObject({ code: 0, err: "" });
+  expect(listed.out).toMatch(/members, number 2; oregon trains\n  oregon\/a +member +since entry 2/);
+  const added = await freshet(["member", "add", "singapore/b", url, "--json"], { env });
+  expect(JSON.parse(added.out)).toMatchObject({ number: 3, members: [{}, { region: "singapore", isRetired: false }] });
+  const retired = await freshet(["member", "retire", "singapore/b", url], { env });
+  expect(retired.out).toMatch(/singapore\/b +retired +since entry 3/);
+  const refused = await freshet(["member", "retire", "oregon/a", url], { env });
+  expect(refused).toMatchObject({ code: 1, out: "" });
+  expect(refused.err).toContain("The members stay as they are: oregon/a trains; let another region train first");
+  expect((await freshet(["member", "ls", url])).err).toContain("it wants a token; set FRESHET_TOKEN");
+  for (const name of ["frankfurt", "frankfurt/b/c", "Frankfurt/b", "/b"]) {
+    const wrong = await freshet(["member", "add", name, url], { env });
+    expect([name, wrong.code]).toEqual([name, 2]);
+    expect(wrong.err).toContain(`${JSON.stringify(name)} is no REGION/NODE`);
   }
 });
 

@@ -125,3 +125,42 @@ test("a leader that was stopped for longer than its lease leads no more when it 
   expect(await leaderOf(pair)).toBe(other);
   await regions.converged(regions.all);
 }, 120_000);
+
+async function membersAre(nodes: readonly TestNode[], expected: readonly string[]): Promise<void> {
+  for (const node of nodes) {
+    await eventually(`${node.region}/${node.node} knows the members ${expected.join(", ")}`, async () =>
+      (await node.members())?.present.join() === expected.join() ? true : undefined,
+    );
+  }
+}
+
+test("the region log names the members; nodes of the region that trains change them, and no config brings a retired one back", async () => {
+  const all = ["frankfurt/a", "frankfurt/b", "oregon/a", "oregon/b"];
+  const [primary, follower] = [regions.node("oregon", "a"), regions.node("oregon", "b")];
+  await membersAre(regions.all, all);
+
+  const retiring = { act: "retire", region: "frankfurt", node: "b" } as const;
+  const elsewhere = await regions.node("frankfurt").members(retiring);
+  expect([elsewhere?.status, elsewhere?.text]).toEqual([409, expect.stringContaining("changed in oregon")]);
+  const trains = await follower.members({ act: "retire", region: "oregon", node: "a" });
+  expect([trains?.status, trains?.text]).toEqual([409, expect.stringContaining("oregon/a trains")]);
+  const unknown = await follower.members({ act: "retire", region: "tokyo", node: "a" });
+  expect([unknown?.status, unknown?.text]).toEqual([409, expect.stringContaining("tokyo/a is no member")]);
+
+  // Both at once: one of them finds that the other was first, and says it again after that.
+  const [added, retired] = await Promise.all([
+    primary.members({ act: "add", region: "tokyo", node: "a" }),
+    follower.members(retiring),
+  ]);
+  expect([added?.status, retired?.status]).toEqual([200, 200]);
+  const left = ["frankfurt/a", "oregon/a", "oregon/b", "tokyo/a"];
+  await membersAre(regions.all, left);
+  const last = await primary.lastOf("LOG");
+  expect((await follower.members(retiring))?.status).toBe(200);
+  expect(await primary.lastOf("LOG")).toBe(last);
+
+  await primary.kill();
+  await primary.start();
+  await primary.ready();
+  await membersAre(regions.all, left);
+}, 90_000);

@@ -89,6 +89,9 @@ const rowSchema = z.object({
   found: z.boolean(),
   catalogue: z.object({ item: z.string(), freshClicks: z.number() }).optional(),
 });
+const membersSchema = z.object({
+  members: z.array(z.object({ region: z.string(), node: z.string(), isRetired: z.boolean() })),
+});
 const streamSchema = z.object({ state: z.object({ last_seq: z.number() }) });
 
 export type Status = z.infer<typeof statusSchema>;
@@ -242,6 +245,22 @@ export class TestNode implements AsyncDisposable {
     });
     await response?.body?.cancel();
     return response?.status ?? 0;
+  }
+
+  /** The members as it knows them, or what it answers to a change of them; undefined while it does not answer. */
+  async members(change?: {
+    readonly act: "add" | "retire";
+    readonly region: string;
+    readonly node: string;
+  }): Promise<{ readonly status: number; readonly present: readonly string[]; readonly text: string } | undefined> {
+    const { act, ...name } = change ?? {};
+    const sent = { method: "POST", body: JSON.stringify(name), headers: { "content-type": "application/json" } };
+    const response = await this.#fetch(act === undefined ? "/v1/members" : `/v1/members/${act}`, act && sent);
+    if (response === undefined) return undefined;
+    const text = await response.text();
+    const parsed = response.ok ? membersSchema.parse(JSON.parse(text)) : { members: [] };
+    const present = parsed.members.flatMap(({ region, node, isRetired }) => (isRetired ? [] : [`${region}/${node}`]));
+    return { status: response.status, present, text };
   }
 
   async operator(): Promise<NatsConnection> {

@@ -222,6 +222,27 @@ test("/status, /metrics and / say what they should", async () => {
   expect((await ask(app, "/")).text).toContain("/v1/recommendations");
 });
 
+test("/v1/members lists, adds and retires; what is no name is refused, and what the log does not take says why", async () => {
+  const { app } = appWith();
+  async function send(act: string, body: unknown): Promise<[number, unknown]> {
+    const init = { method: "POST", body: typeof body === "string" ? body : JSON.stringify(body), headers: JSON_TYPE };
+    const { status, body: answer } = await ask(app, `/v1/members/${act}`, init);
+    return [status, answer];
+  }
+  expect((await ask(app, "/v1/members")).body).toMatchObject({ number: 2, training: "oregon" });
+  const node = { region: "frankfurt", node: "b" };
+  expect(await send("add", node)).toMatchObject([200, { members: [{}, { ...node, isRetired: false }] }]);
+  expect(await send("retire", node)).toMatchObject([200, { members: [{}, { ...node, isRetired: true }] }]);
+  const [status, refused] = await send("retire", { region: "oregon", node: "a" });
+  expect([status, refused]).toMatchObject([409, { error: { code: "not-changed" } }]);
+  for (const body of [{}, [], null, { region: "frankfurt" }, { ...node, since: 1 }, { region: "x.y", node: "a" }]) {
+    expect(await send("add", body)).toMatchObject([400, { error: { code: "bad-member" } }]);
+  }
+  expect(await send("add", "{")).toMatchObject([400, { error: { code: "bad-json" } }]);
+  expect(await send("add", " ".repeat(2_000))).toMatchObject([413, { error: { code: "too-large" } }]);
+  expect((await ask(app, "/v1/members/add")).status).toBe(405);
+});
+
 test("stop() answers what runs and refuses the rest", async () => {
   const { app, world } = appWith();
   await app.refreshPopular();

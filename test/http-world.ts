@@ -1,3 +1,4 @@
+import { type MembersReply } from "../actors/state-manager.ts";
 import { type Logger, type Metrics } from "../runtime/actor.ts";
 import { type HttpOptions, type HttpPorts } from "../regions/http-ports.ts";
 import { type NodeStatus } from "../regions/status.ts";
@@ -39,6 +40,12 @@ const STATUS: NodeStatus = {
   workers: [{ name: "shards", state: "running", restarts: 0 }],
   leaders: [{ model: "clicks", shard: 0, holder: "a" }],
   nats: { version: "2.12.1", url: "nats://127.0.0.1:4241", jetstream: "ok" },
+};
+
+const MEMBERS: MembersReply = {
+  number: 2,
+  training: "oregon",
+  members: [{ region: "oregon", node: "a", since: 2, isRetired: false }],
 };
 
 export function httpWorld(): HttpWorld {
@@ -100,6 +107,15 @@ export function httpWorld(): HttpWorld {
         world.statusesAsked++;
         return { ...STATUS, ...readiness() };
       },
+      members: async () => MEMBERS,
+      changeMember: async ({ act, region, node }) =>
+        region === "oregon"
+          ? { refused: `${region}/${node} trains; let another region train first` }
+          : {
+              ...MEMBERS,
+              number: 3,
+              members: [...MEMBERS.members, { region, node, since: 3, isRetired: act === "retire" }],
+            },
       ready: async () => readiness(),
       prometheus: async () => "# TYPE freshet_up gauge\nfreshet_up 1\n",
     },

@@ -4,6 +4,7 @@
  */
 import { isToken } from "../subjects.ts";
 import { DecodeError } from "../wire/decode-error.ts";
+import { changeMember, type Members, type NodeName } from "./members.ts";
 import { type Verdict } from "./verdict.ts";
 
 /** Which regions there are, and which of them trains. Replaces what was said before. */
@@ -25,17 +26,25 @@ export interface VerdictEntry {
   readonly cause: string;
 }
 
-export type LogEntry = MembershipEntry | VerdictEntry;
+/** A node becomes a member, or is one no longer. */
+export interface MemberEntry extends NodeName {
+  readonly kind: "member";
+  readonly atMs: number;
+  readonly act: "add" | "retire";
+}
+
+export type LogEntry = MembershipEntry | VerdictEntry | MemberEntry;
 
 /** What the log says so far. */
 export interface RegionLogState {
   /** The last entry's sequence; 0 before the first. */
   readonly applied: number;
   readonly membership?: MembershipEntry;
+  readonly members: Members;
   readonly verdicts: ReadonlyMap<string, VerdictEntry>;
 }
 
-export const EMPTY_LOG: RegionLogState = { applied: 0, verdicts: new Map() };
+export const EMPTY_LOG: RegionLogState = { applied: 0, members: new Map(), verdicts: new Map() };
 
 /** The state after one more entry. Entries at or below `applied` change nothing. */
 export function applyEntry(state: RegionLogState, seq: number, entry: LogEntry): RegionLogState {
@@ -43,6 +52,8 @@ export function applyEntry(state: RegionLogState, seq: number, entry: LogEntry):
   switch (entry.kind) {
     case "membership":
       return { ...state, applied: seq, membership: entry };
+    case "member":
+      return { ...state, applied: seq, members: changeMember(state.members, { ...entry, seq }) };
     case "verdict":
       return { ...state, applied: seq, verdicts: new Map(state.verdicts).set(entry.model, entry) };
   }
@@ -80,6 +91,13 @@ export function decodeEntry(bytes: Uint8Array): LogEntry {
     }
     return { kind: "membership", atMs, regions: regions.map(String), training };
   }
+  if (fields.get("kind") === "member") {
+    const [act, region, node] = [fields.get("act"), fields.get("region"), fields.get("node")];
+    if ((act !== "add" && act !== "retire") || !isName(region) || !isName(node)) {
+      throw new DecodeError(WHAT, "a change of members lacks a field");
+    }
+    return { kind: "member", atMs, act, region, node };
+  }
   if (fields.get("kind") !== "verdict") throw new DecodeError(WHAT, "its kind is unknown");
   const [model, from, to, cause] = [fields.get("model"), fields.get("from"), fields.get("to"), fields.get("cause")];
   if (typeof model !== "string" || !isToken(model) || !isVerdict(from) || !isVerdict(to) || typeof cause !== "string") {
@@ -89,6 +107,10 @@ export function decodeEntry(bytes: Uint8Array): LogEntry {
 }
 
 const WHAT = "an entry of the region log";
+
+function isName(value: unknown): value is string {
+  return typeof value === "string" && isToken(value);
+}
 
 function isVerdict(value: unknown): value is Verdict {
   return value === "healthy" || value === "uncertain" || value === "corrupted";

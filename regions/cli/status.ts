@@ -1,11 +1,9 @@
 import { styleText } from "node:util";
 import { parseStatus } from "../parse-status.ts";
 import { type ModelStatus, type NodeStatus } from "../status.ts";
+import { askNode, DEFAULT_URL, printable } from "./ask-node.ts";
 import { type Command, type Terminal } from "./command.ts";
 import { printFailure } from "./failure.ts";
-
-const DEFAULT_URL = "http://127.0.0.1:8080";
-const WAIT_MS = 5_000;
 
 /** `freshet status`. */
 export const status: Command = {
@@ -51,39 +49,12 @@ interface Answered {
 }
 
 async function fetchStatus(url: string, token: string | undefined): Promise<Answered> {
-  const target = URL.parse("/status", /^https?:\/\//.test(url) ? url : `http://${url}`);
-  if (target === null) throw new Error(`Cannot ask ${url} for its status: it is no URL such as ${DEFAULT_URL}`);
-  const headers: Record<string, string> =
-    token === undefined || token === "" ? {} : { authorization: `Bearer ${token}` };
-  let body: string;
-  let response: Response;
-  try {
-    response = await fetch(target, { headers, signal: AbortSignal.timeout(WAIT_MS), redirect: "error" });
-    body = await response.text();
-  } catch (error) {
-    throw new Error(`Cannot reach a region node at ${target.origin}; is it running? \`freshet start\` starts one`, {
-      cause: error,
-    });
-  }
-  if (response.status === 401) {
-    throw new Error(`Cannot ask ${target.origin} for its status: it wants a token; set FRESHET_TOKEN`);
-  }
-  if (!response.ok) throw new Error(`Cannot ask ${target.origin} for its status: it answered ${response.status}`);
-  const json = parseJson(body);
-  const node = parseStatus(json);
+  const { origin, body } = await askNode(url, { path: "/status", what: "its status", token });
+  const node = parseStatus(body);
   if (node === undefined) {
-    throw new Error(`Cannot read the status of ${target.origin}: what answers there is no region node of this version`);
+    throw new Error(`Cannot read the status of ${origin}: what answers there is no region node of this version`);
   }
-  return { node, body: json };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
+  return { node, body };
 }
 
 /** The status of a node as lines for a terminal. */
@@ -173,10 +144,4 @@ function age(seconds: number): string {
 function amount(bytes: number): string {
   if (bytes < 1024) return `${bytes} B`;
   return bytes < 1024 * 1024 ? `${(bytes / 1024).toFixed(1)} KB` : `${(bytes / 1024 / 1024).toFixed(1)} MB`;
-}
-
-/** What came over the network is shown without its control characters: they would move the cursor. */
-function printable(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- control characters are just what is taken out here
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, " ");
 }

@@ -1,0 +1,109 @@
+/*
+ * One model as the state manager watches it: what trainers measured of it, and what is found of that.
+ */
+import { createMetrics, type ProgressiveMetrics, summarize } from "../protocols/learning/progressive-metrics.ts";
+import { type LogEntry, type RegionLogState } from "../protocols/model-state/region-log.ts";
+import {
+  type HealthState,
+  initialHealth,
+  observe,
+  type QualityWindow,
+  type Verdict,
+  VERDICT_DEFAULTS,
+} from "../protocols/model-state/verdict.ts";
+import { type Logger } from "../runtime/actor.ts";
+
+/** What is known of one model. Figures that are not defined yet are absent. */
+export interface ModelSummary {
+  readonly model: string;
+  readonly samples: number;
+  readonly auc?: number;
+  readonly logLoss?: number;
+  readonly calibration?: number;
+  readonly verdict: Verdict;
+  readonly cause?: string;
+}
+
+/** Metrics since the start and since the last judgement, and the state of the judgements. */
+export interface Watched {
+  readonly total: ProgressiveMetrics;
+  window: ProgressiveMetrics;
+  health: HealthState;
+}
+
+const HALF_LIFE_MS = 3_600_000;
+
+/** Nothing measured yet. */
+export function newWatch(nowMs: number): Watched {
+  return {
+    total: createMetrics({ halfLifeMs: HALF_LIFE_MS }),
+    window: createMetrics({ halfLifeMs: HALF_LIFE_MS }),
+    health: initialHealth(nowMs),
+  };
+}
+
+/** What the log said last of a model: a restart goes on from there, so that only the transitions of the table are ever logged. */
+export function loggedHealth(log: RegionLogState, model: string): HealthState | undefined {
+  const entry = log.verdicts.get(model);
+  return entry === undefined ? undefined : { ...initialHealth(entry.atMs), verdict: entry.to };
+}
+
+/** Judges a window against a baseline that knows only how often people click: a model that predicts worse than that is broken. */
+export function judged(
+  model: string,
+  watch: Watched,
+  { nowMs, log }: { readonly nowMs: number; readonly log: Logger },
+): LogEntry[] {
+  const quality = summarize(watch.window, "total");
+  if (quality.samples + quality.nonFinite < VERDICT_DEFAULTS.samplesMin && quality.nonFinite === 0) return [];
+  watch.window = createMetrics({ halfLifeMs: HALF_LIFE_MS });
+  const rate = quality.clickRate ?? 0;
+  const entropy = rate > 0 && rate < 1 ? -rate * Math.log(rate) - (1 - rate) * Math.log(1 - rate) : undefined;
+  const baseline: QualityWindow | undefined =
+    entropy === undefined ? undefined : { samples: quality.samples, nonFiniteShare: 0, logLoss: entropy };
+  const window = { kind: "window" as const, timeMs: nowMs, model: quality };
+  const { state, transition } = observe(
+    watch.health,
+    baseline === undefined ? window : { ...window, baseline },
+    VERDICT_DEFAULTS,
+  );
+  watch.health = state;
+  if (transition === undefined) return [];
+  const { cause } = transition;
+  const figures =
+    cause.excess === undefined
+      ? ""
+      : ` ${cause.excess.toFixed(4)} against a limit of ${cause.limit?.toFixed(4) ?? "none"}`;
+  log.warn("A model's verdict changed", {
+    model,
+    from: transition.from,
+    to: transition.to,
+    cause: `${cause.kind}${figures}`,
+  });
+  return [
+    {
+      kind: "verdict",
+      atMs: transition.timeMs,
+      model,
+      from: transition.from,
+      to: transition.to,
+      cause: `${cause.kind}${figures}`,
+    },
+  ];
+}
+
+/** What is known of a model, its verdict by the log. */
+export function summaryOf(model: string, watch: Watched, log: RegionLogState): ModelSummary {
+  const { samples, auc, logLoss, calibration } = summarize(watch.total, "total");
+  const logged = log.verdicts.get(model);
+  const cause = logged?.cause;
+  return {
+    model,
+    samples,
+    verdict: logged?.to ?? watch.health.verdict,
+    ...(auc === undefined ? {} : { auc }),
+    ...(logLoss === undefined ? {} : { logLoss }),
+    ...(calibration === undefined ? {} : { calibration }),
+    ...(cause === undefined ? {} : { cause }),
+  };
+}

@@ -1,0 +1,29 @@
+import { isToken } from "../protocols/subjects.ts";
+import { type MembersReply } from "../actors/state-manager.ts";
+import { HttpRefusal } from "./http-errors.ts";
+import { checkType, parseJson, readBody } from "./http-events.ts";
+import { HTTP_LIMITS, type HttpPorts } from "./http-ports.ts";
+
+/** Takes the body of `POST /v1/members/add` or `retire`. Resolves with the members once the region log has the change. */
+export async function changeMember(
+  request: Request,
+  { act, ports }: { readonly act: "add" | "retire"; readonly ports: HttpPorts },
+): Promise<MembersReply> {
+  checkType(request.headers);
+  const given = parseJson(await readBody(request, HTTP_LIMITS.memberBytesMax));
+  const fields = new Map<string, unknown>(typeof given === "object" && given !== null ? Object.entries(given) : []);
+  const [region, node] = [fields.get("region"), fields.get("node")];
+  if (
+    fields.size !== 2 ||
+    typeof region !== "string" ||
+    typeof node !== "string" ||
+    !isToken(region) ||
+    !isToken(node)
+  ) {
+    throw new HttpRefusal(400, "bad-member", "Send {region, node}: the names of a region and of one of its nodes");
+  }
+  const signal = AbortSignal.timeout(HTTP_LIMITS.memberWithinMs);
+  const outcome = await ports.changeMember({ act, region, node }, { signal });
+  if (!("refused" in outcome)) return outcome;
+  throw new HttpRefusal(409, "not-changed", `The members stay as they are: ${outcome.refused}`);
+}
