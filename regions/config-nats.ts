@@ -168,6 +168,10 @@ export function peer(folder: string) {
         .optional()
         .meta({ description: "The password that the peer granted us. May be left out on loopback" }),
       tls: clientTls(folder).optional(),
+      compress: z.enum(["never", "zstd"]).default("never").meta({
+        description:
+          "Whether rows that come from this peer are compressed. Pays where less than about 30 MB/s come through",
+      }),
     })
     .superRefine((it, context) => checkRemote(it, { context, what: "a peer" }));
 }

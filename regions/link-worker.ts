@@ -32,10 +32,11 @@ export async function linkWorker(config: RegionConfig, nats: RegionNats): Promis
       ...trust(nats.tls),
     },
     peers: await Promise.all(
-      config.peers.map(async ({ region: peer, url, password, tls }) => ({
+      config.peers.map(async ({ region: peer, url, password, tls, compress }) => ({
         region: peer,
         url,
         user: region,
+        compress,
         password: await resolveSecret(password, { what: `the password for region ${peer}` }),
         ...trust(tls?.ca === undefined ? undefined : { ca: tls.ca }),
       })),

@@ -43,6 +43,7 @@ export interface Peer {
   readonly nodes: readonly string[];
   readonly password: Secret;
   readonly tls?: { readonly ca?: string | undefined } | undefined;
+  readonly compress: "never" | "zstd";
 }
 
 /** A config file cannot be used. Lists everything that is wrong in it. */

@@ -8,7 +8,7 @@ import { streamActor } from "./jetstream.ts";
 import { type LinkProtocol, type LinkStatus } from "./link-protocol.ts";
 import { type NatsLinkConnection } from "./transport/nats-connection.ts";
 import { type NatsServerOptions } from "./transport/nats-server-options.ts";
-import { natsTransport, type NatsTransport } from "./transport/nats.ts";
+import { natsTransport, type NatsTransport, type PeerOptions } from "./transport/nats.ts";
 import { addressKey } from "./transport/transport.ts";
 
 export interface LinkConfig {
@@ -17,7 +17,7 @@ export interface LinkConfig {
   /** The program's version, told to service discovery: three numbers. */
   readonly version?: string;
   readonly own: NatsServerOptions;
-  readonly peers: readonly ({ readonly region: string } & NatsServerOptions)[];
+  readonly peers: readonly PeerOptions[];
   readonly streams?: readonly StreamDeclaration[];
   readonly buckets?: readonly BucketDeclaration[];
 }

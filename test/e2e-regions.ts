@@ -89,6 +89,8 @@ export async function startRegions({ nodes, training, servers, config = {} }: Re
           url: `nats://127.0.0.1:${proxy.port}`,
           nodes: [...(nodes[to] ?? [])],
           password: { file: `for-${to}` },
+          // One of the regions has its rows sent compressed.
+          compress: region === "singapore" ? ("zstd" as const) : ("never" as const),
         })),
       };
       all.push(new TestNode({ folder: home, config: made }));

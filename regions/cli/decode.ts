@@ -1,6 +1,7 @@
 import { createReadStream } from "node:fs";
 import { type Readable } from "node:stream";
 import { DecodeError } from "../../protocols/wire/decode-error.ts";
+import { isPacked, unpackBytes } from "../../runtime/transport/compression.ts";
 import { type Command } from "./command.ts";
 
 const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
@@ -39,13 +40,15 @@ interface Described {
 }
 
 /** Describes a message body, whatever it is. */
-async function describeMessage(bytes: Uint8Array): Promise<Described> {
+async function describeMessage(given: Uint8Array): Promise<Described> {
+  const bytes = (isPacked(given) ? unpackBytes(given) : undefined) ?? given;
   if (bytes.length === 0) return { kind: "readable", text: "(empty message)" };
   const json = parseJson(bytes);
   if (json !== undefined) return { kind: "readable", text: JSON.stringify(json.value, undefined, 2) };
   const { describeFrame } = await import("../../protocols/wire/describe-frame.ts");
   try {
-    return { kind: "readable", text: describeFrame(bytes) };
+    const packed = bytes === given ? "" : `compressed to ${given.length} bytes\n`;
+    return { kind: "readable", text: packed + describeFrame(bytes) };
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
     const head = Buffer.from(bytes.subarray(0, 16))

@@ -1,6 +1,7 @@
 import { headers, type Msg, type MsgHdrs } from "@nats-io/transport-node";
 import { type Address, type AskFailure } from "../actor.ts";
 import { isToken, parseSubject } from "../../protocols/subjects.ts";
+import { bodyBytes } from "./compression.ts";
 import { type Envelope, type WireError } from "./transport.ts";
 
 /** Names the message whose frame a binary payload is; without it a payload is JSON, or nothing at all when it is empty. */
@@ -73,12 +74,20 @@ function checkValue(this: unknown, key: string, rendered: unknown): unknown {
   return value;
 }
 
-/** The body, or undefined for bytes that are no JSON. Bytes are copied: a payload is a view of what the socket read. */
+/** Whether a payload is a body of bytes. */
+export function isBytes(of: MsgHdrs): boolean {
+  return of.has(TYPE_HEADER);
+}
+
+/** The body, or undefined for bytes that are no JSON or not packed as they say. Bytes are copied: a payload is a view of what the socket read. */
 export function decodeBody({
   data,
   headers: received,
 }: Pick<Msg, "data" | "headers">): { readonly body: unknown } | undefined {
-  if (received?.has(TYPE_HEADER) === true) return { body: new Uint8Array(data) };
+  if (received !== undefined && isBytes(received)) {
+    const body = bodyBytes(data, received);
+    return body && { body };
+  }
   if (data.length === 0) return { body: undefined };
   try {
     const body: unknown = JSON.parse(decoder.decode(data));

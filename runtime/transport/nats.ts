@@ -3,6 +3,7 @@ import { type Address, type Logger, type Metrics } from "../actor.ts";
 import { type Clock } from "../clock.ts";
 import { actorSubscription, buildSubject } from "../../protocols/subjects.ts";
 import { NatsLinkConnection, type Published } from "./nats-connection.ts";
+import { createCompression } from "./compression.ts";
 import { type NatsServerOptions } from "./nats-server-options.ts";
 import {
   decodeAddressing,
@@ -11,6 +12,7 @@ import {
   encodeBody,
   encodeError,
   encodeMirror,
+  isBytes,
   FROM_HEADER,
   MIRROR_HEADER,
   type NatsPayload,
@@ -18,11 +20,17 @@ import {
 } from "./nats-codec.ts";
 import { type DropCounter, type DropReason, type Envelope, type Transport, type WireError } from "./transport.ts";
 
+/** A peer's server, and whether bytes that come from it are to be compressed. */
+export interface PeerOptions extends NatsServerOptions {
+  readonly region: string;
+  readonly compress?: "zstd" | "never";
+}
+
 export interface NatsTransportOptions {
   readonly region: string;
   readonly node: string;
   readonly own: NatsServerOptions;
-  readonly peers: readonly ({ readonly region: string } & NatsServerOptions)[];
+  readonly peers: readonly PeerOptions[];
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly clock: Clock;
@@ -65,6 +73,8 @@ export function natsTransport(options: NatsTransportOptions): NatsTransport {
   const outgoing = new Map<number, Outgoing>();
   const incoming = new Map<number, Incoming>();
   const early: Envelope[] = [];
+  const sparing = new Set(options.peers.filter(({ compress }) => compress === "zstd").map((peer) => peer.region));
+  const compression = createCompression({ sparing, metrics, isBytes });
   let nextIncoming = 1;
   let receiver: ((envelope: Envelope) => void) | undefined;
   let whenClosed: (() => void) | undefined;
@@ -131,6 +141,7 @@ export function natsTransport(options: NatsTransportOptions): NatsTransport {
       });
       return;
     }
+    compression.incoming(addressing.from, msg.headers);
     const decoded = decodeBody(msg);
     if (decoded === undefined) {
       drop("undecodable", addressing);
@@ -193,7 +204,8 @@ export function natsTransport(options: NatsTransportOptions): NatsTransport {
     }
     encoded.headers.set(FROM_HEADER, `${from.kind}.${from.id}`);
     const reply = envelope.kind === "ask" ? { reply: `${connection.inbox}.${envelope.askId}` } : {};
-    const published = connection.publish(subject, encoded.payload, { headers: encoded.headers, ...reply });
+    const payload = compression.outgoing(to, encoded);
+    const published = connection.publish(subject, payload, { headers: encoded.headers, ...reply });
     return published === "sent" ? { connection } : { reason: published, refused: refusal(published, connection.peer) };
   }
 
