@@ -13,6 +13,7 @@ import { type StreamProtocol } from "../runtime/stream-protocol.ts";
 import { type LeaderProtocol, type LeaseAnswer } from "./leader-protocol.ts";
 import { peerAddress, peerText, rememberWay, replicaAddress } from "./shard-name.ts";
 import { type ShardProtocol } from "./shard-protocol.ts";
+import { openTrace, type TraceConfig } from "./step-trace.ts";
 import { drawNonce } from "./writer-nonce.ts";
 
 export interface LeaderConfig {
@@ -28,6 +29,8 @@ export interface LeaderConfig {
   readonly pollWaitMs: number;
   /** The distance that answers to one neighbour keep. */
   readonly gapMs: number;
+  /** For whoever replays what this leader did. */
+  readonly trace?: TraceConfig;
 }
 
 /** The leader of one region node. */
@@ -47,19 +50,23 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
   fromElsewhere: ["poll", "changes", "status"],
   setup: (config, context) => {
     const { region, node } = config;
+    const trace = openTrace(config.trace, context);
     const leases = createLeases(config, context, (shard) => step({ kind: "led", shard }));
     const poller = createPoller(
       buildWriterId({ epoch: 0, region, node, nonce: drawNonce(context) }),
       { ...POLL_LIMITS, waitMs: config.pollWaitMs, gapMs: config.gapMs },
-      leases.leaderOf,
+      (shard) => trace.heard(leases.leaderOf(shard)),
     );
+    trace.start(() => ({ writer: poller.writer, limits: poller.limits }));
     /** By which way a peer's poll came: its answer goes back there. */
     const ways = new Map<string, Address>();
     /** By shard: what waits for a pull that may never say that it ended. */
     const pulls = new Map<string, Timer>();
 
     function step(event: PollEvent): void {
-      for (const effect of stepPoller(poller, event)) perform(effect);
+      const effects = stepPoller(poller, event);
+      trace.step({ event, nowMs: 0, effects });
+      for (const effect of effects) perform(effect);
     }
 
     function perform(effect: PollEffect): void {

@@ -10,6 +10,7 @@
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { initialValues, modelLayout } from "../protocols/model-layout.ts";
 import { floatsOf } from "../protocols/sync/precision.ts";
+import { encodeImage } from "../protocols/sync/image.ts";
 import { type ReplicaEffect, type ReplicaEvent, stepReplica } from "../protocols/sync/replica.ts";
 import { drawPullId } from "../protocols/wire/pull.ts";
 import { type Address, defineActor, Refused } from "../runtime/actor.ts";
@@ -21,6 +22,7 @@ import { createImages, openReplica } from "./shard-images.ts";
 import { peerAddress, peerText, rememberWay } from "./shard-name.ts";
 import { type KeyList, type Push, type PushOutcome, type ShardProtocol } from "./shard-protocol.ts";
 import { problemOf, writesOf } from "./shard-writes.ts";
+import { openTrace, type TraceConfig } from "./step-trace.ts";
 
 export interface ShardConfig {
   readonly region: string;
@@ -38,6 +40,8 @@ export interface ShardConfig {
   readonly snapshotMs: number;
   /** Versions further ahead of our clock are refused. */
   readonly jumpMs: number;
+  /** For whoever replays what this replica did. */
+  readonly trace?: TraceConfig;
 }
 
 /** One replica of one shard. */
@@ -58,10 +62,15 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     /** By which way a peer asked: its answer goes back there. */
     const ways = new Map<string, Address>();
     const labels = { model: config.model.name };
+    const trace = openTrace(config.trace, context);
+    trace.start(() => ({ writer: replica.writer, image: encodeImage(replica) }));
     let refused = 0;
 
-    function step(event: ReplicaEvent): readonly ReplicaEffect[] {
-      const effects = stepReplica(replica, event, context.now());
+    /** `source` is the push that a write was made of: the write itself holds functions. */
+    function step(event: ReplicaEvent, source?: Push): readonly ReplicaEffect[] {
+      const nowMs = context.now();
+      const effects = stepReplica(replica, event, nowMs);
+      trace.step({ event: source === undefined ? event : { kind: "push", push: source }, nowMs, effects });
       for (const effect of effects) perform(effect);
       return effects;
     }
@@ -143,11 +152,8 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         context.log.warn("A push was refused whole", { shard: config.name, trainer, reason: problem });
         return { kind: "refused", reason: problem };
       }
-      const effects = step({
-        kind: "write",
-        writes: writesOf(layout, request, config.shard),
-        batch: { trainer, id: batch },
-      });
+      const writes = writesOf(layout, request, config.shard);
+      const effects = step({ kind: "write", writes, batch: { trainer, id: batch } }, request);
       const stopped = effects.find((effect) => effect.kind === "refused");
       if (stopped !== undefined) return { kind: "refused", reason: stopped.reason };
       return { kind: "applied", durable: images.durable(trainer) };

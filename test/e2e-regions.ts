@@ -31,6 +31,8 @@ export interface RegionsPlan {
    */
   readonly servers: "own" | "apart";
   readonly config?: Partial<RegionConfigInput>;
+  /** Runs this in the command line's place. */
+  readonly entry?: string;
 }
 
 /** Running regions. Disposing ends every process. */
@@ -46,7 +48,7 @@ export interface Regions extends AsyncDisposable {
 }
 
 /** Resolves when all are ready. */
-export async function startRegions({ nodes, training, servers, config = {} }: RegionsPlan): Promise<Regions> {
+export async function startRegions({ nodes, training, servers, config = {}, entry }: RegionsPlan): Promise<Regions> {
   await using undo = new AsyncDisposableStack();
   const folder = undo.use(await shortFolder());
   const regions = Object.keys(nodes);
@@ -93,7 +95,7 @@ export async function startRegions({ nodes, training, servers, config = {} }: Re
           compress: region === "singapore" ? ("zstd" as const) : ("never" as const),
         })),
       };
-      all.push(new TestNode({ folder: home, config: made }));
+      all.push(new TestNode({ folder: home, config: made, ...(entry === undefined ? {} : { entry }) }));
     }
   }
   undo.defer(async () => void (await Promise.all(all.map((node) => node.stop()))));
