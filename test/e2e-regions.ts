@@ -40,6 +40,8 @@ export interface Regions extends AsyncDisposable {
   /** Every node, region by region, in the plan's order. */
   readonly all: readonly TestNode[];
   node(region: string, name?: string): TestNode;
+  /** Each link, to be cut or healed by itself. */
+  readonly links: readonly Link[];
   /** Nothing gets into this node's region and nothing gets out, until healed. */
   cutOff(node: TestNode): void;
   heal(node: TestNode): void;
@@ -108,6 +110,7 @@ export async function startRegions({ nodes, training, servers, config = {}, entr
   const held = undo.move();
   return {
     all,
+    links,
     node(region, name = "a") {
       const found = all.find((node) => node.region === region && node.node === name);
       if (found === undefined) throw new RangeError(`Cannot find node ${name} of ${region}: the plan has none`);
@@ -120,6 +123,7 @@ export async function startRegions({ nodes, training, servers, config = {}, entr
   };
 }
 
+/** By what the nodes of one region reach another's server. */
 interface Link {
   readonly from: string;
   readonly to: string;
