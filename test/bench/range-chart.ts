@@ -30,7 +30,7 @@ export interface RangeChart {
 }
 
 const WIDTH = 860;
-const LEFT = 250;
+const LEFT = 285;
 const RIGHT = 30;
 const TOP = 78;
 const ROW = 46;

@@ -29,7 +29,7 @@ export function drawWan(drawn: readonly Drawn[]): string {
   return drawRanges({
     title: "Until an update is visible on every replica",
     axis: "seconds, logarithmic: p50, with a line to p99",
-    note: "Simulated: 3 replicas a region, 4.8 Gbps within, 256 Mbps between regions, one link 128 Mbps; CPU as measured. Ekko's test bed was another.",
+    note: "Simulated: 3 replicas a region, 4.8 Gbps within, 256 Mbps between regions, one link 128 Mbps; CPU as measured, on one core.",
     series: [
       ...sizes.flatMap((regions, at) => {
         const mark = MARKS[at];
