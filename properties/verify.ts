@@ -1,7 +1,9 @@
 /*
- * npm run verify: many simulated worlds, and the planted bugs.
+ * npm run verify: many simulated worlds, the planted bugs, hostile bytes, and real nodes under faults.
  */
+import { spawn } from "node:child_process";
 import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { appendLedger, currentCommit, keepFailingSeeds, type LedgerLine, nextSeed } from "./verify-ledger.ts";
 import { addReports, verifyMutants, verifySeeds } from "./verify-seeds.ts";
@@ -23,8 +25,17 @@ together, over the time that passed; events a CPU second, over the processor tim
   --fuzz       give hostile bytes to every decoder instead: --seeds times 10,000 inputs (default 10,000,000 in all); what the
                first twentieth costs is counted. --start goes on where another run ended
   --mutants    plant each known bug instead, and run until a world fails, at most N worlds each
+  --real       real region nodes instead: three regions of two processes each with real nats-servers and events over HTTP, under
+               kill -9, SIGSTOP, cuts, one-way cuts, slow links and clocks that jump. After each round of faults all nodes must be
+               byte-equal; versions must not go back, a version has one content, a term one holder, and each event takes effect
+               once. Progress goes to standard error. Interrupt it, and it stops everything in order
+      --seed S       draws the faults and the events (default 1); the machine decides when exactly they hit
+      --minutes M    no round of faults begins after that (default 20)
+      --rounds N     and no more than so many rounds
+      --within S     seconds within which all nodes must be equal, once all runs again and the stream pauses (default 10)
   --json       one object on standard output: {seeds, failures, events, simulatedHours, worldsPerSecond, eventsPerSecond,
-               eventsPerCpuSecond, threads}, {inputs, failures, seconds, counted, blocksPerByte, heapPerByte} or {planted, killed, equivalent}
+               eventsPerCpuSecond, threads}, {inputs, failures, seconds, counted, blocksPerByte, heapPerByte},
+               {planted, killed, equivalent}, or with --real {seed, seconds, rounds, faults, heals, equalMs, violations, ...}
   --help       this text
 
 Seeds that fail are kept in properties/world/failing-seeds.json, which the tests replay.
@@ -41,6 +52,7 @@ const seeds = wholeNumber("--seeds", values.seeds);
 const start = wholeNumber("--start", values.start);
 const threads = availableParallelism();
 if (values.help) process.stdout.write(HELP);
+else if (values.real) await realNodes();
 else if (values.trace) traceWorlds();
 else if (values.fuzz) await fuzzing();
 else if (values.mutants) await mutants();
@@ -171,6 +183,25 @@ async function mutants(): Promise<void> {
   if (killed < results.length) process.exitCode = 1;
 }
 
+/** Laws know no regions: what runs real ones is a program of its own. */
+async function realNodes(): Promise<void> {
+  const program = fileURLToPath(new URL("../test/real/main.ts", import.meta.url));
+  const { seed, minutes, rounds, within, json } = values;
+  const given = Object.entries({ seed, minutes, rounds, within }).flatMap(([option, value]) =>
+    value === undefined ? [] : [`--${option}`, value],
+  );
+  // The channel tells it when we are gone.
+  const child = spawn(process.execPath, [program, ...given, ...(json ? ["--json"] : [])], {
+    stdio: ["inherit", "inherit", "inherit", "ipc"],
+  });
+  // A terminal tells both of us; whoever signals this process alone is passed on. It ends, and then we do.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
+  process.exitCode = await new Promise<number>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (code) => resolve(code ?? 1));
+  });
+}
+
 function traceWorlds(): void {
   for (let seed = start; seed < start + seeds; seed += 1) {
     const { failure } = runWorld(seed, { trace: (line) => void process.stdout.write(`${line}\n`) });
@@ -208,6 +239,11 @@ function parseOptions() {
       ledger: { type: "string" },
       resume: { type: "boolean", default: false },
       mutants: { type: "boolean", default: false },
+      real: { type: "boolean", default: false },
+      seed: { type: "string" },
+      minutes: { type: "string" },
+      rounds: { type: "string" },
+      within: { type: "string" },
       json: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },

@@ -102,7 +102,7 @@ export async function runCrashes(options: CrashOptions): Promise<CrashReport> {
 }
 
 /** Waits until all is acknowledged, joined and learned; or until it takes too long, and then the verdict says what is lost. */
-async function rest(
+export async function rest(
   of: { posting: Posting; log: SampleLog; stream: CrashStream; rows: CrashRows },
   say: (line: string) => void,
 ): Promise<void> {

@@ -4,6 +4,9 @@ import { type Post } from "./crash-stream.ts";
 const RETRY_MS = 150;
 const ANSWER_MS = 3_000;
 
+/** Where a region takes events; asked anew for each attempt. */
+export type Urls = Pick<ReadonlyMap<string, string>, "get">;
+
 /** Sends posts at least once: whatever goes wrong, the same events are sent again until they are acknowledged. */
 export class Posting implements AsyncDisposable {
   /** The last message that each region's stream was told to hold. */
@@ -13,12 +16,15 @@ export class Posting implements AsyncDisposable {
   acknowledged = 0;
   /** The first answer that refuses what was sent, rather than putting it off. Nothing of the stream should give one. */
   refusal: string | undefined;
-  readonly #urls: ReadonlyMap<string, string>;
+  readonly #urls: Urls;
+  readonly #mayRefuse: (answer: string) => boolean;
   readonly #stop = new AbortController();
   readonly #open = new Set<Promise<void>>();
 
-  constructor(urls: ReadonlyMap<string, string>) {
+  /** `mayRefuse` says which refusals are no fault of anyone's: what was refused is sent again all the same. */
+  constructor(urls: Urls, { mayRefuse = () => false }: { readonly mayRefuse?: (answer: string) => boolean } = {}) {
     this.#urls = urls;
+    this.#mayRefuse = mayRefuse;
   }
 
   /** Posts on their way. */
@@ -60,7 +66,7 @@ export class Posting implements AsyncDisposable {
       });
       const text = await response.text();
       if (response.status === 202) return sequenceOf(text);
-      if (response.status < 500) this.refusal ??= `${response.status} ${text.slice(0, 300)}`;
+      if (response.status < 500 && !this.#mayRefuse(text)) this.refusal ??= `${response.status} ${text.slice(0, 300)}`;
       return undefined;
     } catch {
       // Killed before or while it answered: nobody knows whether it was stored.

@@ -1,5 +1,4 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
@@ -9,6 +8,7 @@ import { NODE_USER, OPERATOR_USER, serverUsers } from "../regions/server-users.t
 import { ensureNatsServer } from "../runtime/nats-server/provision.ts";
 import { NatsServerProcess } from "../runtime/nats-server/server.ts";
 import { CrashProcess } from "./crash-process.ts";
+import { steadyPort } from "./free-ports.ts";
 
 /** The region that trains, and one that brings events. */
 export const TRAINING = "oregon";
@@ -29,8 +29,6 @@ export const MODEL: ModelDeclaration = {
 };
 
 const PASSWORD = "only-for-this-test";
-/** Below the ports that outgoing connections get, so that nobody takes one while its owner is down. */
-const PORTS = { from: 20_000, to: 32_000 };
 
 /**
  * Two regions as processes that can be killed. The training region's nats-server is ours, so that it can outlive its node and be killed
@@ -59,7 +57,7 @@ export async function startCrashWorld(options: { readonly keep?: string | undefi
       restart: { attemptsMax: 1_000_000, delayMs: 20, delayMaxMs: 200 },
       config: {
         name: "crash",
-        listen: { host: "127.0.0.1", port: await freePort() },
+        listen: { host: "127.0.0.1", port: await steadyPort() },
         jetStream: { storeFolder: join(folder, "store"), domain: TRAINING, syncAlways: true },
         users: serverUsers({
           region: TRAINING,
@@ -71,10 +69,10 @@ export async function startCrashWorld(options: { readonly keep?: string | undefi
     }),
   );
   await writeFile(join(folder, "password"), PASSWORD, { mode: 0o600 });
-  const peerServer = `127.0.0.1:${await freePort()}`;
+  const peerServer = `127.0.0.1:${await steadyPort()}`;
   const regions: CrashProcess[] = [];
   for (const region of [TRAINING, PEER]) {
-    const http = `127.0.0.1:${await freePort()}`;
+    const http = `127.0.0.1:${await steadyPort()}`;
     const config: RegionConfigInput = {
       ...common(region),
       ...wiring(region, server.url, peerServer),
@@ -138,25 +136,4 @@ function wiring(
         grants: [{ region: TRAINING, password }],
         peers: [{ region: TRAINING, url: trainingUrl, password }],
       };
-}
-
-async function freePort(): Promise<number> {
-  for (let attempt = 0; attempt < 100; attempt += 1) {
-    const port = PORTS.from + Math.floor(Math.random() * (PORTS.to - PORTS.from));
-    if (!given.has(port) && (await isFree(port))) {
-      given.add(port);
-      return port;
-    }
-  }
-  throw new Error(`Cannot find a free port from ${PORTS.from} to ${PORTS.to}`);
-}
-
-const given = new Set<number>();
-
-function isFree(port: number): Promise<boolean> {
-  const server = createServer();
-  return new Promise((resolve) => {
-    server.once("error", () => resolve(false));
-    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-  });
 }
