@@ -14,33 +14,7 @@ import { parseStatus } from "../regions/parse-status.ts";
 import { type ModelStatus, type NodeStatus } from "../regions/status.ts";
 import { packBytes } from "../runtime/transport/compression.ts";
 import { httpWorld, OPTIONS } from "./http-world.ts";
-
-interface Ran {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
-interface RunOptions {
-  readonly input?: string | Uint8Array;
-  readonly env?: Readonly<Record<string, string>>;
-}
-
-async function freshet(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
-  const child = spawn(process.execPath, ["regions/cli.ts", ...args], {
-    env: { ...process.env, NO_COLOR: "1", ...options.env },
-  });
-  let [out, err] = ["", ""];
-  child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
-  child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()));
-  child.stdin.on("error", () => {}); // a command that reads no input may end before it is written
-  child.stdin.end(options.input ?? "");
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once("error", reject);
-    child.once("close", resolve);
-  });
-  return { code, out, err };
-}
+import { freshet } from "./run-freshet.ts";
 
 async function temporaryFolder(): Promise<AsyncDisposable & { readonly path: string }> {
   const path = await mkdtemp(join(tmpdir(), "freshet-cli-"));
@@ -267,30 +241,6 @@ test("parseStatus() knows every field of a status", () => {
   expect(parseStatus(structuredClone(whole))).toEqual(whole);
   for (const other of [undefined, null, "ok", {}, { ...whole, ready: "yes" }]) {
     expect(parseStatus(other)).toBeUndefined();
-  }
-});
-
-test("member ls, add and retire ask a node, and say what it answers and what it refuses", async () => {
-  const world = httpWorld();
-  const app = createApp(world.ports, { ...OPTIONS, tokenSha256: tokenDigest("secret-token") });
-  await using server = await serveHttp(app, { host: "127.0.0.1", port: 0 });
-  const url = `127.0.0.1:${server.port}`;
-  const env = { FRESHET_TOKEN: "secret-token" };
-  const listed = await freshet(["member", "ls", url], { env });
-  expect(listed).toMatchObject({ code: 0, err: "" });
-  expect(listed.out).toMatch(/members, number 2; oregon trains\n  oregon\/a +member +since entry 2/);
-  const added = await freshet(["member", "add", "singapore/b", url, "--json"], { env });
-  expect(JSON.parse(added.out)).toMatchObject({ number: 3, members: [{}, { region: "singapore", isRetired: false }] });
-  const retired = await freshet(["member", "retire", "singapore/b", url], { env });
-  expect(retired.out).toMatch(/singapore\/b +retired +since entry 3/);
-  const refused = await freshet(["member", "retire", "oregon/a", url], { env });
-  expect(refused).toMatchObject({ code: 1, out: "" });
-  expect(refused.err).toContain("The members stay as they are: oregon/a trains; let another region train first");
-  expect((await freshet(["member", "ls", url])).err).toContain("it wants a token; set FRESHET_TOKEN");
-  for (const name of ["frankfurt", "frankfurt/b/c", "Frankfurt/b", "/b"]) {
-    const wrong = await freshet(["member", "add", name, url], { env });
-    expect([name, wrong.code]).toEqual([name, 2]);
-    expect(wrong.err).toContain(`${JSON.stringify(name)} is no REGION/NODE`);
   }
 });
 
