@@ -3,13 +3,13 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createRandom, nextFloat } from "../protocols/random.ts";
-import { createUrgency, isUrgent, rateUpdate, type Urgency } from "../protocols/urgency.ts";
+import { createUrgency, standsOut, rateUpdate, type Urgency } from "../protocols/urgency.ts";
 
 const UPDATES = 6_000;
 
 /** How many of a stream of norms are urgent, and which. */
 function urgentOf(urgency: Urgency, norms: readonly number[]): number[] {
-  return norms.filter((norm) => isUrgent(urgency, rateUpdate(urgency, { norm, isNew: false, share: 1 })));
+  return norms.filter((norm) => standsOut(urgency, rateUpdate(urgency, { norm, isNew: false, share: 1 })));
 }
 
 function drawNorms(seed: number, scale = 1): number[] {
@@ -17,7 +17,7 @@ function drawNorms(seed: number, scale = 1): number[] {
   return Array.from({ length: UPDATES }, () => -Math.log(1 - nextFloat(random)) * scale);
 }
 
-test("isUrgent() takes about the share that the percentile leaves, the largest ones, at any scale", () => {
+test("standsOut() takes about the share that the percentile leaves, the largest ones, at any scale", () => {
   fc.assert(
     fc.property(fc.nat(1e6), fc.constantFrom(50, 90, 99), fc.constantFrom(1e-4, 1, 1e6), (seed, percentile, scale) => {
       const norms = drawNorms(seed, scale);
@@ -35,7 +35,7 @@ test("isUrgent() takes about the share that the percentile leaves, the largest o
   );
 });
 
-test("isUrgent() finds nothing in a stream of equal updates, and nothing before a percentile means anything", () => {
+test("standsOut() finds nothing in a stream of equal updates, and nothing before a percentile means anything", () => {
   fc.assert(
     fc.property(fc.double({ min: 1e-6, max: 1e6, noNaN: true }), (norm) => {
       expect(
@@ -57,14 +57,14 @@ test("a row just created is urgent where such rows are rare, and not where all a
   const created: boolean[] = [];
   for (const norm of norms) {
     const isNew = nextFloat(random) < 0.002;
-    const urgent = isUrgent(rare, rateUpdate(rare, { norm, isNew, share: 1 }));
+    const urgent = standsOut(rare, rateUpdate(rare, { norm, isNew, share: 1 }));
     if (isNew && rare.seen > 1_000) created.push(urgent);
   }
   expect(created.length).toBeGreaterThan(3);
   expect(created.every(Boolean)).toBe(true);
 
   const young = createUrgency(99);
-  const urgent = norms.filter((norm) => isUrgent(young, rateUpdate(young, { norm, isNew: true, share: 1 })));
+  const urgent = norms.filter((norm) => standsOut(young, rateUpdate(young, { norm, isNew: true, share: 1 })));
   expect(urgent.length).toBeLessThan(UPDATES * 0.02);
 });
 
@@ -78,7 +78,7 @@ test("rateUpdate() is (norm over its mean, and newness over its own) by the shar
         for (const update of updates) {
           const p = rateUpdate(urgency, update);
           expect(Number.isFinite(p) && p >= 0).toBe(true);
-          isUrgent(urgency, p);
+          standsOut(urgency, p);
           expect(urgency.threshold).not.toBeNaN();
         }
       },

@@ -80,7 +80,7 @@ export function rateUpdate(urgency: Urgency, { norm, isNew, share }: UpdateSigns
  * Whether a p is above the percentile of the recent ones, which it joins. The percentile is known within `QUANTILE_ERROR`, and what is
  * no further above it than that is not urgent: where all are equal, none is.
  */
-export function isUrgent(urgency: Urgency, p: number): boolean {
+export function standsOut(urgency: Urgency, p: number): boolean {
   if (urgency.percentile >= 100) return false;
   if (urgency.current.count >= SPAN) {
     urgency.previous = urgency.current;
