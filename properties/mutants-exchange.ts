@@ -30,12 +30,7 @@ export const EXCHANGE_MUTANTS: readonly Mutant[] = [
   {
     name: "resend-forgets-first",
     file: "protocols/sync/answers.ts",
-    edits: [
-      [
-        "return sendFrames(replica, answer, { indexes: frames,",
-        "return sendFrames(replica, answer, { indexes: frames.slice(1),",
-      ],
-    ],
+    edits: [["return sendFrames(replica, answer, frames);", "return sendFrames(replica, answer, frames.slice(1));"]],
   },
   {
     name: "serving-replica-answers-full",
@@ -99,8 +94,8 @@ export const EXCHANGE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "writers-of-the-frame",
-    file: "protocols/sync/apply-rows.ts",
-    edits: [["writers: section.writers.map((index) => indexes[index] ?? 0)", "writers: section.writers"]],
+    file: "protocols/sync/own-pull.ts",
+    edits: [["writers: reindexed(section.writers, indexes)", "writers: section.writers"]],
   },
   {
     name: "early-set-cleared",
@@ -112,7 +107,9 @@ export const EXCHANGE_MUTANTS: readonly Mutant[] = [
   {
     name: "early-row-advances-knowledge",
     file: "protocols/sync/replica-state.ts",
-    edits: [["    else early.add(slot);", "    else if (id !== undefined) knowledge.set(id, t);"]],
+    edits: [
+      ["if (isEarly) early.add(slot);", "if (isEarly) knowledge.set(store.writers[writer] ?? replica.writer, t);"],
+    ],
   },
   {
     name: "no-write-during-a-pull",
@@ -147,7 +144,7 @@ export const EXCHANGE_MUTANTS: readonly Mutant[] = [
   {
     name: "retry-by-chance",
     twice: true,
-    file: "protocols/sync/pull-asks.ts",
+    file: "protocols/sync/own-pull.ts",
     edits: [["delayMs: replica.limits.retryMs };", "delayMs: replica.limits.retryMs * (1 + Math.random() / 10) };"]],
   },
   {

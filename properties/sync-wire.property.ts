@@ -28,34 +28,27 @@ const time = fc.oneof(
 const frameInput: fc.Arbitrary<FrameInput> = fc
   .record({
     hasState: fc.boolean(),
-    // Last of its answer, before the last, or of urgent rows.
-    place: fc.constantFrom("last", "middle", "urgent"),
+    isLast: fc.boolean(),
     isEarly: fc.boolean(),
     many: fc.boolean(),
     rows: fc.tuple(rowsOf(12), rowsOf(400)),
     knowledge: fc.array(fc.tuple(fc.constantFrom(...WRITERS), time), { maxLength: 6 }),
   })
-  .map(({ hasState, place, isEarly, many, rows, knowledge }) => ({
+  .map(({ hasState, isLast, isEarly, many, rows, knowledge }) => ({
     declaration: "00ff10a5b6c7d8e9",
     pullId: "0123456789abcdef0123456789abcdef",
     answer: { responder: parseWriterId("2.fra.n1.q"), number: 7 },
-    index: place === "urgent" ? 0 : place === "last" ? 2 : 1,
-    frames: place === "urgent" ? 0 : 3,
-    urgent: place === "urgent" ? 300 : undefined,
+    index: isLast ? 2 : 1,
+    frames: 3,
     hasState,
     tables: TABLES,
     writers: WRITERS,
     batches: rows.flatMap((drawn, table) =>
       drawn.length === 0 ? [] : [batchOf(table, { rows: drawn, many, hasState })],
     ),
-    end:
-      place === "last"
-        ? {
-            knowledge: new Map(knowledge),
-            version: { counter: 9, generator: parseWriterId("0.b.n.x") },
-            early: isEarly,
-          }
-        : undefined,
+    end: isLast
+      ? { knowledge: new Map(knowledge), version: { counter: 9, generator: parseWriterId("0.b.n.x") }, early: isEarly }
+      : undefined,
   }));
 
 test("a frame's decoding is what was encoded, and its re-encoding the same bytes", () => {
@@ -71,7 +64,6 @@ test("a frame's decoding is what was encoded, and its re-encoding the same bytes
         input.frames,
         input.hasState,
       ]);
-      expect(frame.urgent).toBe(input.urgent);
       expect(frame.end).toEqual(input.end);
       expect(frame.sections.length).toBe(input.batches.length);
       frame.sections.forEach((section, at) => {
@@ -90,7 +82,7 @@ test("a frame's decoding is what was encoded, and its re-encoding the same bytes
       });
       expect(encodeFrame(encodable(frame))).toEqual(bytes);
       expect(JSON.parse(describeFrame(bytes))).toMatchObject({
-        frame: input.urgent === undefined ? `${input.index + 1} of 3` : "urgent rows up to 300",
+        frame: `${input.index + 1} of 3`,
         responder: "2.fra.n1.q",
       });
     }),

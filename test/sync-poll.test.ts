@@ -9,7 +9,7 @@ import {
   stepPoller,
 } from "../protocols/sync/poll.ts";
 import { parseWriterId } from "../protocols/sync/version.ts";
-import { type ChangesMessage, parseChanges } from "../protocols/wire/poll.ts";
+import { type ChangesMessage, type Cursor, encodePoll, parseChanges } from "../protocols/wire/poll.ts";
 
 const A = parseWriterId("0.a.n.x");
 const B = parseWriterId("0.b.n.x");
@@ -135,15 +135,12 @@ function change(poller: Poller, shard: string, counter: number, generator = B): 
   return stepPoller(poller, { kind: "changed", shard, version: { counter, generator } });
 }
 
-function poll(
-  poller: Poller,
-  body: { pollId: number; cursor?: { writer: string; change: number } | undefined },
-): PollEffect[] {
+function poll(poller: Poller, { pollId, cursor }: { pollId: number; cursor?: Cursor | undefined }): PollEffect[] {
   return stepPoller(poller, {
     kind: "message",
     from: "a",
     message: "poll",
-    body: { ...body, waitMs: POLL_LIMITS.waitMs },
+    body: encodePoll({ pollId, waitMs: POLL_LIMITS.waitMs, ...(cursor && { cursor }) }),
   });
 }
 

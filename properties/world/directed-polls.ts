@@ -3,6 +3,7 @@
  */
 import { createPoller, type PollEffect, type Poller, stepPoller } from "../../protocols/sync/poll.ts";
 import { parseWriterId } from "../../protocols/sync/version.ts";
+import { encodePoll, parseChanges } from "../../protocols/wire/poll.ts";
 
 const OURS = parseWriterId("0.sim.a.l1");
 const THEIRS = parseWriterId("0.sim.b.l1");
@@ -33,8 +34,8 @@ export function failedPull(): string | undefined {
 export function cursorOfAnotherLife(): string | undefined {
   const poller = createListening();
   const poll = { pollId: 1, waitMs: 0, cursor: { writer: THEIRS, change: 1 } };
-  const [answer] = stepPoller(poller, { kind: "message", from: "b", message: "poll", body: poll });
-  return answer?.kind === "send" && answer.message === "changes" && answer.body.shards.length === 1
+  const [answer] = stepPoller(poller, { kind: "message", from: "b", message: "poll", body: encodePoll(poll) });
+  return answer?.kind === "send" && answer.message === "changes" && parseChanges(answer.body).shards.length === 1
     ? undefined
     : "a cursor of another life hides a shard";
 }

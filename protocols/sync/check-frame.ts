@@ -42,10 +42,13 @@ function checkSection(
   if (section.state !== undefined && !areFinite("f32", section.state)) {
     return { reason: "not-finite", detail: `state of table '${spec.name}'` };
   }
-  for (let row = 0; row < section.keys.length; row += 1) {
-    const writer = frame.writers[section.writers[row] ?? 0];
-    const t = section.t[row] ?? 0;
-    const problem = writer === undefined ? undefined : checkVersion(replica, { writer, t, nowMs });
+  const latest = new Float64Array(frame.writers.length);
+  for (let row = 0; row < section.t.length; row += 1) {
+    const writer = section.writers[row] ?? 0;
+    latest[writer] = Math.max(latest[writer] ?? 0, section.t[row] ?? 0);
+  }
+  for (const [index, writer] of frame.writers.entries()) {
+    const problem = checkVersion(replica, { writer, t: latest[index] ?? 0, nowMs });
     if (problem !== undefined) return problem;
   }
   return undefined;

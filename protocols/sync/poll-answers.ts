@@ -83,7 +83,9 @@ function answer(poller: Poller, asker: Asker, poll: PollMessage): PollEffect[] {
   asker.held = undefined;
   const after = poll.cursor !== undefined && isOurs(poller, poll.cursor) ? poll.cursor.change : 0;
   const { shards, upTo, more } = changesAfter(changes, { change: after, max: poller.limits.changesMax });
-  const body = { pollId: poll.pollId, cursor: { writer, change: upTo }, more, shards };
+  const { pollId } = poll;
+  const body =
+    after === changes.latest && after > 0 ? pollId : { pollId, cursor: { writer, change: upTo }, more, shards };
   const send: PollEffect = { kind: "send", to: asker.peer, message: "changes", body };
   if (more || shards.length === 0) return [send];
   asker.resting = true;

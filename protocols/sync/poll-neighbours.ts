@@ -1,7 +1,7 @@
 /*
  * Polling neighbours, and the shards pending from them.
  */
-import { type Cursor, parseChanges } from "../wire/poll.ts";
+import { type Cursor, encodePoll, parseChanges } from "../wire/poll.ts";
 import { type PollEffect, type Poller } from "./poll.ts";
 import { leave, noteLeader, restMs, roleIn, timeLeft } from "./poll-leaders.ts";
 import { type PollTimer } from "./poll-answers.ts";
@@ -87,7 +87,7 @@ export function takeChanges(
   for (const { shard, counter, generator } of shards) {
     notePending(poller, neighbour, { shard, version: { counter, generator } });
   }
-  neighbour.cursor = cursor;
+  neighbour.cursor = cursor ?? neighbour.cursor;
   neighbour.asked = false;
   if (more) return sendPoll(poller, neighbour);
   // A neighbour that answers nothing at once must not make us ask without pause.
@@ -197,7 +197,12 @@ function sendPoll(poller: Poller, neighbour: Neighbour): PollEffect[] {
   neighbour.asked = true;
   const { waitMs, graceMs } = poller.limits;
   return [
-    { kind: "send", to: peer, message: "poll", body: { pollId: neighbour.pollId, waitMs, ...(cursor && { cursor }) } },
+    {
+      kind: "send",
+      to: peer,
+      message: "poll",
+      body: encodePoll({ pollId: neighbour.pollId, waitMs, ...(cursor && { cursor }) }),
+    },
     { kind: "timer", name: `poll ${neighbour.pollId} ${peer}`, delayMs: waitMs + graceMs },
   ];
 }

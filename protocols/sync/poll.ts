@@ -7,7 +7,7 @@
  */
 import { POLL_LIMITS, type PollLimits } from "../limits.ts";
 import { DecodeError } from "../wire/decode-error.ts";
-import { type ChangesMessage, isShardName, type PollMessage } from "../wire/poll.ts";
+import { type ChangesMessage, isShardName, type PollBody } from "../wire/poll.ts";
 import { type ChangeList, createChangeList, noteChange, removeShard } from "./change-list.ts";
 import { answerHeldPolls, answerPoll, type Asker, splitTimer, timeAsker } from "./poll-answers.ts";
 import {
@@ -61,8 +61,8 @@ export type PollEvent =
   | { readonly kind: "timer"; readonly name: string };
 
 export type PollEffect =
-  | { readonly kind: "send"; readonly to: string; readonly message: "poll"; readonly body: PollMessage }
-  | { readonly kind: "send"; readonly to: string; readonly message: "changes"; readonly body: ChangesMessage }
+  | { readonly kind: "send"; readonly to: string; readonly message: "poll"; readonly body: PollBody }
+  | { readonly kind: "send"; readonly to: string; readonly message: "changes"; readonly body: ChangesMessage | number }
   /** Timers are never cancelled; stale ones do nothing. */
   | { readonly kind: "timer"; readonly name: string; readonly delayMs: number }
   | { readonly kind: "pull"; readonly peer: string; readonly shard: string; readonly role: PullRole }

@@ -9,7 +9,6 @@ import {
   type Frame,
   FLAG_LAST,
   FLAG_STATE,
-  FLAG_URGENT,
   FRAME_MAGIC,
   FRAME_VERSION,
   type FrameSection,
@@ -18,8 +17,7 @@ import { readDictionary, readKnowledge, readWriterId, writeKnowledge } from "./k
 import { readSection, reindexWriters, writeSection } from "./row-section.ts";
 
 /** What the encoder needs; `batches` have writers as indexes of `writers`, of which only the used ones travel. */
-export interface FrameInput extends Omit<Frame, "sections" | "writers" | "urgent"> {
-  readonly urgent?: number | undefined;
+export interface FrameInput extends Omit<Frame, "sections" | "writers"> {
   readonly tables: readonly TableSpec[];
   readonly writers: readonly WriterId[];
   readonly batches: readonly RowBatch[];
@@ -46,18 +44,13 @@ export function encodeFrame(frame: FrameInput): Uint8Array<ArrayBuffer> {
   );
   for (const byte of FRAME_MAGIC) writer.u8(byte);
   writer.u8(FRAME_VERSION);
-  const { urgent, end } = frame;
-  writer.u8(
-    (frame.hasState ? FLAG_STATE : 0) | (end === undefined ? 0 : FLAG_LAST) | (urgent === undefined ? 0 : FLAG_URGENT),
-  );
+  writer.u8((frame.hasState ? FLAG_STATE : 0) | (frame.end === undefined ? 0 : FLAG_LAST));
   writer.hex(frame.declaration);
   writer.hex(frame.pullId);
   writer.text(frame.answer.responder);
   writer.varint(frame.answer.number);
-  if (urgent === undefined) {
-    writer.varint(frame.index);
-    writer.varint(frame.frames);
-  } else writer.varint(urgent);
+  writer.varint(frame.index);
+  writer.varint(frame.frames);
   writer.varint(dictionary.size);
   for (const index of dictionary.keys()) {
     const id = frame.writers[index];
@@ -66,7 +59,7 @@ export function encodeFrame(frame: FrameInput): Uint8Array<ArrayBuffer> {
   }
   writer.varint(sections.length);
   for (const section of sections) writeSection(writer, section, dictionary.size);
-  if (end !== undefined) writeEnd(writer, end);
+  if (frame.end !== undefined) writeEnd(writer, frame.end);
   writer.u32(crc32c(writer.view()));
   return writer.finish();
 }
@@ -84,28 +77,22 @@ export function decodeFrame(bytes: Uint8Array): Frame {
   const checksum = new DataView(bytes.buffer, bytes.byteOffset + end, 4).getUint32(0, true);
   if (crc32c(bytes, 0, end) !== checksum) throw reader.fail("its checksum is wrong");
   const flags = reader.u8();
-  if (flags > (FLAG_STATE | FLAG_LAST | FLAG_URGENT)) throw reader.fail("it has an unknown flag");
+  if (flags > (FLAG_STATE | FLAG_LAST)) throw reader.fail("it has an unknown flag");
   const hasState = (flags & FLAG_STATE) !== 0;
   const declaration = reader.hex(8);
   const pullId = reader.hex(16);
   const answer = { responder: readWriterId(reader), number: reader.varint() };
-  const urgent = (flags & FLAG_URGENT) === 0 ? undefined : reader.varint();
-  const { index, frames } = urgent === undefined ? readPlace(reader) : { index: 0, frames: 0 };
-  const isLast = urgent === undefined && index + 1 === frames;
-  if (isLast !== ((flags & FLAG_LAST) !== 0)) throw reader.fail("its index, count and last flag disagree");
+  const index = reader.varint(SYNC_LIMITS.framesMax);
+  const frames = reader.varint(SYNC_LIMITS.framesMax);
+  if (index >= frames || (index + 1 === frames) !== ((flags & FLAG_LAST) !== 0)) {
+    throw reader.fail("its index, count and last flag disagree");
+  }
   const writers = readDictionary(reader);
   const sections = readSections(reader, { dictionary: writers.length, hasState });
   checkDictionaryOrder(reader, sections, writers.length);
-  const answerEnd = isLast ? readEnd(reader) : undefined;
+  const answerEnd = index + 1 === frames ? readEnd(reader) : undefined;
   reader.finish();
-  return { declaration, pullId, answer, index, frames, urgent, hasState, writers, sections, end: answerEnd };
-}
-
-function readPlace(reader: ByteReader): { readonly index: number; readonly frames: number } {
-  const index = reader.varint(SYNC_LIMITS.framesMax);
-  const frames = reader.varint(SYNC_LIMITS.framesMax);
-  if (index >= frames) throw reader.fail("its index is beyond its count");
-  return { index, frames };
+  return { declaration, pullId, answer, index, frames, hasState, writers, sections, end: answerEnd };
 }
 
 function writeEnd(writer: ByteWriter, end: AnswerEnd): void {
@@ -140,7 +127,8 @@ function readSections(reader: ByteReader, options: { dictionary: number; hasStat
 function checkDictionaryOrder(reader: ByteReader, sections: readonly FrameSection[], dictionary: number): void {
   let used = 0;
   for (const { writers } of sections) {
-    for (const index of writers) {
+    for (let row = 0; row < writers.length; row += 1) {
+      const index = writers[row] ?? 0;
       if (index > used) throw reader.fail("the dictionary is not in order of first use");
       if (index === used) used += 1;
     }

@@ -12,17 +12,25 @@ export interface Cursor {
   readonly change: number;
 }
 
-/** "Which shards changed after this?" Without a cursor: all of them. May be held back up to `waitMs`. */
+/** "Which shards changed after this?" Without a cursor: all of them. May be held back up to `waitMs`. Travels as `PollBody`. */
 export interface PollMessage {
   readonly pollId: number;
   readonly cursor?: Cursor;
   readonly waitMs: number;
 }
 
-/** Changed shards, oldest change first; `cursor` is where the next poll goes on, `more` that there is more already. */
+/** Most links are idle most of the time, so a poll is short: id, wait, and the cursor's change and writer. */
+export type PollBody =
+  | readonly [pollId: number, waitMs: number]
+  | readonly [pollId: number, waitMs: number, change: number, writer: WriterId];
+
+/**
+ * Changed shards, oldest change first; `cursor` is where the next poll goes on, `more` that there is more already. Where nothing has changed the
+ * id travels alone, as a number; `cursor` is then absent: the next poll goes on from the same.
+ */
 export interface ChangesMessage {
   readonly pollId: number;
-  readonly cursor: Cursor;
+  readonly cursor?: Cursor;
   readonly more: boolean;
   readonly shards: readonly ShardChange[];
 }
@@ -38,17 +46,24 @@ export function isShardName(value: unknown): value is string {
   );
 }
 
+export function encodePoll({ pollId, waitMs, cursor }: PollMessage): PollBody {
+  return cursor === undefined ? [pollId, waitMs] : [pollId, waitMs, cursor.change, cursor.writer];
+}
+
 /** Throws `DecodeError`, as `parseChanges` does. */
 export function parsePoll(value: unknown): PollMessage {
-  const { pollId, cursor, waitMs } = record("poll", value);
+  const parts: readonly unknown[] = Array.isArray(value) ? value : [];
+  if (parts.length !== 2 && parts.length !== 4) throw new DecodeError("poll", "it is not a list of two or four");
+  const [pollId, waitMs, change, writer] = parts;
   if (!isCount(pollId)) throw new DecodeError("poll", "its id is not a whole number");
   if (!isCount(waitMs) || waitMs > POLL_LIMITS.waitMs) {
     throw new DecodeError("poll", `waitMs is not a whole number up to ${POLL_LIMITS.waitMs}`);
   }
-  return cursor === undefined ? { pollId, waitMs } : { pollId, waitMs, cursor: parseCursor("poll", cursor) };
+  return parts.length === 2 ? { pollId, waitMs } : { pollId, waitMs, cursor: parseCursor("poll", { writer, change }) };
 }
 
 export function parseChanges(value: unknown): ChangesMessage {
+  if (isCount(value)) return { pollId: value, more: false, shards: [] };
   const { pollId, cursor, more, shards } = record("changes", value);
   if (!isCount(pollId)) throw new DecodeError("changes", "its id is not a whole number");
   if (typeof more !== "boolean") throw new DecodeError("changes", "more is not true or false");

@@ -13,9 +13,10 @@ export function writeSection(writer: ByteWriter, section: FrameSection, dictiona
   writer.varint(section.valueBytes);
   writer.varint(section.stateBytes);
   writer.bytes(bytesOf(keys));
-  const first = t.reduce((least, time) => Math.min(least, time), Infinity);
+  let first = Infinity;
+  for (let row = 0; row < t.length; row += 1) first = Math.min(first, t[row] ?? 0);
   writer.varint(first);
-  for (const time of t) writer.varint(time - first);
+  for (let row = 0; row < t.length; row += 1) writer.varint((t[row] ?? 0) - first);
   if (dictionary > 256) writer.bytes(bytesOf(writers));
   else if (dictionary > 1) writer.bytes(Uint8Array.from(writers));
   if (flags.some((flag) => flag !== 0)) {
@@ -61,12 +62,20 @@ export function readSection(
 
 /** Translates indexes of a large dictionary into those of a small one, which grows in order of first use. */
 export function reindexWriters(writers: Uint16Array, dictionary: Map<number, number>): Uint16Array {
-  return writers.map((index) => {
-    const known = dictionary.get(index);
-    if (known !== undefined) return known;
-    dictionary.set(index, dictionary.size);
-    return dictionary.size - 1;
-  });
+  const small = new Uint16Array(writers.length);
+  // Rows of one writer mostly come one after the other.
+  let before: number | undefined;
+  let known = 0;
+  for (let row = 0; row < writers.length; row += 1) {
+    const index = writers[row] ?? 0;
+    if (index !== before) {
+      known = dictionary.get(index) ?? dictionary.size;
+      dictionary.set(index, known);
+      before = index;
+    }
+    small[row] = known;
+  }
+  return small;
 }
 
 function readWriters(reader: ByteReader, rows: number, dictionary: number): Uint16Array {

@@ -10,7 +10,7 @@ import { createReplica, type Replica, stepReplica } from "../../../protocols/syn
 import { type ReplicaMessage } from "../../../protocols/sync/replica-state.ts";
 import { type TableSpec } from "../../../protocols/sync/row-store.ts";
 import { parseWriterId } from "../../../protocols/sync/version.ts";
-import { type Cursor } from "../../../protocols/wire/poll.ts";
+import { type Cursor, encodePoll } from "../../../protocols/wire/poll.ts";
 import { bestMicros } from "./stopwatch.ts";
 
 /** Microseconds of one core. */
@@ -167,7 +167,7 @@ function measurePoll(): Pick<Costs, "poll" | "listShard" | "noteShard"> {
   }
   const held = bestMicros(200, () => {
     pollId += 1;
-    poll(JSON.stringify({ pollId, waitMs: 100, cursor: cursor() }));
+    poll(JSON.stringify(encodePoll({ pollId, waitMs: 100, cursor: cursor() })));
   });
   function poll(text: string): unknown {
     const body: unknown = JSON.parse(text);
@@ -180,7 +180,7 @@ function measurePoll(): Pick<Costs, "poll" | "listShard" | "noteShard"> {
     change();
     stepPoller(listing, { kind: "timer", name: `rest ${listing.askers.get("peer")?.turn ?? 0} peer` });
     const open = noting.neighbours.get("peer");
-    const asking = JSON.stringify({ pollId: open?.pollId ?? 0, waitMs: 100, cursor: before });
+    const asking = JSON.stringify(encodePoll({ pollId: open?.pollId ?? 0, waitMs: 100, cursor: before }));
     let mark = performance.now();
     const body: unknown = JSON.parse(asking);
     const effects = stepPoller(listing, { kind: "message", from: "peer", message: "poll", body });

@@ -191,7 +191,7 @@ export class Machine {
       switch (effect.kind) {
         case "send": {
           const { message, body } = effect;
-          if (message === "changes") out.cost(body.shards.length * costs.listShard);
+          if (message === "changes") out.cost(listedIn(body) * costs.listShard);
           out.send(Number(effect.to), { kind: message, body }, payloadBytes(body));
           break;
         }
@@ -264,7 +264,7 @@ function chargeOf(event: ReplicaEvent, costs: Costs): number {
 }
 
 /** The text in which a control message travels, or a frame's own bytes. */
-export function payloadBytes(body: object): number {
+export function payloadBytes(body: object | number): number {
   return ENVELOPE_BYTES + (body instanceof Uint8Array ? body.length : JSON.stringify(body).length);
 }
 
