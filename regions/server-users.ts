@@ -13,7 +13,6 @@ const PEER_MESSAGES = [
   ["shard", "pull"],
   ["shard", "more"],
   ["shard", "release"],
-  ["shard", "orphans"],
 ] as const;
 
 /** Streams that other regions read. */

@@ -4,6 +4,8 @@ import { listening } from "./free-ports.ts";
 /** A piece of network between two processes that a test can cut: what connects to `port` reaches the target while it is whole. */
 export interface TcpProxy extends AsyncDisposable {
   readonly port: number;
+  /** Bytes that came back from the target, over all connections. */
+  readonly bytesBack: number;
   /** Ends every connection now and each new one as it comes. */
   cut(): void;
   heal(): void;
@@ -13,12 +15,14 @@ export interface TcpProxy extends AsyncDisposable {
 export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   const open = new Set<Socket>();
   let whole = true;
+  let bytesBack = 0;
   const server = createServer((client) => {
     if (!whole) {
       client.destroy();
       return;
     }
     const target = connect({ port: targetPort, host: "127.0.0.1" });
+    target.on("data", (part) => (bytesBack += part.length));
     for (const [from, to] of [
       [client, target],
       [target, client],
@@ -40,6 +44,9 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   }
   return {
     port,
+    get bytesBack() {
+      return bytesBack;
+    },
     cut,
     heal: () => {
       whole = true;

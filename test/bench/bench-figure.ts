@@ -19,6 +19,8 @@ export interface BenchFigure {
 export interface BenchOptions {
   /** A folder of real clicks; benches that need none ignore it. */
   readonly data: string | undefined;
+  /** A folder in which peers are installed; benches that measure none ignore it. */
+  readonly peers: string | undefined;
   /** How long the measured part may take; each bench has its own default. */
   readonly forMs: number | undefined;
   /** How many processes to kill, where that is what a bench does. */

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { durationMs } from "../../regions/config-values.ts";
 import { type Bench, type BenchFigure } from "./bench-figure.ts";
@@ -31,6 +32,10 @@ const BENCHES: Readonly<Record<string, Entry>> = {
       "synchronisation between two nodes over a real nats-server: bytes and CPU of live updates, of catch-up, of idle polls",
     load: async () => (await import("./sync.ts")).sync,
   },
+  "sync-peers": {
+    about: "the same work by Redis, JetStream, Yjs, Loro and Automerge, as far as they are there (--peers DIR)",
+    load: async () => (await import("./sync-peers.ts")).syncPeers,
+  },
   wan: {
     about:
       "ten simulated regions: what each part of the protocol brings, against other ways to distribute (--chart FILE, --quick)",
@@ -38,7 +43,8 @@ const BENCHES: Readonly<Record<string, Entry>> = {
   },
 };
 
-const HELP = `npm run -s bench -- NAME [--json] [--data DIR] [--for TIME] [--kills N] [--seed N] [--chart FILE] [--quick]
+const HELP = `npm run -s bench -- NAME [--json] [--data DIR] [--for TIME] [--kills N] [--seed N] [--peers DIR]
+                             [--chart FILE] [--quick]
 
 Measures one thing and prints its figures as a table, or with --json as one object a line:
 {bench, figure, value, unit, compared, ratio, target, met}, what there is none of left out. Progress goes to standard error.
@@ -47,6 +53,8 @@ The exit code is 1 when a figure misses its target.
   --data DIR   real clicks: a folder of Globo.com's clicks_hour_*.csv.gz or of MovieLens' ratings.csv and movies.csv
   --for TIME   how long the measured part takes, such as 60s
   --kills N    how many processes \`crash\` ends with SIGKILL (default 200)
+  --peers DIR  a folder with a package.json, in which \`npm install yjs loro-crdt @automerge/automerge\` was run, and with Redis from Debian's
+               packages in its subfolder redis; redis-server on the PATH is found too. What is not there is named and left out
   --seed N     of everything drawn by chance (default 1)
   --chart FILE where \`wan\` leaves its chart, as SVG
   --quick      a smaller \`wan\`, for a look
@@ -92,6 +100,7 @@ async function run(): Promise<number> {
     data: values.data,
     forMs,
     kills: values.kills === undefined ? undefined : Number(values.kills),
+    peers: values.peers === undefined ? undefined : resolve(values.peers),
     seed: Number(values.seed),
     quick: values.quick,
     chart: values.chart,
@@ -117,6 +126,7 @@ function readArguments() {
       data: { type: "string" },
       for: { type: "string" },
       kills: { type: "string" },
+      peers: { type: "string" },
       seed: { type: "string", default: "1" },
       chart: { type: "string" },
       quick: { type: "boolean", default: false },

@@ -1,7 +1,7 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import * as z from "zod";
 import { type TableSpec } from "../../protocols/sync/row-store.ts";
+import { AskedProcess } from "./asked-process.ts";
 import { startTestNats, type TestNats } from "../real-nats.ts";
 import {
   type SyncEndConfig,
@@ -14,9 +14,7 @@ import { SYNC_WORKLOAD } from "./sync-workload.ts";
 const PROCESS = fileURLToPath(new URL("./sync-process.ts", import.meta.url));
 const WRITER = "writer";
 const FOLLOWER = "follower";
-const END_MS_MAX = 10_000;
 
-const answerSchema = z.object({ id: z.number(), reply: z.unknown(), error: z.string().optional() });
 const processSchema = z.object({
   cpuMs: z.number(),
   rssBytes: z.number(),
@@ -66,40 +64,18 @@ const SYNC_LINK: Omit<SyncEndConfig, "region" | "peer"> = {
 
 /** One end's process. */
 export class SyncEnd implements AsyncDisposable {
-  readonly #child: ChildProcess;
-  readonly #waiting = new Map<number, { resolve: (reply: unknown) => void; reject: (error: Error) => void }>();
-  readonly #ended: Promise<void>;
-  #asked = 0;
+  readonly #process: AskedProcess;
 
-  private constructor(config: SyncProcessConfig) {
-    // A group of its own: Ctrl-C goes to the bench, which ends it in order.
-    this.#child = spawn(process.execPath, [PROCESS, JSON.stringify(config)], {
-      stdio: ["ignore", "ignore", "inherit", "ipc"],
-      detached: true,
-    });
-    this.#ended = new Promise((resolve) => {
-      this.#child.once("exit", (code, signal) => {
-        for (const { reject } of this.#waiting.values()) {
-          reject(new Error(`The process of the ${config.end.region} ended (${code ?? signal})`));
-        }
-        resolve();
-      });
-    });
-    this.#child.on("message", (message) => {
-      const { id, reply, error } = answerSchema.parse(message);
-      const waiting = this.#waiting.get(id);
-      this.#waiting.delete(id);
-      if (error === undefined) waiting?.resolve(reply);
-      else waiting?.reject(new Error(error));
-    });
+  private constructor(config: SyncProcessConfig, signal: AbortSignal) {
+    this.#process = new AskedProcess(PROCESS, JSON.stringify(config), signal);
   }
 
   /** Resolves when its threads run and its links are connected. */
-  static async start(config: SyncProcessConfig): Promise<SyncEnd> {
-    const end = new SyncEnd(config);
+  static async start(config: SyncProcessConfig, signal: AbortSignal): Promise<SyncEnd> {
+    const end = new SyncEnd(config, signal);
     try {
-      await new Promise((resolve, reject) => end.#waiting.set(0, { resolve, reject }));
-      await end.#ask("connected", undefined);
+      await end.#process.started;
+      await end.#process.ask({ message: "connected" });
       return end;
     } catch (error) {
       await end[Symbol.asyncDispose]();
@@ -113,29 +89,15 @@ export class SyncEnd implements AsyncDisposable {
   ): Promise<SyncEndProtocol[K]["reply"]> {
     // What the actor answers with has crossed two channels of our own as plain data.
     // oxlint-disable-next-line typescript/consistent-type-assertions
-    return (await this.#ask(message, body)) as SyncEndProtocol[K]["reply"];
+    return (await this.#process.ask({ message, body })) as SyncEndProtocol[K]["reply"];
   }
 
   async process(): Promise<z.infer<typeof processSchema>> {
-    return processSchema.parse(await this.#ask("process", undefined));
+    return processSchema.parse(await this.#process.ask({ message: "process" }));
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.connected) this.#child.disconnect();
-    const kill = setTimeout(() => this.#child.kill("SIGKILL"), END_MS_MAX);
-    await this.#ended;
-    clearTimeout(kill);
-  }
-
-  #ask(message: string, body: unknown): Promise<unknown> {
-    this.#asked += 1;
-    const id = this.#asked;
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
-      this.#child.send({ id, message, body }, (error) => {
-        if (error !== null) reject(error);
-      });
-    });
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#process[Symbol.asyncDispose]();
   }
 }
 
@@ -160,25 +122,29 @@ export class SyncLink implements AsyncDisposable {
     const nats = stack.use(await startTestNats({ name: WRITER, jetStream: false, monitoring: true }));
     const followersNats = stack.use(await startTestNats({ name: FOLLOWER, jetStream: false }));
     const writer = stack.use(
-      await SyncEnd.start({
-        end: { ...config, region: WRITER, peer: undefined },
-        link: { region: WRITER, node: "a", own: { url: nats.url }, peers: [] },
-      }),
+      await SyncEnd.start(
+        {
+          end: { ...config, region: WRITER, peer: undefined },
+          link: { region: WRITER, node: "a", own: { url: nats.url }, peers: [] },
+        },
+        signal,
+      ),
     );
     const follower = stack.use(
-      await SyncEnd.start({
-        end: { ...config, region: FOLLOWER, peer: `${WRITER}/a` },
-        link: {
-          region: FOLLOWER,
-          node: "a",
-          own: { url: followersNats.url },
-          peers: [{ region: WRITER, url: nats.url }],
+      await SyncEnd.start(
+        {
+          end: { ...config, region: FOLLOWER, peer: `${WRITER}/a` },
+          link: {
+            region: FOLLOWER,
+            node: "a",
+            own: { url: followersNats.url },
+            peers: [{ region: WRITER, url: nats.url }],
+          },
         },
-      }),
+        signal,
+      ),
     );
-    const link = new SyncLink({ writer, follower, nats, stack: stack.move() });
-    signal.addEventListener("abort", () => void link[Symbol.asyncDispose](), { once: true });
-    return link;
+    return new SyncLink({ writer, follower, nats, stack: stack.move() });
   }
 
   async counts(): Promise<LinkCounts> {

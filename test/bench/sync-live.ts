@@ -6,12 +6,9 @@ import { type ScreenOutput } from "../../regions/demo/screen.ts";
 import { type BenchFigure, type BenchOptions } from "./bench-figure.ts";
 import { type LinkCounts, SYNC_TABLE, SyncLink } from "./sync-link.ts";
 import { SYNC_WORKLOAD } from "./sync-workload.ts";
+import { AWAY_UPDATES, LIVE_UPDATES, type PeerCost, ROUND } from "./peer-work.ts";
 import { requireEqual } from "./sync-equal.ts";
 import { figureOf } from "./sync-figure.ts";
-
-const ROUND = 10_000;
-const LIVE_UPDATES = 1_000_000;
-const AWAY_UPDATES = 300_000;
 
 /** The same numbers, half as long. Its state would be the exact numbers: the ends of this bench hold none. */
 const HALF_TABLE: TableSpec = {
@@ -21,17 +18,52 @@ const HALF_TABLE: TableSpec = {
   precision: "f16",
 };
 
-export async function* measureLive({ progress, signal }: BenchOptions): AsyncGenerator<BenchFigure> {
+/** Freshet's own part of `bench sync-peers`: the same work as the peers do. */
+export async function measureOurs({ signal }: BenchOptions): Promise<PeerCost> {
   await using link = await SyncLink.start({}, signal);
+  const { live } = await runLive(link);
+  const { cost } = await runCatchUp(link);
+  return {
+    peer: "freshet",
+    liveBytes: live.bytesDown,
+    writerS: live.writerS,
+    replicaS: live.followerS,
+    catchUpBytes: cost.bytesDown,
+    isEqual: true,
+  };
+}
+
+/** Loads all rows, then a million updates; throws unless both ends are equal then. */
+async function runLive(link: SyncLink): Promise<{ readonly live: Cost; readonly ms: number }> {
   const { writer, follower } = link;
   await follower.ask("follow", { on: true });
-  progress.write(`sync: loading ${SYNC_WORKLOAD.keys} rows\n`);
   await writer.ask("load", { round: ROUND });
-  progress.write(`sync: ${LIVE_UPDATES} live updates\n`);
   const before = await link.counts();
   const { ms } = await writer.ask("rounds", { updates: LIVE_UPDATES, round: ROUND });
   const live = difference(before, await link.counts());
   await requireEqual(link);
+  return { live, ms };
+}
+
+/** Updates while the follower is away, and what it takes to bring it back; throws unless both ends are equal then. */
+async function runCatchUp(link: SyncLink): Promise<{ readonly cost: Cost; readonly seconds: number }> {
+  const { writer, follower } = link;
+  await follower.ask("follow", { on: false });
+  const { version } = await writer.ask("write", { updates: AWAY_UPDATES });
+  const before = await link.counts();
+  const beganMs = performance.now();
+  await follower.ask("follow", { on: true });
+  await follower.ask("until", { version });
+  const seconds = (performance.now() - beganMs) / 1000;
+  const cost = difference(before, await link.counts());
+  await requireEqual(link);
+  return { cost, seconds };
+}
+
+export async function* measureLive({ progress, signal }: BenchOptions): AsyncGenerator<BenchFigure> {
+  await using link = await SyncLink.start({}, signal);
+  progress.write(`sync: ${LIVE_UPDATES} live updates of ${SYNC_WORKLOAD.keys} rows\n`);
+  const { live, ms } = await runLive(link);
   yield* describe("live", live, { bytes: 34e6, writerS: 0.6, followerS: 0.25 });
   yield figureOf("live: updates per second", LIVE_UPDATES / (ms / 1000), "1/s");
   yield figureOf("live: rows on the link", live.rows, "rows");
@@ -53,17 +85,8 @@ async function* measureCatchUp(
   link: SyncLink,
   { name, bytesMax, progress }: { readonly name: string; readonly bytesMax: number; readonly progress: ScreenOutput },
 ): AsyncGenerator<BenchFigure> {
-  const { writer, follower } = link;
   progress.write(`sync: ${name} after ${AWAY_UPDATES} updates\n`);
-  await follower.ask("follow", { on: false });
-  const { version } = await writer.ask("write", { updates: AWAY_UPDATES });
-  const before = await link.counts();
-  const beganMs = performance.now();
-  await follower.ask("follow", { on: true });
-  await follower.ask("until", { version });
-  const seconds = (performance.now() - beganMs) / 1000;
-  const cost = difference(before, await link.counts());
-  await requireEqual(link);
+  const { cost, seconds } = await runCatchUp(link);
   yield* describe(name, cost, {});
   yield figureOf(`${name}: rows`, cost.rows, "rows");
   yield figureOf(`${name}: bytes per row on the link`, cost.bytesDown / cost.rows, "B", { atMost: bytesMax });
