@@ -34,11 +34,11 @@ export const COST_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a-text-for-each-length",
-    file: "protocols/wire/frame-codec.ts",
+    file: "protocols/wire/row-section.ts",
     edits: [
       [
-        "  let used = 0;\n",
-        "  let used = 0;\n  const seen: string[] = [];\n  for (const { writers } of sections) writers.forEach((_, row) => row % 10 === 0 && seen.push([...writers].join()));\n",
+        "  const flags = readFlags(reader, rows);\n",
+        "  for (let row = 0; row < rows; row += 10) if ([...t].join() === '') throw reader.fail('it has no times');\n  const flags = readFlags(reader, rows);\n",
       ],
     ],
   },
