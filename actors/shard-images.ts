@@ -6,12 +6,13 @@ import { SYNC_LIMITS } from "../protocols/limits.ts";
 import { modelLayout } from "../protocols/model-layout.ts";
 import { encodeImage, loadImage } from "../protocols/sync/image.ts";
 import { createColumnRowStore } from "../protocols/sync/column-row-store.ts";
-import { createReplica, type Replica } from "../protocols/sync/replica.ts";
+import { createReplica, type Primary, type Replica } from "../protocols/sync/replica.ts";
 import { buildWriterId } from "../protocols/sync/version.ts";
 import { DecodeError } from "../protocols/wire/decode-error.ts";
 import { type Context, type Outcome } from "../runtime/actor.ts";
 import { type FileStoreProtocol, type SaveOutcome } from "../runtime/file-store-protocol.ts";
 import { type ShardConfig } from "./shard.ts";
+import { peerText } from "./shard-name.ts";
 import { type ShardProtocol } from "./shard-protocol.ts";
 import { drawNonce } from "./writer-nonce.ts";
 
@@ -20,7 +21,9 @@ const SAVE_MS_MAX = 60_000;
 /** The replica as the newest whole image has it, or empty; always as a new writer. */
 export async function openReplica(config: ShardConfig, context: Context<ShardProtocol>): Promise<Replica> {
   const writer = buildWriterId({ epoch: 0, region: config.region, node: config.node, nonce: drawNonce(context) });
-  const limits = { ...SYNC_LIMITS, jumpMs: config.jumpMs };
+  const { jumpMs, urgentHoldMs, orphanMs } = config;
+  const limits = { ...SYNC_LIMITS, jumpMs, urgentHoldMs, orphanMs };
+  const primary: Primary = config.primary ? { kind: "self" } : { kind: "peer", peer: peerText(config.primaryAt) };
   const layout = modelLayout(config.model);
   const files = context.ref<FileStoreProtocol>(config.files);
   const { images } = await files.ask("load", { name: config.name }, { signal: context.deadline(SAVE_MS_MAX) });
@@ -34,7 +37,7 @@ export async function openReplica(config: ShardConfig, context: Context<ShardPro
         rows: store.rows(1),
         bytes: image.length,
       });
-      return createReplica({ writer, limits, ...loaded });
+      return createReplica({ writer, limits, primary, ...loaded });
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       why = error.message;
@@ -44,7 +47,7 @@ export async function openReplica(config: ShardConfig, context: Context<ShardPro
   }
   // Starting empty over images that exist would overwrite them: that is for a person to decide.
   if (images.length > 0) throw new ImagesUnusable(config.name, why);
-  return createReplica({ writer, limits, store: createColumnRowStore(layout.tables, { state: config.full }) });
+  return createReplica({ writer, limits, primary, store: createColumnRowStore(layout.tables, { state: config.full }) });
 }
 
 /** No image of a shard can be loaded, though there are some. */

@@ -108,6 +108,7 @@ export interface ShardProtocol {
   readonly release: { request: unknown; reply: void };
   readonly refuse: { request: unknown; reply: void };
   readonly frame: { request: unknown; reply: void };
+  readonly orphans: { request: unknown; reply: void };
 
   // To itself.
   readonly due: { request: { readonly timer: string }; reply: void };

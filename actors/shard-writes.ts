@@ -3,6 +3,8 @@ import { noteSighting } from "../protocols/learning/catalogue-row.ts";
 import { checkFinite } from "../protocols/learning/guard.ts";
 import { shardOf } from "../protocols/keys.ts";
 import { CATALOGUE, initialValues, type ModelLayout } from "../protocols/model-layout.ts";
+import { type ModelDeclaration } from "../protocols/model.ts";
+import { createUrgency, rateUpdate, standsOut } from "../protocols/urgency.ts";
 import { type RowEdit } from "../protocols/sync/row-store.ts";
 import { type TableWrite } from "../protocols/sync/replica.ts";
 import { GRADIENT_NORM_MAX, type GradientPart, type Push, type Sighting } from "./shard-protocol.ts";
@@ -22,21 +24,47 @@ export function problemOf(layout: ModelLayout, push: Push): string | undefined {
   return undefined;
 }
 
-/** The row changes a push means: an optimizer's step for each gradient, and the catalogue rows of the items that live here. */
-export function writesOf(layout: ModelLayout, push: Push, shard: number): TableWrite[] {
-  return [...push.parts.map((part) => gradientWrite(layout, part)), ...catalogueWrite(layout, push.sightings, shard)];
+/** What the rule of urgency is told of one row that was just written: the L1 norm of the change, and whether it made the row. */
+export type IsUrgent = (signs: { readonly norm: number; readonly isNew: boolean }) => boolean;
+
+/** Of a model that declares none. */
+const URGENT_PERCENTILE = 99;
+
+/** The rule of one shard, from its start. It follows from the pushes that it saw, and nothing else. */
+export function createUrgentRule({ urgentPercentile = URGENT_PERCENTILE }: ModelDeclaration): IsUrgent {
+  const urgency = createUrgency(urgentPercentile);
+  // Keys are hashed to shards, so what a shard sees stands for its model. All of it has one share of the requests, which therefore
+  // changes nothing about which updates are above the percentile.
+  return (signs) => standsOut(urgency, rateUpdate(urgency, { ...signs, share: 1 }));
 }
 
-function gradientWrite(layout: ModelLayout, { table, keys, gradients }: GradientPart): TableWrite {
+/** The row changes a push means: an optimizer's step for each gradient, and the catalogue rows of the items that live here. */
+export function writesOf(
+  layout: ModelLayout,
+  push: Push,
+  { shard, isUrgent }: { readonly shard: number; readonly isUrgent: IsUrgent },
+): TableWrite[] {
+  return [
+    ...push.parts.map((part) => gradientWrite(layout, part, isUrgent)),
+    ...catalogueWrite(layout, push.sightings, { shard, isUrgent }),
+  ];
+}
+
+function gradientWrite(layout: ModelLayout, { table, keys, gradients }: GradientPart, isUrgent: IsUrgent): TableWrite {
   const declared = layout.tables[table];
   const optimizer: Optimizer | undefined = declared?.learning;
   if (declared === undefined || optimizer === undefined) {
     throw new RangeError(`Cannot learn in table ${table}: it has no optimizer`);
   }
-  const { dim } = declared;
+  const { dim, role } = declared;
+  const before = new Float32Array(dim);
+  const norms = new Float64Array(keys.length);
+  const created = new Uint8Array(keys.length);
   return {
     table,
     keys,
+    // Dense groups change with every batch, and are large: none of their changes is more urgent than the others.
+    isUrgent: (index) => role === "embedding" && isUrgent({ norm: norms[index] ?? 0, isNew: created[index] === 1 }),
     mutate({ index, key, isNew, floats, state }: RowEdit) {
       if (isNew) {
         floats.set(initialValues(layout, table, key));
@@ -45,20 +73,31 @@ function gradientWrite(layout: ModelLayout, { table, keys, gradients }: Gradient
         // The row came from a replica that holds no optimizer state. No optimizer leaves its state at zero.
         state.set(coldStart(optimizer, floats));
       }
+      before.set(floats);
       apply(optimizer, { values: floats, state, gradient: gradients.subarray(index * dim, (index + 1) * dim) });
+      norms[index] = floats.reduce((sum, value, at) => sum + Math.abs(value - (before[at] ?? 0)), 0);
+      created[index] = isNew ? 1 : 0;
     },
   };
 }
 
-function catalogueWrite(layout: ModelLayout, sightings: readonly Sighting[], shard: number): TableWrite[] {
+function catalogueWrite(
+  layout: ModelLayout,
+  sightings: readonly Sighting[],
+  { shard, isUrgent }: { readonly shard: number; readonly isUrgent: IsUrgent },
+): TableWrite[] {
   const here = sightings.filter(({ key }) => shardOf(CATALOGUE, key, layout.model.shards) === shard);
   if (here.length === 0) return [];
+  const created = new Uint8Array(here.length);
   return [
     {
       table: CATALOGUE,
       keys: BigUint64Array.from(here, ({ key }) => key),
+      // Counts of clicks are no change of the model; an item that nobody could find before is news.
+      isUrgent: (index) => created[index] === 1 && isUrgent({ norm: 0, isNew: true }),
       mutate({ index, isNew, bytes }: RowEdit) {
         const seen = here[index];
+        created[index] = isNew ? 1 : 0;
         return seen !== undefined && noteSighting(bytes, { isNew, ...seen }) ? undefined : "skip";
       },
     },

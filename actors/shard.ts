@@ -21,7 +21,7 @@ import { viewRow } from "./row-view.ts";
 import { createImages, openReplica } from "./shard-images.ts";
 import { peerAddress, peerText, rememberWay } from "./shard-name.ts";
 import { type KeyList, type Push, type PushOutcome, type ShardProtocol } from "./shard-protocol.ts";
-import { problemOf, writesOf } from "./shard-writes.ts";
+import { createUrgentRule, problemOf, writesOf } from "./shard-writes.ts";
 import { openTrace, type TraceConfig } from "./step-trace.ts";
 
 export interface ShardConfig {
@@ -33,6 +33,8 @@ export interface ShardConfig {
   readonly name: string;
   /** Whether trainers push here. Others refuse gradients. */
   readonly primary: boolean;
+  /** The primary's replica, which is told of rows that are left early here. */
+  readonly primaryAt: Address;
   /** Full replicas hold optimizer state and may become primary; others hold values only. */
   readonly full: boolean;
   readonly leader: Address;
@@ -40,6 +42,10 @@ export interface ShardConfig {
   readonly snapshotMs: number;
   /** Versions further ahead of our clock are refused. */
   readonly jumpMs: number;
+  /** How long urgent rows may hold an ordinary pull back on a congested link. */
+  readonly urgentHoldMs: number;
+  /** After this long, and at most twice as long, a row left early is reported to the primary. */
+  readonly orphanMs: number;
   /** For whoever replays what this replica did. */
   readonly trace?: TraceConfig;
 }
@@ -49,9 +55,9 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
   kind: "shard",
   messages: [
     ...(["gather", "push", "position", "subscribe", "synchronise", "status", "row"] as const),
-    ...(["pull", "more", "release", "refuse", "frame", "due", "save", "saved"] as const),
+    ...(["pull", "more", "release", "refuse", "frame", "orphans", "due", "save", "saved"] as const),
   ],
-  fromElsewhere: ["pull", "more", "release", "refuse", "frame", "status", "row"],
+  fromElsewhere: ["pull", "more", "release", "refuse", "frame", "orphans", "status", "row"],
   setup: async (config, context) => {
     const layout = modelLayout(config.model);
     const replica = await openReplica(config, context);
@@ -62,8 +68,9 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     /** By which way a peer asked: its answer goes back there. */
     const ways = new Map<string, Address>();
     const labels = { model: config.model.name };
+    const isUrgent = createUrgentRule(config.model);
     const trace = openTrace(config.trace, context);
-    trace.start(() => ({ writer: replica.writer, image: encodeImage(replica) }));
+    trace.start(() => ({ writer: replica.writer, primary: replica.primary, image: encodeImage(replica) }));
     let refused = 0;
 
     /** `source` is the push that a write was made of: the write itself holds functions. */
@@ -97,7 +104,8 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
           return;
         case "applied":
           feed.publish(effect.table, effect.keys);
-          if (effect.origin === "peer") lag.add(effect.t, context.now());
+          if (effect.origin === "peer" || effect.origin === "urgent") lag.add(effect.t, context.now());
+          if (effect.origin === "urgent") noteUrgentRows(effect.t);
           context.metrics.count("freshet_rows_applied_total", effect.keys.length, { ...labels, origin: effect.origin });
           return;
         case "refused":
@@ -113,7 +121,17 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
           });
           return;
         case "written":
+          if (effect.urgent > 0) {
+            context.metrics.count("freshet_urgent_rows_total", effect.urgent, { ...labels, origin: "local" });
+          }
           if (effect.refused > 0) context.metrics.count("freshet_rows_refused_total", effect.refused, labels);
+      }
+    }
+
+    function noteUrgentRows(times: Float64Array): void {
+      context.metrics.count("freshet_urgent_rows_total", times.length, { ...labels, origin: "peer" });
+      for (const t of times) {
+        context.metrics.observe("freshet_urgent_lag_seconds", Math.max(0, context.now() / 1000 - t / 1e6), labels);
       }
     }
 
@@ -128,6 +146,8 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
           return peer.tell("more", effect.body);
         case "release":
           return peer.tell("release", effect.body);
+        case "orphans":
+          return peer.tell("orphans", effect.body);
         case "refuse":
           return asker.tell("refuse", effect.body);
         case "frame":
@@ -152,7 +172,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         context.log.warn("A push was refused whole", { shard: config.name, trainer, reason: problem });
         return { kind: "refused", reason: problem };
       }
-      const writes = writesOf(layout, request, config.shard);
+      const writes = writesOf(layout, request, { shard: config.shard, isUrgent });
       const effects = step({ kind: "write", writes, batch: { trainer, id: batch } }, request);
       const stopped = effects.find((effect) => effect.kind === "refused");
       if (stopped !== undefined) return { kind: "refused", reason: stopped.reason };
@@ -201,6 +221,9 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         },
         frame: (body, from) => {
           step({ kind: "message", from: peerText(from), message: "frame", body });
+        },
+        orphans: (body, from) => {
+          step({ kind: "message", from: peerText(from), message: "orphans", body });
         },
         due: ({ timer }) => {
           if (timer !== ANNOUNCE) {

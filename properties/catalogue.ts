@@ -15,6 +15,7 @@ const ROWS = "properties/world/checkers.ts";
 const STEPS = "properties/world/step-checks.ts";
 const ENDING = "properties/world/ending.ts";
 const LEASES = "properties/world/leases.ts";
+const URGENT = "properties/world/urgent-checks.ts";
 const NODE = "properties/world/simulated-node.ts";
 const LAWS = "properties/world/directed-laws.ts";
 const FRAMES = "properties/world/directed-frames.ts";
@@ -39,8 +40,13 @@ export const CATALOGUE: readonly CatalogueRow[] = [
   row("S5", "an answer's knowledge is of the instant of its list", STEPS, "knowledge-after-list"),
   row("S6", "an answer lists every row that its asker lacks", STEPS, "asker-known-one-too-far"),
   row("S7", "a listed shard taken for known is known", STEPS, "generator-ignored"),
-  row("S8", "early rows are the rows ahead of knowledge", STEPS, "early-set-cleared"),
-  row("S9", "early rows are in the update cache", STEPS, "early-rows-skip-the-cache"),
+  row("S8", "early rows are the rows ahead of knowledge, and urgent ones never move it", STEPS, "early-set-cleared"),
+  row(
+    "S9",
+    "early rows are in the update cache, urgent ones also in the urgent list",
+    STEPS,
+    "early-rows-skip-the-cache",
+  ),
   row("S10", "merging in any order, and again, gives the same rows", LAWS, "no-tie-break"),
   row("S11", "answers to another life or pull change nothing", DIRECTED, "accept-foreign-pull"),
   row("S12", "what a start reads is sound", ROWS, "image-one-row-short"),
@@ -53,6 +59,7 @@ export const CATALOGUE: readonly CatalogueRow[] = [
   row("S20", "what is kept for others is bounded", STEPS, "answers-kept-for-ever"),
   row("L1", "after healing all becomes equal in time", ENDING, "waiting-shards-forgotten"),
   row("L2", "and does so while messages still get lost", ENDING, "resend-forgets-first"),
+  row("L3", "no pull is held back for urgent rows longer than it may be", STEPS, "strict-priority-without-ageing"),
   row("L4", "and then nothing is pulled any more", ENDING, "new-version-after-every-pull"),
   row("L5", "without loss a row crosses a link once a version", STEPS, "whole-shard-in-each-answer"),
   row("L6", "a replica always takes writes", NODE, "no-write-during-a-pull"),
@@ -60,6 +67,8 @@ export const CATALOGUE: readonly CatalogueRow[] = [
   row("X1", "rows outside the cache are below its floor, those in it above", CACHE, "floor-zero-on-restart"),
   row("X2", "the update cache answers as a scan would", CACHE, "full-cache-drops-silently"),
   row("X3", "a later shard version knows at least as much", ROWS, "shard-counter-goes-back"),
+  row("X4", "all up to a cursor in an urgent list is visible", URGENT, "urgent-cursor-overwritten-instead-of-max"),
+  row("X5", "no row left early is seen by some replicas only", ENDING, "orphan-of-a-row-not-held-is-left"),
   row("X6", "equal neighbours reach one shard version and stop", DIRECTED, "swap-shard-versions"),
   row("X8", "a version has one content everywhere", ROWS, "values-of-another-row"),
   row("X9", "optimizer state travels with its row", STEPS, "state-left-behind"),
@@ -75,6 +84,7 @@ export const CATALOGUE: readonly CatalogueRow[] = [
     "leader-does-not-look",
   ),
   row("E6", "a leader's change during a pull leaves no gap and no open pull", ENDING, "leader-change-forgets-pulls"),
+  row("X12", "a row left early is superseded by the primary", ENDING, "orphan-never-reported"),
   row("I1", "any bytes end in a frame or a decode error", FRAMES, "error-of-another-kind"),
   row("I2", "a frame has one encoding", FRAMES, "shard-version-off-by-one"),
   row("I3", "NaN and infinity are refused", FRAMES, "infinity-is-a-number"),

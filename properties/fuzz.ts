@@ -15,7 +15,8 @@ import { parseWriterId } from "../protocols/sync/version.ts";
 import { crc32c } from "../protocols/wire/checksum.ts";
 import { DecodeError } from "../protocols/wire/decode-error.ts";
 import { describeFrame } from "../protocols/wire/describe-frame.ts";
-import { decodeFrame } from "../protocols/wire/frame-codec.ts";
+import { decodeFrame, encodeFrame } from "../protocols/wire/frame-codec.ts";
+import { buildOrphans, parseOrphans } from "../protocols/wire/orphans.ts";
 import { encodePoll, parseChanges, parsePoll } from "../protocols/wire/poll.ts";
 import { buildPull, parseMore, parsePull, parseRefuse, parseRelease } from "../protocols/wire/pull.ts";
 import { type DecodeCost, type Decoding } from "./decode-cost.ts";
@@ -30,6 +31,7 @@ const OURS = parseWriterId("0.sim.a.l1");
 const THEIRS = parseWriterId("0.sim.b.l1");
 const PULL = "0123456789abcdef".repeat(2);
 const ANSWER = { responder: THEIRS, number: 3 };
+const URGENT = { writer: THEIRS, number: 4 };
 const CURSOR = { writer: THEIRS, change: 4 };
 /** Rows a table in the few large inputs: what costs their square shows. */
 const LARGE_ROWS = 8_000;
@@ -108,10 +110,17 @@ function buildTargets(): Target[] {
   const verdict = { kind: "verdict", atMs: 1, model: "m", from: "healthy", to: "uncertain", cause: "loss" } as const;
   return [
     { name: "decodeFrame()", ...frames, isBinary: true, decode: decodeFrame },
+    { name: "decodeFrame() of urgent rows", sample: urgentFrameOf(small), isBinary: true, decode: decodeFrame },
     { name: "loadImage()", ...images, isBinary: true, decode: (bytes) => loadImage(bytes, newStore()) },
     { name: "describeFrame()", ...frames, isBinary: true, decode: (bytes) => describeFrame(bytes) },
     control("parsePull()", pull, parsePull),
     control("parseMore()", { pullId: PULL, answer: ANSWER, frames: [1, 2] }, parseMore),
+    control("parseMore() of urgent rows", { pullId: PULL, answer: ANSWER, frames: [], urgent: URGENT }, parseMore),
+    control(
+      "parseOrphans()",
+      buildOrphans(small.declaration, [{ table: 1, key: 2n ** 63n, t: 7, writer: OURS }]),
+      parseOrphans,
+    ),
     control("parseRelease()", { pullId: PULL, answer: ANSWER }, parseRelease),
     control("parseRefuse()", { pullId: PULL, reason: "gone" }, parseRefuse),
     control("parsePoll()", encodePoll({ pollId: 1, waitMs: 5, cursor }), parsePoll),
@@ -160,6 +169,13 @@ function filled(rows: number): Replica {
     stepReplica(peer, { kind: "write", writes: [{ table, keys, mutate: ({ bytes }) => void bytes.fill(1) }] }, NOW);
   }
   return peer;
+}
+
+/** The same rows as a frame of urgent ones. */
+function urgentFrameOf(peer: Replica): Uint8Array {
+  const frame = decodeFrame(frameOf(peer));
+  const place = { index: 0, frames: 0, urgent: 300, end: undefined };
+  return encodeFrame({ ...frame, ...place, tables: TABLES, batches: frame.sections });
 }
 
 /** The first frame of a replica's answer to a new one. */

@@ -2,7 +2,7 @@
 export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "adopt-without-equality": 1, // X3
   "checksum-off": 1, // S13
-  "count-repeated-frames": 4, // S1
+  "count-repeated-frames": 30, // S1
   "cursor-moves-when-sent": 15, // L2
   "deletion-arrives-as-row": 1, // S14
   "deletions-not-listed": 1, // S6
@@ -28,6 +28,15 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "shard-counter-goes-back": 1, // X3
   "state-left-behind": 1, // X9
   "successor-waits-too-long": 2, // E3
+  "strict-priority-without-ageing": 2, // L3
+  "urgent-advances-knowledge": 2, // S8
+  "urgent-cursor-of-another-life": 131, // X4
+  "urgent-cursor-overwritten-instead-of-max": 2, // X4
+  "urgent-cursor-skips-what-did-not-fit": 2, // X4
+  "urgent-frame-completes-its-answer": 2, // S1
+  "urgent-list-without-bound": 3, // S20
+  "urgent-rows-are-not-relayed": 2, // S9
+  "urgent-skips-cache": 2, // S9
   "values-of-another-row": 1, // S3
   "waiting-shards-forgotten": 1, // L1
 };

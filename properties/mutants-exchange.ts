@@ -30,7 +30,12 @@ export const EXCHANGE_MUTANTS: readonly Mutant[] = [
   {
     name: "resend-forgets-first",
     file: "protocols/sync/answers.ts",
-    edits: [["return sendFrames(replica, answer, frames);", "return sendFrames(replica, answer, frames.slice(1));"]],
+    edits: [
+      [
+        "return sendFrames(replica, answer, { indexes: frames,",
+        "return sendFrames(replica, answer, { indexes: frames.slice(1),",
+      ],
+    ],
   },
   {
     name: "serving-replica-answers-full",
@@ -94,7 +99,7 @@ export const EXCHANGE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "writers-of-the-frame",
-    file: "protocols/sync/own-pull.ts",
+    file: "protocols/sync/apply-rows.ts",
     edits: [["writers: reindexed(section.writers, indexes)", "writers: section.writers"]],
   },
   {
@@ -144,7 +149,7 @@ export const EXCHANGE_MUTANTS: readonly Mutant[] = [
   {
     name: "retry-by-chance",
     twice: true,
-    file: "protocols/sync/own-pull.ts",
+    file: "protocols/sync/pull-asks.ts",
     edits: [["delayMs: replica.limits.retryMs };", "delayMs: replica.limits.retryMs * (1 + Math.random() / 10) };"]],
   },
   {

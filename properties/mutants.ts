@@ -8,6 +8,7 @@ import { CACHE_MUTANTS } from "./mutants-cache.ts";
 import { EXCHANGE_MUTANTS } from "./mutants-exchange.ts";
 import { LEADER_MUTANTS } from "./mutants-leaders.ts";
 import { RULE_MUTANTS } from "./mutants-rules.ts";
+import { URGENT_MUTANTS } from "./mutants-urgent.ts";
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -156,4 +157,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...EXCHANGE_MUTANTS,
   ...RULE_MUTANTS,
   ...LEADER_MUTANTS,
+  ...URGENT_MUTANTS,
 ];

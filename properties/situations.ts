@@ -2,6 +2,8 @@
  * What simulated worlds must keep getting into, at least so often in 1,000 seeds: a world that stops exercising something says so.
  */
 const SITUATIONS: Readonly<Record<string, number>> = {
+  "applied orphan": 100,
+  "applied urgent": 1_000,
   "all cuts mended": 100,
   "answer after the cache gave up": 1_000,
   "answer by a scan": 1_000,
@@ -22,6 +24,7 @@ const SITUATIONS: Readonly<Record<string, number>> = {
   deleted: 1_000,
   "disk lost": 100,
   "frame lost": 1_000,
+  "frame of urgent rows": 1_000,
   "lasting cut": 100,
   "lasting loss": 100,
   "leader changed during a pull": 100,
@@ -32,6 +35,8 @@ const SITUATIONS: Readonly<Record<string, number>> = {
   "link clogged": 100,
   "listed shard was known": 1_000,
   "message repeated": 1_000,
+  "orphan deleted": 100,
+  "orphan written anew": 100,
   pause: 100,
   "poll cursor of another life": 100,
   "poll refused stale": 100,
@@ -45,6 +50,8 @@ const SITUATIONS: Readonly<Record<string, number>> = {
   "shard left to its leader": 1_000,
   "pull failed: gone": 100,
   "pull failed: no-answer": 100,
+  "pull held back for long enough": 100,
+  "pull held back for urgent rows": 100,
   "pull repeated by the net": 100,
   "pull while all answers are in use": 100,
   "refused a frame or refusal of another answer": 100,
@@ -58,11 +65,13 @@ const SITUATIONS: Readonly<Record<string, number>> = {
   "same time stamped by two writers": 100,
   "saved with early rows": 100,
   "sent more": 100,
+  "sent orphans": 100,
   "sent refuse": 100,
   "shard listed while it is pending": 100,
   "shard version adopted": 1_000,
   "stamped ahead of the clock": 100,
   written: 10_000,
+  "written urgent": 1_000,
 };
 
 /** How often a situation came up in 1,000 seeds, of those that came up too rarely. */

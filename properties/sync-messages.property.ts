@@ -6,6 +6,7 @@ import { expect, test } from "vitest";
 import { POLL_LIMITS } from "../protocols/limits.ts";
 import { parseWriterId } from "../protocols/sync/version.ts";
 import { DecodeError } from "../protocols/wire/decode-error.ts";
+import { buildOrphans, parseOrphans } from "../protocols/wire/orphans.ts";
 import { encodePoll, parseChanges, parsePoll } from "../protocols/wire/poll.ts";
 import { buildPull, drawPullId, parseMore, parsePull, parseRefuse, parseRelease } from "../protocols/wire/pull.ts";
 
@@ -17,13 +18,16 @@ test("a pull's parsing is what was built, after JSON", () => {
       fc.boolean(),
       fc.integer({ min: 1, max: 2 ** 53 - 2 ** 20 }),
       fc.infiniteStream(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })),
-      (wantsState, t, dice) => {
+      fc.option(fc.record({ writer: fc.constant(WRITER), number: fc.nat() }), { nil: undefined }),
+      (wantsState, t, dice, cursor) => {
+        const urgent = cursor === undefined ? {} : { urgent: cursor };
         const pullId = drawPullId(() => Number(dice.next().value));
         const built = buildPull({
           pullId,
           declaration: "0123456789abcdef",
           wantsState,
           knowledge: new Map([[WRITER, t]]),
+          ...urgent,
         });
         const parsed = parsePull(JSON.parse(JSON.stringify(built)));
         expect(parsed).toEqual({
@@ -31,10 +35,40 @@ test("a pull's parsing is what was built, after JSON", () => {
           declaration: "0123456789abcdef",
           wantsState,
           knowledge: new Map([[WRITER, t]]),
+          ...urgent,
         });
       },
     ),
   );
+});
+
+test("a report's parsing is what was built, after JSON; keys and tables beyond their bounds are refused", () => {
+  const orphan = fc.record({
+    table: fc.nat(63),
+    key: fc.bigInt(0n, 2n ** 64n - 1n),
+    t: fc.integer({ min: 1, max: 2 ** 53 - 2 ** 20 }),
+    writer: fc.constant(WRITER),
+  });
+  fc.assert(
+    fc.property(fc.array(orphan, { minLength: 1, maxLength: 256 }), (orphans) => {
+      const built = buildOrphans("0123456789abcdef", orphans);
+      expect(parseOrphans(JSON.parse(JSON.stringify(built)))).toEqual({ declaration: "0123456789abcdef", orphans });
+    }),
+    { numRuns: 50 },
+  );
+  const row = [0, "7", 1, WRITER];
+  for (const rows of [
+    [],
+    Array.from({ length: 257 }, () => row),
+    [[64, "7", 1, WRITER]],
+    [[0, "18446744073709551616", 1, WRITER]],
+    [[0, "07", 1, WRITER]],
+    [[0, "7", 0, WRITER]],
+    [[0, "7", 1, "me"]],
+    [[0, "7", 1, WRITER, 1]],
+  ]) {
+    expect(() => parseOrphans({ declaration: "0123456789abcdef", rows })).toThrow(DecodeError);
+  }
 });
 
 test("a poll's parsing is what was encoded, after JSON, and its answer of nothing is its id", () => {
@@ -49,7 +83,7 @@ test("a poll's parsing is what was encoded, after JSON, and its answer of nothin
 });
 
 test("control messages from anywhere parse or end in a DecodeError", () => {
-  const parsers = [parsePull, parseMore, parseRelease, parseRefuse, parsePoll, parseChanges];
+  const parsers = [parsePull, parseMore, parseRelease, parseRefuse, parsePoll, parseChanges, parseOrphans];
   const field = fc.constantFrom(
     "pullId",
     "answer",
@@ -62,6 +96,8 @@ test("control messages from anywhere parse or end in a DecodeError", () => {
     "shards",
     "more",
     "waitMs",
+    "urgent",
+    "rows",
   );
   const value = fc.oneof(
     fc.jsonValue(),

@@ -28,27 +28,34 @@ const time = fc.oneof(
 const frameInput: fc.Arbitrary<FrameInput> = fc
   .record({
     hasState: fc.boolean(),
-    isLast: fc.boolean(),
+    // Last of its answer, before the last, or of urgent rows.
+    place: fc.constantFrom("last", "middle", "urgent"),
     isEarly: fc.boolean(),
     many: fc.boolean(),
     rows: fc.tuple(rowsOf(12), rowsOf(400)),
     knowledge: fc.array(fc.tuple(fc.constantFrom(...WRITERS), time), { maxLength: 6 }),
   })
-  .map(({ hasState, isLast, isEarly, many, rows, knowledge }) => ({
+  .map(({ hasState, place, isEarly, many, rows, knowledge }) => ({
     declaration: "00ff10a5b6c7d8e9",
     pullId: "0123456789abcdef0123456789abcdef",
     answer: { responder: parseWriterId("2.fra.n1.q"), number: 7 },
-    index: isLast ? 2 : 1,
-    frames: 3,
+    index: place === "urgent" ? 0 : place === "last" ? 2 : 1,
+    frames: place === "urgent" ? 0 : 3,
+    urgent: place === "urgent" ? 300 : undefined,
     hasState,
     tables: TABLES,
     writers: WRITERS,
     batches: rows.flatMap((drawn, table) =>
       drawn.length === 0 ? [] : [batchOf(table, { rows: drawn, many, hasState })],
     ),
-    end: isLast
-      ? { knowledge: new Map(knowledge), version: { counter: 9, generator: parseWriterId("0.b.n.x") }, early: isEarly }
-      : undefined,
+    end:
+      place === "last"
+        ? {
+            knowledge: new Map(knowledge),
+            version: { counter: 9, generator: parseWriterId("0.b.n.x") },
+            early: isEarly,
+          }
+        : undefined,
   }));
 
 test("a frame's decoding is what was encoded, and its re-encoding the same bytes", () => {
@@ -64,6 +71,7 @@ test("a frame's decoding is what was encoded, and its re-encoding the same bytes
         input.frames,
         input.hasState,
       ]);
+      expect(frame.urgent).toBe(input.urgent);
       expect(frame.end).toEqual(input.end);
       expect(frame.sections.length).toBe(input.batches.length);
       frame.sections.forEach((section, at) => {
@@ -82,7 +90,7 @@ test("a frame's decoding is what was encoded, and its re-encoding the same bytes
       });
       expect(encodeFrame(encodable(frame))).toEqual(bytes);
       expect(JSON.parse(describeFrame(bytes))).toMatchObject({
-        frame: `${input.index + 1} of 3`,
+        frame: input.urgent === undefined ? `${input.index + 1} of 3` : "urgent rows up to 300",
         responder: "2.fra.n1.q",
       });
     }),

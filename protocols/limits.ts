@@ -38,6 +38,14 @@ export const SYNC_LIMITS = {
   cacheAgeMs: 60_000,
   cacheAgeMsMin: 5_000,
   cacheAgeMsMax: 1_800_000,
+  /** Rows in the urgent list of one shard; beyond it the oldest leave, and travel as any other. */
+  urgentRowsMax: 1_024,
+  /** On a congested link an ordinary pull is held back for urgent rows at most this long in all. */
+  urgentHoldMs: 2_000,
+  /** A row still early after one to two of these is reported to the shard's primary. */
+  orphanMs: 60_000,
+  /** Rows in one report, and the most that a primary writes anew in one `orphanMs`. */
+  orphansMax: 256,
 } as const;
 
 /** Bounds in the shape of `SYNC_LIMITS`: simulated worlds run with small ones. */

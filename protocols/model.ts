@@ -37,4 +37,6 @@ export interface ModelDeclaration {
   readonly dense: readonly string[];
   readonly optimizer: OptimizerDeclaration;
   readonly denseOptimizer: OptimizerDeclaration;
+  /** Updates above this percentile of the recent ones travel first (urgency.ts); 99 when left out, 100 for none. */
+  readonly urgentPercentile?: number;
 }

@@ -61,6 +61,12 @@ const architecture = z.strictObject({
   top: layers.default([32, 16]).meta({ description: "Widths of the hidden layers over the interactions" }),
 });
 
+const percentileAllowed = "a number from 0 to 100";
+const percentile = z
+  .number({ error: percentileAllowed })
+  .min(0, { error: percentileAllowed })
+  .max(100, { error: percentileAllowed });
+
 const dense = z
   .array(featureName)
   .max(64, { error: "at most 64 dense features" })
@@ -83,6 +89,9 @@ export const modelSchema = z
     dense: dense.default([]).meta({ description: "Names of the numeric features, in order" }),
     optimizer: optimizer(0.05).prefault({}),
     denseOptimizer: optimizer(0.02).prefault({}),
+    urgentPercentile: percentile.default(99).meta({
+      description: "Updates above this percentile of the recent ones travel first; 100 for none",
+    }),
   })
   .superRefine((model, context) => {
     if (context.issues.length > 0) return; // what is wrong by itself comes first

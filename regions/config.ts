@@ -159,8 +159,20 @@ const sync = z
     jumpLimit: duration({ min: "1s", max: "365d" })
       .prefault("24h")
       .meta({ description: "Versions further ahead of our clock are refused" }),
+    urgentHold: duration({ min: "0ms", max: "1m" })
+      .prefault("2s")
+      .meta({ description: "How long in all urgent rows may hold a pull back on a congested link" }),
+    orphanAfter: duration({ min: "1s", max: "1d" })
+      .prefault("1m")
+      .meta({ description: "A row that no complete pull has covered after this long is reported to the primary" }),
   })
-  .transform((it) => ({ pollWaitMs: it.pollWait, gapMs: it.gap, jumpLimitMs: it.jumpLimit }));
+  .transform((it) => ({
+    pollWaitMs: it.pollWait,
+    gapMs: it.gap,
+    jumpLimitMs: it.jumpLimit,
+    urgentHoldMs: it.urgentHold,
+    orphanMs: it.orphanAfter,
+  }));
 
 const snapshot = z
   .strictObject({

@@ -120,11 +120,14 @@ function shards(config: RegionConfig, model: ModelDeclaration): ActorSpec[] {
       shard: index,
       name: shardName(model.name, index),
       primary: isTrainingNode(config),
+      primaryAt: replicaAddress({ region: config.training, node: TRAINING_NODE }, shardName(model.name, index)),
       full: config.region === config.training,
       leader: addresses.leader,
       files: addresses.files,
       snapshotMs: config.snapshot.everyMs,
       jumpMs: config.sync.jumpLimitMs,
+      urgentHoldMs: config.sync.urgentHoldMs,
+      orphanMs: config.sync.orphanMs,
     };
     return spec("shard", "shard", id, shard);
   });

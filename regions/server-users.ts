@@ -13,6 +13,7 @@ const PEER_MESSAGES = [
   ["shard", "pull"],
   ["shard", "more"],
   ["shard", "release"],
+  ["shard", "orphans"],
 ] as const;
 
 /** Streams that other regions read. */

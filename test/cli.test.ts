@@ -5,14 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { expect, test } from "vitest";
-import { parseWriterId } from "../protocols/sync/version.ts";
-import { encodeFrame } from "../protocols/wire/frame-codec.ts";
 import { createApp } from "../regions/http-app.ts";
 import { tokenDigest } from "../regions/http-guard.ts";
 import { serveHttp } from "../regions/http-server.ts";
 import { parseStatus } from "../regions/parse-status.ts";
 import { type ModelStatus, type NodeStatus } from "../regions/status.ts";
-import { packBytes } from "../runtime/transport/compression.ts";
 import { httpWorld, OPTIONS } from "./http-world.ts";
 import { freshet } from "./run-freshet.ts";
 
@@ -126,26 +123,6 @@ test.each([
   const ran = await freshet(["decode"], { input });
   expect(ran).toMatchObject({ code, err: "" });
   expect(ran.out).toContain(says);
-});
-
-test("decode prints a frame that a link carried compressed, and says so", async () => {
-  const frame = encodeFrame({
-    declaration: "00ff10a5b6c7d8e9",
-    pullId: "0".repeat(32),
-    answer: { responder: parseWriterId("0.fra.a.x"), number: 7 },
-    index: 0,
-    frames: 2,
-    hasState: false,
-    tables: [],
-    writers: [],
-    batches: [],
-    end: undefined,
-  });
-  const packed = packBytes(frame);
-  const ran = await freshet(["decode"], { input: packed });
-  expect(ran).toMatchObject({ code: 0, err: "" });
-  expect(ran.out).toContain(`compressed to ${packed.length} bytes`);
-  expect(ran.out).toContain('"frame": "1 of 2"');
 });
 
 test.each([

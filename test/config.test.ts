@@ -37,6 +37,7 @@ test("parseConfig() fills in every default", () => {
     dense: [],
     optimizer: { kind: "adagrad", learningRate: 0.05 },
     denseOptimizer: { kind: "adagrad", learningRate: 0.02 },
+    urgentPercentile: 99,
   });
   expect(config.state).toBe("/state/freshet/frankfurt-a");
   expect(config.nats).toEqual({

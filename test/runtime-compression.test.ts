@@ -1,13 +1,18 @@
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { constants, zstdCompressSync } from "node:zlib";
 import { connect, type Msg } from "@nats-io/transport-node";
 import fc from "fast-check";
 import { expect, test, vi } from "vitest";
+import { parseWriterId } from "../protocols/sync/version.ts";
+import { encodeFrame } from "../protocols/wire/frame-codec.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { createMetrics, type MetricsRegistry } from "../runtime/metrics.ts";
 import { isPacked, packBytes, unpackBytes, UNPACKED_BYTES_MAX } from "../runtime/transport/compression.ts";
 import { natsTransport, type NatsTransport, type PeerOptions } from "../runtime/transport/nats.ts";
 import { startTestNats } from "./real-nats.ts";
 
+const cli = fileURLToPath(new URL("../regions/cli.ts", import.meta.url));
 const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 test("unpackBytes() undoes packBytes(), and gives nothing for what is cut short, damaged or from nowhere", () => {
@@ -36,6 +41,26 @@ test("what would be more than any body is not made: neither from few bytes, nor 
   }
   const after = process.memoryUsage();
   expect(after.external + after.arrayBuffers - before.external - before.arrayBuffers).toBeLessThan(64 * 1024 * 1024);
+});
+
+test("freshet decode prints a frame that a link carried compressed, and says so", () => {
+  const frame = encodeFrame({
+    declaration: "00ff10a5b6c7d8e9",
+    pullId: "0".repeat(32),
+    answer: { responder: parseWriterId("0.fra.a.x"), number: 7 },
+    index: 0,
+    frames: 2,
+    hasState: false,
+    tables: [],
+    writers: [],
+    batches: [],
+    end: undefined,
+  });
+  const packed = packBytes(frame);
+  const ran = spawnSync(process.execPath, [cli, "decode"], { input: packed, encoding: "utf8" });
+  expect([ran.status, ran.stderr]).toEqual([0, ""]);
+  expect(ran.stdout).toContain(`compressed to ${packed.length} bytes`);
+  expect(ran.stdout).toContain('"frame": "1 of 2"');
 });
 
 test(

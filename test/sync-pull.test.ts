@@ -56,11 +56,12 @@ test("a batch that was applied before is left out whole", () => {
     kind: "written",
     rows: 1,
     refused: 0,
+    urgent: 0,
     duplicate: false,
   });
   const digest = b.store.digest();
   expect(stepReplica(b, { kind: "write", writes, batch }, NOW)).toEqual([
-    { kind: "written", rows: 0, refused: 0, duplicate: true },
+    { kind: "written", rows: 0, refused: 0, urgent: 0, duplicate: true },
   ]);
   expect(b.store.digest()).toBe(digest);
 });

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import { deserialize } from "node:v8";
 import * as z from "zod";
 import { type Push } from "../actors/shard-protocol.ts";
-import { writesOf } from "../actors/shard-writes.ts";
+import { createUrgentRule, writesOf } from "../actors/shard-writes.ts";
 import { POLL_LIMITS, SYNC_LIMITS } from "../protocols/limits.ts";
 import { type ModelLayout } from "../protocols/model-layout.ts";
 import { loadImage } from "../protocols/sync/image.ts";
@@ -25,6 +25,11 @@ const entrySchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("full"), actor: z.string() }),
 ]);
 
+const startSchema = z.object({
+  writer: z.string(),
+  primary: z.union([z.object({ kind: z.literal("self") }), z.object({ kind: z.literal("peer"), peer: z.string() })]),
+  image: z.instanceof(Uint8Array),
+});
 const leaderSchema = z.union([z.literal("self"), z.object({ peer: z.string() }), z.undefined()]);
 
 /** One entry of a trace file. */
@@ -86,16 +91,17 @@ export function replay(
 }
 
 function replicaAt(start: unknown, options: { layout: ModelLayout; full: boolean; actor: string }): Core {
-  const { writer, image } = z.object({ writer: z.string(), image: z.instanceof(Uint8Array) }).parse(start);
+  const { writer, primary, image } = startSchema.parse(start);
   const { layout, full, actor } = options;
   const store = createMapRowStore(layout.tables, { state: full });
   const loaded = loadImage(image, store);
-  const replica = createReplica({ writer: parseWriterId(writer), limits: SYNC_LIMITS, ...loaded });
+  const replica = createReplica({ writer: parseWriterId(writer), limits: SYNC_LIMITS, primary, ...loaded });
+  const isUrgent = createUrgentRule(layout.model);
   const shard = Number(/-(\d+)-[^-]+$/.exec(actor)?.[1]);
   return ({ event, nowMs }) => {
     if (isPush(event)) {
       const { push } = event;
-      const writes = writesOf(layout, push, shard);
+      const writes = writesOf(layout, push, { shard, isUrgent });
       return stepReplica(replica, { kind: "write", writes, batch: { trainer: push.trainer, id: push.batch } }, nowMs);
     }
     return isReplicaEvent(event) ? stepReplica(replica, event, nowMs) : [];

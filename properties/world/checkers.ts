@@ -6,7 +6,8 @@ import { type RowStore } from "../../protocols/sync/row-store.ts";
 import { type ShardVersion } from "../../protocols/sync/shard-version.ts";
 import { type Version, type WriterId } from "../../protocols/sync/version.ts";
 import { type Judge } from "./judge.ts";
-import { countAhead, hashKnowledge, listRows, sameRows, sameVersion, type SeenRow, text } from "./seen-row.ts";
+import { countAhead, hashKnowledge, isOlder, listRows, sameRows, sameVersion, type SeenRow, text } from "./seen-row.ts";
+import { UrgentChecker } from "./urgent-checks.ts";
 import { WatchedStore } from "./watched-store.ts";
 
 /** One write as it was made. */
@@ -54,10 +55,12 @@ export class ShardChecker {
   readonly #behind = new Map<WriterId, Behind[]>();
   readonly #byKnowledge = new Map<number, readonly (SeenRow | undefined)[]>();
   readonly #seen = new WeakMap<Replica, Seen>();
+  readonly #urgent: UrgentChecker;
 
   constructor(keys: number, judge: Judge) {
     this.#keys = Array.from({ length: keys }, (_, key) => BigUint64Array.of(BigInt(key)));
     this.#judge = judge;
+    this.#urgent = new UrgentChecker(judge);
   }
 
   /** A writer stamped this version of a row. V4: a version names one content, for ever. V6: its t rises. */
@@ -123,6 +126,7 @@ export class ShardChecker {
     }
     if (store instanceof WatchedStore) store.touched.clear();
     if (this.#checkKnowledge(replica, last.knowledge, { where, property })) isOther = true;
+    this.#urgent.check(replica, { where, seen: (key) => last.rows[key]?.version });
     if (isOther) last.ahead = countAhead(last.rows, replica.knowledge);
     if (last.counter === version.counter && last.generator === version.generator) return isOther;
     last.counter = version.counter;
@@ -257,14 +261,6 @@ export class ShardChecker {
       this.#judge.breach("S17", `${where} holds [${listRows(rows)}], and who knew the same held [${listRows(before)}]`);
     }
   }
-}
-
-/** Whether `a` comes before `b`: by epoch, then t, then writer. */
-export function isOlder(a: Version, b: Version): boolean {
-  if (a.writer === b.writer) return a.t < b.t;
-  const epochs = Number.parseInt(a.writer, 10) - Number.parseInt(b.writer, 10);
-  if (epochs !== 0) return epochs < 0;
-  return a.t === b.t ? a.writer < b.writer : a.t < b.t;
 }
 
 export function dominates(a: ReadonlyMap<WriterId, number>, b: ReadonlyMap<WriterId, number>): boolean {

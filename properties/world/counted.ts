@@ -5,6 +5,7 @@ export const SENT = {
   more: "sent more",
   release: "sent release",
   refuse: "sent refuse",
+  orphans: "sent orphans",
   frame: "sent frame",
 } as const;
 
@@ -12,4 +13,11 @@ export const PULLED_AS = {
   leader: "pull as the leader",
   follower: "pull from the leader",
   itself: "pull for itself",
+} as const;
+
+export const APPLIED = {
+  local: "applied local",
+  peer: "applied peer",
+  urgent: "applied urgent",
+  orphan: "applied orphan",
 } as const;

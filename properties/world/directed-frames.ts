@@ -25,6 +25,8 @@ interface Made {
   readonly values?: readonly number[];
   readonly state?: readonly number[] | undefined;
   readonly knows?: number;
+  /** As a frame of urgent rows. */
+  readonly urgent?: boolean;
 }
 
 /** I2: a frame is written in one way only: what is taken is what would have been written. */
@@ -47,6 +49,7 @@ export function notFinite(): string | undefined {
     [1, 0, 0x80, 0xff],
   ]) {
     if (isTaken({ values: bad })) return "a value that is no number is taken";
+    if (isTaken({ values: bad, urgent: true })) return "an urgent value that is no number is taken";
     if (isTaken({ state: bad })) return "state that is no number is taken";
   }
   return undefined;
@@ -140,14 +143,15 @@ function receive(replica: Replica, body: Uint8Array): ReturnType<typeof stepRepl
 
 /** The only frame of an answer: one row, and a knowledge that covers it. */
 function frame(made: Made, knower: WriterId = THEIRS): Uint8Array<ArrayBuffer> {
-  const { t = NOW * 1000, writer = THEIRS, values = ONE, knows } = made;
+  const { t = NOW * 1000, writer = THEIRS, values = ONE, knows, urgent = false } = made;
   const state = "state" in made ? made.state : ONE;
   return encodeFrame({
     declaration: createFull().declaration,
     pullId: PULL,
     answer: { responder: THEIRS, number: 1 },
     index: 0,
-    frames: 1,
+    frames: urgent ? 0 : 1,
+    urgent: urgent ? 1 : undefined,
     hasState: state !== undefined,
     tables: TABLES,
     writers: [writer],
@@ -165,10 +169,12 @@ function frame(made: Made, knower: WriterId = THEIRS): Uint8Array<ArrayBuffer> {
             },
           ]
         : [],
-    end: {
-      knowledge: knows === undefined ? new Map() : new Map([[knower, knows]]),
-      version: { counter: 1, generator: THEIRS },
-      early: false,
-    },
+    end: urgent
+      ? undefined
+      : {
+          knowledge: knows === undefined ? new Map() : new Map([[knower, knows]]),
+          version: { counter: 1, generator: THEIRS },
+          early: false,
+        },
   });
 }

@@ -19,6 +19,7 @@ import {
   withoutState,
 } from "./directed-frames.ts";
 import { answersAsAScan, cacheBounded, floorInPlace } from "./directed-cache.ts";
+import { orphanReported, orphanSuperseded, reportsBounded } from "./directed-orphans.ts";
 import { dominating, joining, jumps, lastStamps, mergingInAnyOrder, ordering } from "./directed-laws.ts";
 import { notHalf, roundedOnce, smallStepsAddUp } from "./directed-precision.ts";
 import { cursorOfAnotherLife, failedPull, listedAgain } from "./directed-polls.ts";
@@ -39,8 +40,10 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["S10", mergingInAnyOrder],
   ["S11", foreignAnswer],
   ["S20", cacheBounded],
+  ["S20", reportsBounded],
   ["X1", floorInPlace],
   ["X2", answersAsAScan],
+  ["X5", orphanSuperseded],
   ["X6", crossingAdoption],
   ["X8", roundedOnce],
   ["X9", withoutState],
@@ -48,6 +51,7 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["X11", listedAgain],
   ["X11", failedPull],
   ["X11", cursorOfAnotherLife],
+  ["X12", orphanReported],
   ["L1", rowsOfAFailedPull],
   ["I1", anyBytes],
   ["I2", oneEncoding],

@@ -59,6 +59,13 @@ export interface Knobs {
   readonly patienceMs: number;
   /** The table's numbers are held as f16. */
   readonly halves: boolean;
+  /** Of writes, how many are urgent. */
+  readonly urgentRate: number;
+  readonly urgentRowsMax: number;
+  readonly urgentHoldMs: number;
+  readonly orphanMs: number;
+  /** The first node, to which rows left early are reported, pulls from nobody. The others need not hold what it lacks. */
+  readonly aloof: boolean;
 }
 
 /** Kinds of events that come again and again while there is trouble. */
@@ -77,12 +84,15 @@ export function drawKnobs(random: Random): Knobs {
   const delayMs = between(1, calm ? 20 : 120);
   const lossRate = sometimes(() => between(0, 0.3));
   const lasting = calm ? 1 : nextFloat(random);
+  const shards = 1 + nextBelow(random, 2);
+  const keys = 2 + nextBelow(random, 14);
+  const serving = nodes > 2 && nextFloat(random) < 0.3;
   return {
     nodes,
-    shards: 1 + nextBelow(random, 2),
-    keys: 2 + nextBelow(random, 14),
+    shards,
+    keys,
     calm,
-    serving: nodes > 2 && nextFloat(random) < 0.3,
+    serving,
     ring,
     troubleMs: between(5_000, 20_000),
     lasting: lossRate > 0 && lasting < 0.3 ? "loss" : nodes > 2 && !ring && lasting < 0.5 ? "cut" : "nothing",
@@ -113,7 +123,8 @@ export function drawKnobs(random: Random): Knobs {
     cacheAgeMs: between(50, 5_000),
     // Looked at, not drawn: a seed keeps the rest of its world.
     halves: random.a % 4 === 0,
-    ...drawLeaders(createRandom(random.b), { calm, nodes }),
+    ...drawRoles(createRandom(random.b), { calm, nodes, serving }),
+    ...drawUrgent(createRandom(random.c)),
   };
 }
 
@@ -129,5 +140,24 @@ function drawLeaders(
     leaseMs: 800 + nextFloat(random) * 2_200,
     storeLossRate: calm || nextFloat(random) < 0.5 ? 0 : nextFloat(random) * 0.3,
     patienceMs: 300 + nextFloat(random) * 2_700,
+  };
+}
+
+/** Who leads, and whether the first node pulls from nobody: then it cannot pull for others. */
+function drawRoles(
+  random: Random,
+  { calm, nodes, serving }: Pick<Knobs, "calm" | "nodes" | "serving">,
+): ReturnType<typeof drawLeaders> & Pick<Knobs, "aloof"> {
+  const leaders = drawLeaders(random, { calm, nodes });
+  return { ...leaders, aloof: leaders.leaders === "none" && nodes > 2 && !serving };
+}
+
+/** What urgent rows and rows left early meet, from a generator of its own: a seed keeps the rest of its world. */
+function drawUrgent(random: Random): Pick<Knobs, "urgentRate" | "urgentRowsMax" | "urgentHoldMs" | "orphanMs"> {
+  return {
+    urgentRate: [0, 0.1, 0.5, 1][nextBelow(random, 4)] ?? 0,
+    urgentRowsMax: [1, 2, 4, 1000][nextBelow(random, 4)] ?? 1,
+    urgentHoldMs: 10 + nextBelow(random, 590),
+    orphanMs: 200 + nextBelow(random, 2_800),
   };
 }

@@ -113,9 +113,10 @@ export class Network {
     if (lasting === "nothing") return;
     this.#count(`lasting ${lasting}`);
     if (lasting !== "cut") return;
-    // Full replicas never pull from a serving one, which therefore is no way round.
+    // Full replicas never pull from a serving one, which therefore is no way round; nor is a node that pulls from nobody.
     const one = nextBelow(this.#random, nodes);
     const other = (one + 1) % nodes;
+    if (this.#knobs.aloof && nodes === 3) return;
     if (this.#knobs.serving && (nodes === 3 || one === nodes - 1 || other === nodes - 1)) return;
     this.#link(one, other).cut = true;
     if (nextFloat(this.#random) < 0.5) this.#link(other, one).cut = true;

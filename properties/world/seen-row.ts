@@ -54,3 +54,11 @@ export function sameVersion(a: Version, b: Version): boolean {
 export function text(version: Version | undefined): string {
   return version === undefined ? "nothing" : `(${version.t}, ${version.writer})`;
 }
+
+/** Whether `a` comes before `b`: by epoch, then t, then writer. */
+export function isOlder(a: Version, b: Version): boolean {
+  if (a.writer === b.writer) return a.t < b.t;
+  const epochs = Number.parseInt(a.writer, 10) - Number.parseInt(b.writer, 10);
+  if (epochs !== 0) return epochs < 0;
+  return a.t === b.t ? a.writer < b.writer : a.t < b.t;
+}

@@ -1,32 +1,23 @@
 /*
  * One simulated node: the real poller and the real replicas, wired as an actor shell wires them, with a disk of images.
  */
-import { POLL_LIMITS, SYNC_LIMITS } from "../../protocols/limits.ts";
+import { POLL_LIMITS } from "../../protocols/limits.ts";
 import { nextFloat } from "../../protocols/random.ts";
-import { encodeImage, type LoadedImage, loadImage } from "../../protocols/sync/image.ts";
-import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
+import { encodeImage } from "../../protocols/sync/image.ts";
 import { createPoller, type PollEffect, type Poller, type PollEvent, stepPoller } from "../../protocols/sync/poll.ts";
-import {
-  createReplica,
-  type Replica,
-  type ReplicaEffect,
-  type ReplicaEvent,
-  stepReplica,
-} from "../../protocols/sync/replica.ts";
-import { type RowEdit, type RowStore } from "../../protocols/sync/row-store.ts";
+import { type Replica, type ReplicaEffect, type ReplicaEvent, stepReplica } from "../../protocols/sync/replica.ts";
+import { type RowEdit } from "../../protocols/sync/row-store.ts";
 import { buildWriterId, type Version } from "../../protocols/sync/version.ts";
 import { drawPullId } from "../../protocols/wire/pull.ts";
 import { parseChanges, parsePoll } from "../../protocols/wire/poll.ts";
-import { DecodeError } from "../../protocols/wire/decode-error.ts";
 import { type ShardChecker } from "./checkers.ts";
-import { PULLED_AS, SENT } from "./counted.ts";
-import { type Disk, type SavedImage } from "./disk.ts";
+import { APPLIED, PULLED_AS, SENT } from "./counted.ts";
+import { type Disk } from "./disk.ts";
 import { type Timer } from "./happening.ts";
 import { type Envelope } from "./network.ts";
 import { regionOf } from "./leases.ts";
+import { startShard } from "./shard-start.ts";
 import { type Surroundings } from "./surroundings.ts";
-import { tablesOf } from "./tables.ts";
-import { WatchedStore } from "./watched-store.ts";
 
 export class SimulatedNode {
   readonly index: number;
@@ -44,23 +35,11 @@ export class SimulatedNode {
     this.life = start.life;
     this.#places = world.checkers.map((_, shard) => `node ${start.index} (life ${start.life}) shard ${shard}`);
     const writer = buildWriterId({ epoch: 0, region: "sim", node: `n${start.index}`, nonce: `l${start.life}` });
-    const limits = {
-      ...SYNC_LIMITS,
-      frameBytes: knobs.frameBytes,
-      answersMax: knobs.answersMax,
-      retryMs: knobs.retryMs,
-      retriesMax: knobs.retriesMax,
-      cacheRowsMax: knobs.cacheRowsMax,
-      cacheAgeMs: knobs.cacheAgeMs,
-      cacheAgeMsMin: 50,
-      cacheAgeMsMax: 10_000,
-      windowFrames: 2,
-    };
-    const state = !(knobs.serving && start.index === knobs.nodes - 1);
     world.steps.started(writer);
     this.replicas = world.checkers.map((checker, shard) => {
-      const replica = createReplica({ writer, limits, ...this.#load(start.disk.read(shard), { state, shard }) });
-      checker.check(replica, this.#place(shard), "S12");
+      const where = this.#place(shard);
+      const replica = startShard(world, { index: start.index, writer, image: start.disk.read(shard), where });
+      checker.check(replica, where, "S12");
       if (replica.early.size > 0) world.count("restart with early rows");
       return replica;
     });
@@ -76,7 +55,10 @@ export class SimulatedNode {
   }
 
   /** Writes a value, or deletes the row for 0. */
-  write(shard: number, { key, value, nowMs }: { key: number; value: number; nowMs: number }): void {
+  write(
+    shard: number,
+    { key, value, urgent, nowMs }: { key: number; value: number; urgent: boolean; nowMs: number },
+  ): void {
     const replica = this.#replica(shard);
     const { judge, knobs } = this.#world;
     // A number that f16 has not, of which all see the nearest that it has.
@@ -88,7 +70,7 @@ export class SimulatedNode {
       state.fill(exact);
       return undefined;
     }
-    const writes = [{ table: 0, keys: BigUint64Array.of(BigInt(key)), mutate }];
+    const writes = [{ table: 0, keys: BigUint64Array.of(BigInt(key)), mutate, isUrgent: () => urgent }];
     const effects = stepReplica(replica, { kind: "write", writes }, nowMs);
     const written = effects.find((effect) => effect.kind === "written");
     if ((written?.refused ?? 0) > 0) {
@@ -100,6 +82,7 @@ export class SimulatedNode {
       const version = { t: applied.t[0] ?? 0, writer: replica.writer };
       this.#checker(shard).wrote({ key, version, value: seen, deleted: value === 0 });
       this.#world.count(value === 0 ? "deleted" : "written");
+      if (urgent) this.#world.count("written urgent");
       this.#world.steps.stamped(version, shard);
       if (version.t > nowMs * 1000) this.#world.count("stamped ahead of the clock");
     }
@@ -115,9 +98,11 @@ export class SimulatedNode {
       if (message === "poll") this.#takePoll({ from, body: parsed }, nowMs);
       else if (message === "changes") this.#takeChanges({ from, body: parsed }, nowMs);
     } else if (message === "frame") {
+      const before = this.#world.steps.urgentBefore(this.#replica(shard), parsed);
       const effects = this.step(shard, { kind: "message", from, message, body: parsed }, nowMs);
+      this.#world.steps.urgentTaken(this.#replica(shard), { before, effects, where: this.#place(shard) });
       if (envelope.damaged) this.#world.steps.damaged(effects, this.#place(shard));
-    } else if (message === "refuse") {
+    } else if (message === "refuse" || message === "orphans") {
       this.step(shard, { kind: "message", from, message, body: parsed }, nowMs);
     } else if (message === "pull" || message === "more" || message === "release") {
       this.#serve(shard, { from, message, body: parsed }, nowMs);
@@ -127,7 +112,14 @@ export class SimulatedNode {
   timer({ shard, name }: { readonly shard: number | undefined; readonly name: string }, nowMs: number): void {
     if (shard === undefined && name.startsWith("lease ")) this.#world.leases.timer(this.index, name);
     else if (shard === undefined) this.#poll({ kind: "timer", name }, nowMs);
-    else this.step(shard, { kind: "timer", name }, nowMs);
+    else {
+      this.step(shard, { kind: "timer", name }, nowMs);
+      this.#world.steps.waited(this.#replica(shard), {
+        nowMs: this.#world.nowMs,
+        pausedUntilMs: this.#world.pausedUntilMs(this.index),
+        where: this.#place(shard),
+      });
+    }
   }
 
   /** Another leads a shard here, or nobody. */
@@ -137,9 +129,28 @@ export class SimulatedNode {
 
   step(shard: number, event: ReplicaEvent, nowMs: number): readonly ReplicaEffect[] {
     const effects = stepReplica(this.#replica(shard), event, nowMs);
+    this.#noteOrphans(shard, effects);
     this.look(shard);
     this.#act(shard, effects, nowMs);
     return effects;
+  }
+
+  /** What a primary wrote anew is a write as any other: filed before the check. */
+  #noteOrphans(shard: number, effects: readonly ReplicaEffect[]): void {
+    const { store, writer } = this.#replica(shard);
+    for (const effect of effects) {
+      if (effect.kind !== "applied" || effect.origin !== "orphan") continue;
+      const { found, values } = store.read(0, effect.keys);
+      const version = { t: effect.t[0] ?? 0, writer };
+      this.#world.count(found[0] === 1 ? "orphan written anew" : "orphan deleted");
+      this.#checker(shard).wrote({
+        key: Number(effect.keys[0]),
+        version,
+        value: (this.#world.knobs.halves ? new Float16Array(values.buffer) : new Float32Array(values.buffer))[0] ?? 0,
+        deleted: found[0] === 0,
+      });
+      this.#world.steps.stamped(version, shard);
+    }
   }
 
   /** Checks a replica as it is now; tells whether it is another than before. Every step of a replica is followed by this. */
@@ -150,6 +161,7 @@ export class SimulatedNode {
     const where = this.#place(shard);
     const isOther = checker.check(replica, where);
     this.#world.steps.kept(replica, { checker, where });
+    this.#world.steps.held(replica, this.#world.nowMs);
     return isOther;
   }
 
@@ -171,25 +183,6 @@ export class SimulatedNode {
       this.#world.steps.won(replica, { greatest: greatest[shard] ?? [], ...options });
       this.#world.steps.stateHeld(replica, options.where);
     });
-  }
-
-  /** What an image of the disk holds; nothing when it is damaged, which S13 says must be noticed. */
-  #load(
-    image: SavedImage | undefined,
-    { state, shard }: { readonly state: boolean; readonly shard: number },
-  ): LoadedImage | { readonly store: RowStore } {
-    const tables = tablesOf(this.#world.knobs);
-    const store = new WatchedStore(createMapRowStore(tables, { state }));
-    if (image === undefined) return { store };
-    try {
-      const loaded = loadImage(image.bytes, store);
-      if (image.damaged) this.#world.judge.breach("S13", `${this.#place(shard)} loaded a damaged image`);
-      return loaded;
-    } catch (error) {
-      if (!image.damaged || !(error instanceof DecodeError)) throw error;
-      this.#world.count("restart with a damaged image");
-      return { store: new WatchedStore(createMapRowStore(tables, { state })) };
-    }
   }
 
   #serve(
@@ -260,7 +253,7 @@ export class SimulatedNode {
           this.#poll({ kind: "pulled", shard: `s/${shard}`, outcome: effect.outcome }, nowMs);
           break;
         case "applied":
-          this.#world.count(effect.origin === "local" ? "applied local" : "applied peer", effect.keys.length);
+          this.#world.count(APPLIED[effect.origin], effect.keys.length);
           break;
         case "refused":
           this.#world.count(`refused ${effect.reason === "stale" ? effect.detail : effect.reason}`);

@@ -2,11 +2,13 @@
  * What must hold across one step of a replica or poller: of what it answers, serves, lists and refuses.
  */
 import { type Poller } from "../../protocols/sync/poll.ts";
-import { type OpenAnswer, type Replica, type ReplicaEffect } from "../../protocols/sync/replica-state.ts";
+import { type OpenAnswer, type OwnPull, type Replica, type ReplicaEffect } from "../../protocols/sync/replica-state.ts";
 import { type Version, type WriterId } from "../../protocols/sync/version.ts";
 import { type ChangesMessage } from "../../protocols/wire/poll.ts";
+import { FLAG_URGENT } from "../../protocols/wire/frame.ts";
 import { parsePull } from "../../protocols/wire/pull.ts";
-import { dominates, isOlder, type ShardChecker } from "./checkers.ts";
+import { dominates, type ShardChecker } from "./checkers.ts";
+import { isOlder } from "./seen-row.ts";
 import { type Judge } from "./judge.ts";
 import { type Knobs } from "./knobs.ts";
 
@@ -20,6 +22,7 @@ export class StepChecker {
   readonly #listed = new Set<string>();
   readonly #writers = new Set<WriterId>();
   readonly #stamps = new Map<number, WriterId>();
+  readonly #heldSinceMs = new WeakMap<OwnPull, number>();
 
   constructor(judge: Judge, { knobs, count }: { knobs: Knobs; count: (what: string) => void }) {
     this.#judge = judge;
@@ -85,7 +88,10 @@ export class StepChecker {
     if (replica.early.size > this.#knobs.keys) {
       this.#judge.breach("S20", `${where} has ${replica.early.size} early rows of ${this.#knobs.keys}`);
     }
-    const { cache } = replica;
+    const { cache, urgent } = replica;
+    if (urgent.places.size > this.#knobs.urgentRowsMax) {
+      this.#judge.breach("S20", `${where} lists ${urgent.places.size} urgent rows`);
+    }
     if (cache.place.size > cache.rowsMax) {
       this.#judge.breach("S20", `${where} caches ${cache.place.size} rows of at most ${cache.rowsMax}`);
     }
@@ -135,7 +141,9 @@ export class StepChecker {
   /** S13: a damaged frame is refused and does nothing else. */
   damaged(effects: readonly ReplicaEffect[], where: string): void {
     this.#count("damaged frame");
-    if (effects.length !== 1 || effects[0]?.kind !== "refused" || effects[0].reason !== "undecodable") {
+    // Any step may begin to watch the early rows that a start found.
+    const [first, ...others] = effects.filter(({ kind }) => kind !== "timer");
+    if (others.length > 0 || first?.kind !== "refused" || first.reason !== "undecodable") {
       this.#judge.breach("S13", `${where} took a damaged frame`);
     }
   }
@@ -155,6 +163,52 @@ export class StepChecker {
       if (!isWhole) this.#judge.breach("X9", `${where} holds one of the rows ${keys.join()} with the state of another`);
     }
     store.release(list);
+  }
+
+  /** S8, S9: what to compare after a frame of urgent rows was taken; undefined for any other frame. */
+  urgentBefore({ knowledge, urgent }: Replica, body: unknown): UrgentBefore | undefined {
+    const isUrgent = body instanceof Uint8Array && ((body[3] ?? 0) & FLAG_URGENT) !== 0;
+    if (isUrgent) this.#count("frame of urgent rows");
+    return isUrgent ? { knowledge: fingerprint(knowledge), listed: urgent.latest } : undefined;
+  }
+
+  urgentTaken(
+    { knowledge, urgent }: Replica,
+    options: {
+      readonly before: UrgentBefore | undefined;
+      readonly effects: readonly ReplicaEffect[];
+      readonly where: string;
+    },
+  ): void {
+    const { before, effects, where } = options;
+    if (before === undefined) return;
+    if (fingerprint(knowledge) !== before.knowledge) {
+      this.#judge.breach("S8", `urgent rows moved the knowledge of ${where}`);
+    }
+    const taken = effects.reduce((sum, effect) => sum + (effect.kind === "applied" ? effect.keys.length : 0), 0);
+    if (urgent.latest !== before.listed + taken) {
+      this.#judge.breach("S9", `${where} took ${taken} urgent rows and lists ${urgent.latest - before.listed}`);
+    }
+  }
+
+  /** Notes since when a pull is held back. */
+  held({ pull }: Replica, nowMs: number): void {
+    if (pull?.hold !== "on" || this.#heldSinceMs.has(pull)) return;
+    this.#heldSinceMs.set(pull, nowMs);
+    this.#count("pull held back for urgent rows");
+  }
+
+  /** L3: no pull is held back for urgent rows longer than it may be. Looked at when time has passed at a node that is not paused. */
+  waited(
+    { pull }: Replica,
+    { nowMs, pausedUntilMs, where }: { readonly nowMs: number; readonly pausedUntilMs: number; readonly where: string },
+  ): void {
+    const sinceMs = pull === undefined ? undefined : this.#heldSinceMs.get(pull);
+    if (pull === undefined || sinceMs === undefined || nowMs - sinceMs <= this.#knobs.urgentHoldMs + 1) return;
+    if (pull.hold === "over") this.#count("pull held back for long enough");
+    if (pull.hold === "on" && nowMs > pausedUntilMs + 1) {
+      this.#judge.breach("L3", `${where} holds a pull back for urgent rows since ${nowMs - sinceMs} ms`);
+    }
   }
 
   /** S19: of all versions there were when nobody wrote any more, the newest of each row is what all hold. */
@@ -177,6 +231,12 @@ export class StepChecker {
       }
     });
   }
+}
+
+/** A replica before it takes urgent rows. */
+interface UrgentBefore {
+  readonly knowledge: number;
+  readonly listed: number;
 }
 
 function fingerprint(knowledge: ReadonlyMap<WriterId, number>): number {

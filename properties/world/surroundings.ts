@@ -15,6 +15,9 @@ export interface Surroundings {
   readonly steps: StepChecker;
   readonly judge: Judge;
   readonly leases: Leases;
+  readonly nowMs: number;
+  /** Until when a node does nothing; in the past for one that goes on. */
+  pausedUntilMs(node: number): number;
   send(envelope: Envelope): void;
   /** Brings `{shard, name}` back after a delay, to this life of the node. */
   after(delayMs: number, timer: Timer): void;

@@ -15,6 +15,7 @@ import { Leases } from "./leases.ts";
 import { type Envelope, hashEnvelope, Network } from "./network.ts";
 import { SimulatedNode } from "./simulated-node.ts";
 import { StepChecker } from "./step-checks.ts";
+import { writerOfEarlyRow } from "./victims.ts";
 import { type Surroundings } from "./surroundings.ts";
 
 const EPOCH_MS = 1_760_000_000_000;
@@ -147,6 +148,10 @@ class World implements Surroundings {
     this.#schedule(delayMs, timer);
   }
 
+  pausedUntilMs(node: number): number {
+    return this.#pausedUntilMs[node] ?? 0;
+  }
+
   count(what: string, by = 1): void {
     this.counts.set(what, (this.counts.get(what) ?? 0) + by);
   }
@@ -172,6 +177,8 @@ class World implements Surroundings {
         this.leases.store(happening.ask);
         return undefined;
       case "heal":
+        // Late enough that nobody writes over the rows that are left without a writer.
+        if (this.knobs.aloof && !this.knobs.calm) this.#crash(writerOfEarlyRow(this.nodes));
         this.#network.heal();
         this.leases.healed();
         this.#ending = new Ending(this);
@@ -232,7 +239,7 @@ class World implements Surroundings {
   }
 
   #write(): void {
-    const { nodes, serving, shards, keys, deleteRate } = this.knobs;
+    const { nodes, serving, shards, keys, deleteRate, urgentRate } = this.knobs;
     const index = nextBelow(this.random, nodes);
     const node = this.nodes[index];
     if (node === undefined || (serving && index === nodes - 1)) return;
@@ -241,21 +248,14 @@ class World implements Surroundings {
     node.write(nextBelow(this.random, shards), {
       key: nextBelow(this.random, keys),
       value: nextFloat(this.random) < deleteRate ? 0 : this.#value,
+      urgent: mixUint32(this.#value, this.knobs.orphanMs) / 2 ** 32 < urgentRate,
       nowMs: this.clock(index),
     });
   }
 
-  #crash(): void {
-    const { nodes, serving, delayMs } = this.knobs;
-    // What only serving replicas still hold has no state, and full ones cannot take it back yet: there, full nodes do not crash.
-    const drawn = serving ? nodes - 1 : nextBelow(this.#faults, nodes);
-    const midway = serving ? -1 : this.nodes.findIndex((node) => node?.replicas.some(({ early }) => early.size > 0));
-    // Every other time it hits whoever is in the middle of a pull, and what it had so far is on its disk.
-    const isMidway = midway >= 0 && nextFloat(this.#faults) < 0.5;
-    const index = isMidway ? midway : drawn;
+  #crash(index = this.#drawVictim()): void {
     const node = this.nodes[index];
     if (node === undefined) return;
-    if (isMidway) node.replicas.forEach((_, shard) => this.disks[index]?.save(shard, node.image(shard)));
     node.scan();
     this.nodes[index] = undefined;
     this.leases.crashed(index);
@@ -264,7 +264,24 @@ class World implements Surroundings {
     // Half of them are back within about a round trip, while answers to their last life are still under way.
     const isQuick = nextFloat(this.#faults) < 0.5;
     this.count(isQuick ? "restart within a round trip" : "restart later");
-    this.#schedule(nextFloat(this.#faults) * (isQuick ? delayMs : 5_000), { kind: "restart", node: index });
+    const delayMs = nextFloat(this.#faults) * (isQuick ? this.knobs.delayMs : 5_000);
+    this.#schedule(delayMs, { kind: "restart", node: index });
+  }
+
+  /** Who crashes: anyone, or whoever is in the middle of a pull, or who wrote rows that are early somewhere. */
+  #drawVictim(): number {
+    const { nodes, serving } = this.knobs;
+    // What only serving replicas still hold has no state, and full ones cannot take it back yet: there, full nodes do not crash.
+    if (serving) return nodes - 1;
+    const drawn = nextBelow(this.#faults, nodes);
+    const midway = this.nodes.findIndex((node) => node?.replicas.some(({ early }) => early.size > 0));
+    const choice = nextFloat(this.#faults);
+    if (midway < 0 || choice < 0.4) return drawn;
+    if (choice < 0.6) return writerOfEarlyRow(this.nodes) ?? drawn;
+    // What it had so far is on its disk.
+    const node = this.nodes[midway];
+    node?.replicas.forEach((_, shard) => this.disks[midway]?.save(shard, node.image(shard)));
+    return midway;
   }
 
   #save(): void {
@@ -284,7 +301,8 @@ class World implements Surroundings {
   }
 
   #peers(index: number): number[] {
-    const { nodes, ring, serving } = this.knobs;
+    const { nodes, ring, serving, aloof } = this.knobs;
+    if (aloof && index === 0) return [];
     const all = Array.from({ length: nodes }, (_, peer) => peer).filter((peer) => peer !== index);
     // Full replicas pull only from full ones; these alone form the ring.
     const last = serving ? nodes - 1 : nodes;

@@ -3,7 +3,7 @@
  * they have when their frame is packed, which is the one listed or newer. So whoever applied every frame of one answer may
  * join its knowledge, and nobody else may.
  */
-import { encodeFrame } from "../wire/frame-codec.ts";
+import { encodeFrame, type FrameInput } from "../wire/frame-codec.ts";
 import { sameAnswer } from "../wire/frame.ts";
 import { parseMore, parsePull, parseRelease } from "../wire/pull.ts";
 import { type ReadonlyKnowledge } from "./knowledge.ts";
@@ -11,6 +11,7 @@ import { knownTimes, type OpenAnswer, type Replica, type ReplicaEffect } from ".
 import { type SlotList, type TableSpec } from "./row-store.ts";
 import { isPlausible } from "./stamper.ts";
 import { lackingSlots } from "./update-cache.ts";
+import { type UrgentCursor, urgentAfter } from "./urgent-rows.ts";
 
 /** Name of the timer that closes answers nobody asks for any more. */
 export const SWEEP_TIMER = "answers";
@@ -23,7 +24,9 @@ export function openAnswer(
   const pull = parsePull(body);
   const { pullId } = pull;
   const held = replica.answers.get(answerKey(from, pullId));
-  if (held !== undefined) return sendFrames(replica, held, firstFrames(replica, held));
+  if (held !== undefined) {
+    return sendFrames(replica, held, { indexes: firstFrames(replica, held), cursor: pull.urgent });
+  }
   if (pull.declaration !== replica.declaration) {
     return [refuse(from, pullId, "declaration"), refused("declaration", from, "the peer's tables differ from ours")];
   }
@@ -48,20 +51,21 @@ export function openAnswer(
       frameBytes: replica.limits.frameBytes,
     }),
     hasState: pull.wantsState,
+    known: knownTimes(replica.store, pull.knowledge),
     end: { knowledge: new Map(replica.knowledge), version: replica.version, early: replica.early.size > 0 },
     used: true,
   };
   replica.answers.set(answerKey(from, pullId), answer);
-  const frames = sendFrames(replica, answer, firstFrames(replica, answer));
+  const frames = sendFrames(replica, answer, { indexes: firstFrames(replica, answer), cursor: pull.urgent });
   return sweeping ? frames : [...frames, { kind: "timer", name: SWEEP_TIMER, delayMs: replica.limits.answerIdleMs }];
 }
 
 /** Sends the frames asked for, or says that the answer is gone. */
 export function sendMore(replica: Replica, { from, body }: { from: string; body: unknown }): ReplicaEffect[] {
-  const { pullId, answer: id, frames } = parseMore(body);
+  const { pullId, answer: id, frames, urgent } = parseMore(body);
   const answer = replica.answers.get(answerKey(from, pullId));
   if (answer === undefined || !sameAnswer(answer.id, id)) return [refuse(from, pullId, "gone")];
-  return sendFrames(replica, answer, frames);
+  return sendFrames(replica, answer, { indexes: frames, cursor: urgent });
 }
 
 /** Lets go of an answer that its asker is done with. */
@@ -98,8 +102,7 @@ function cutFrames(
   for (const { table, from, to } of list.sections) {
     const spec = options.tables[table];
     if (spec === undefined) throw new RangeError(`Cannot cut frames: there is no table ${table}`);
-    // Key 8, difference of t 8, writer 2, flags 1.
-    const rowBytes = 19 + spec.valueBytes + (options.hasState ? spec.stateBytes : 0);
+    const rowBytes = rowBytesMax(spec) - (options.hasState ? 0 : spec.stateBytes);
     for (let position = from; position < to; position += 1) {
       if (bytes > 0 && bytes + rowBytes > options.frameBytes) {
         cuts.push(position);
@@ -111,7 +114,17 @@ function cutFrames(
   return [...cuts, list.slots.length];
 }
 
-function sendFrames(replica: Replica, answer: OpenAnswer, indexes: readonly number[]): ReplicaEffect[] {
+/** The most that a row takes in a frame: key 8, difference of t 8, writer 2, flags 1, values and state. */
+export function rowBytesMax(spec: TableSpec | undefined): number {
+  return 19 + (spec?.valueBytes ?? 0) + (spec?.stateBytes ?? 0);
+}
+
+/** Urgent rows first, where there are some that the asker lacks; then the frames asked for. */
+function sendFrames(
+  replica: Replica,
+  answer: OpenAnswer,
+  { indexes, cursor }: { readonly indexes: readonly number[]; readonly cursor: UrgentCursor | undefined },
+): ReplicaEffect[] {
   answer.used = true;
   const key = answerKey(answer.to, answer.pullId);
   // To the end of the order, which is that of last use.
@@ -119,26 +132,44 @@ function sendFrames(replica: Replica, answer: OpenAnswer, indexes: readonly numb
   replica.answers.set(key, answer);
   const { store } = replica;
   const frames = answer.cuts.length - 1;
-  const effects: ReplicaEffect[] = [];
+  // An answer of one frame is as fast as its urgent rows alone would be.
+  const effects = frames === 1 ? [] : urgentFrame(replica, answer, { cursor, isAsked: indexes.length === 0 });
   for (const index of indexes) {
     const from = answer.cuts[index];
     const to = answer.cuts[index + 1];
     if (from === undefined || to === undefined) continue;
-    const body = encodeFrame({
-      declaration: replica.declaration,
-      pullId: answer.pullId,
-      answer: answer.id,
-      index,
-      frames,
-      hasState: answer.hasState,
-      tables: store.tables,
-      writers: store.writers,
-      batches: store.pack(answer.list, { from, to }),
-      end: index === frames - 1 ? answer.end : undefined,
-    });
-    effects.push({ kind: "send", to: answer.to, message: "frame", body });
+    const batches = store.pack(answer.list, { from, to });
+    const end = index === frames - 1 ? answer.end : undefined;
+    effects.push(frameOf(replica, answer, { index, frames, batches, end }));
   }
   return effects;
+}
+
+/** The urgent rows after the asker's cursor that it does not know, at their versions now. */
+function urgentFrame(
+  replica: Replica,
+  answer: OpenAnswer,
+  { cursor, isAsked }: { readonly cursor: UrgentCursor | undefined; readonly isAsked: boolean },
+): ReplicaEffect[] {
+  const { store, urgent, limits } = replica;
+  const number = cursor?.writer === replica.writer ? Math.min(cursor.number, urgent.latest) : 0;
+  const { slots, upTo } = urgentAfter(urgent, { number, bytesMax: limits.frameBytes });
+  if (slots.length === 0 && !isAsked) return [];
+  const list = store.collect(answer.known, slots);
+  const batches = store.pack(list, { from: 0, to: list.slots.length });
+  store.release(list);
+  if (batches.length === 0 && !isAsked) return [];
+  return [frameOf(replica, answer, { index: 0, frames: 0, urgent: upTo, batches, end: undefined })];
+}
+
+function frameOf(
+  { declaration, store }: Replica,
+  { to, pullId, id, hasState }: OpenAnswer,
+  frame: Pick<FrameInput, "index" | "frames" | "urgent" | "batches" | "end">,
+): ReplicaEffect {
+  const { tables, writers } = store;
+  const body = encodeFrame({ declaration, pullId, answer: id, hasState, tables, writers, ...frame });
+  return { kind: "send", to, message: "frame", body };
 }
 
 function firstFrames(replica: Replica, answer: OpenAnswer): number[] {

@@ -5,14 +5,14 @@
 import { type SyncLimits } from "../limits.ts";
 import { DecodeError } from "../wire/decode-error.ts";
 import { decodeFrame } from "../wire/frame-codec.ts";
-import { type AnswerEnd, type Frame, sameAnswer } from "../wire/frame.ts";
-import { buildPull, parseRefuse } from "../wire/pull.ts";
+import { type AnswerEnd, sameAnswer } from "../wire/frame.ts";
+import { parseRefuse } from "../wire/pull.ts";
+import { applyRows, countRows } from "./apply-rows.ts";
 import { checkFrame } from "./check-frame.ts";
 import { equalKnowledge, join } from "./knowledge.ts";
+import { ask, askMore, askNext, timer, timerName } from "./pull-asks.ts";
 import {
-  knownTimes,
   newVersion,
-  noteSlots,
   type OwnPull,
   type PullFailure,
   type ReceivedAnswer,
@@ -22,6 +22,7 @@ import {
 } from "./replica-state.ts";
 import { sameVersion, versionAfterMerge } from "./shard-version.ts";
 import { observe } from "./stamper.ts";
+import { acceptUrgent, endHold, holdName } from "./urgent-pull.ts";
 
 /** Asks a peer for all that we lack. While another pull runs, this one fails at once. */
 export function startPull(
@@ -29,7 +30,18 @@ export function startPull(
   { peer, pullId }: { readonly peer: string; readonly pullId: string },
 ): ReplicaEffect[] {
   if (replica.pull !== undefined) return [{ kind: "pulled", peer, pullId, outcome: "failed", reason: "busy" }];
-  const pull: OwnPull = { peer, pullId, answer: undefined, rows: 0, progress: false, retries: 0 };
+  const pull: OwnPull = {
+    peer,
+    pullId,
+    answer: undefined,
+    rows: 0,
+    progress: false,
+    congested: false,
+    window: replica.limits.windowFrames,
+    hold: "off",
+    holdTimed: false,
+    retries: 0,
+  };
   replica.pull = pull;
   return [ask(replica, pull), timer(replica, pull)];
 }
@@ -43,6 +55,7 @@ export function acceptFrame(
   const frame = decodeFrame(body);
   const { pull } = replica;
   if (pull === undefined || pull.pullId !== frame.pullId || pull.peer !== from) return [stale(from, "of another pull")];
+  if (frame.urgent !== undefined) return acceptUrgent(replica, pull, { frame, number: frame.urgent, nowMs });
   if (pull.answer !== undefined && !sameAnswer(pull.answer.id, frame.answer)) return [stale(from, "of another answer")];
   if (pull.answer !== undefined && pull.answer.received.length !== frame.frames) {
     return [stale(from, "of another count of frames")];
@@ -51,7 +64,8 @@ export function acceptFrame(
   const problem = checkFrame(replica, frame, nowMs);
   if (problem !== undefined) return [{ kind: "refused", from, ...problem }];
 
-  const effects = applyRows(replica, pull, frame);
+  const effects = applyRows(replica, { frame, origin: "peer" });
+  pull.rows += countRows(effects);
   pull.progress = true;
   const answer = (pull.answer ??= {
     id: frame.answer,
@@ -62,14 +76,12 @@ export function acceptFrame(
   });
   answer.received[frame.index] = 1;
   answer.receivedCount += 1;
+  pull.window = Math.min(replica.limits.windowFrames, pull.window + 1);
   answer.end ??= frame.end;
   if (answer.receivedCount === frame.frames && answer.end !== undefined) {
     return [...effects, ...complete(replica, pull, { answer, end: answer.end })];
   }
-  if (answer.asked < frame.frames) {
-    effects.push(askMore(pull, answer, [answer.asked]));
-    answer.asked += 1;
-  }
+  effects.push(...askNext(replica, pull));
   return effects;
 }
 
@@ -84,55 +96,25 @@ export function acceptRefusal(replica: Replica, { from, body }: { from: string; 
 /** Asks again where nothing came since the last time, a bounded number of times. */
 export function timePull(replica: Replica, name: string): ReplicaEffect[] {
   const { pull } = replica;
+  if (pull !== undefined && holdName(pull) === name) {
+    return endHold(replica, pull);
+  }
   if (pull === undefined || timerName(pull) !== name) return [];
   if (pull.progress) {
     pull.progress = false;
     pull.retries = 0;
     return [timer(replica, pull)];
   }
+  pull.congested = true;
+  pull.window = Math.max(1, Math.floor(pull.window / 2));
   pull.retries += 1;
   if (pull.retries > replica.limits.retriesMax) return fail(replica, pull, "no-answer");
   const { answer } = pull;
-  return [
-    answer === undefined ? ask(replica, pull) : askMore(pull, answer, missingFrames(answer, replica.limits)),
-    timer(replica, pull),
-  ];
-}
-
-function applyRows(replica: Replica, pull: OwnPull, frame: Frame): ReplicaEffect[] {
-  const { store, stamper } = replica;
-  const indexes = Uint16Array.from(frame.writers, (writer) => store.writerIndex(writer));
-  const known = knownTimes(store, replica.knowledge);
-  const effects: ReplicaEffect[] = [];
-  for (const section of frame.sections) {
-    const { keys, t } = section;
-    observe(stamper, greatest(t));
-    const { applied, slots } = store.merge({ ...section, writers: reindexed(section.writers, indexes) }, known);
-    if (applied.length === 0) continue;
-    noteSlots(replica, slots);
-    pull.rows += applied.length;
-    effects.push({
-      kind: "applied",
-      table: section.table,
-      // Mostly all of them.
-      keys: applied.length === keys.length ? keys : BigUint64Array.from(applied, (index) => keys[index] ?? 0n),
-      t: applied.length === t.length ? t : Float64Array.from(applied, (index) => t[index] ?? 0),
-      origin: "peer",
-    });
-  }
-  return effects;
-}
-
-function reindexed(writers: Uint16Array, indexes: Uint16Array): Uint16Array {
-  const ours = new Uint16Array(writers.length);
-  for (let row = 0; row < writers.length; row += 1) ours[row] = indexes[writers[row] ?? 0] ?? 0;
-  return ours;
-}
-
-function greatest(times: Float64Array): number {
-  let t = 0;
-  for (let row = 0; row < times.length; row += 1) t = Math.max(t, times[row] ?? 0);
-  return t;
+  if (answer === undefined) return [ask(replica, pull), timer(replica, pull)];
+  const missing = missingFrames(answer, replica.limits);
+  // With none missing it was urgent rows that we waited for, and no longer do.
+  const again = missing.length === 0 ? endHold(replica, pull) : [askMore(replica, pull, { answer, frames: missing })];
+  return [...again, timer(replica, pull)];
 }
 
 function complete(
@@ -181,28 +163,6 @@ function missingFrames({ received, asked }: ReceivedAnswer, limits: SyncLimits):
     if (received[index] !== 1) missing.push(index);
   }
   return missing;
-}
-
-function ask(replica: Replica, pull: OwnPull): ReplicaEffect {
-  const { declaration, knowledge, store } = replica;
-  return {
-    kind: "send",
-    to: pull.peer,
-    message: "pull",
-    body: buildPull({ pullId: pull.pullId, declaration, wantsState: store.hasState, knowledge }),
-  };
-}
-
-function askMore(pull: OwnPull, answer: ReceivedAnswer, frames: readonly number[]): ReplicaEffect {
-  return { kind: "send", to: pull.peer, message: "more", body: { pullId: pull.pullId, answer: answer.id, frames } };
-}
-
-function timer(replica: Replica, pull: OwnPull): ReplicaEffect {
-  return { kind: "timer", name: timerName(pull), delayMs: replica.limits.retryMs };
-}
-
-function timerName(pull: OwnPull): string {
-  return `pull ${pull.pullId}`;
 }
 
 function stale(from: string, why: string): ReplicaEffect {

@@ -6,12 +6,14 @@ import {
   type RefuseMessage,
   type ReleaseMessage,
 } from "../wire/pull.ts";
+import { type Orphan, type OrphansMessage } from "../wire/orphans.ts";
 import { type AnswerEnd, type AnswerId } from "../wire/frame.ts";
 import { type Knowledge, type ReadonlyKnowledge } from "./knowledge.ts";
 import { type Mutate, type RowStore, type Slot, type SlotList } from "./row-store.ts";
 import { type ShardVersion } from "./shard-version.ts";
 import { type Stamper } from "./stamper.ts";
 import { boundCache, fileRow, type UpdateCache } from "./update-cache.ts";
+import { type UrgentCursor, type UrgentList } from "./urgent-rows.ts";
 import { type WriterId } from "./version.ts";
 
 /** The whole state of one shard replica. Owned by replica.ts and its parts; others read. */
@@ -37,6 +39,25 @@ export interface Replica {
   readonly answers: Map<string, OpenAnswer>;
   answersOpened: number;
   pull: OwnPull | undefined;
+  /** What travels before all else. */
+  readonly urgent: UrgentList;
+  /** Peer -> how far into its urgent list we are, for at most `CURSORS_MAX` peers. */
+  readonly cursors: Map<string, UrgentCursor>;
+  /** Unknown: rows left early stay so. */
+  readonly primary: Primary | undefined;
+  readonly orphans: OrphanWatch;
+}
+
+/** Who takes the shard's writes, and is told of rows left early: a peer, or this replica. */
+export type Primary = { readonly kind: "peer"; readonly peer: string } | { readonly kind: "self" };
+
+/** What the sweeps over early rows remember. */
+export interface OrphanWatch {
+  isWatching: boolean;
+  /** Early at the last sweep, by table and key. */
+  noted: Map<string, Orphan>;
+  /** Written anew, as the primary, since the last sweep. */
+  settled: number;
 }
 
 /** An answer being sent: everything but the rows' contents was fixed at one instant. */
@@ -48,6 +69,8 @@ export interface OpenAnswer {
   /** Frame i has positions [cuts[i], cuts[i + 1]) of the list. */
   readonly cuts: readonly number[];
   readonly hasState: boolean;
+  /** The asker's knowledge, as a column by writer index. */
+  readonly known: Float64Array;
   readonly end: AnswerEnd;
   /** Asked for since the last sweep. */
   used: boolean;
@@ -63,6 +86,14 @@ export interface OwnPull {
   rows: number;
   /** A frame came since the timer last fired. */
   progress: boolean;
+  /** It once did not. */
+  congested: boolean;
+  /** Frames in flight: halved where nothing comes for long, so that urgent rows queue behind few others; one more with each that comes. */
+  window: number;
+  /** `on`: no ordinary frame is asked for, while urgent rows come. `over`: that was long enough for this pull. */
+  hold: "off" | "on" | "over";
+  /** The hold's time is running. */
+  holdTimed: boolean;
   retries: number;
 }
 
@@ -81,9 +112,11 @@ export interface TableWrite {
   readonly table: number;
   readonly keys: BigUint64Array;
   readonly mutate: Mutate;
+  /** Whether the row at this index of `keys`, which was just written, is urgent. Default: none is. */
+  readonly isUrgent?: (index: number) => boolean;
 }
 
-export type ReplicaMessage = "pull" | "more" | "release" | "refuse" | "frame";
+export type ReplicaMessage = "pull" | "more" | "release" | "refuse" | "frame" | "orphans";
 
 export type ReplicaEvent =
   /** Stamps and stores. A batch at or below its trainer's highest is left out whole: effect once. */
@@ -117,6 +150,7 @@ export type SendEffect =
   | { readonly kind: "send"; readonly to: string; readonly message: "more"; readonly body: MoreMessage }
   | { readonly kind: "send"; readonly to: string; readonly message: "release"; readonly body: ReleaseMessage }
   | { readonly kind: "send"; readonly to: string; readonly message: "refuse"; readonly body: RefuseMessage }
+  | { readonly kind: "send"; readonly to: string; readonly message: "orphans"; readonly body: OrphansMessage }
   | { readonly kind: "send"; readonly to: string; readonly message: "frame"; readonly body: Uint8Array<ArrayBuffer> };
 
 export type ReplicaEffect =
@@ -138,15 +172,21 @@ export type ReplicaEffect =
       readonly outcome: "failed";
       readonly reason: PullFailure;
     }
-  /** These rows are visible now. */
+  /** These rows are visible now. `urgent` ones came ahead of the rest; an `orphan` was written anew, by us as the primary. */
   | {
       readonly kind: "applied";
       readonly table: number;
       readonly keys: BigUint64Array;
       readonly t: Float64Array;
-      readonly origin: "local" | "peer";
+      readonly origin: "local" | "peer" | "urgent" | "orphan";
     }
-  | { readonly kind: "written"; readonly rows: number; readonly refused: number; readonly duplicate: boolean }
+  | {
+      readonly kind: "written";
+      readonly rows: number;
+      readonly refused: number;
+      readonly urgent: number;
+      readonly duplicate: boolean;
+    }
   | { readonly kind: "refused"; readonly reason: Refusal; readonly from: string | undefined; readonly detail: string };
 
 /** Makes a new version of the shard: whoever had the old one must look again. */

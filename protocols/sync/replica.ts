@@ -7,7 +7,7 @@
  */
 import { SYNC_LIMITS, type SyncLimits } from "../limits.ts";
 import { DecodeError } from "../wire/decode-error.ts";
-import { closeAnswer, openAnswer, sendMore, sweepAnswers, SWEEP_TIMER } from "./answers.ts";
+import { closeAnswer, openAnswer, rowBytesMax, sendMore, sweepAnswers, SWEEP_TIMER } from "./answers.ts";
 import { declarationDigest } from "./declaration.ts";
 import { join, type Knowledge, type ReadonlyKnowledge } from "./knowledge.ts";
 import { acceptFrame, acceptRefusal, startPull, timePull } from "./own-pull.ts";
@@ -15,15 +15,18 @@ import {
   knownTimes,
   newVersion,
   noteSlots,
+  type Primary,
   type Replica,
   type ReplicaEffect,
   type ReplicaEvent,
   type TableWrite,
 } from "./replica-state.ts";
-import { type RowStore } from "./row-store.ts";
+import { ORPHAN_TIMER, sweepEarly, takeReport, watchEarly } from "./orphans.ts";
+import { type RowStore, type UpdateOutcome } from "./row-store.ts";
 import { TRAINER_CHARS_MAX } from "./image.ts";
 import { canStamp, createStamper, observe, stamp } from "./stamper.ts";
 import { boundCache, createUpdateCache, fileRow, turnCache } from "./update-cache.ts";
+import { createUrgentList, noteUrgent } from "./urgent-rows.ts";
 import { type WriterId } from "./version.ts";
 
 /** What a start begins with. All but the writer is what the image of the last run held, or nothing. */
@@ -37,6 +40,8 @@ export interface ReplicaStart {
   readonly greatestSeen?: number;
   /** Trainer -> highest batch whose effect the rows hold. */
   readonly applied?: ReadonlyMap<string, number>;
+  /** To tell it of rows left early. */
+  readonly primary?: Primary | undefined;
   readonly limits?: SyncLimits;
 }
 
@@ -47,6 +52,7 @@ export function createReplica({
   knowledge = new Map(),
   greatestSeen = 0,
   applied = new Map(),
+  primary,
   limits = SYNC_LIMITS,
 }: ReplicaStart): Replica {
   const replica: Replica = {
@@ -65,6 +71,10 @@ export function createReplica({
     answers: new Map(),
     answersOpened: 0,
     pull: undefined,
+    urgent: createUrgentList(limits.urgentRowsMax),
+    cursors: new Map(),
+    primary,
+    orphans: { isWatching: false, noted: new Map(), settled: 0 },
   };
   for (const t of knowledge.values()) observe(replica.stamper, t);
   // Rows ahead of the knowledge are early and cached again, so that the cache's floor, which is the knowledge, covers all others;
@@ -84,13 +94,20 @@ export function createReplica({
 /** Takes one event and returns what is to be done, in order. Bad messages change nothing and come back as `refused`. */
 export function stepReplica(replica: Replica, event: ReplicaEvent, nowMs: number): ReplicaEffect[] {
   turnCache(replica.cache, replica.store, { nowMs, known: () => knownTimes(replica.store, replica.knowledge) });
+  const effects = take(replica, event, nowMs);
+  effects.push(...watchEarly(replica));
+  return effects;
+}
+
+function take(replica: Replica, event: ReplicaEvent, nowMs: number): ReplicaEffect[] {
   switch (event.kind) {
     case "write":
       return write(replica, event, nowMs);
     case "pull":
       return startPull(replica, event);
     case "timer":
-      return event.name === SWEEP_TIMER ? sweepAnswers(replica) : timePull(replica, event.name);
+      if (event.name === SWEEP_TIMER) return sweepAnswers(replica);
+      return event.name === ORPHAN_TIMER ? sweepEarly(replica, nowMs) : timePull(replica, event.name);
     case "message":
       try {
         return receive(replica, event, nowMs);
@@ -114,6 +131,8 @@ function receive(replica: Replica, event: ReplicaEvent & { kind: "message" }, no
       return acceptRefusal(replica, { from, body });
     case "frame":
       return acceptFrame(replica, { from, body, nowMs });
+    case "orphans":
+      return takeReport(replica, { from, body, nowMs });
   }
 }
 
@@ -126,7 +145,7 @@ function write(replica: Replica, event: ReplicaEvent & { kind: "write" }, nowMs:
     );
   }
   if (batch !== undefined && batch.id <= (applied.get(batch.trainer) ?? -1)) {
-    return [{ kind: "written", rows: 0, refused: 0, duplicate: true }];
+    return [{ kind: "written", rows: 0, refused: 0, urgent: 0, duplicate: true }];
   }
   const rowsMax = writes.reduce((sum, { keys }) => sum + keys.length, 0);
   if (!canStamp(stamper, { nowMs, count: rowsMax })) {
@@ -141,7 +160,8 @@ function write(replica: Replica, event: ReplicaEvent & { kind: "write" }, nowMs:
   const effects: ReplicaEffect[] = [];
   let rows = 0;
   let refused = 0;
-  for (const { table, keys, mutate } of writes) {
+  let urgent = 0;
+  for (const { table, keys, mutate, isUrgent } of writes) {
     const outcome = store.update({ table, keys, writer: replica.self, stamp: () => stamp(stamper, nowMs), mutate });
     rows += outcome.keys.length;
     refused += outcome.refused;
@@ -150,12 +170,35 @@ function write(replica: Replica, event: ReplicaEvent & { kind: "write" }, nowMs:
       join(knowledge, ownKnowledge(replica));
       noteSlots(replica, outcome.slots);
       effects.push({ kind: "applied", table, keys: outcome.keys, t: outcome.t, origin: "local" });
+      urgent += isUrgent === undefined ? 0 : noteWritten(replica, { table, keys, outcome, isUrgent });
     }
   }
   if (batch !== undefined) applied.set(batch.trainer, batch.id);
   if (rows > 0) effects.push({ kind: "changed", version: newVersion(replica) });
-  effects.push({ kind: "written", rows, refused, duplicate: false });
+  effects.push({ kind: "written", rows, refused, urgent, duplicate: false });
   return effects;
+}
+
+/** Puts the urgent ones of the rows just written into the urgent list; returns how many. */
+function noteWritten(
+  { store, urgent }: Replica,
+  options: {
+    readonly table: number;
+    readonly keys: BigUint64Array;
+    readonly outcome: UpdateOutcome;
+    readonly isUrgent: (index: number) => boolean;
+  },
+): number {
+  const { table, keys, outcome, isUrgent } = options;
+  // Written rows keep the order of the keys; some keys may have been left out.
+  let index = -1;
+  const slots = outcome.slots.filter((_, at) => {
+    do index += 1;
+    while (index < keys.length && keys[index] !== outcome.keys[at]);
+    return isUrgent(index);
+  });
+  noteUrgent(urgent, slots, rowBytesMax(store.tables[table]));
+  return slots.length;
 }
 
 function isBatch({ trainer, id }: { readonly trainer: string; readonly id: number }): boolean {
@@ -166,4 +209,4 @@ function ownKnowledge({ writer, stamper }: Replica): Knowledge {
   return new Map([[writer, stamper.last]]);
 }
 
-export { type Replica, type ReplicaEffect, type ReplicaEvent, type TableWrite };
+export { type Primary, type Replica, type ReplicaEffect, type ReplicaEvent, type TableWrite };

@@ -4,9 +4,9 @@ import { type FrameSection } from "./frame.ts";
 /** A frame as indented JSON for people: everything but the rows' contents, of which the first few are shown. Throws `DecodeError`. */
 export function describeFrame(bytes: Uint8Array, options: { readonly rowsMax?: number } = {}): string {
   const frame = decodeFrame(bytes);
-  const { pullId, answer, index, frames, declaration, hasState, end } = frame;
+  const { pullId, answer, index, frames, urgent, declaration, hasState, end } = frame;
   const description = {
-    frame: `${index + 1} of ${frames}`,
+    frame: urgent === undefined ? `${index + 1} of ${frames}` : `urgent rows up to ${urgent}`,
     pullId,
     responder: answer.responder,
     answer: answer.number,

@@ -9,6 +9,7 @@ import {
   type Frame,
   FLAG_LAST,
   FLAG_STATE,
+  FLAG_URGENT,
   FRAME_MAGIC,
   FRAME_VERSION,
   type FrameSection,
@@ -17,7 +18,8 @@ import { readDictionary, readKnowledge, readWriterId, writeKnowledge } from "./k
 import { readSection, reindexWriters, writeSection } from "./row-section.ts";
 
 /** What the encoder needs; `batches` have writers as indexes of `writers`, of which only the used ones travel. */
-export interface FrameInput extends Omit<Frame, "sections" | "writers"> {
+export interface FrameInput extends Omit<Frame, "sections" | "writers" | "urgent"> {
+  readonly urgent?: number | undefined;
   readonly tables: readonly TableSpec[];
   readonly writers: readonly WriterId[];
   readonly batches: readonly RowBatch[];
@@ -44,13 +46,18 @@ export function encodeFrame(frame: FrameInput): Uint8Array<ArrayBuffer> {
   );
   for (const byte of FRAME_MAGIC) writer.u8(byte);
   writer.u8(FRAME_VERSION);
-  writer.u8((frame.hasState ? FLAG_STATE : 0) | (frame.end === undefined ? 0 : FLAG_LAST));
+  const { urgent, end } = frame;
+  writer.u8(
+    (frame.hasState ? FLAG_STATE : 0) | (end === undefined ? 0 : FLAG_LAST) | (urgent === undefined ? 0 : FLAG_URGENT),
+  );
   writer.hex(frame.declaration);
   writer.hex(frame.pullId);
   writer.text(frame.answer.responder);
   writer.varint(frame.answer.number);
-  writer.varint(frame.index);
-  writer.varint(frame.frames);
+  if (urgent === undefined) {
+    writer.varint(frame.index);
+    writer.varint(frame.frames);
+  } else writer.varint(urgent);
   writer.varint(dictionary.size);
   for (const index of dictionary.keys()) {
     const id = frame.writers[index];
@@ -59,7 +66,7 @@ export function encodeFrame(frame: FrameInput): Uint8Array<ArrayBuffer> {
   }
   writer.varint(sections.length);
   for (const section of sections) writeSection(writer, section, dictionary.size);
-  if (frame.end !== undefined) writeEnd(writer, frame.end);
+  if (end !== undefined) writeEnd(writer, end);
   writer.u32(crc32c(writer.view()));
   return writer.finish();
 }
@@ -77,22 +84,28 @@ export function decodeFrame(bytes: Uint8Array): Frame {
   const checksum = new DataView(bytes.buffer, bytes.byteOffset + end, 4).getUint32(0, true);
   if (crc32c(bytes, 0, end) !== checksum) throw reader.fail("its checksum is wrong");
   const flags = reader.u8();
-  if (flags > (FLAG_STATE | FLAG_LAST)) throw reader.fail("it has an unknown flag");
+  if (flags > (FLAG_STATE | FLAG_LAST | FLAG_URGENT)) throw reader.fail("it has an unknown flag");
   const hasState = (flags & FLAG_STATE) !== 0;
   const declaration = reader.hex(8);
   const pullId = reader.hex(16);
   const answer = { responder: readWriterId(reader), number: reader.varint() };
-  const index = reader.varint(SYNC_LIMITS.framesMax);
-  const frames = reader.varint(SYNC_LIMITS.framesMax);
-  if (index >= frames || (index + 1 === frames) !== ((flags & FLAG_LAST) !== 0)) {
-    throw reader.fail("its index, count and last flag disagree");
-  }
+  const urgent = (flags & FLAG_URGENT) === 0 ? undefined : reader.varint();
+  const { index, frames } = urgent === undefined ? readPlace(reader) : { index: 0, frames: 0 };
+  const isLast = urgent === undefined && index + 1 === frames;
+  if (isLast !== ((flags & FLAG_LAST) !== 0)) throw reader.fail("its index, count and last flag disagree");
   const writers = readDictionary(reader);
   const sections = readSections(reader, { dictionary: writers.length, hasState });
   checkDictionaryOrder(reader, sections, writers.length);
-  const answerEnd = index + 1 === frames ? readEnd(reader) : undefined;
+  const answerEnd = isLast ? readEnd(reader) : undefined;
   reader.finish();
-  return { declaration, pullId, answer, index, frames, hasState, writers, sections, end: answerEnd };
+  return { declaration, pullId, answer, index, frames, urgent, hasState, writers, sections, end: answerEnd };
+}
+
+function readPlace(reader: ByteReader): { readonly index: number; readonly frames: number } {
+  const index = reader.varint(SYNC_LIMITS.framesMax);
+  const frames = reader.varint(SYNC_LIMITS.framesMax);
+  if (index >= frames) throw reader.fail("its index is beyond its count");
+  return { index, frames };
 }
 
 function writeEnd(writer: ByteWriter, end: AnswerEnd): void {

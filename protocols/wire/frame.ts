@@ -4,13 +4,14 @@
  *   offset  size        what
  *   0       2           magic 0x46 0x72 ("Fr")
  *   2       1           layout version, 1
- *   3       1           flags: bit 0 rows carry optimizer state, bit 1 last frame of the answer; others 0
+ *   3       1           flags: bit 0 rows carry optimizer state, bit 1 last frame of the answer, bit 2 urgent rows; others 0
  *   4       8           digest of the declaration of the tables
  *   12      16          pull id: the question this answers
  *   28      text        responder: the writer id of the answering process
  *           varint      number of the answer, counted by the responder from 1
  *           varint      index of this frame, from 0
  *           varint      frames of the answer; bit 1 of the flags is set exactly when index + 1 = frames
+ *                       (with bit 2, instead of these two: varint, the number in the responder's urgent list up to which it reaches)
  *           varint      W, writers in the dictionary, each used by a row of this frame, in order of first use
  *           W texts     writer ids
  *           varint      T, table sections, each with at least one row, table indexes strictly rising
@@ -35,6 +36,8 @@
  *             1         1 when the responder held early rows, else 0
  *   end-4   4           CRC-32C of all bytes before
  *
+ * A frame of urgent rows has no place in the answer that it comes with: it completes nothing, never is the last, and may be empty.
+ *
  * Canonical: one meaning has one encoding, and the decoder refuses any other. Decoding allocates less than twice the input.
  */
 import { type ReadonlyKnowledge } from "../sync/knowledge.ts";
@@ -46,6 +49,7 @@ export const FRAME_MAGIC = [0x46, 0x72] as const;
 export const FRAME_VERSION = 1;
 export const FLAG_STATE = 1;
 export const FLAG_LAST = 2;
+export const FLAG_URGENT = 4;
 
 /** Which answer a frame belongs to. Frames of different answers are never counted together. */
 export interface AnswerId {
@@ -72,8 +76,11 @@ export interface Frame {
   /** Thirty-two hex digits. */
   readonly pullId: string;
   readonly answer: AnswerId;
+  /** Both 0 for a frame of urgent rows. */
   readonly index: number;
   readonly frames: number;
+  /** For a frame of urgent rows: the number in the responder's urgent list up to which it reaches. */
+  readonly urgent: number | undefined;
   readonly hasState: boolean;
   readonly writers: readonly WriterId[];
   readonly sections: readonly FrameSection[];

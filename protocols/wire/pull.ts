@@ -3,6 +3,7 @@
  */
 import { SYNC_LIMITS } from "../limits.ts";
 import { knowledgeToJson, parseKnowledge, type ReadonlyKnowledge } from "../sync/knowledge.ts";
+import { type UrgentCursor } from "../sync/urgent-rows.ts";
 import { isWriterId, type WriterId } from "../sync/version.ts";
 import { DecodeError } from "./decode-error.ts";
 import { type AnswerId } from "./frame.ts";
@@ -13,13 +14,16 @@ export interface PullMessage {
   readonly declaration: string;
   readonly wantsState: boolean;
   readonly knowledge: readonly (readonly [WriterId, number])[];
+  /** Urgent rows up to here were applied. */
+  readonly urgent?: UrgentCursor;
 }
 
-/** "Send these frames of that answer", for the first time or again. */
+/** "Send these frames of that answer", for the first time or again; for no frames: "send urgent rows, or say that there are none". */
 export interface MoreMessage {
   readonly pullId: string;
   readonly answer: AnswerId;
   readonly frames: readonly number[];
+  readonly urgent?: UrgentCursor;
 }
 
 /** "I have it all, or want no more of it." */
@@ -61,20 +65,26 @@ export function parsePull(value: unknown): Omit<PullMessage, "knowledge"> & { re
     throw new DecodeError("pull", "its declaration is not sixteen hex digits");
   }
   if (typeof wantsState !== "boolean") throw new DecodeError("pull", "wantsState is not true or false");
-  return { pullId: pullIdOf("pull", fields), declaration, wantsState, knowledge: parseKnowledge(fields["knowledge"]) };
+  const knowledge = parseKnowledge(fields["knowledge"]);
+  return { pullId: pullIdOf("pull", fields), declaration, wantsState, knowledge, ...urgentOf("pull", fields) };
 }
 
 export function parseMore(value: unknown): MoreMessage {
   const fields = record("more", value);
   const { frames } = fields;
-  if (!Array.isArray(frames) || frames.length === 0 || frames.length > SYNC_LIMITS.windowFrames) {
-    throw new DecodeError("more", `frames is not a list of 1 to ${SYNC_LIMITS.windowFrames}`);
+  if (!Array.isArray(frames) || frames.length > SYNC_LIMITS.windowFrames) {
+    throw new DecodeError("more", `frames is not a list of up to ${SYNC_LIMITS.windowFrames}`);
   }
   const wanted = frames.map((frame: unknown) => {
     if (!isCount(frame, 0)) throw new DecodeError("more", "a frame is not a whole number");
     return frame;
   });
-  return { pullId: pullIdOf("more", fields), answer: answerOf("more", fields), frames: wanted };
+  return {
+    pullId: pullIdOf("more", fields),
+    answer: answerOf("more", fields),
+    frames: wanted,
+    ...urgentOf("more", fields),
+  };
 }
 
 export function parseRelease(value: unknown): ReleaseMessage {
@@ -105,6 +115,15 @@ function answerOf(what: string, fields: Readonly<Record<string, unknown>>): Answ
     throw new DecodeError(what, "its answer is not {responder, number}");
   }
   return { responder, number };
+}
+
+function urgentOf(what: string, fields: Readonly<Record<string, unknown>>): { readonly urgent?: UrgentCursor } {
+  if (fields["urgent"] === undefined) return {};
+  const { writer, number } = record(what, fields["urgent"]);
+  if (!isWriterId(writer) || !isCount(number, 0)) {
+    throw new DecodeError(what, "its urgent cursor is not {writer, number}");
+  }
+  return { urgent: { writer, number } };
 }
 
 function isCount(value: unknown, min: number): value is number {

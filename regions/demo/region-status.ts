@@ -61,7 +61,7 @@ export async function readRowsApplied(url: string, signal: AbortSignal): Promise
     });
     const text = await response.text();
     const counts = text
-      .matchAll(/^freshet_rows_applied_total\{[^\n}]*origin="peer"[^\n}]*\} (\d+)/gm)
+      .matchAll(/^freshet_rows_applied_total\{[^\n}]*origin="(?:peer|urgent)"[^\n}]*\} (\d+)/gm)
       .map(([, count]) => Number(count))
       .toArray();
     return response.ok ? counts.reduce((sum, count) => sum + count, 0) : undefined;

@@ -128,6 +128,8 @@ export const syncEnd = defineActor<SyncEndProtocol, SyncEndConfig>({
     }
 
     function send({ to, message, body }: (ReplicaEffect | PollEffect) & { kind: "send" }): void {
+      // Replicas here know of no primary to report to.
+      if (message === "orphans") return;
       counted.payloadOutBytes += payloadBytes(body);
       const address = peerAddress(KIND, to);
       // The follower has a link to the writer and the writer none to it: what it is answered with goes back as its question came.

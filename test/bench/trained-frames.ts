@@ -107,7 +107,7 @@ function train(
   const { gradients } = learn(learner, planned, { examples: batch, parameters: placeRows(learner, planned, gathered) });
   const sightings = batch.map(({ item, label }) => ({ item, key: keyOf(item), clicks: label, timeMs: nowMs }));
   const push = { trainer: "t", batch: number, previous: number - 1, parts: gradients[0] ?? [], sightings };
-  stepReplica(replica, { kind: "write", writes: writesOf(layout, push, 0) }, nowMs);
+  stepReplica(replica, { kind: "write", writes: writesOf(layout, push, { shard: 0, isUrgent: () => false }) }, nowMs);
 }
 
 function gather(

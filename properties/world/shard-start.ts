@@ -1,0 +1,67 @@
+import { SYNC_LIMITS, type SyncLimits } from "../../protocols/limits.ts";
+import { type LoadedImage, loadImage } from "../../protocols/sync/image.ts";
+import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
+import { createReplica, type Primary, type Replica } from "../../protocols/sync/replica.ts";
+import { type RowStore } from "../../protocols/sync/row-store.ts";
+import { type WriterId } from "../../protocols/sync/version.ts";
+import { DecodeError } from "../../protocols/wire/decode-error.ts";
+import { type SavedImage } from "./disk.ts";
+import { type Knobs } from "./knobs.ts";
+import { type Surroundings } from "./surroundings.ts";
+import { tablesOf } from "./tables.ts";
+import { WatchedStore } from "./watched-store.ts";
+
+/** A replica as a node of this index starts it from an image of its disk. */
+export function startShard(
+  world: Surroundings,
+  start: {
+    readonly index: number;
+    readonly writer: WriterId;
+    readonly image: SavedImage | undefined;
+    readonly where: string;
+  },
+): Replica {
+  const { index, writer } = start;
+  // All write, and one of them is whom the others tell of rows left early.
+  const primary: Primary = index === 0 ? { kind: "self" } : { kind: "peer", peer: "n0" };
+  const { knobs } = world;
+  const state = !(knobs.serving && index === knobs.nodes - 1);
+  return createReplica({ writer, limits: limitsOf(knobs), primary, ...load(world, { ...start, state }) });
+}
+
+function limitsOf(knobs: Knobs): SyncLimits {
+  return {
+    ...SYNC_LIMITS,
+    frameBytes: knobs.frameBytes,
+    answersMax: knobs.answersMax,
+    retryMs: knobs.retryMs,
+    retriesMax: knobs.retriesMax,
+    cacheRowsMax: knobs.cacheRowsMax,
+    cacheAgeMs: knobs.cacheAgeMs,
+    cacheAgeMsMin: 50,
+    cacheAgeMsMax: 10_000,
+    urgentRowsMax: knobs.urgentRowsMax,
+    urgentHoldMs: knobs.urgentHoldMs,
+    orphanMs: knobs.orphanMs,
+    windowFrames: 2,
+  };
+}
+
+/** What an image of the disk holds; nothing when it is damaged, which S13 says must be noticed. */
+function load(
+  world: Surroundings,
+  { image, state, where }: { readonly image: SavedImage | undefined; readonly state: boolean; readonly where: string },
+): LoadedImage | { readonly store: RowStore } {
+  const tables = tablesOf(world.knobs);
+  const store = new WatchedStore(createMapRowStore(tables, { state }));
+  if (image === undefined) return { store };
+  try {
+    const loaded = loadImage(image.bytes, store);
+    if (image.damaged) world.judge.breach("S13", `${where} loaded a damaged image`);
+    return loaded;
+  } catch (error) {
+    if (!image.damaged || !(error instanceof DecodeError)) throw error;
+    world.count("restart with a damaged image");
+    return { store: new WatchedStore(createMapRowStore(tables, { state })) };
+  }
+}
