@@ -7,6 +7,7 @@ import { modelLayout } from "../protocols/model-layout.ts";
 import { encodeImage, loadImage } from "../protocols/sync/image.ts";
 import { createColumnRowStore } from "../protocols/sync/column-row-store.ts";
 import { createReplica, type Primary, type Replica } from "../protocols/sync/replica.ts";
+import { seenBeforeLoss } from "../protocols/sync/stamper.ts";
 import { buildWriterId } from "../protocols/sync/version.ts";
 import { DecodeError } from "../protocols/wire/decode-error.ts";
 import { type Context, type Outcome } from "../runtime/actor.ts";
@@ -37,7 +38,10 @@ export async function openReplica(config: ShardConfig, context: Context<ShardPro
         rows: store.rows(1),
         bytes: image.length,
       });
-      return createReplica({ writer, limits, primary, ...loaded });
+      // The last turn to write may have come to nothing, so what is lost may be of two.
+      const lostMs = config.primary ? 2 * config.snapshotMs : 0;
+      const greatestSeen = seenBeforeLoss(loaded.greatestSeen, { lostMs });
+      return createReplica({ writer, limits, primary, ...loaded, greatestSeen });
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       why = error.message;

@@ -13,7 +13,15 @@ import {
   parseKnowledge,
 } from "../protocols/sync/knowledge.ts";
 import { coversVersion, greaterVersion, sameVersion } from "../protocols/sync/shard-version.ts";
-import { canStamp, createStamper, isPlausible, observe, stamp, TimeExhausted } from "../protocols/sync/stamper.ts";
+import {
+  canStamp,
+  createStamper,
+  isPlausible,
+  observe,
+  seenBeforeLoss,
+  stamp,
+  TimeExhausted,
+} from "../protocols/sync/stamper.ts";
 import { buildWriterId, compareVersions, epochOf, isWriterId, parseWriterId } from "../protocols/sync/version.ts";
 import { DecodeError } from "../protocols/wire/decode-error.ts";
 
@@ -104,6 +112,31 @@ test("stamp() rises strictly and passes all that was seen, whatever the clock do
       },
     ),
   );
+});
+
+test("seenBeforeLoss(): what is stamped again after a crash is newer than what the image lacks, wherever the clock stands", () => {
+  const lostMs = 1_000;
+  fc.assert(
+    fc.property(
+      fc.record({
+        // The clock runs on from the image to the crash, perhaps after it was set back before, and then stands anywhere.
+        setBackMs: fc.nat(7_200_000),
+        stamps: fc.array(fc.nat(100), { minLength: 1, maxLength: 10 }),
+        restartMs: fc.nat(8_000_000),
+      }),
+      ({ setBackMs, stamps, restartMs }) => {
+        const before = createStamper(0);
+        const image = stamp(before, 7_200_000);
+        let nowMs = 7_200_000 - setBackMs;
+        const lost = stamps.map((passedMs) => stamp(before, (nowMs += passedMs)));
+        const after = createStamper(seenBeforeLoss(image, { lostMs }));
+        expect(stamp(after, restartMs)).toBeGreaterThan(lost.at(-1) ?? Infinity);
+      },
+    ),
+  );
+  // A replica that never stamped has lost nothing.
+  expect(seenBeforeLoss(0, { lostMs })).toBe(0);
+  expect(seenBeforeLoss(T_MAX - 1, { lostMs })).toBe(T_MAX);
 });
 
 test("stamp() refuses to go where doubles lose count, and isPlausible() keeps others from taking us there", () => {

@@ -36,6 +36,8 @@ interface Client {
 const READERS_MAX = 256;
 /** One write may be lost with its connection, or be slow. */
 const UNANSWERED_MIN = 2;
+/** When nobody has tried to write for so long, nothing is known of the stream: another node may have taken over what was to be written. */
+const UNANSWERED_MS = 15_000;
 const READ_MAX = 5_000;
 const WAIT_MS_MAX = 60_000;
 
@@ -52,9 +54,13 @@ export function streamActor(
     messages: ["append", "read", "last", "purge", "unanswered", "kv-get", "kv-write"],
     setup(_, context) {
       const clients = new Map<string, Promise<Client>>();
-      /** Writes in a row that nothing came back for, by stream. */
-      const unanswered = new Map<string, number>();
+      /** Writes in a row that nothing came back for, by stream, and when the last was given up. */
+      const unanswered = new Map<string, { readonly writes: number; readonly atMs: number }>();
       connections.get(options.region)?.onUp(() => unanswered.clear());
+      function unansweredLately(stream: string): number {
+        const { writes, atMs } = unanswered.get(stream) ?? { writes: 0, atMs: 0 };
+        return performance.now() - atMs < UNANSWERED_MS ? writes : 0;
+      }
       const readers = new Map<string, { reader: StreamReader; last: Promise<unknown> }>();
 
       async function open(region: string, nc: NatsConnection): Promise<Client> {
@@ -116,7 +122,9 @@ export function streamActor(
         } catch (error) {
           if (isConflict(error)) return undefined;
           // A refusal says neither that the stream can store nor that it cannot.
-          if (!(error instanceof JetStreamApiError)) unanswered.set(stream, (unanswered.get(stream) ?? 0) + 1);
+          if (!(error instanceof JetStreamApiError)) {
+            unanswered.set(stream, { writes: unansweredLately(stream) + 1, atMs: performance.now() });
+          }
           throw error;
         }
       }
@@ -187,7 +195,7 @@ export function streamActor(
               return { purged };
             }),
           unanswered: () => ({
-            streams: [...unanswered].filter(([, writes]) => writes >= UNANSWERED_MIN).map(([stream]) => stream),
+            streams: [...unanswered.keys()].filter((stream) => unansweredLately(stream) >= UNANSWERED_MIN),
           }),
           "kv-get": ({ bucket, key }) =>
             later(async () => {

@@ -62,7 +62,7 @@ export interface StreamProtocol {
     request: { readonly stream: string; readonly beforeSeq: number };
     reply: { readonly purged: number };
   };
-  /** The own region's streams and buckets whose last writes, two at least, the server did not answer, over the connection of now. */
+  /** The own region's streams and buckets whose last writes, two at least, the server did not answer lately, over the connection of now. */
   readonly unanswered: { request: Record<string, never>; reply: { readonly streams: readonly string[] } };
   readonly "kv-get": {
     request: { readonly bucket: string; readonly key: string };

@@ -12,7 +12,7 @@ function soon(): AbortSignal {
   return AbortSignal.timeout(5000);
 }
 
-test("a stream whose writes nothing answers is named, until one is stored", async () => {
+test("a stream whose writes nothing answers is named, until one is stored or nobody tries any more", async () => {
   await using eu = await startTestNats({ name: "eu" });
   await using here = await ActorSystem.start({ region: "eu", sink: () => undefined });
   const config: LinkConfig = {
@@ -49,4 +49,10 @@ test("a stream whose writes nothing answers is named, until one is stored", asyn
   expect(await unanswered()).toEqual(["EVENTS"]);
   expect(await append(1)).toBe("appended");
   expect(await unanswered()).toEqual([]);
-}, 60_000);
+  await jsm.streams.update("EVENTS", { subjects: ["elsewhere"] });
+  await append(2);
+  await append(2);
+  expect(await unanswered()).toEqual(["EVENTS"]);
+  // Whoever wrote has given up, as a node that another has taken the leases from: no write will ever tell that all is well.
+  await vi.waitFor(async () => expect(await unanswered()).toEqual([]), 40_000);
+}, 120_000);

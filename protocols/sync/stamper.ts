@@ -24,6 +24,15 @@ export function createStamper(greatestSeen: number): Stamper {
   return { last: 0, greatestSeen };
 }
 
+/**
+ * What a primary that restarts must take for seen, when its image knows no t beyond `greatest` and is of a moment up to `lostMs` before the
+ * end. What was stamped after it is lost here and held elsewhere; it is written again, and must then be the newer. The clock alone does not
+ * see to that: it may have been set back.
+ */
+export function seenBeforeLoss(greatest: number, { lostMs }: { readonly lostMs: number }): number {
+  return greatest === 0 ? 0 : Math.min(T_MAX, greatest + Math.ceil(lostMs * 1000));
+}
+
 /** Stamps: max(clock, last + 1, greatest seen + 1), in microseconds. Throws `TimeExhausted` instead of losing exactness. */
 export function stamp(stamper: Stamper, nowMs: number): number {
   const t = Math.max(Math.floor(nowMs * 1000), stamper.last + 1, stamper.greatestSeen + 1);
