@@ -70,8 +70,10 @@ export class RealNode implements AsyncDisposable {
     this.#ended = new Promise((resolve) => {
       child.once("error", () => resolve());
       child.once("exit", (code, signal) => {
-        if (this.#child === child) onExit(`${signal ?? `code ${code ?? "unknown"}`}; its log is ${this.logFile}`);
         resolve();
+        if (this.#child !== child) return;
+        this.#forget();
+        onExit(`${signal ?? `code ${code ?? "unknown"}`}; its log is ${this.logFile}`);
       });
     });
   }

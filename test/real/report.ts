@@ -40,9 +40,12 @@ const TOLD_MAX = 5;
 /** Counts what happens, and says it. */
 export class Tally {
   readonly violations: string[] = [];
+  /** Fires at the first violation. */
+  readonly failed: AbortSignal;
   rounds = 0;
   onLine: ((line: string) => void) | undefined;
   readonly #say: (line: string) => void;
+  readonly #failing = new AbortController();
   readonly #begun = performance.now();
   readonly #faults: Partial<Record<Harm["kind"], number>> = {};
   readonly #equalMs: number[] = [];
@@ -51,6 +54,7 @@ export class Tally {
 
   constructor(say: (line: string) => void) {
     this.#say = say;
+    this.failed = this.#failing.signal;
   }
 
   say(what: string): void {
@@ -61,6 +65,7 @@ export class Tally {
 
   wrong(what: string): void {
     this.violations.push(what);
+    this.#failing.abort();
     this.say(`WRONG   ${what}`);
   }
 

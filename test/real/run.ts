@@ -69,7 +69,11 @@ export async function runReal(options: RealOptions): Promise<RealReport> {
   tally.say(`six nodes run in ${world.folder}`);
   await playRounds({ options, world, stream, tally });
   heal(world);
-  if (!signal.aborted) await verdict({ world, stream, log, tally });
+  if (!signal.aborted) {
+    await verdict({ world, stream, log, tally }).catch((error: unknown) =>
+      tally.wrong(`what took effect cannot be counted: ${String(error)}`),
+    );
+  }
   const isKept = tally.violations.length > 0;
   if (isKept) world.keep();
   return {
@@ -97,21 +101,22 @@ async function playRounds({
   stream,
   tally,
 }: Running & { readonly options: RealOptions }): Promise<void> {
-  const { signal } = options;
+  const signal = AbortSignal.any([options.signal, tally.failed]);
   const untilMs = performance.now() + options.forMs;
   for (const round of options.rounds ?? rounds(options.seed, TARGETS)) {
     if (tally.rounds >= options.roundsMax || performance.now() > untilMs) return;
-    if (signal.aborted || tally.violations.length > 0) return;
+    if (signal.aborted) return;
     tally.begin(round);
     await play(round, { world, say: (line) => tally.say(line), signal });
     const ready = await Promise.all(world.nodes.map((node) => node.ready(READY_MS, signal)));
     for (const [at, node] of world.nodes.entries()) {
       if (ready[at] === true || signal.aborted) continue;
-      tally.wrong(`${node.name} is not ready ${READY_MS / 1000} s after the heal`);
+      const problems = (await node.status())?.problems.join("; ") ?? "it does not answer";
+      tally.wrong(`${node.name} is not ready ${READY_MS / 1000} s after the heal: ${problems}`);
     }
     await delay(CALM_MS, undefined, { signal }).catch(() => undefined); // woken by the end
     stream.pause();
-    await compare({ world, stream, tally }, options);
+    await compare({ world, stream, tally }, { ...options, signal });
     stream.resume();
   }
 }

@@ -74,6 +74,7 @@ export async function startRealWorld({ onExit, signal }: RealWorldOptions): Prom
   }
   await writeFile(join(folder, "password"), PASSWORD, { mode: 0o600 });
   const nodes: RealNode[] = [];
+  const late = new AbortController();
   for (const region of REGIONS) {
     for (const node of NODES) {
       const http = `127.0.0.1:${await steadyPort()}`;
@@ -84,19 +85,26 @@ export async function startRealWorld({ onExit, signal }: RealWorldOptions): Prom
       await writeFile(configFile, JSON.stringify(config, undefined, 2));
       const name = `${region}/${node}`;
       const made = { region, node, url: `http://${http}`, folder, configFile, state };
-      nodes.push(new RealNode({ ...made, onExit: (how) => onExit(name, how) }));
+      nodes.push(
+        new RealNode({
+          ...made,
+          onExit: (how) => {
+            late.abort();
+            onExit(name, how);
+          },
+        }),
+      );
     }
   }
   undo.defer(async () => void (await Promise.all(nodes.map((node) => node.stop()))));
   for (const node of nodes) node.start();
-  const ready = await Promise.all(nodes.map((node) => node.ready(READY_MS, signal)));
+  const waiting = AbortSignal.any([signal, late.signal]);
+  const ready = await Promise.all(nodes.map((node) => node.ready(READY_MS, waiting)));
   signal.throwIfAborted();
-  const late = nodes.filter((_, at) => ready[at] !== true);
-  if (late.length > 0) {
+  const missing = nodes.filter((_, at) => ready[at] !== true).map(({ name }) => name);
+  if (missing.length > 0) {
     isKept = true;
-    throw new Error(
-      `Cannot start: ${late.map(({ name }) => name).join(", ")} not ready after ${READY_MS / 1000} s; logs in ${folder}`,
-    );
+    throw new Error(`Cannot start: ${missing.join(", ")} did not become ready; the logs are in ${folder}`);
   }
 
   async function open(region: string, user: string): Promise<NatsConnection> {
