@@ -37,7 +37,8 @@ const report = await runReal({
   },
 }).catch((error: unknown) => {
   if (stop.signal.aborted && error === stop.signal.reason) process.exit(130);
-  throw error;
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
 });
 if (report.violations.length > 0) process.stderr.write(explain(report));
 process.stdout.write(values.json ? `${JSON.stringify(report)}\n` : summarize(report));
