@@ -22,6 +22,8 @@ export type Harm =
   /** The same in both directions. */
   | { readonly kind: "black-hole"; readonly between: Pair }
   | { readonly kind: "slow"; readonly between: Pair; readonly slowness: Slowness }
+  /** Slow, and its connections break again and again: what is on its way is lost. */
+  | { readonly kind: "flap"; readonly between: Pair; readonly slowness: Slowness; readonly everyMs: number }
   /** The wall clock of a node is off. */
   | { readonly kind: "clock"; readonly node: string; readonly offsetMs: number };
 
@@ -46,7 +48,10 @@ export interface Targets {
   readonly owners: readonly string[];
 }
 
-const KINDS = ["kill", "kill-server", "kill-both", "suspend", "cut", "one-way", "black-hole", "slow", "clock"] as const;
+const KINDS = [
+  ...(["kill", "kill-server", "kill-both", "suspend"] as const),
+  ...(["cut", "one-way", "black-hole", "slow", "flap", "clock"] as const),
+];
 const FAULTS_MAX = 3;
 const AT_MS_MAX = 3_000;
 const FOR_MS = { min: 200, max: 12_000 };
@@ -85,6 +90,8 @@ export function describeHarm(harm: Harm): string {
       return `silence between ${harm.between.join(" and ")}`;
     case "slow":
       return `slow between ${harm.between.join(" and ")}: ${harm.slowness.delayMs} ms, ${Math.round(harm.slowness.bytesPerSecond / 1000)} kB/s`;
+    case "flap":
+      return `connections between ${harm.between.join(" and ")} break every ${(harm.everyMs / 1000).toFixed(1)} s`;
     case "clock":
       return `clock of ${harm.node} ${harm.offsetMs > 0 ? "ahead" : "back"} by ${(Math.abs(harm.offsetMs) / 1000).toFixed(1)} s`;
   }
@@ -116,6 +123,11 @@ function drawHarm(kind: Harm["kind"], of: { readonly random: Random; readonly ta
     case "slow": {
       const slowness = { delayMs: 5 + nextBelow(random, 200), bytesPerSecond: 5_000 + nextBelow(random, 100_000) };
       return { kind, between: drawPair(random, targets.regions), slowness };
+    }
+    case "flap": {
+      const slowness = { delayMs: 20 + nextBelow(random, 150), bytesPerSecond: 50_000 };
+      const everyMs = 300 + nextBelow(random, 1_200);
+      return { kind, between: drawPair(random, targets.regions), slowness, everyMs };
     }
     case "clock": {
       const sign = nextBelow(random, 2) === 0 ? 1 : -1;

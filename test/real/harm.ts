@@ -54,6 +54,8 @@ async function begin(harm: Harm, world: RealWorld): Promise<void> {
       return linksBetween(world, harm.between).forEach((link) => link.cut());
     case "slow":
       return linksBetween(world, harm.between).forEach((link) => link.slow(harm.slowness));
+    case "flap":
+      return linksBetween(world, harm.between).forEach((link) => link.flap(harm.slowness, harm.everyMs));
     case "one-way":
     case "black-hole":
       for (const link of world.links) for (const way of stalledWays(harm, link)) link.stall(way);
@@ -74,6 +76,7 @@ function end(harm: Harm, world: RealWorld): void {
       return nodeOf(world, harm.node).setClock(0);
     case "cut":
     case "slow":
+    case "flap":
     case "one-way":
     case "black-hole":
       return linksBetween(world, harm.between).forEach((link) => link.heal());

@@ -12,7 +12,7 @@ export interface Slowness {
 }
 
 /**
- * The network between a region's nodes and the nats-server of another. It can refuse connections and end those that are, swallow one
+ * The network between a region's nodes and the nats-server of another. It can refuse connections and end those that are, once or again and again, swallow one
  * direction or both without a word until it heals and then deliver what it held, as TCP does, or be slow.
  */
 export class Link implements AsyncDisposable {
@@ -23,6 +23,7 @@ export class Link implements AsyncDisposable {
   readonly #targetPort: number;
   readonly #open = new Set<Socket>();
   readonly #stalled = new Set<Way>();
+  #flapping: NodeJS.Timeout | undefined;
   #isCut = false;
   #slowness: Slowness | undefined;
   #healed = Promise.withResolvers<void>();
@@ -57,7 +58,17 @@ export class Link implements AsyncDisposable {
     this.#slowness = slowness;
   }
 
+  /** Is slow, and ends every connection again and again, with all that is on its way; new ones are taken. */
+  flap(slowness: Slowness, everyMs: number): void {
+    this.slow(slowness);
+    clearInterval(this.#flapping);
+    this.#flapping = setInterval(() => {
+      for (const socket of this.#open) socket.destroy();
+    }, everyMs);
+  }
+
   heal(): void {
+    clearInterval(this.#flapping);
     this.#isCut = false;
     this.#slowness = undefined;
     this.#stalled.clear();
