@@ -21,7 +21,7 @@ const config: PeerProcessConfig = JSON.parse(process.argv[2] ?? "");
 const engine = openPeer(config.name, config.folder);
 const workload = createWorkload(SYNC_WORKLOAD);
 let loaded = 0;
-let link: Socket | undefined;
+const linked = Promise.withResolvers<Socket>();
 let sentBytes = 0;
 let arrived: (() => void) | undefined;
 process.once("disconnect", () => process.exit(0));
@@ -39,9 +39,8 @@ async function replyTo(peer: PeerEngine, ask: PeerAsk): Promise<unknown> {
     case "listen":
       return listen(peer);
     case "connect":
-      link = connect({ port: ask.port, host: "127.0.0.1", noDelay: true });
-      follow(link, peer);
-      return new Promise((resolve) => link?.once("connect", () => resolve(true)));
+      follow(connect({ port: ask.port, host: "127.0.0.1", noDelay: true }), peer);
+      return true;
     case "rounds":
       for (let left = ask.updates; left > 0; left -= ask.round) {
         const update = peer.round(nextUpdates(Math.min(left, ask.round), ask.load));
@@ -69,10 +68,7 @@ function nextUpdates(count: number, load: boolean): PeerUpdate[] {
 }
 
 function listen(peer: PeerEngine): Promise<number> {
-  const server = createServer({ noDelay: true }, (socket) => {
-    link = socket;
-    follow(socket, peer);
-  });
+  const server = createServer({ noDelay: true }, (socket) => follow(socket, peer));
   return new Promise((resolve) => {
     server.listen(0, "127.0.0.1", () => {
       const address = server.address();
@@ -81,22 +77,23 @@ function listen(peer: PeerEngine): Promise<number> {
   });
 }
 
-function delivered(kind: number, body: Uint8Array): Promise<void> {
-  return new Promise((resolve) => {
+async function delivered(kind: number, body: Uint8Array): Promise<void> {
+  const link = await linked.promise;
+  await new Promise<void>((resolve) => {
     arrived = resolve;
-    send(kind, body);
+    send(link, kind, body);
   });
 }
 
-function send(kind: number, body: Uint8Array): void {
+function send(link: Socket, kind: number, body: Uint8Array): void {
   const header = new Uint8Array(HEADER_BYTES);
   new DataView(header.buffer).setUint32(0, body.length, true);
   header[4] = kind;
   sentBytes += header.length + body.length;
-  link?.cork();
-  link?.write(header);
-  link?.write(body);
-  link?.uncork();
+  link.cork();
+  link.write(header);
+  link.write(body);
+  link.uncork();
 }
 
 /** The replica applies and says so; the writer hears that, or what the replica has. */
@@ -104,6 +101,7 @@ function follow(socket: Socket, peer: PeerEngine): void {
   let parts: Buffer[] = [];
   let held = 0;
   let wanted = HEADER_BYTES;
+  linked.resolve(socket);
   socket.on("error", () => undefined);
   socket.on("data", (part: Buffer) => {
     parts.push(part);
@@ -113,7 +111,7 @@ function follow(socket: Socket, peer: PeerEngine): void {
       wanted = HEADER_BYTES + bytes.readUInt32LE(0);
       parts = [bytes];
       if (held < wanted) return;
-      receive(peer, bytes[4] ?? 0, bytes.subarray(HEADER_BYTES, wanted));
+      receive(peer, socket, { kind: bytes[4] ?? 0, body: bytes.subarray(HEADER_BYTES, wanted) });
       parts = [bytes.subarray(wanted)];
       held -= wanted;
       wanted = HEADER_BYTES;
@@ -121,11 +119,15 @@ function follow(socket: Socket, peer: PeerEngine): void {
   });
 }
 
-function receive(peer: PeerEngine, kind: number, body: Uint8Array): void {
+function receive(
+  peer: PeerEngine,
+  socket: Socket,
+  { kind, body }: { readonly kind: number; readonly body: Uint8Array },
+): void {
   if (kind === KIND.update) {
     peer.apply(body);
-    send(KIND.done, new Uint8Array());
+    send(socket, KIND.done, new Uint8Array());
   } else if (kind === KIND.done) arrived?.();
-  else if (body.length === 0) send(KIND.has, peer.has());
-  else send(KIND.update, peer.since(body));
+  else if (body.length === 0) send(socket, KIND.has, peer.has());
+  else send(socket, KIND.update, peer.since(body));
 }

@@ -127,6 +127,6 @@ function* describe(
   yield figureOf(`${name}: bytes from the follower, by the server`, cost.bytesUp, "B");
   yield figureOf(`${name}: CPU of the writer`, cost.writerS, "s", { atMost: target.writerS });
   yield figureOf(`${name}: CPU of the follower`, cost.followerS, "s", { atMost: target.followerS });
-  yield figureOf(`${name}: of it in the writer's core`, cost.writerCoreS, "s");
-  yield figureOf(`${name}: of it in the follower's core`, cost.followerCoreS, "s");
+  yield figureOf(`${name}: elapsed in the writer's core`, cost.writerCoreS, "s");
+  yield figureOf(`${name}: elapsed in the follower's core`, cost.followerCoreS, "s");
 }

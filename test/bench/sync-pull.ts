@@ -7,7 +7,7 @@ import { SyncLink } from "./sync-link.ts";
 import { SYNC_WORKLOAD } from "./sync-workload.ts";
 
 const FEW_ROWS = 10_000;
-const MANY_ROWS = 1_000_000;
+const MANY_ROWS = 10_000_000;
 /** The rows that change, in turn, scattered over all: both shards' caches hold the same. */
 const HOT_ROWS = 10_000;
 const CHANGED = 1_000;
