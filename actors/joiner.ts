@@ -187,7 +187,7 @@ function createJoining(config: JoinerConfig, context: Context<JoinerProtocol>) {
       takeMessage(
         resumed,
         { source: head.source, seq, storedMs, events: readEvents(head.message, context, config.positive) },
-        context.now(),
+        context.upMs(),
       );
     }
     const batch = nextBatch(resumed);
@@ -289,7 +289,7 @@ function createJoining(config: JoinerConfig, context: Context<JoinerProtocol>) {
     },
     tick(): void {
       purge();
-      if (resumed !== undefined && !publishing) passTime(resumed, context.now());
+      if (resumed !== undefined && !publishing) passTime(resumed, context.upMs());
       if (resumed !== undefined) {
         context.metrics.gauge("freshet_joiner_pending", resumed.joiner.pending.size);
         const counts: Readonly<Record<string, number>> = { ...resumed.joiner.counts };
