@@ -10,11 +10,19 @@ export interface LeaderProtocol {
     request: { readonly shard: string; readonly outcome: "complete" | "failed" };
     reply: void;
   };
+  /** A frame of a pull that the leader asked for was applied: its size, and how many the whole answer has. */
+  readonly "pull-frame": {
+    request: { readonly shard: string; readonly bytes: number; readonly frames: number };
+    reply: void;
+  };
+  /** A pull that the leader asked for asks again for what did not come. */
+  readonly "pull-stalled": { request: { readonly shard: string }; reply: void };
   readonly status: {
     request: Record<string, never>;
     reply: {
       readonly leaders: readonly { readonly shard: string; readonly holder: string; readonly term: number }[];
       readonly pending: number;
+      readonly links: readonly LinkLoad[];
     };
   };
 
@@ -26,8 +34,26 @@ export interface LeaderProtocol {
   readonly due: { request: { readonly timer: string }; reply: void };
   readonly "lease-turn": { request: Record<string, never>; reply: void };
   readonly "lease-answer": { request: { readonly shard: string; readonly answer: LeaseAnswer }; reply: void };
-  /** A pull was asked for and its shard has not said that it ended. */
-  readonly overdue: { request: { readonly shard: string }; reply: void };
+}
+
+/** What this node's pulls make of one link now. */
+export interface LinkLoad {
+  /** The region at its other end. */
+  readonly peer: string;
+  readonly pulls: {
+    /** Frames that may be in flight, and the bytes that are. */
+    readonly windowFrames: number;
+    readonly bytesInFlight: number;
+    readonly running: number;
+    /** Shards whose pull over this link waits for its turn. */
+    readonly waiting: number;
+    /** What came while the window was in use; absent before there was so much. */
+    readonly bytesPerSecond?: number;
+    /** Round trip of a small answer, the peer's work on it included. */
+    readonly roundTripMs?: number;
+    /** The link's byte budget. */
+    readonly budget?: number;
+  };
 }
 
 /** What the key-value store said, or that it did not. */

@@ -8,9 +8,10 @@ import { POLL_LIMITS } from "../protocols/limits.ts";
 import { createPoller, pendingCount, type PollEffect, type PollEvent, stepPoller } from "../protocols/sync/poll.ts";
 import { type LeaderOf } from "../protocols/sync/poll-leaders.ts";
 import { buildWriterId, isWriterId } from "../protocols/sync/version.ts";
-import { type Address, type Context, defineActor, type Timer } from "../runtime/actor.ts";
+import { type ActorRef, type Address, type Context, defineActor } from "../runtime/actor.ts";
 import { type StreamProtocol } from "../runtime/stream-protocol.ts";
 import { type LeaderProtocol, type LeaseAnswer } from "./leader-protocol.ts";
+import { linkLoads, showLoad } from "./link-loads.ts";
 import { peerAddress, peerText, rememberWay, replicaAddress } from "./shard-name.ts";
 import { type ShardProtocol } from "./shard-protocol.ts";
 import { openTrace, type TraceConfig } from "./step-trace.ts";
@@ -22,7 +23,7 @@ export interface LeaderConfig {
   /** Names of the shards that this node holds. */
   readonly shards: readonly string[];
   /** Nodes that hold the same shards: of other regions, and of this one. */
-  readonly peers: readonly { readonly region: string; readonly node: string }[];
+  readonly peers: readonly { readonly region: string; readonly node: string; readonly bytesPerSecond?: number }[];
   readonly stream: Address;
   readonly leaseMs: number;
   /** How long a poll is held that has nothing to report. */
@@ -39,13 +40,14 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
   messages: [
     "shard-changed",
     "shard-pulled",
+    "pull-frame",
+    "pull-stalled",
     "status",
     "poll",
     "changes",
     "due",
     "lease-turn",
     "lease-answer",
-    "overdue",
   ],
   fromElsewhere: ["poll", "changes", "status"],
   setup: (config, context) => {
@@ -60,12 +62,10 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
     trace.start(() => ({ writer: poller.writer, limits: poller.limits }));
     /** By which way a peer's poll came: its answer goes back there. */
     const ways = new Map<string, Address>();
-    /** By shard: what waits for a pull that may never say that it ended. */
-    const pulls = new Map<string, Timer>();
-
     function step(event: PollEvent): void {
-      const effects = stepPoller(poller, event);
-      trace.step({ event, nowMs: 0, effects });
+      const nowMs = context.upMs();
+      const effects = stepPoller(poller, event, nowMs);
+      trace.step({ event, nowMs, effects });
       for (const effect of effects) perform(effect);
     }
 
@@ -82,7 +82,17 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
           return;
         case "pull":
           context.metrics.count("freshet_pulls_asked_total", 1, { role: effect.role });
-          pull(effect.peer, effect.shard);
+          shardHere(effect.shard).tell("synchronise", {
+            peer: shardAt(effect.peer, effect.shard),
+            burst: effect.burst,
+          });
+          return;
+        case "grant":
+          shardHere(effect.shard).tell("grant", { upTo: effect.upTo });
+          return;
+        case "give-up":
+          context.metrics.count("freshet_pulls_given_up_total");
+          shardHere(effect.shard).tell("give-up", { peer: shardAt(effect.peer, effect.shard) });
           return;
         case "left":
           context.metrics.count("freshet_pulls_left_to_leader_total");
@@ -98,19 +108,24 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
       }
     }
 
-    function pull(peerName: string, shard: string): void {
+    function shardHere(shard: string): ActorRef<ShardProtocol> {
+      return context.ref<ShardProtocol>(replicaAddress({ region, node }, shard));
+    }
+
+    function shardAt(peerName: string, shard: string): Address {
       const peer = peerAddress("leader", peerName);
-      context
-        .ref<ShardProtocol>(replicaAddress({ region, node }, shard))
-        .tell("synchronise", { peer: replicaAddress({ region: peer.region, node: peer.id }, shard) });
-      // The shard's actor may die with the pull: the poller must hear of an end.
-      pulls.get(shard)?.cancel();
-      pulls.set(shard, context.after(PULL_MS_MAX, "overdue", { shard }));
+      return replicaAddress({ region: peer.region, node: peer.id }, shard);
     }
 
     for (const peer of config.peers) {
       const address = { region: peer.region, kind: "leader", id: peer.node };
-      step({ kind: "neighbour", peer: peerText(address), isFar: peer.region !== region });
+      step({
+        kind: "neighbour",
+        peer: peerText(address),
+        isFar: peer.region !== region,
+        link: peer.region,
+        bytesPerSecond: peer.bytesPerSecond,
+      });
     }
     context.after(0, "lease-turn", {});
     return {
@@ -121,15 +136,10 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
           if (known?.counter === counter && known.generator === generator) return;
           if (isWriterId(generator)) step({ kind: "changed", shard, version: { counter, generator } });
         },
-        "shard-pulled": ({ shard, outcome }) => {
-          pulls.get(shard)?.cancel();
-          pulls.delete(shard);
-          step({ kind: "pulled", shard, outcome });
-        },
-        overdue: ({ shard }) => {
-          if (pulls.delete(shard)) step({ kind: "pulled", shard, outcome: "failed" });
-        },
-        status: () => ({ leaders: leases.known(), pending: pendingCount(poller) }),
+        "shard-pulled": ({ shard, outcome }) => step({ kind: "pulled", shard, outcome }),
+        "pull-frame": (frame) => step({ kind: "frame", ...frame }),
+        "pull-stalled": ({ shard }) => step({ kind: "stalled", shard }),
+        status: () => ({ leaders: leases.known(), pending: pendingCount(poller), links: linkLoads(poller) }),
         poll: (body, from) => {
           rememberWay(ways, from);
           step({ kind: "message", from: peerText(from), message: "poll", body });
@@ -139,6 +149,7 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
         "lease-turn": () => {
           leases.turn();
           context.metrics.gauge("freshet_sync_pending_shards", pendingCount(poller));
+          for (const load of linkLoads(poller)) showLoad(context.metrics, load);
           context.after(config.leaseMs * LEASE_TURN_SHARE, "lease-turn", {});
         },
         "lease-answer": ({ shard, answer }) => leases.answered(shard, answer),
@@ -147,8 +158,6 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
   },
 });
 
-/** Ten minutes: no pull that makes progress is cut off, and a lost one does not hide a shard for long. */
-const PULL_MS_MAX = 600_000;
 const LEASE_TURN_SHARE = 1 / 6;
 const BUCKET = "LEASES";
 const UNKNOWN: LeaseAnswer = { kind: "not-written" };

@@ -54,7 +54,7 @@ export interface ShardConfig {
 export const shard = defineActor<ShardProtocol, ShardConfig>({
   kind: "shard",
   messages: [
-    ...(["gather", "push", "position", "subscribe", "synchronise", "status", "row"] as const),
+    ...(["gather", "push", "position", "subscribe", "synchronise", "grant", "give-up", "status", "row"] as const),
     ...(["pull", "more", "release", "refuse", "frame", "orphans", "due", "save", "saved"] as const),
   ],
   fromElsewhere: ["pull", "more", "release", "refuse", "frame", "orphans", "status", "row"],
@@ -101,6 +101,12 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
             ...labels,
             outcome: effect.outcome === "complete" ? "complete" : effect.reason,
           });
+          return;
+        case "frame":
+          leader.tell("pull-frame", { shard: config.name, bytes: effect.bytes, frames: effect.frames });
+          return;
+        case "stalled":
+          leader.tell("pull-stalled", { shard: config.name });
           return;
         case "applied":
           feed.publish(effect.table, effect.keys);
@@ -201,9 +207,16 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         push,
         position: ({ trainer }) => ({ applied: replica.applied.get(trainer) ?? 0, durable: images.durable(trainer) }),
         subscribe: (request, from) => feed.subscribe(request, from),
-        synchronise: ({ peer }) => {
-          step({ kind: "pull", peer: peerText(peer), pullId: drawPullId(() => context.random()) });
+        synchronise: ({ peer, burst }) => {
+          step({
+            kind: "pull",
+            peer: peerText(peer),
+            pullId: drawPullId(() => context.random()),
+            ...(burst !== undefined && { burst }),
+          });
         },
+        grant: ({ upTo }) => void step({ kind: "grant", upTo }),
+        "give-up": ({ peer }) => void step({ kind: "give-up", peer: peerText(peer) }),
         status: () => ({
           shard: config.shard,
           rows: layout.tables.reduce((sum, _, table) => sum + replica.store.rows(table), 0),

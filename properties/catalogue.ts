@@ -22,6 +22,7 @@ const FRAMES = "properties/world/directed-frames.ts";
 const DIRECTED = "properties/world/directed.ts";
 const CACHE = "properties/world/directed-cache.ts";
 const POLLS = "properties/world/directed-polls.ts";
+const LINKS = "properties/world/directed-links.ts";
 
 export const CATALOGUE: readonly CatalogueRow[] = [
   row("V1", "a join is the least upper bound of both", LAWS, "knowledge-overwritten"),
@@ -91,6 +92,11 @@ export const CATALOGUE: readonly CatalogueRow[] = [
   row("I4", "nobody mints in another's name", FRAMES, "anyone-mints-in-our-name"),
   row("I6", "the same seed gives the same history", "properties/verify-worker.ts", "retry-by-chance"),
   row("I7", "another layout is refused whole", FRAMES, "layout-version-ignored"),
+  row("W1", "what is in flight on a link is bounded, however many shards", LINKS, "each-pull-its-own-window"),
+  row("W2", "a link with work is used, and its queue bounded", LINKS, "window-never-shrinks"),
+  row("W3", "what is small waits for no catch-up, and these end", LINKS, "what-is-small-waits-for-catch-ups"),
+  row("W4", "a link's byte budget is kept", LINKS, "budget-forgets-its-debt"),
+  row("W5", "no peer keeps another from being asked", LINKS, "always-the-best-peer"),
 ];
 
 function row(property: string, statement: string, ...[file, bug]: readonly [file: string, bug: string]): CatalogueRow {

@@ -64,8 +64,8 @@ export const RULE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "waiting-shards-forgotten",
-    file: "protocols/sync/poll-neighbours.ts",
-    edits: [["for (const waiting of poller.blocked.get(shard) ?? []) poller.ready.add(waiting);", ""]],
+    file: "protocols/sync/poll-pulls.ts",
+    edits: [["for (const waiting of blocked ?? []) makeReady(poller, waiting);", ""]],
   },
   {
     name: "cursor-of-another-life",

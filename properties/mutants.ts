@@ -7,6 +7,7 @@ import { type Mutant } from "./mutant.ts";
 import { CACHE_MUTANTS } from "./mutants-cache.ts";
 import { EXCHANGE_MUTANTS } from "./mutants-exchange.ts";
 import { LEADER_MUTANTS } from "./mutants-leaders.ts";
+import { LINK_MUTANTS } from "./mutants-links.ts";
 import { RULE_MUTANTS } from "./mutants-rules.ts";
 import { URGENT_MUTANTS } from "./mutants-urgent.ts";
 
@@ -135,13 +136,13 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "failed-pull-forgets-shard",
-    file: "protocols/sync/poll-neighbours.ts",
+    file: "protocols/sync/poll-pulls.ts",
     edits: [["  pending.failures += 1;", "  neighbour.pending.delete(shard); pending.failures += 1;"]],
   },
   {
     name: "older-pull-settles-newer-change",
-    file: "protocols/sync/poll-neighbours.ts",
-    edits: [["if (pending.again) poller.ready.add(pending);\n    else neighbour", "neighbour"]],
+    file: "protocols/sync/poll-pulls.ts",
+    edits: [["if (pending.again) makeReady(poller, pending);\n    else neighbour", "neighbour"]],
   },
   {
     name: "checksum-off",
@@ -157,5 +158,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...EXCHANGE_MUTANTS,
   ...RULE_MUTANTS,
   ...LEADER_MUTANTS,
+  ...LINK_MUTANTS,
   ...URGENT_MUTANTS,
 ];

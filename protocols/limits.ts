@@ -28,8 +28,10 @@ export const SYNC_LIMITS = {
   answerIdleMs: 20_000,
   /** A pull without progress asks again after this long. */
   retryMs: 1_000,
-  /** And gives up after so many tries without progress. */
+  /** And gives up after so many tries without progress; */
   retriesMax: 5,
+  /** after so many where all that it may ask for has come. */
+  waitsMax: 30,
   /** Trainers whose highest batch one shard remembers. */
   trainersMax: 1024,
   /** Rows in the update cache of one shard; beyond it older ones leave, and pulls from before them scan the shard. */
@@ -51,8 +53,37 @@ export const SYNC_LIMITS = {
 /** Bounds in the shape of `SYNC_LIMITS`: simulated worlds run with small ones. */
 export type SyncLimits = Readonly<Record<keyof typeof SYNC_LIMITS, number>>;
 
+/** What goes over one link between regions at once. */
+export const LINK_LIMITS = {
+  /** Frames in flight before anything is measured, and the most ever: servers drop a connection that 64 MiB wait for. */
+  framesAtFirst: 2,
+  framesMin: 1,
+  framesMax: 64,
+  /** What a frame of an answer takes, before any came. */
+  frameBytes: SYNC_LIMITS.frameBytes,
+  /** How long frames may queue: so long, or this share of the way without a queue where that is longer. */
+  slackMs: 10,
+  slackShare: 0.25,
+  /** The length of the way is measured anew after this long. */
+  baseMs: 10_000,
+  /** The first answer of a pull over a link in use. */
+  openingBytes: 16 * 1024,
+  /** Frames that come unasked over an idle link. */
+  openingFramesMax: SYNC_LIMITS.windowFrames,
+  /** Pulls that run at once, long ones aside. Many changed shards over a long link want many: a pull is two crossings. */
+  pullsMax: 64,
+  /** An answer of more frames than this after its first is long. */
+  shortFramesMax: 8,
+  /** Long pulls that run at once. */
+  longMax: 2,
+} as const;
+
+/** Bounds in the shape of `LINK_LIMITS`. */
+export type LinkLimits = Readonly<Record<keyof typeof LINK_LIMITS, number>>;
+
 /** What the poll between nodes may cost. */
 export const POLL_LIMITS = {
+  ...LINK_LIMITS,
   /** Shards in one answer; the rest follows in the next. */
   changesMax: 1000,
   /** How long the answering node holds a poll that has nothing to report. */
@@ -61,11 +92,13 @@ export const POLL_LIMITS = {
   graceMs: 1_000,
   /** Answers to one neighbour keep this distance, so that updates coalesce. */
   gapMs: 50,
-  /** Pulls that one node has running, over all its shards. Many changed shards over a long link want many: a pull is two crossings. */
-  pullsMax: 64,
   /** A failed pull is tried again after this long, doubled with each failure up to the maximum. */
   backoffMs: 250,
   backoffMsMax: 10_000,
+  /** A pull of which nothing comes for this long is over; one that lasts this long gives way to another peer, the next one after twice that. */
+  pullMs: 60_000,
+  /** Who was passed over so often for a better peer of the same shard is not passed over again. */
+  passesMax: 2,
   /** What is left to a shard's leader is pulled after all when the leader has not brought it after this long. */
   patienceMs: 5_000,
   /** A node that leads no shard asks other regions so often, all of them together. */

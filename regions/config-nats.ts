@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { repeated } from "./config-model.ts";
-import { duration, integer, isLoopback, listen, natsUrl, path, secret, size, token } from "./config-values.ts";
+import { duration, integer, isLoopback, listen, natsUrl, path, rate, secret, size, token } from "./config-values.ts";
 import { ANONYMOUS_USER, NODE_USER, OPERATOR_USER } from "./server-users.ts";
 
 /*
@@ -171,6 +171,10 @@ export function peer(folder: string) {
       compress: z.enum(["never", "zstd"]).default("never").meta({
         description:
           "Whether rows that come from this peer are compressed. Pays where less than about 30 MB/s come through",
+      }),
+      budget: rate({ min: "10KB/s", max: "100GB/s" }).optional().meta({
+        description:
+          "The most bytes of rows that each node of this region pulls from that peer, on average, as they are before any compression. Default: what the link bears",
       }),
     })
     .superRefine((it, context) => checkRemote(it, { context, what: "a peer" }));

@@ -47,6 +47,25 @@ export function size(range: { readonly min: string; readonly max: string }): z.Z
     });
 }
 
+/** Bytes a second such as `20MB/s` (an MB is 2^20 bytes), between two bounds that are written the same way. */
+export function rate(range: { readonly min: string; readonly max: string }): z.ZodType<number, string> {
+  const allowed = `a rate from "${range.min}" to "${range.max}", a number with B/s, KB/s, MB/s or GB/s`;
+  const [min, max] = [rateBytes(range.min) ?? 0, rateBytes(range.max) ?? 0];
+  return z
+    .string({ error: allowed })
+    .regex(/^\d{1,9}(?:\.\d{1,3})?(?:B|KB|MB|GB)\/s$/, { error: allowed })
+    .transform((text, context) => {
+      const bytes = rateBytes(text);
+      if (bytes !== undefined && bytes >= min && bytes <= max) return bytes;
+      context.issues.push({ code: "custom", message: allowed, input: text });
+      return z.NEVER;
+    });
+}
+
+function rateBytes(text: string): number | undefined {
+  return text.endsWith("/s") ? sizeBytes(text.slice(0, -2)) : undefined;
+}
+
 function sizeBytes(text: string): number | undefined {
   const parts = /^(\d{1,9}(?:\.\d{1,3})?)(B|KB|MB|GB|TB)$/.exec(text);
   const unit = parts?.[2];

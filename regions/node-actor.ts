@@ -1,6 +1,6 @@
 import { type InferenceProtocol } from "../actors/inference.ts";
 import { type JoinerProtocol, type JoinerStatus } from "../actors/joiner.ts";
-import { type LeaderProtocol } from "../actors/leader-protocol.ts";
+import { type LeaderProtocol, type LinkLoad } from "../actors/leader-protocol.ts";
 import { type ShardProtocol, type ShardStatus } from "../actors/shard-protocol.ts";
 import { shardName } from "../actors/shard-name.ts";
 import { type StateManagerProtocol } from "../actors/state-manager.ts";
@@ -182,7 +182,7 @@ async function gatherStatus(settings: NodeActorConfig, context: Context<NodeProt
     ...(lastFailure === undefined ? {} : { lastFailure: `${lastFailure.reason}: ${lastFailure.message}` }),
   }));
   const nats = settings.nats();
-  const links = linksOf(series, config);
+  const links = linksOf(series, config, leader?.links ?? []);
   const problems = problemsOf(settings, { health, series, models });
   const lag = createSketch();
   for (const { shards } of models) for (const shard of shards) if (shard !== undefined) mergeSketch(lag, shard.lag);
@@ -249,8 +249,9 @@ function modelStatus(of: {
   };
 }
 
-function linksOf(series: readonly Series[], { peers }: RegionConfig): NodeStatus["links"] {
+function linksOf(series: readonly Series[], { peers }: RegionConfig, loads: readonly LinkLoad[]): NodeStatus["links"] {
   return peers.map(({ region: peer }) => {
+    const load = loads.find((each) => each.peer === peer);
     const rttSeconds = valueOf(series, "freshet_link_rtt_seconds", { peer });
     return {
       peer,
@@ -258,6 +259,7 @@ function linksOf(series: readonly Series[], { peers }: RegionConfig): NodeStatus
       ...(rttSeconds === undefined ? {} : { rttMs: rttSeconds * 1000 }),
       bytesIn: valueOf(series, "freshet_link_bytes_total", { peer, direction: "in" }) ?? 0,
       bytesOut: valueOf(series, "freshet_link_bytes_total", { peer, direction: "out" }) ?? 0,
+      ...(load !== undefined && { pulls: load.pulls }),
     };
   });
 }

@@ -168,7 +168,12 @@ function pulledFrom(config: RegionConfig): LeaderConfig["peers"] {
   const siblings = nodes.filter((name) => name !== node).map((name) => ({ region, node: name }));
   // The nodes beside the primary are full, and other regions hold no state that they could take.
   if (region === training) return siblings;
-  return [...siblings, ...peers.flatMap((peer) => peer.nodes.map((name) => ({ region: peer.region, node: name })))];
+  return [
+    ...siblings,
+    ...peers.flatMap(({ region: at, nodes: names, budget }) =>
+      names.map((name) => ({ region: at, node: name, ...(budget !== undefined && { bytesPerSecond: budget }) })),
+    ),
+  ];
 }
 
 function stateManager(config: RegionConfig): ActorSpec {

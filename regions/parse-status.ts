@@ -35,6 +35,17 @@ const node: z.ZodType<NodeStatus> = z.object({
       rttMs: count.exactOptional(),
       bytesIn: count,
       bytesOut: count,
+      pulls: z
+        .object({
+          windowFrames: count,
+          bytesInFlight: count,
+          running: count,
+          waiting: count,
+          bytesPerSecond: count.exactOptional(),
+          roundTripMs: count.exactOptional(),
+          budget: count.exactOptional(),
+        })
+        .exactOptional(),
     }),
   ),
   events: z.object({ accepted: count, refused: count }),

@@ -44,6 +44,8 @@ export interface Peer {
   readonly password: Secret;
   readonly tls?: { readonly ca?: string | undefined } | undefined;
   readonly compress: "never" | "zstd";
+  /** Bytes of rows a second that each of our nodes may pull from there. */
+  readonly budget?: number | undefined;
 }
 
 /** A config file cannot be used. Lists everything that is wrong in it. */

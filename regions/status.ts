@@ -27,6 +27,23 @@ export interface LinkStatus {
   readonly rttMs?: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
+  /** What this node's pulls make of the link; absent where it pulls nothing over it. */
+  readonly pulls?: PullStatus;
+}
+
+/** The pulls of one node over one link. */
+export interface PullStatus {
+  /** Frames that may be in flight; what is in flight, of the answers that take several; and how many pulls run, and wait for their turn. */
+  readonly windowFrames: number;
+  readonly bytesInFlight: number;
+  readonly running: number;
+  readonly waiting: number;
+  /** What came while the window was full; absent before that. */
+  readonly bytesPerSecond?: number;
+  /** From asking to a small answer. */
+  readonly roundTripMs?: number;
+  /** The configured most, bytes a second. */
+  readonly budget?: number;
 }
 
 export interface WorkerStatus {

@@ -67,6 +67,23 @@ test("durations are whole milliseconds, and the longest poll is one that peers t
   expect(longest).toBe(POLL_LIMITS.waitMs);
 });
 
+test("a peer's budget is bytes a second, and none without it", () => {
+  const peer = { region: "oregon", url: "nats://127.0.0.1:4242" };
+  const budgets = ["1.5KB/s", "10 KB/s", "20MB", 7].map(
+    (budget) => problemsOf({ ...LEAST, peers: [{ ...peer, budget }] }).length,
+  );
+  expect(budgets).toEqual([1, 1, 1, 1]);
+  expect(
+    parse({
+      ...LEAST,
+      peers: [
+        { ...peer, budget: "20MB/s" },
+        { ...peer, region: "singapore" },
+      ],
+    }).peers.map(({ budget }) => budget),
+  ).toEqual([20 * 2 ** 20, undefined]);
+});
+
 test("joiner.positive names the kinds of feedback that make a positive", () => {
   const positive = ["purchase", "watched to the end"];
   expect(parse({ ...LEAST, joiner: { positive } }).joiner.positive).toEqual(positive);

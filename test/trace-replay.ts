@@ -117,7 +117,7 @@ function pollerAt(start: unknown): Core {
   );
   return (step) => {
     heard = [...step.heard];
-    return isPollEvent(step.event) ? stepPoller(poller, step.event) : [];
+    return isPollEvent(step.event) ? stepPoller(poller, step.event, step.nowMs) : [];
   };
 }
 

@@ -21,6 +21,7 @@ import {
 import { answersAsAScan, cacheBounded, floorInPlace } from "./directed-cache.ts";
 import { orphanReported, orphanSuperseded, reportsBounded } from "./directed-orphans.ts";
 import { dominating, joining, jumps, lastStamps, mergingInAnyOrder, ordering } from "./directed-laws.ts";
+import { besideCatchUps, inUse, manyShards, restlessPeer, withinBudget } from "./directed-links.ts";
 import { notHalf, roundedOnce, smallStepsAddUp } from "./directed-precision.ts";
 import { cursorOfAnotherLife, failedPull, listedAgain } from "./directed-polls.ts";
 
@@ -59,6 +60,11 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["I3", notHalf],
   ["I4", mintedInOurName],
   ["I7", anotherLayout],
+  ["W1", manyShards],
+  ["W2", inUse],
+  ["W3", besideCatchUps],
+  ["W4", withinBudget],
+  ["W5", restlessPeer],
 ];
 
 /** Runs them all, or those of some properties; returns what did not hold. */

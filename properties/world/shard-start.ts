@@ -1,4 +1,4 @@
-import { SYNC_LIMITS, type SyncLimits } from "../../protocols/limits.ts";
+import { POLL_LIMITS, type PollLimits, SYNC_LIMITS, type SyncLimits } from "../../protocols/limits.ts";
 import { type LoadedImage, loadImage } from "../../protocols/sync/image.ts";
 import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
 import { createReplica, type Primary, type Replica } from "../../protocols/sync/replica.ts";
@@ -44,6 +44,26 @@ function limitsOf(knobs: Knobs): SyncLimits {
     urgentHoldMs: knobs.urgentHoldMs,
     orphanMs: knobs.orphanMs,
     windowFrames: 2,
+  };
+}
+
+/** The bounds of a node's poller. Frames here are small: what is long elsewhere would never be. */
+export function pollLimitsOf({ patienceMs, frameBytes, calm }: Knobs): PollLimits {
+  return {
+    ...POLL_LIMITS,
+    patienceMs,
+    farPollMs: 300,
+    pullMs: 20_000,
+    frameBytes,
+    // Many messages are lost here, as on no real link: with one in flight a pull might never come to its end.
+    framesAtFirst: 4,
+    framesMin: 4,
+    openingBytes: 40,
+    openingFramesMax: 2,
+    shortFramesMax: 1,
+    pullsMax: 2,
+    // Who is put off opens twice.
+    longMax: calm ? 8 : 1,
   };
 }
 

@@ -1,7 +1,6 @@
 /*
  * One simulated node: the real poller and the real replicas, wired as an actor shell wires them, with a disk of images.
  */
-import { POLL_LIMITS } from "../../protocols/limits.ts";
 import { nextFloat } from "../../protocols/random.ts";
 import { encodeImage } from "../../protocols/sync/image.ts";
 import { createPoller, type PollEffect, type Poller, type PollEvent, stepPoller } from "../../protocols/sync/poll.ts";
@@ -16,7 +15,7 @@ import { type Disk } from "./disk.ts";
 import { type Timer } from "./happening.ts";
 import { type Envelope } from "./network.ts";
 import { regionOf } from "./leases.ts";
-import { startShard } from "./shard-start.ts";
+import { pollLimitsOf, startShard } from "./shard-start.ts";
 import { type Surroundings } from "./surroundings.ts";
 
 export class SimulatedNode {
@@ -43,8 +42,7 @@ export class SimulatedNode {
       if (replica.early.size > 0) world.count("restart with early rows");
       return replica;
     });
-    const pollLimits = { ...POLL_LIMITS, patienceMs: knobs.patienceMs, farPollMs: 300 };
-    this.poller = createPoller(writer, pollLimits, world.leases.leaderOf(start.index));
+    this.poller = createPoller(writer, pollLimitsOf(knobs), world.leases.leaderOf(start.index));
     this.replicas.forEach((replica, shard) =>
       this.#poll({ kind: "changed", shard: `s/${shard}`, version: replica.version }),
     );
@@ -219,7 +217,7 @@ export class SimulatedNode {
   }
 
   #takeChanges({ from, body }: { readonly from: string; readonly body: unknown }, nowMs: number): void {
-    const effects = stepPoller(this.poller, { kind: "message", from, message: "changes", body });
+    const effects = stepPoller(this.poller, { kind: "message", from, message: "changes", body }, this.#world.nowMs);
     if (!this.#world.judge.isBlind && effects.every(({ kind }) => kind !== "refused")) {
       this.#world.steps.listed(this.poller, {
         from,
@@ -252,6 +250,13 @@ export class SimulatedNode {
           this.#world.count(effect.outcome === "complete" ? "pull complete" : `pull failed: ${effect.reason}`);
           this.#poll({ kind: "pulled", shard: `s/${shard}`, outcome: effect.outcome }, nowMs);
           break;
+        case "frame":
+          this.#poll({ kind: "frame", shard: `s/${shard}`, bytes: effect.bytes, frames: effect.frames }, nowMs);
+          break;
+        case "stalled":
+          this.#world.count("pull stalled");
+          this.#poll({ kind: "stalled", shard: `s/${shard}` }, nowMs);
+          break;
         case "applied":
           this.#world.count(APPLIED[effect.origin], effect.keys.length);
           break;
@@ -265,7 +270,7 @@ export class SimulatedNode {
   }
 
   #poll(event: PollEvent, nowMs = 0): void {
-    this.#actPoll(stepPoller(this.poller, event), nowMs);
+    this.#actPoll(stepPoller(this.poller, event, this.#world.nowMs), nowMs);
   }
 
   #actPoll(effects: readonly PollEffect[], nowMs: number): void {
@@ -283,17 +288,22 @@ export class SimulatedNode {
         case "pull":
           this.#world.count(PULLED_AS[effect.role]);
           this.#world.leases.pulled(this.index, Number(effect.shard.slice(2)), effect.role);
-          this.step(
-            Number(effect.shard.slice(2)),
-            { kind: "pull", peer: effect.peer, pullId: drawPullId(() => nextFloat(this.#world.random)) },
-            nowMs,
-          );
+          this.step(Number(effect.shard.slice(2)), { ...effect, pullId: this.#drawPullId() }, nowMs);
+          break;
+        case "grant":
+        case "give-up":
+          this.#world.count(effect.kind === "grant" ? "frames granted" : "pull given up");
+          this.step(Number(effect.shard.slice(2)), effect, nowMs);
           break;
         case "refused":
           this.#world.count(`poll refused ${effect.reason}`);
           break;
       }
     }
+  }
+
+  #drawPullId(): string {
+    return drawPullId(() => nextFloat(this.#world.random));
   }
 
   #send(to: string, { shard, message, body }: Pick<Envelope, "shard" | "message" | "body">): void {

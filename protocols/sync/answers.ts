@@ -3,6 +3,7 @@
  * they have when their frame is packed, which is the one listed or newer. So whoever applied every frame of one answer may
  * join its knowledge, and nobody else may.
  */
+import { type SyncLimits } from "../limits.ts";
 import { encodeFrame, type FrameInput } from "../wire/frame-codec.ts";
 import { sameAnswer } from "../wire/frame.ts";
 import { parseMore, parsePull, parseRelease } from "../wire/pull.ts";
@@ -25,7 +26,7 @@ export function openAnswer(
   const { pullId } = pull;
   const held = replica.answers.get(answerKey(from, pullId));
   if (held !== undefined) {
-    return sendFrames(replica, held, { indexes: firstFrames(replica, held), cursor: pull.urgent });
+    return sendFrames(replica, held, { indexes: firstFrames(replica, held, pull), cursor: pull.urgent });
   }
   if (pull.declaration !== replica.declaration) {
     return [refuse(from, pullId, "declaration"), refused("declaration", from, "the peer's tables differ from ours")];
@@ -49,6 +50,7 @@ export function openAnswer(
       tables: replica.store.tables,
       hasState: pull.wantsState,
       frameBytes: replica.limits.frameBytes,
+      firstBytes: Math.min(replica.limits.frameBytes, pull.burst ?? Infinity),
     }),
     hasState: pull.wantsState,
     known: knownTimes(replica.store, pull.knowledge),
@@ -56,7 +58,7 @@ export function openAnswer(
     used: true,
   };
   replica.answers.set(answerKey(from, pullId), answer);
-  const frames = sendFrames(replica, answer, { indexes: firstFrames(replica, answer), cursor: pull.urgent });
+  const frames = sendFrames(replica, answer, { indexes: firstFrames(replica, answer, pull), cursor: pull.urgent });
   return sweeping ? frames : [...frames, { kind: "timer", name: SWEEP_TIMER, delayMs: replica.limits.answerIdleMs }];
 }
 
@@ -95,18 +97,20 @@ function collectLacking({ store, cache, knowledge }: Replica, theirs: ReadonlyKn
 /** Ends of frames over a list, each frame within the size by the largest its rows can become; one empty frame for no rows. */
 function cutFrames(
   list: SlotList,
-  options: { tables: readonly TableSpec[]; hasState: boolean; frameBytes: number },
+  options: { tables: readonly TableSpec[]; hasState: boolean; frameBytes: number; firstBytes: number },
 ): number[] {
   const cuts = [0];
   let bytes = 0;
+  let bytesMax = options.firstBytes;
   for (const { table, from, to } of list.sections) {
     const spec = options.tables[table];
     if (spec === undefined) throw new RangeError(`Cannot cut frames: there is no table ${table}`);
     const rowBytes = rowBytesMax(spec) - (options.hasState ? 0 : spec.stateBytes);
     for (let position = from; position < to; position += 1) {
-      if (bytes > 0 && bytes + rowBytes > options.frameBytes) {
+      if (bytes > 0 && bytes + rowBytes > bytesMax) {
         cuts.push(position);
         bytes = 0;
+        bytesMax = options.frameBytes;
       }
       bytes += rowBytes;
     }
@@ -172,8 +176,14 @@ function frameOf(
   return { kind: "send", to, message: "frame", body };
 }
 
-function firstFrames(replica: Replica, answer: OpenAnswer): number[] {
-  return Array.from({ length: Math.min(replica.limits.windowFrames, answer.cuts.length - 1) }, (_, index) => index);
+function firstFrames({ limits }: Replica, answer: OpenAnswer, { burst }: { readonly burst?: number }): number[] {
+  const length = Math.min(burstFrames(limits, burst), answer.cuts.length - 1);
+  return Array.from({ length }, (_, index) => index);
+}
+
+/** Frames that come unasked where so many bytes may: at least one, which is then no larger than these; at most a window. */
+export function burstFrames({ frameBytes, windowFrames }: SyncLimits, burst: number | undefined): number {
+  return burst === undefined ? windowFrames : Math.min(windowFrames, Math.max(1, Math.floor(burst / frameBytes)));
 }
 
 function evictAnswers(replica: Replica): void {

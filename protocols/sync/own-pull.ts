@@ -8,6 +8,7 @@ import { decodeFrame } from "../wire/frame-codec.ts";
 import { type AnswerEnd, sameAnswer } from "../wire/frame.ts";
 import { parseRefuse } from "../wire/pull.ts";
 import { applyRows, countRows } from "./apply-rows.ts";
+import { burstFrames } from "./answers.ts";
 import { checkFrame } from "./check-frame.ts";
 import { equalKnowledge, join } from "./knowledge.ts";
 import { ask, askMore, askNext, timer, timerName } from "./pull-asks.ts";
@@ -27,12 +28,14 @@ import { acceptUrgent, endHold, holdName } from "./urgent-pull.ts";
 /** Asks a peer for all that we lack. While another pull runs, this one fails at once. */
 export function startPull(
   replica: Replica,
-  { peer, pullId }: { readonly peer: string; readonly pullId: string },
+  { peer, pullId, burst }: { readonly peer: string; readonly pullId: string; readonly burst?: number },
 ): ReplicaEffect[] {
   if (replica.pull !== undefined) return [{ kind: "pulled", peer, pullId, outcome: "failed", reason: "busy" }];
   const pull: OwnPull = {
     peer,
     pullId,
+    burst,
+    upTo: 0,
     answer: undefined,
     rows: 0,
     progress: false,
@@ -55,7 +58,9 @@ export function acceptFrame(
   const frame = decodeFrame(body);
   const { pull } = replica;
   if (pull === undefined || pull.pullId !== frame.pullId || pull.peer !== from) return [stale(from, "of another pull")];
-  if (frame.urgent !== undefined) return acceptUrgent(replica, pull, { frame, number: frame.urgent, nowMs });
+  if (frame.urgent !== undefined) {
+    return acceptUrgent(replica, pull, { frame, bytes: body.length, number: frame.urgent, nowMs });
+  }
   if (pull.answer !== undefined && !sameAnswer(pull.answer.id, frame.answer)) return [stale(from, "of another answer")];
   if (pull.answer !== undefined && pull.answer.received.length !== frame.frames) {
     return [stale(from, "of another count of frames")];
@@ -66,12 +71,13 @@ export function acceptFrame(
 
   const effects = applyRows(replica, { frame, origin: "peer" });
   pull.rows += countRows(effects);
+  effects.push({ kind: "frame", pullId: pull.pullId, bytes: body.length, frames: frame.frames });
   pull.progress = true;
   const answer = (pull.answer ??= {
     id: frame.answer,
     received: new Uint8Array(frame.frames),
     receivedCount: 0,
-    asked: Math.min(replica.limits.windowFrames, frame.frames),
+    asked: Math.min(burstFrames(replica.limits, pull.burst), frame.frames),
     end: undefined,
   });
   answer.received[frame.index] = 1;
@@ -83,6 +89,20 @@ export function acceptFrame(
   }
   effects.push(...askNext(replica, pull));
   return effects;
+}
+
+/** A pull that was given a burst may ask for all frames below `upTo`; any other paces itself. */
+export function grantFrames(replica: Replica, { upTo }: { readonly upTo: number }): ReplicaEffect[] {
+  const { pull } = replica;
+  if (pull === undefined) return [];
+  pull.upTo = Math.max(pull.upTo, upTo);
+  return askNext(replica, pull);
+}
+
+/** Ends our pull from a peer, if one runs. What came stays. */
+export function giveUpPull(replica: Replica, { peer }: { readonly peer: string }): ReplicaEffect[] {
+  const { pull } = replica;
+  return pull?.peer === peer ? fail(replica, pull, "given-up") : [];
 }
 
 /** The peer does not answer, or no longer. */
@@ -105,16 +125,21 @@ export function timePull(replica: Replica, name: string): ReplicaEffect[] {
     pull.retries = 0;
     return [timer(replica, pull)];
   }
+  pull.retries += 1;
+  const { answer } = pull;
+  const missing = answer === undefined ? [] : missingFrames(answer, replica.limits);
+  // Whoever lets us ask for more may have others to serve first.
+  const isWaiting = answer !== undefined && missing.length === 0 && pull.hold !== "on";
+  if (isWaiting && pull.retries <= replica.limits.waitsMax) return [timer(replica, pull)];
+  if (pull.retries > replica.limits.retriesMax) return fail(replica, pull, "no-answer");
   pull.congested = true;
   pull.window = Math.max(1, Math.floor(pull.window / 2));
-  pull.retries += 1;
-  if (pull.retries > replica.limits.retriesMax) return fail(replica, pull, "no-answer");
-  const { answer } = pull;
-  if (answer === undefined) return [ask(replica, pull), timer(replica, pull)];
-  const missing = missingFrames(answer, replica.limits);
+  const effects: ReplicaEffect[] = [{ kind: "stalled", pullId: pull.pullId }];
+  if (answer === undefined) effects.push(ask(replica, pull));
   // With none missing it was urgent rows that we waited for, and no longer do.
-  const again = missing.length === 0 ? endHold(replica, pull) : [askMore(replica, pull, { answer, frames: missing })];
-  return [...again, timer(replica, pull)];
+  else if (missing.length === 0) effects.push(...endHold(replica, pull));
+  else effects.push(askMore(replica, pull, { answer, frames: missing }));
+  return [...effects, timer(replica, pull)];
 }
 
 function complete(

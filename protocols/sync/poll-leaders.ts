@@ -4,6 +4,7 @@
  * given too long for, a node pulls itself after all.
  */
 import { type Neighbour, type Pending } from "./poll-neighbours.ts";
+import { makeReady } from "./lanes.ts";
 import { type PollEffect, type Poller } from "./poll.ts";
 import { coversVersion } from "./shard-version.ts";
 
@@ -41,7 +42,7 @@ export function timeLeft(poller: Poller, pending: Pending): void {
   pending.left = undefined;
   const ours = poller.changes.byShard.get(shard)?.version;
   pending.isOverdue = ours !== undefined && !coversVersion(ours, left);
-  poller.ready.add(pending);
+  makeReady(poller, pending);
 }
 
 /** Another leads a shard now, or nobody: what was left to the last leader is looked at again. Gives whom to poll at once. */
@@ -54,7 +55,7 @@ export function noteLeader(poller: Poller, shard: string): readonly Neighbour[] 
     const waiting = pending.get(shard);
     if (waiting?.left === undefined) continue;
     waiting.left = undefined;
-    poller.ready.add(waiting);
+    makeReady(poller, waiting);
   }
   if (!didFollow || follows(poller)) return [];
   // Nobody rests any longer from what only now concerns us.

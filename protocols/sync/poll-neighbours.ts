@@ -3,15 +3,18 @@
  */
 import { type Cursor, encodePoll, parseChanges } from "../wire/poll.ts";
 import { type PollEffect, type Poller } from "./poll.ts";
-import { leave, noteLeader, restMs, roleIn, timeLeft } from "./poll-leaders.ts";
+import { noteLeader, restMs, timeLeft } from "./poll-leaders.ts";
+import { type Lane, laneOf, makeReady, unready } from "./lanes.ts";
 import { type PollTimer } from "./poll-answers.ts";
-import { coversVersion, type ShardVersion } from "./shard-version.ts";
+import { type ShardVersion } from "./shard-version.ts";
 
 /** A peer that we poll. */
 export interface Neighbour {
   readonly peer: string;
   /** Of another region. */
   readonly isFar: boolean;
+  /** Of the link by which it is reached. */
+  readonly lane: Lane;
   /** All up to here is noted. Absent: list everything. */
   cursor: Cursor | undefined;
   /** Id of the latest poll; only its answer counts. */
@@ -25,12 +28,19 @@ export interface Neighbour {
 export interface Pending {
   readonly peer: string;
   readonly shard: string;
+  readonly lane: Lane;
   /** The neighbour's when it was last listed. */
   version: ShardVersion;
   /** Listed again since the running pull began: that pull may have been answered before. */
   again: boolean;
   /** Failures in a row. */
   failures: number;
+  /** Pulls in a row that lasted too long and gave way to another peer. */
+  abandons: number;
+  /** How often a better peer was asked in its place. */
+  passes: number;
+  /** Its answer was seen to be long. */
+  isLong: boolean;
   /** The version that is left to the shard's leader to bring, while it is. */
   left: ShardVersion | undefined;
   /** How often it was left; tells its timers apart. */
@@ -39,12 +49,22 @@ export interface Pending {
   isOverdue: boolean;
 }
 
+/** A peer to poll. `link` names the link by which it is reached, its own by default; `bytesPerSecond` is that link's byte budget. */
+export interface NewNeighbour {
+  readonly peer: string;
+  readonly isFar?: boolean;
+  readonly link?: string;
+  readonly bytesPerSecond?: number | undefined;
+}
+
 export function addNeighbour(
   poller: Poller,
-  { peer, isFar = false }: { readonly peer: string; readonly isFar?: boolean },
+  { peer, isFar = false, link = peer, bytesPerSecond }: NewNeighbour,
+  nowMs: number,
 ): PollEffect[] {
   if (poller.neighbours.has(peer)) return [];
-  const neighbour: Neighbour = { peer, isFar, cursor: undefined, pollId: 0, asked: false, pending: new Map() };
+  const lane = laneOf(poller, { link, bytesPerSecond, nowMs });
+  const neighbour: Neighbour = { peer, isFar, lane, cursor: undefined, pollId: 0, asked: false, pending: new Map() };
   poller.neighbours.set(peer, neighbour);
   return sendPoll(poller, neighbour);
 }
@@ -55,7 +75,7 @@ export function removeNeighbour(poller: Poller, peer: string): void {
   if (neighbour === undefined) return;
   poller.neighbours.delete(peer);
   for (const pending of neighbour.pending.values()) {
-    poller.ready.delete(pending);
+    unready(pending);
     poller.blocked.get(pending.shard)?.delete(pending);
   }
 }
@@ -109,55 +129,6 @@ export function timeNeighbour(poller: Poller, { what, turn, rest }: PollTimer): 
   return [];
 }
 
-/** Starts pulls while there is room. Shards that we know as much of as their neighbour are pending no more. */
-export function startPulls(poller: Poller): PollEffect[] {
-  const effects: PollEffect[] = [];
-  for (const pending of poller.ready) {
-    if (poller.pulling.size >= poller.limits.pullsMax) break;
-    const { peer, shard } = pending;
-    poller.ready.delete(pending);
-    const ours = poller.changes.byShard.get(shard)?.version;
-    const role = roleIn(poller, pending);
-    if (ours === undefined || coversVersion(ours, pending.version)) {
-      poller.neighbours.get(peer)?.pending.delete(shard);
-    } else if (role === undefined) {
-      effects.push(...leave(poller, pending));
-    } else if (poller.pulling.has(shard)) {
-      const blocked = poller.blocked.get(shard) ?? new Set();
-      poller.blocked.set(shard, blocked.add(pending));
-    } else {
-      pending.again = false;
-      poller.pulling.set(shard, pending);
-      effects.push({ kind: "pull", peer, shard, role });
-    }
-  }
-  return effects;
-}
-
-/** A pull has ended. Only a complete one, of a shard not listed again meanwhile, takes the shard off the neighbour's pending ones. */
-export function settlePull(
-  poller: Poller,
-  { shard, outcome }: { readonly shard: string; readonly outcome: "complete" | "failed" },
-): PollEffect[] {
-  const pending = poller.pulling.get(shard);
-  if (pending === undefined) return [];
-  poller.pulling.delete(shard);
-  for (const waiting of poller.blocked.get(shard) ?? []) poller.ready.add(waiting);
-  poller.blocked.delete(shard);
-  const neighbour = poller.neighbours.get(pending.peer);
-  if (neighbour?.pending.get(shard) !== pending) return [];
-  if (outcome === "complete") {
-    pending.failures = 0;
-    pending.isOverdue = false;
-    if (pending.again) poller.ready.add(pending);
-    else neighbour.pending.delete(shard);
-    return [];
-  }
-  pending.failures += 1;
-  const delayMs = Math.min(poller.limits.backoffMs * 2 ** (pending.failures - 1), poller.limits.backoffMsMax);
-  return [{ kind: "timer", name: `retry ${pending.failures} ${shard} ${pending.peer}`, delayMs }];
-}
-
 function notePending(
   poller: Poller,
   neighbour: Neighbour,
@@ -170,25 +141,23 @@ function notePending(
     held.again = true;
     return;
   }
-  const { peer } = neighbour;
+  const { peer, lane } = neighbour;
   const pending: Pending = {
     peer,
     shard,
+    lane,
     version,
     again: false,
     failures: 0,
+    abandons: 0,
+    passes: 0,
+    isLong: false,
     left: undefined,
     leaves: 0,
     isOverdue: false,
   };
   neighbour.pending.set(shard, pending);
-  poller.ready.add(pending);
-}
-
-function makeReady(poller: Poller, pending: Pending): void {
-  if (pending.left !== undefined) return;
-  if (poller.pulling.get(pending.shard) === pending || poller.blocked.get(pending.shard)?.has(pending)) return;
-  poller.ready.add(pending);
+  makeReady(poller, pending);
 }
 
 function sendPoll(poller: Poller, neighbour: Neighbour): PollEffect[] {

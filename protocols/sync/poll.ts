@@ -14,15 +14,16 @@ import {
   addNeighbour,
   askFarther,
   type Neighbour,
+  type NewNeighbour,
   type Pending,
   relist,
   removeNeighbour,
-  settlePull,
-  startPulls,
   takeChanges,
   timeNeighbour,
 } from "./poll-neighbours.ts";
+import { type Lane } from "./lanes.ts";
 import { type LeaderOf, type PullRole } from "./poll-leaders.ts";
+import { noteFrame, noteStalled, type Pulling, settlePull, startPulls, timePulls } from "./poll-pulls.ts";
 import { type ShardVersion } from "./shard-version.ts";
 import { type WriterId } from "./version.ts";
 
@@ -34,14 +35,15 @@ export interface Poller {
   readonly changes: ChangeList;
   readonly askers: Map<string, Asker>;
   readonly neighbours: Map<string, Neighbour>;
-  /** What is to be pulled, in order; not what is being pulled or waits for another try. */
-  readonly ready: Set<Pending>;
+  /** By link: what is to be pulled over it, and what the link bears. */
+  readonly lanes: Map<string, Lane>;
   /** Asked at each pull, as a lease may be over at any moment. */
   readonly leaderOf: LeaderOf;
   /** Shards that other nodes of the region led when last noted. */
   readonly ledByOthers: Set<string>;
   /** Shard -> what is being pulled. One pull a shard at a time. */
-  readonly pulling: Map<string, Pending>;
+  readonly pulling: Map<string, Pulling>;
+  pullNumber: number;
   /** Shard -> what waits until the shard's running pull has ended. */
   readonly blocked: Map<string, Set<Pending>>;
 }
@@ -51,13 +53,17 @@ export type PollEvent =
   | { readonly kind: "changed"; readonly shard: string; readonly version: ShardVersion }
   | { readonly kind: "removed"; readonly shard: string }
   /** Start or stop polling a peer. `peer` is the address text under which its messages arrive; `isFar` that it is of another region. */
-  | { readonly kind: "neighbour"; readonly peer: string; readonly isFar?: boolean }
+  | ({ readonly kind: "neighbour" } & NewNeighbour)
   | { readonly kind: "neighbour-removed"; readonly peer: string }
   /** `leaderOf` says another than before of this shard. */
   | { readonly kind: "led"; readonly shard: string }
   | { readonly kind: "message"; readonly from: string; readonly message: "poll" | "changes"; readonly body: unknown }
   /** Every `pull` effect must be answered by one of these, also when the shard's actor died meanwhile (failed). */
   | { readonly kind: "pulled"; readonly shard: string; readonly outcome: "complete" | "failed" }
+  /** A frame of a shard's pull was applied: its size, and how many the whole answer has. */
+  | { readonly kind: "frame"; readonly shard: string; readonly bytes: number; readonly frames: number }
+  /** A shard's pull asks again for what did not come. */
+  | { readonly kind: "stalled"; readonly shard: string }
   | { readonly kind: "timer"; readonly name: string };
 
 export type PollEffect =
@@ -65,7 +71,18 @@ export type PollEffect =
   | { readonly kind: "send"; readonly to: string; readonly message: "changes"; readonly body: ChangesMessage | number }
   /** Timers are never cancelled; stale ones do nothing. */
   | { readonly kind: "timer"; readonly name: string; readonly delayMs: number }
-  | { readonly kind: "pull"; readonly peer: string; readonly shard: string; readonly role: PullRole }
+  /** Pull a shard; `burst` bytes of the answer may come unasked. */
+  | {
+      readonly kind: "pull";
+      readonly peer: string;
+      readonly shard: string;
+      readonly role: PullRole;
+      readonly burst: number;
+    }
+  /** The shard's pull may ask for all frames below `upTo`. */
+  | { readonly kind: "grant"; readonly shard: string; readonly upTo: number }
+  /** The shard's pull from this peer, if it still runs, is to end. Its end is told as any other. */
+  | { readonly kind: "give-up"; readonly shard: string; readonly peer: string }
   /** A peer has more of this shard, and the shard's leader is to bring it. */
   | { readonly kind: "left"; readonly peer: string; readonly shard: string }
   | {
@@ -89,14 +106,18 @@ export function createPoller(
     changes: createChangeList(),
     askers: new Map(),
     neighbours: new Map(),
-    ready: new Set(),
+    lanes: new Map(),
     pulling: new Map(),
+    pullNumber: 0,
     blocked: new Map(),
   };
 }
 
-/** Takes one event and returns what is to be done, in order. It needs no clock. */
-export function stepPoller(poller: Poller, event: PollEvent): PollEffect[] {
+/**
+ * Takes one event and returns what is to be done, in order. The time is of a clock that never jumps, and serves to measure links and their
+ * budgets only: where it stands still, windows stay as they began.
+ */
+export function stepPoller(poller: Poller, event: PollEvent, nowMs = 0): PollEffect[] {
   switch (event.kind) {
     case "changed": {
       const isNew = !poller.changes.byShard.has(event.shard);
@@ -113,23 +134,33 @@ export function stepPoller(poller: Poller, event: PollEvent): PollEffect[] {
       poller.ledByOthers.delete(event.shard);
       return [];
     case "neighbour":
-      return addNeighbour(poller, event);
+      return addNeighbour(poller, event, nowMs);
     case "neighbour-removed":
       removeNeighbour(poller, event.peer);
       return [];
     case "led":
-      return [...askFarther(poller, event.shard), ...startPulls(poller)];
+      return [...askFarther(poller, event.shard), ...startPulls(poller, nowMs)];
     case "pulled":
-      return [...settlePull(poller, event), ...startPulls(poller)];
+      return [...settlePull(poller, event), ...startPulls(poller, nowMs)];
+    case "frame":
+      return [...noteFrame(poller, event, nowMs), ...startPulls(poller, nowMs)];
+    case "stalled":
+      noteStalled(poller, event.shard);
+      return [];
     case "timer": {
       const timer = splitTimer(event.name);
-      return [...timeAsker(poller, timer), ...timeNeighbour(poller, timer), ...startPulls(poller)];
+      return [
+        ...timeAsker(poller, timer),
+        ...timeNeighbour(poller, timer),
+        ...timePulls(poller, timer, nowMs),
+        ...startPulls(poller, nowMs),
+      ];
     }
     case "message":
       try {
         return event.message === "poll"
           ? answerPoll(poller, event)
-          : [...takeChanges(poller, event), ...startPulls(poller)];
+          : [...takeChanges(poller, event), ...startPulls(poller, nowMs)];
       } catch (error) {
         if (!(error instanceof DecodeError)) throw error;
         return [{ kind: "refused", reason: "undecodable", from: event.from, detail: error.message }];

@@ -17,6 +17,7 @@ export function ask(replica: Replica, pull: OwnPull): ReplicaEffect {
       declaration,
       wantsState: store.hasState,
       knowledge,
+      ...(pull.burst !== undefined && { burst: pull.burst }),
       ...cursorOf(replica, pull),
     }),
   };
@@ -32,16 +33,20 @@ export function askMore(
   return { kind: "send", to: pull.peer, message: "more", body };
 }
 
-/** Asks for the next frames, where there are some and room on the way. */
+/** Asks for the next frames, where there are some: those granted, or without a burst as many as may be in flight. */
 export function askNext(replica: Replica, pull: OwnPull): ReplicaEffect[] {
-  const { answer } = pull;
-  if (answer === undefined || pull.hold === "on") return [];
-  const frames: number[] = [];
-  while (answer.asked < answer.received.length && answer.asked - answer.receivedCount < pull.window) {
-    frames.push(answer.asked);
-    answer.asked += 1;
+  const { answer, burst, upTo, window, hold } = pull;
+  if (answer === undefined || hold === "on") return [];
+  const end = Math.min(answer.received.length, burst === undefined ? answer.receivedCount + window : upTo);
+  const effects: ReplicaEffect[] = [];
+  while (answer.asked < end) {
+    const frames: number[] = [];
+    for (; answer.asked < end && frames.length < replica.limits.windowFrames; answer.asked += 1) {
+      frames.push(answer.asked);
+    }
+    effects.push(askMore(replica, pull, { answer, frames }));
   }
-  return frames.length === 0 ? [] : [askMore(replica, pull, { answer, frames })];
+  return effects;
 }
 
 /** Comes back when nothing may have come for too long. */

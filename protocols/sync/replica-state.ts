@@ -80,6 +80,10 @@ export interface OpenAnswer {
 export interface OwnPull {
   readonly peer: string;
   readonly pullId: string;
+  /** Bytes that may come unasked. Without it the pull paces itself: so many frames in flight. */
+  readonly burst: number | undefined;
+  /** With a burst: frames below this may be asked for. */
+  upTo: number;
   /** The answer taken up with its first frame; frames of any other are ignored. */
   answer: ReceivedAnswer | undefined;
   /** Rows applied so far. */
@@ -126,7 +130,11 @@ export type ReplicaEvent =
       readonly batch?: { readonly trainer: string; readonly id: number };
     }
   /** Start a pull from a peer. `pullId` is fresh from `drawPullId`. One runs at a time. */
-  | { readonly kind: "pull"; readonly peer: string; readonly pullId: string }
+  | { readonly kind: "pull"; readonly peer: string; readonly pullId: string; readonly burst?: number }
+  /** Our running pull may ask for all frames below `upTo`. */
+  | { readonly kind: "grant"; readonly upTo: number }
+  /** Our running pull is to end, if it is from this peer. */
+  | { readonly kind: "give-up"; readonly peer: string }
   | { readonly kind: "message"; readonly from: string; readonly message: ReplicaMessage; readonly body: unknown }
   /** A timer asked for by an effect of this name has run out. Timers are never cancelled; stale ones do nothing. */
   | { readonly kind: "timer"; readonly name: string };
@@ -143,7 +151,7 @@ export type Refusal =
   | "stale"; // of another pull, answer or peer: late or repeated, and harmless
 
 /** Why a pull failed. */
-export type PullFailure = PullRefusal | "busy" | "no-answer";
+export type PullFailure = PullRefusal | "busy" | "no-answer" | "given-up";
 
 export type SendEffect =
   | { readonly kind: "send"; readonly to: string; readonly message: "pull"; readonly body: PullMessage }
@@ -172,6 +180,10 @@ export type ReplicaEffect =
       readonly outcome: "failed";
       readonly reason: PullFailure;
     }
+  /** A frame of our pull was applied; the whole answer has so many. 0: it was one of urgent rows, which are not of the answer. */
+  | { readonly kind: "frame"; readonly pullId: string; readonly bytes: number; readonly frames: number }
+  /** Our pull asks again for what did not come. */
+  | { readonly kind: "stalled"; readonly pullId: string }
   /** These rows are visible now. `urgent` ones came ahead of the rest; an `orphan` was written anew, by us as the primary. */
   | {
       readonly kind: "applied";

@@ -10,7 +10,7 @@ import { DecodeError } from "../wire/decode-error.ts";
 import { closeAnswer, openAnswer, rowBytesMax, sendMore, sweepAnswers, SWEEP_TIMER } from "./answers.ts";
 import { declarationDigest } from "./declaration.ts";
 import { join, type Knowledge, type ReadonlyKnowledge } from "./knowledge.ts";
-import { acceptFrame, acceptRefusal, startPull, timePull } from "./own-pull.ts";
+import { acceptFrame, acceptRefusal, giveUpPull, grantFrames, startPull, timePull } from "./own-pull.ts";
 import {
   knownTimes,
   newVersion,
@@ -105,6 +105,10 @@ function take(replica: Replica, event: ReplicaEvent, nowMs: number): ReplicaEffe
       return write(replica, event, nowMs);
     case "pull":
       return startPull(replica, event);
+    case "grant":
+      return grantFrames(replica, event);
+    case "give-up":
+      return giveUpPull(replica, event);
     case "timer":
       if (event.name === SWEEP_TIMER) return sweepAnswers(replica);
       return event.name === ORPHAN_TIMER ? sweepEarly(replica, nowMs) : timePull(replica, event.name);

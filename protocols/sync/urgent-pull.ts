@@ -20,11 +20,12 @@ const CURSORS_MAX = 256;
 export function acceptUrgent(
   replica: Replica,
   pull: OwnPull,
-  { frame, number, nowMs }: { readonly frame: Frame; readonly number: number; readonly nowMs: number },
+  { frame, bytes, number, nowMs }: { frame: Frame; bytes: number; number: number; nowMs: number },
 ): ReplicaEffect[] {
   const problem = checkFrame(replica, frame, nowMs);
   if (problem !== undefined) return [{ kind: "refused", from: pull.peer, ...problem }];
   const effects = applyRows(replica, { frame, origin: "urgent" });
+  effects.push({ kind: "frame", pullId: pull.pullId, bytes, frames: 0 });
   // It was packed for a cursor that we had, so all up to its number is here now.
   const isNews = moveCursor(replica.cursors, pull.peer, { writer: frame.answer.responder, number });
   if (countRows(effects) > 0) effects.push({ kind: "changed", version: newVersion(replica) });

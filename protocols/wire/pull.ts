@@ -16,6 +16,8 @@ export interface PullMessage {
   readonly knowledge: readonly (readonly [WriterId, number])[];
   /** Urgent rows up to here were applied. */
   readonly urgent?: UrgentCursor;
+  /** Bytes of the answer that may come unasked: at least one frame comes, no larger than this. Without it a window of whole frames. */
+  readonly burst?: number;
 }
 
 /** "Send these frames of that answer", for the first time or again; for no frames: "send urgent rows, or say that there are none". */
@@ -65,8 +67,18 @@ export function parsePull(value: unknown): Omit<PullMessage, "knowledge"> & { re
     throw new DecodeError("pull", "its declaration is not sixteen hex digits");
   }
   if (typeof wantsState !== "boolean") throw new DecodeError("pull", "wantsState is not true or false");
-  const knowledge = parseKnowledge(fields["knowledge"]);
-  return { pullId: pullIdOf("pull", fields), declaration, wantsState, knowledge, ...urgentOf("pull", fields) };
+  const { burst } = fields;
+  if (burst !== undefined && !isCount(burst, 1)) {
+    throw new DecodeError("pull", "its burst is not a whole number from 1");
+  }
+  return {
+    pullId: pullIdOf("pull", fields),
+    declaration,
+    wantsState,
+    knowledge: parseKnowledge(fields["knowledge"]),
+    ...(burst !== undefined && { burst }),
+    ...urgentOf("pull", fields),
+  };
 }
 
 export function parseMore(value: unknown): MoreMessage {

@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
 import { parseStatus } from "../parse-status.ts";
-import { type ModelStatus, type NodeStatus } from "../status.ts";
+import { type ModelStatus, type NodeStatus, type PullStatus } from "../status.ts";
 import { askNode, DEFAULT_URL, printable } from "./ask-node.ts";
 import { type Command, type Terminal } from "./command.ts";
 import { printFailure } from "./failure.ts";
@@ -78,13 +78,14 @@ function describeStatus(node: NodeStatus, terminal: Pick<Terminal, "out">): stri
       node.models.map(modelRow),
     ),
     ...table(
-      ["link", "state", "rtt", "in", "out"],
+      ["link", "state", "rtt", "in", "out", "window", "rate", "budget", "pulls"],
       node.links.map((link) => [
         link.peer,
         link.connected ? "connected" : "cut",
         link.rttMs === undefined ? "" : ms(link.rttMs),
         amount(link.bytesIn),
         amount(link.bytesOut),
+        ...pullCells(link.pulls),
       ]),
     ),
     ...table(
@@ -101,6 +102,18 @@ function describeStatus(node: NodeStatus, terminal: Pick<Terminal, "out">): stri
       node.leaders.map((leader) => [`${leader.model}/${leader.shard}`, leader.holder]),
     ),
   ].join("\n");
+}
+
+/** Frames that may be in flight, what came through when they were, the most allowed, and pulls that run and wait. */
+function pullCells(pulls: PullStatus | undefined): string[] {
+  if (pulls === undefined) return ["", "", "", ""];
+  const { windowFrames, bytesPerSecond, budget, running, waiting } = pulls;
+  return [
+    String(windowFrames),
+    bytesPerSecond === undefined ? "" : `${amount(bytesPerSecond)}/s`,
+    budget === undefined ? "" : `${amount(budget)}/s`,
+    waiting === 0 ? String(running) : `${running}, ${waiting} wait`,
+  ];
 }
 
 function modelRow(model: ModelStatus): string[] {

@@ -69,7 +69,7 @@ export const syncEnd = defineActor<SyncEndProtocol, SyncEndConfig>({
 
     function stepPoll(event: PollEvent): void {
       const beganMs = performance.now();
-      const effects = stepPoller(poller, event);
+      const effects = stepPoller(poller, event, context.upMs());
       counted.coreMs += performance.now() - beganMs;
       for (const effect of effects) performPoll(effect);
     }
@@ -94,6 +94,12 @@ export const syncEnd = defineActor<SyncEndProtocol, SyncEndConfig>({
           }
           stepPoll({ kind: "pulled", shard: SHARD, outcome: effect.outcome });
           return;
+        case "frame":
+          stepPoll({ kind: "frame", shard: SHARD, bytes: effect.bytes, frames: effect.frames });
+          return;
+        case "stalled":
+          stepPoll({ kind: "stalled", shard: SHARD });
+          return;
         case "applied":
           if (effect.origin === "local") return;
           counted.rowsApplied += effect.keys.length;
@@ -117,7 +123,18 @@ export const syncEnd = defineActor<SyncEndProtocol, SyncEndConfig>({
           context.after(effect.delayMs, "due", { machine: "poller", timer: effect.name });
           return;
         case "pull":
-          stepRows({ kind: "pull", peer: effect.peer, pullId: drawPullId(() => context.random()) });
+          stepRows({
+            kind: "pull",
+            peer: effect.peer,
+            pullId: drawPullId(() => context.random()),
+            burst: effect.burst,
+          });
+          return;
+        case "grant":
+          stepRows({ kind: "grant", upTo: effect.upTo });
+          return;
+        case "give-up":
+          stepRows({ kind: "give-up", peer: effect.peer });
           return;
         case "left":
           throw new TypeError("Cannot leave a shard to its leader: here nobody leads");

@@ -93,7 +93,8 @@ export class Machine {
   }
 
   pull(shard: number, from: number): void {
-    this.core.do(this.#task((out) => this.#pull(shard, from, out)));
+    const pullId = this.#setup.drawPullId();
+    this.core.do(this.#task((out) => this.#step(shard, { kind: "pull", peer: String(from), pullId }, out)));
   }
 
   /** Pulls shards that never change. */
@@ -141,10 +142,6 @@ export class Machine {
     stepPoller(this.poller, { kind: "led", shard: shardName(shard) });
   }
 
-  #pull(shard: number, from: number, out: Outbox): void {
-    this.#step(shard, { kind: "pull", peer: String(from), pullId: this.#setup.drawPullId() }, out);
-  }
-
   #step(shard: number, event: ReplicaEvent, out: Outbox): void {
     const replica = this.replicas[shard];
     if (replica === undefined) throw new RangeError(`Cannot step shard ${shard}: there are ${this.replicas.length}`);
@@ -174,6 +171,12 @@ export class Machine {
           out.done(() => pulled());
           this.#poll({ kind: "pulled", shard: shardName(shard), outcome: effect.outcome }, out);
           break;
+        case "frame":
+          this.#poll({ kind: "frame", shard: shardName(shard), bytes: effect.bytes, frames: effect.frames }, out);
+          break;
+        case "stalled":
+          this.#poll({ kind: "stalled", shard: shardName(shard) }, out);
+          break;
         case "applied":
         case "written":
           break;
@@ -185,9 +188,9 @@ export class Machine {
   }
 
   #poll(event: PollEvent, out: Outbox): void {
-    const { costs } = this.#setup;
+    const { costs, clock } = this.#setup;
     if (event.kind === "message" && event.message === "poll") out.cost(costs.poll);
-    for (const effect of stepPoller(this.poller, event)) {
+    for (const effect of stepPoller(this.poller, event, clock.nowMs)) {
       switch (effect.kind) {
         case "send": {
           const { message, body } = effect;
@@ -201,7 +204,17 @@ export class Machine {
           );
           break;
         case "pull":
-          this.#pull(shardNumber(effect.shard), Number(effect.peer), out);
+          this.#step(
+            shardNumber(effect.shard),
+            { kind: "pull", peer: effect.peer, pullId: this.#setup.drawPullId(), burst: effect.burst },
+            out,
+          );
+          break;
+        case "grant":
+          this.#step(shardNumber(effect.shard), { kind: "grant", upTo: effect.upTo }, out);
+          break;
+        case "give-up":
+          this.#step(shardNumber(effect.shard), { kind: "give-up", peer: effect.peer }, out);
           break;
         case "left":
         case "refused":
@@ -255,6 +268,8 @@ function chargeOf(event: ReplicaEvent, costs: Costs): number {
     case "pull":
       return costs.ask;
     case "timer":
+    case "grant":
+    case "give-up":
       return 0;
     case "message":
       if (event.message === "pull") return costs.answer;

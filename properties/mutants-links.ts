@@ -1,0 +1,52 @@
+// Planted bugs in what goes over links, and in whom a poller asks.
+import { type Mutant } from "./mutant.ts";
+
+export const LINK_MUTANTS: readonly Mutant[] = [
+  {
+    name: "each-pull-its-own-window",
+    file: "protocols/sync/links.ts",
+    edits: [["let room = framesAllowed(window) - framesInFlight(link);", "let room = framesAllowed(window);"]],
+  },
+  {
+    name: "window-never-shrinks",
+    file: "protocols/sync/link-window.ts",
+    edits: [["Math.min(2, Math.max(0.5, factor))", "Math.min(2, Math.max(1.05, factor))"]],
+  },
+  {
+    name: "window-never-grows",
+    file: "protocols/sync/link-window.ts",
+    edits: [["Math.min(2, Math.max(0.5, factor))", "Math.min(1, Math.max(0.5, factor))"]],
+  },
+  {
+    name: "long-ones-open-no-place",
+    file: "protocols/sync/links.ts",
+    edits: [
+      ["  link.pulls.delete(shard);\n}", "  if (link.pulls.get(shard)?.isLong !== true) link.pulls.delete(shard);\n}"],
+    ],
+  },
+  {
+    name: "what-is-small-waits-for-catch-ups",
+    file: "protocols/sync/links.ts",
+    edits: [
+      [
+        "  const burst = burstOf(link);",
+        "  if (!isLong && long > 0) return undefined;\n  const burst = burstOf(link);",
+      ],
+    ],
+  },
+  {
+    name: "budget-forgets-its-debt",
+    file: "protocols/sync/byte-budget.ts",
+    edits: [
+      [
+        "budget.bytes = Math.min(budget.bytesMax, budget.bytes - bytes);",
+        "budget.bytes = Math.max(0, Math.min(budget.bytesMax, budget.bytes - bytes));",
+      ],
+    ],
+  },
+  {
+    name: "always-the-best-peer",
+    file: "protocols/sync/poll-pulls.ts",
+    edits: [["  if (owedA !== owedB) return owedB - owedA;\n", "  void [owedA, owedB];\n"]],
+  },
+];
