@@ -5,10 +5,11 @@ export default defineConfig({
   test: {
     include: [
       "properties/{leadership,learning,model-state,quantile,stream,sync}-*.property.ts",
-      "test/{sync,learning}-*.test.ts",
+      "test/sync-{poll,poll-leaders,pull,refusals,row-store,urgent}.test.ts",
+      "test/learning-*.test.ts",
     ],
-    exclude: ["properties/sync-{world,catalogue,explorer,replay}.property.ts"],
+    exclude: ["properties/sync-{world,catalogue,explorer,replay,fuzz}.property.ts", "test/sync-trace.test.ts"],
     testTimeout: 60_000,
-    setupFiles: ["./test/fixed-seed.ts"],
+    setupFiles: ["./test/mutation/fixed-seed.ts"],
   },
 });
