@@ -269,8 +269,9 @@ function withField(message: unknown, [first, ...rest]: Path, value: unknown): un
   if (Array.isArray(message)) {
     return message.map((part: unknown, index) => (index === first ? withField(part, rest, value) : part));
   }
-  if (typeof message !== "object" || message === null)
-    {throw new TypeError(`there is no ${first} in ${String(message)}`);}
+  if (typeof message !== "object" || message === null) {
+    throw new TypeError(`there is no ${first} in ${String(message)}`);
+  }
   return Object.fromEntries(
     Object.entries(message).map(([name, part]) => [name, name === first ? withField(part, rest, value) : part]),
   );
