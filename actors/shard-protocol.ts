@@ -112,6 +112,8 @@ export interface ShardProtocol {
   readonly release: { request: unknown; reply: void };
   readonly refuse: { request: unknown; reply: void };
   readonly frame: { request: unknown; reply: void };
+  readonly survey: { request: unknown; reply: void };
+  readonly report: { request: unknown; reply: void };
   readonly orphans: { request: unknown; reply: void };
 
   // To itself.

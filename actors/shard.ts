@@ -55,9 +55,13 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
   kind: "shard",
   messages: [
     ...(["gather", "push", "position", "subscribe", "synchronise", "grant", "give-up", "status", "row"] as const),
-    ...(["pull", "more", "release", "refuse", "frame", "orphans", "due", "save", "saved"] as const),
+    ...(["pull", "more", "release", "refuse", "frame", "orphans", "survey", "report"] as const),
+    ...(["due", "save", "saved"] as const),
   ],
-  fromElsewhere: ["pull", "more", "release", "refuse", "frame", "orphans", "status", "row"],
+  fromElsewhere: [
+    ...(["pull", "more", "release", "refuse", "frame", "orphans", "survey", "report"] as const),
+    ...(["status", "row"] as const),
+  ],
   setup: async (config, context) => {
     const layout = modelLayout(config.model);
     const replica = await openReplica(config, context);
@@ -126,6 +130,11 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
             why: effect.detail,
           });
           return;
+        case "dropped":
+          images.note();
+          feed.publish(effect.table, effect.keys);
+          context.metrics.count("freshet_rows_dropped_total", effect.keys.length, labels);
+          return;
         case "written":
           if (effect.urgent > 0) {
             context.metrics.count("freshet_urgent_rows_total", effect.urgent, { ...labels, origin: "local" });
@@ -156,12 +165,16 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
           return peer.tell("orphans", effect.body);
         case "refuse":
           return asker.tell("refuse", effect.body);
+        case "survey":
+          return peer.tell("survey", effect.body);
+        case "report":
+          return asker.tell("report", effect.body);
         case "frame":
           return asker.tell("frame", effect.body);
       }
     }
 
-    function fromAsker(message: "pull" | "more" | "release", body: unknown, from: Address): void {
+    function fromAsker(message: "pull" | "more" | "release" | "survey", body: unknown, from: Address): void {
       rememberWay(ways, from);
       step({ kind: "message", from: peerText(from), message, body });
     }
@@ -234,6 +247,10 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         },
         frame: (body, from) => {
           step({ kind: "message", from: peerText(from), message: "frame", body });
+        },
+        survey: (body, from) => fromAsker("survey", body, from),
+        report: (body, from) => {
+          step({ kind: "message", from: peerText(from), message: "report", body });
         },
         orphans: (body, from) => {
           step({ kind: "message", from: peerText(from), message: "orphans", body });

@@ -12,6 +12,7 @@ export interface CatalogueRow {
 }
 
 const ROWS = "properties/world/checkers.ts";
+const BOOK = "properties/world/horizon-book.ts";
 const STEPS = "properties/world/step-checks.ts";
 const ENDING = "properties/world/ending.ts";
 const LEASES = "properties/world/leases.ts";
@@ -33,6 +34,7 @@ export const CATALOGUE: readonly CatalogueRow[] = [
   row("V6", "what one writer stamps rises strictly", ROWS, "stamps-twice-in-one-tick"),
   row("V7", "a local write wins over all its writer has seen", NODE, "stamps-ignore-what-was-seen"),
   row("V8", "a used-up clock refuses instead of losing count", LAWS, "stamps-beyond-count"),
+  row("V9", "a writer's entry is folded when all members cover it", BOOK, "retire-by-age"),
   row("V10", "times too far ahead are refused", FRAMES, "no-jump-limit"),
   row("S1", "all that knowledge covers is held or superseded", ROWS, "join-on-last-frame"),
   row("S2", "a row's version never goes back", ROWS, "arrival-order-wins"),
@@ -53,6 +55,7 @@ export const CATALOGUE: readonly CatalogueRow[] = [
   row("S12", "what a start reads is sound", ROWS, "image-one-row-short"),
   row("S13", "damaged frames and images are refused", STEPS, "checksum-off"),
   row("S14", "a deleted row stays away until written again", ROWS, "deletion-arrives-as-row"),
+  row("S15", "who may have missed a settled deletion takes a copy", STEPS, "incremental-behind-the-graveyard"),
   row("S16", "answering changes nothing at the responder", STEPS, "responder-learns-from-asker"),
   row("S17", "equal knowledge and nothing early means equal rows", ROWS, "values-of-another-row"),
   row("S18", "nothing held when all is healed is lost", STEPS, "list-cut-short"),
@@ -73,6 +76,12 @@ export const CATALOGUE: readonly CatalogueRow[] = [
   row("X6", "equal neighbours reach one shard version and stop", DIRECTED, "swap-shard-versions"),
   row("X8", "a version has one content everywhere", ROWS, "values-of-another-row"),
   row("X9", "optimizer state travels with its row", STEPS, "state-left-behind"),
+  row(
+    "X10",
+    "only the primary expires, and what is below the horizon is gone",
+    BOOK,
+    "follower-expires-by-its-own-clock",
+  ),
   row("X11", "a lost message never hides a changed shard", POLLS, "older-pull-settles-newer-change"),
   row("E1", "at most one node of a region takes itself for a shard's leader", LEASES, "lease-by-wall-clock"),
   row("E2", "with several leaders, or none, all holds that holds with one", LEASES, "left-for-ever"),

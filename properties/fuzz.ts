@@ -91,7 +91,7 @@ function buildTargets(): Target[] {
   const frames = { sample: frameOf(small), large: frameOf(large) };
   const images = { sample: encodeImage(small), large: encodeImage(large) };
   const knowledge = new Map([[OURS, 7]]);
-  const pull = buildPull({ pullId: PULL, declaration: small.declaration, wantsState: true, knowledge });
+  const pull = buildPull({ pullId: PULL, declaration: small.declaration, wantsState: true, settled: 6, knowledge });
   const cursor = CURSOR;
   const shards = [{ shard: "s/0", counter: 1, generator: OURS }];
   const event = {

@@ -8,6 +8,11 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "deletions-not-listed": 1, // S6
   "holder-stops-late": 2, // E1
   "image-checksum-off": 47, // S13
+  "incremental-behind-the-graveyard": 5, // S15
+  "retire-by-age": 1, // V9
+  "settles-without-waiting-for-members": 5, // X10
+  "answers-outlive-the-rows-they-list": 286, // S1
+  "stamps-below-the-horizon": 102, // X10
   "image-one-row-short": 2, // S12
   "join-on-last-frame": 2, // S1
   "knowledge-after-list": 1, // S5

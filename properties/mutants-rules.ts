@@ -5,7 +5,7 @@ export const RULE_MUTANTS: readonly Mutant[] = [
   {
     name: "absent-writer-is-known",
     file: "protocols/sync/knowledge.ts",
-    edits: [["return t <= (knowledge.get(writer) ?? 0);", "return t <= (knowledge.get(writer) ?? Infinity);"]],
+    edits: [["if (t > (a.get(writer) ?? 0)) return false;", "if (t > (a.get(writer) ?? t)) return false;"]],
   },
   {
     name: "epochs-as-text",

@@ -7,6 +7,7 @@ import { type Mutant } from "./mutant.ts";
 import { CACHE_MUTANTS } from "./mutants-cache.ts";
 import { EXCHANGE_MUTANTS } from "./mutants-exchange.ts";
 import { LEADER_MUTANTS } from "./mutants-leaders.ts";
+import { HORIZON_MUTANTS } from "./mutants-horizon.ts";
 import { LINK_MUTANTS } from "./mutants-links.ts";
 import { RULE_MUTANTS } from "./mutants-rules.ts";
 import { URGENT_MUTANTS } from "./mutants-urgent.ts";
@@ -48,7 +49,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "knowledge-after-list",
     file: "protocols/sync/answers.ts",
-    edits: [["knowledge: new Map(replica.knowledge), version", "knowledge: replica.knowledge, version"]],
+    edits: [["knowledge: new Map(replica.knowledge),", "knowledge: replica.knowledge,"]],
   },
   {
     name: "list-cut-short",
@@ -110,12 +111,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "adopt-without-equality",
     file: "protocols/sync/own-pull.ts",
-    edits: [
-      [
-        "const equalNow = replica.early.size === 0 && !end.early && equalKnowledge(knowledge, end.knowledge);",
-        "const equalNow = true; void equalKnowledge;",
-      ],
-    ],
+    edits: [["    equalKnowledge(knowledge, end.knowledge);", "    equalKnowledge(knowledge, end.knowledge) || true;"]],
   },
   {
     name: "failed-pull-keeps-shard-version",
@@ -159,5 +155,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...RULE_MUTANTS,
   ...LEADER_MUTANTS,
   ...LINK_MUTANTS,
+  ...HORIZON_MUTANTS,
   ...URGENT_MUTANTS,
 ];

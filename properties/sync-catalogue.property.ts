@@ -101,7 +101,8 @@ function shiftKnowledge({ knowledge }: Replica, random: Random, by: number): boo
 }
 
 function dropRow({ store }: Replica, random: Random): boolean {
-  return store.drop(0, BigUint64Array.of(BigInt(nextBelow(random, 8)))) > 0;
+  const doomed = BigInt(nextBelow(random, 8));
+  return store.dropWhere(({ key }) => key === doomed).length > 0;
 }
 
 function rewriteRow(
@@ -116,7 +117,7 @@ function rewriteRow(
   // Nobody reads the values of a deleted row.
   if (batch === undefined || batch.flags[0] === TOMBSTONE) return false;
   const by = change(batch);
-  store.drop(0, batch.keys);
+  store.dropWhere(({ key }) => key === batch.keys[0]);
   store.merge({ ...batch, t: batch.t.map((t) => t + by) }, new Float64Array());
   return true;
 }

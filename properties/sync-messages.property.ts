@@ -26,6 +26,7 @@ test("a pull's parsing is what was built, after JSON", () => {
           pullId,
           declaration: "0123456789abcdef",
           wantsState,
+          settled: t - 1,
           knowledge: new Map([[WRITER, t]]),
           ...urgent,
         });
@@ -34,6 +35,7 @@ test("a pull's parsing is what was built, after JSON", () => {
           pullId,
           declaration: "0123456789abcdef",
           wantsState,
+          settled: t - 1,
           knowledge: new Map([[WRITER, t]]),
           ...urgent,
         });

@@ -112,6 +112,7 @@ function pull(replica: Replica, knowledge: Knowledge, nowMs: number): number {
     pullId: "0".repeat(32),
     declaration: replica.declaration,
     wantsState: true,
+    settled: 0,
     knowledge: knowledgeToJson(knowledge),
   };
   stepReplica(replica, { kind: "message", from: "c", message: "pull", body }, nowMs);

@@ -5,6 +5,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { loadImage } from "../protocols/sync/image.ts";
+import { type Horizon, NO_HORIZON } from "../protocols/sync/horizon.ts";
 import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
 import { type RowBatch, type TableSpec } from "../protocols/sync/row-store.ts";
 import { parseWriterId } from "../protocols/sync/version.ts";
@@ -31,11 +32,13 @@ const frameInput: fc.Arbitrary<FrameInput> = fc
     // Last of its answer, before the last, or of urgent rows.
     place: fc.constantFrom("last", "middle", "urgent"),
     isEarly: fc.boolean(),
+    replaces: fc.boolean(),
+    horizon: horizonOf(),
     many: fc.boolean(),
     rows: fc.tuple(rowsOf(12), rowsOf(400)),
     knowledge: fc.array(fc.tuple(fc.constantFrom(...WRITERS), time), { maxLength: 6 }),
   })
-  .map(({ hasState, place, isEarly, many, rows, knowledge }) => ({
+  .map(({ hasState, place, isEarly, replaces, horizon, many, rows, knowledge }) => ({
     declaration: "00ff10a5b6c7d8e9",
     pullId: "0123456789abcdef0123456789abcdef",
     answer: { responder: parseWriterId("2.fra.n1.q"), number: 7 },
@@ -43,6 +46,7 @@ const frameInput: fc.Arbitrary<FrameInput> = fc
     frames: place === "urgent" ? 0 : 3,
     urgent: place === "urgent" ? 300 : undefined,
     hasState,
+    replaces: replaces && place !== "urgent",
     tables: TABLES,
     writers: WRITERS,
     batches: rows.flatMap((drawn, table) =>
@@ -51,7 +55,8 @@ const frameInput: fc.Arbitrary<FrameInput> = fc
     end:
       place === "last"
         ? {
-            knowledge: new Map(knowledge),
+            knowledge: new Map(knowledge.filter(([, t]) => t > horizon.settled)),
+            horizon,
             version: { counter: 9, generator: parseWriterId("0.b.n.x") },
             early: isEarly,
           }
@@ -63,6 +68,7 @@ test("a frame's decoding is what was encoded, and its re-encoding the same bytes
     fc.property(frameInput, (input) => {
       const bytes = encodeFrame(input);
       const frame = decodeFrame(bytes);
+      expect(frame.replaces).toBe(input.replaces);
       expect([frame.declaration, frame.pullId, frame.answer, frame.index, frame.frames, frame.hasState]).toEqual([
         input.declaration,
         input.pullId,
@@ -238,6 +244,27 @@ function batchOf(
   };
 }
 
+/** Any horizon whose times are in order. */
+function horizonOf(): fc.Arbitrary<Horizon> {
+  return fc
+    .record({
+      times: fc.tuple(time, time, fc.array(fc.tuple(fc.constantFrom(...WRITERS), time), { maxLength: 4 })),
+      expired: fc.array(fc.tuple(fc.nat(63), time), { maxLength: 3 }),
+      isFirst: fc.boolean(),
+    })
+    .map(({ times: [one, other, entries], expired, isFirst }) => {
+      const [before, settled] = [Math.min(one, other), Math.max(one, other)];
+      const gone = new Map(expired.toSorted(([a], [b]) => a - b));
+      if (isFirst || before === settled) return { ...NO_HORIZON, expired: gone };
+      return {
+        settled,
+        before,
+        graveyard: new Map(entries.filter(([, t]) => t > before && t <= settled)),
+        expired: gone,
+      };
+    });
+}
+
 function emptyFrame(): FrameInput {
   return {
     declaration: "0".repeat(16),
@@ -246,6 +273,7 @@ function emptyFrame(): FrameInput {
     index: 0,
     frames: 2,
     hasState: true,
+    replaces: false,
     tables: TABLES,
     writers: [],
     batches: [],

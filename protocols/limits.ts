@@ -34,6 +34,8 @@ export const SYNC_LIMITS = {
   waitsMax: 30,
   /** Trainers whose highest batch one shard remembers. */
   trainersMax: 1024,
+  /** The primary settles what it can once its knowledge has more entries than this, or a deleted row is held. */
+  entriesKept: 8,
   /** Rows in the update cache of one shard; beyond it older ones leave, and pulls from before them scan the shard. */
   cacheRowsMax: 65_536,
   /** How long a row stays cached after it is known: at the start, and the bounds within which the hit rate tunes it. */

@@ -14,6 +14,7 @@ const PEER_MESSAGES = [
   ["shard", "more"],
   ["shard", "release"],
   ["shard", "orphans"],
+  ["shard", "survey"],
 ] as const;
 
 /** Streams that other regions read. */

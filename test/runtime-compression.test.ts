@@ -51,6 +51,7 @@ test("freshet decode prints a frame that a link carried compressed, and says so"
     index: 0,
     frames: 2,
     hasState: false,
+    replaces: false,
     tables: [],
     writers: [],
     batches: [],

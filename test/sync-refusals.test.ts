@@ -1,5 +1,6 @@
 import { beforeEach, expect, test } from "vitest";
 import { SYNC_LIMITS } from "../protocols/limits.ts";
+import { NO_HORIZON } from "../protocols/sync/horizon.ts";
 import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
 import { createReplica, type Replica, type ReplicaEffect, stepReplica } from "../protocols/sync/replica.ts";
 import { type RowBatch, type TableSpec } from "../protocols/sync/row-store.ts";
@@ -113,7 +114,7 @@ test("a pull that nobody answers fails after its tries, and another may start", 
 test("answers are bounded: the least recently used is closed, its asker told, and none outlives two idle sweeps", () => {
   function ask(id: number): void {
     const pullId = id.toString(16).padStart(32, "0");
-    const body = { pullId, declaration: replica.declaration, wantsState: true, knowledge: [] };
+    const body = { pullId, declaration: replica.declaration, wantsState: true, settled: 0, knowledge: [] };
     stepReplica(replica, { kind: "message", from: "b", message: "pull", body }, NOW);
   }
   for (let id = 1; id <= SYNC_LIMITS.answersMax + 1; id += 1) ask(id);
@@ -159,6 +160,7 @@ function frame(changes: Partial<FrameInput>): FrameInput {
     index: 0,
     frames: 1,
     hasState: true,
+    replaces: false,
     tables: TABLES,
     writers: [THEIRS],
     batches: [batch({})],
@@ -168,7 +170,7 @@ function frame(changes: Partial<FrameInput>): FrameInput {
 }
 
 function end(knowledge: ReadonlyMap<WriterId, number>): FrameInput["end"] {
-  return { knowledge, version: { counter: 1, generator: THEIRS }, early: false };
+  return { knowledge, horizon: NO_HORIZON, version: { counter: 1, generator: THEIRS }, early: false };
 }
 
 function batch({

@@ -1,28 +1,35 @@
 /*
  * What must hold in every world, checked from outside: nothing here shares code with the core, not even the order of versions.
  */
+import { type Horizon, type Known, NO_HORIZON } from "../../protocols/sync/horizon.ts";
 import { type Replica } from "../../protocols/sync/replica.ts";
-import { type RowStore } from "../../protocols/sync/row-store.ts";
 import { type ShardVersion } from "../../protocols/sync/shard-version.ts";
 import { type Version, type WriterId } from "../../protocols/sync/version.ts";
+import { expiryOf, HorizonBook } from "./horizon-book.ts";
 import { type Judge } from "./judge.ts";
-import { countAhead, hashKnowledge, isOlder, listRows, sameRows, sameVersion, type SeenRow, text } from "./seen-row.ts";
+import {
+  countAhead,
+  hashKnowledge,
+  isOlder,
+  knowsAll,
+  listRows,
+  sameRows,
+  sameVersion,
+  type SeenRow,
+  text,
+  type Update,
+} from "./seen-row.ts";
 import { UrgentChecker } from "./urgent-checks.ts";
 import { WatchedStore } from "./watched-store.ts";
 
-/** One write as it was made. */
-export interface Update {
-  readonly key: number;
-  readonly version: Version;
-  /** 0 for a deletion. */
-  readonly value: number;
-  readonly deleted: boolean;
-}
-
 /** A replica when it was last looked at. */
 interface Seen {
+  /** Of each writer, with all that is settled. */
   readonly knowledge: Map<WriterId, number>;
   readonly rows: (SeenRow | undefined)[];
+  /** The last version of each row that was there, also when it is gone. */
+  readonly last: (SeenRow | undefined)[];
+  horizon: Horizon;
   /** Rows whose version knowledge does not cover. */
   ahead: number;
   counter: number;
@@ -36,14 +43,14 @@ interface Content {
   first: number | undefined;
 }
 
-interface Behind {
+interface Behind extends Known {
   readonly counter: number;
-  readonly knowledge: ReadonlyMap<WriterId, number>;
 }
 
 /** All that was ever written to one shard, and what each replica of it was last seen to hold. */
 export class ShardChecker {
   readonly #judge: Judge;
+  readonly book: HorizonBook;
   /** Per writer, in order of t. */
   readonly #updates = new Map<WriterId, Update[]>();
   /** Per writer and key, by t. */
@@ -60,6 +67,7 @@ export class ShardChecker {
   constructor(keys: number, judge: Judge) {
     this.#keys = Array.from({ length: keys }, (_, key) => BigUint64Array.of(BigInt(key)));
     this.#judge = judge;
+    this.book = new HorizonBook(keys, judge);
     this.#urgent = new UrgentChecker(judge);
   }
 
@@ -69,6 +77,7 @@ export class ShardChecker {
     const content = this.#content(key, version);
     if (content.written !== undefined) this.#judge.breach("V4", `row ${key} at ${text(version)} was stamped twice`);
     content.written = update;
+    this.book.wrote(update);
     const before = this.#updates.get(version.writer);
     const last = before?.at(-1);
     if (last !== undefined && version.t <= last.version.t) {
@@ -93,8 +102,26 @@ export class ShardChecker {
   }
 
   /** What was known by whoever first had this shard version. */
-  knowledgeBehind(version: ShardVersion): ReadonlyMap<WriterId, number> | undefined {
-    return this.#behind.get(version.generator)?.findLast(({ counter }) => counter === version.counter)?.knowledge;
+  knowledgeBehind(version: ShardVersion): Known | undefined {
+    return this.#behind.get(version.generator)?.findLast(({ counter }) => counter === version.counter);
+  }
+
+  /** V9: looks at a settled time that a replica has just moved to, with those who answered for it, and all there are (X10). */
+  settled(
+    replica: Replica,
+    { answered, all, where }: { answered: readonly Replica[]; all: readonly Replica[]; where: string },
+  ): void {
+    this.book.moved(replica.horizon);
+    for (const other of all) this.book.note(other.horizon, other.writer);
+    this.book.settled(replica.horizon, {
+      updates: this.#updates,
+      answered: answered.map((member) => ({
+        writer: member.writer,
+        knows: ({ t, writer }) => t <= member.horizon.settled || t <= (member.knowledge.get(writer) ?? 0),
+        held: this.#keys.flatMap((keys) => member.store.versionOf(0, keys[0] ?? 0n) ?? []),
+      })),
+      where,
+    });
   }
 
   /** The row as it was last seen at a replica. */
@@ -114,20 +141,31 @@ export class ShardChecker {
     if (this.#judge.isBlind) return false;
     const { store, version } = replica;
     const before = this.#seen.get(replica);
-    const last = before ?? { knowledge: new Map(), rows: [], ahead: 0, counter: 0, generator: "" };
+    const last = before ?? {
+      knowledge: new Map(),
+      rows: [],
+      last: [],
+      horizon: NO_HORIZON,
+      ahead: 0,
+      counter: 0,
+      generator: "",
+    };
     if (before === undefined) this.#seen.set(replica, last);
     let isOther = false;
-    if (store instanceof WatchedStore && before !== undefined && !isWhole) {
-      for (const key of store.touched) if (this.#checkRow(store, key, { rows: last.rows, where })) isOther = true;
+    const isMoved = replica.horizon !== last.horizon;
+    if (isMoved) this.#checkHorizon(replica, last.horizon, where);
+    if (store instanceof WatchedStore && before !== undefined && !isWhole && !isMoved) {
+      for (const key of store.touched) if (this.#checkRow(replica, key, { seen: last, where })) isOther = true;
     } else {
       for (let key = 0; key < this.#keys.length; key += 1) {
-        if (this.#checkRow(store, key, { rows: last.rows, where })) isOther = true;
+        if (this.#checkRow(replica, key, { seen: last, where })) isOther = true;
       }
     }
     if (store instanceof WatchedStore) store.touched.clear();
-    if (this.#checkKnowledge(replica, last.knowledge, { where, property })) isOther = true;
+    if (this.#checkKnowledge(replica, last, { where, property })) isOther = true;
     this.#urgent.check(replica, { where, seen: (key) => last.rows[key]?.version });
-    if (isOther) last.ahead = countAhead(last.rows, replica.knowledge);
+    last.horizon = replica.horizon;
+    if (isOther || isMoved) last.ahead = countAhead(last.rows, replica);
     if (last.counter === version.counter && last.generator === version.generator) return isOther;
     last.counter = version.counter;
     last.generator = version.generator;
@@ -138,14 +176,20 @@ export class ShardChecker {
 
   /** S2, S3, S14, X8: no row goes back, every row is one that was written, and one version has one content everywhere. */
   #checkRow(
-    store: RowStore,
+    { store, horizon }: Replica,
     key: number,
-    { rows, where }: { readonly rows: (SeenRow | undefined)[]; readonly where: string },
+    { seen, where }: { readonly seen: Seen; readonly where: string },
   ): boolean {
+    const { rows, last } = seen;
     const keys = this.#keys[key];
     if (keys === undefined) throw new RangeError(`Cannot check row ${key}: there are ${this.#keys.length}`);
     const version = store.versionOf(0, keys[0] ?? 0n);
     const before = rows[key];
+    if (version !== undefined && this.book.isGone(key, version, horizon)) {
+      const what = `row ${key} of ${where} is held at ${text(version)}, below the horizon`;
+      this.#judge.breach("X10", what);
+      this.#judge.breach("S14", what);
+    }
     if (before === undefined && version === undefined) return false;
     const read = store.read(0, keys);
     this.#bytes.set(read.values);
@@ -159,9 +203,23 @@ export class ShardChecker {
       return true;
     }
     if (before !== undefined && (version === undefined || isOlder(version, before.version))) {
-      this.#judge.breach("S2", `row ${key} of ${where} went back from ${text(before.version)} to ${text(version)}`);
+      const what = `row ${key} of ${where} went back from ${text(before.version)} to ${text(version)}`;
+      if (!this.book.isGone(key, before.version, horizon)) {
+        this.#judge.breach("S2", what);
+        this.#judge.breach("X10", what);
+      }
+    }
+    const newest = last[key];
+    if (newest?.found === 0 && version !== undefined && isOlder(version, newest.version)) {
+      if (!this.book.isLate(newest.version, horizon.settled)) {
+        this.#judge.breach(
+          "S14",
+          `row ${key} of ${where}, deleted at ${text(newest.version)}, is back at ${text(version)}`,
+        );
+      }
     }
     rows[key] = version && { version, value, found };
+    last[key] = rows[key] ?? newest;
     if (version !== undefined) this.#checkContent({ key, version, value, found }, where);
     return true;
   }
@@ -194,17 +252,22 @@ export class ShardChecker {
 
   /** All that knowledge covers is held or superseded. Looks at what was newly covered; rows never go back (S2). */
   #checkKnowledge(
-    { store, knowledge }: Replica,
-    last: Map<WriterId, number>,
+    { store, knowledge, horizon }: Replica,
+    { knowledge: last, horizon: lastHorizon }: Seen,
     { where, property }: { readonly where: string; readonly property: string },
   ): boolean {
+    const { settled } = horizon;
     let isOther = false;
     for (const [writer, before] of last) {
-      if ((knowledge.get(writer) ?? 0) < before) {
+      if (Math.max(settled, knowledge.get(writer) ?? 0) < before) {
         this.#judge.breach(property, `knowledge of ${writer} at ${where} went back`);
       }
     }
-    for (const [writer, t] of knowledge) {
+    const writers = new Set(knowledge.keys());
+    if (settled > lastHorizon.settled) for (const writer of this.#updates.keys()) writers.add(writer);
+    for (const writer of writers) {
+      const entry = knowledge.get(writer) ?? 0;
+      const t = Math.max(settled, entry);
       const before = last.get(writer) ?? 0;
       if (t === before) continue;
       isOther = true;
@@ -217,20 +280,26 @@ export class ShardChecker {
         if (update.version.t > t) continue;
         isStamped ||= update.version.t === t;
         const held = store.versionOf(0, BigInt(update.key));
-        if (held === undefined || isOlder(held, update.version)) {
+        if (
+          (held === undefined || isOlder(held, update.version)) &&
+          !this.book.isGone(update.key, update.version, horizon)
+        ) {
           this.#judge.breach(
             property,
             `${where} knows ${writer} up to ${t}, and lacks row ${update.key} at ${text(update.version)}`,
           );
         }
       }
-      if (!isStamped && t > before) this.#judge.breach(property, `${where} knows ${writer} up to ${t}, never stamped`);
+      if (!isStamped && entry > Math.max(settled, before)) {
+        this.#judge.breach(property, `${where} knows ${writer} up to ${t}, never stamped`);
+      }
     }
     return isOther;
   }
 
   /** X3: who has a later shard version of a generator knows at least as much. */
-  #checkShardVersion({ version, knowledge }: Replica, where: string): void {
+  #checkShardVersion({ version, knowledge, horizon }: Replica, where: string): void {
+    const ours: Known = { settled: horizon.settled, knowledge };
     const known = this.#behind.get(version.generator) ?? [];
     this.#behind.set(version.generator, known);
     let at = known.length - 1;
@@ -239,31 +308,38 @@ export class ShardChecker {
     const ahead = known[at + 1];
     const isKept = behind?.counter === version.counter;
     const isSound =
-      (behind === undefined || dominates(knowledge, behind.knowledge)) &&
-      (ahead === undefined || dominates(ahead.knowledge, knowledge)) &&
-      (!isKept || dominates(behind.knowledge, knowledge));
+      (behind === undefined || knowsAll(ours, behind)) &&
+      (ahead === undefined || knowsAll(ahead, ours)) &&
+      (!isKept || knowsAll(behind, ours));
     if (!isSound) {
       this.#judge.breach(
         "X3",
         `${where} has shard version ${version.counter} of ${version.generator}, and its knowledge does not lie between that behind ${behind?.counter} and ${ahead?.counter}`,
       );
     }
-    if (!isKept) known.splice(at + 1, 0, { counter: version.counter, knowledge: new Map(knowledge) });
+    if (isKept) return;
+    const { counter } = version;
+    known.splice(at + 1, 0, { counter, settled: ours.settled, knowledge: new Map(ours.knowledge) });
   }
 
-  /** S17: equal knowledge and nothing early means equal rows. */
-  #checkEqual({ knowledge }: Replica, rows: readonly (SeenRow | undefined)[], where: string): void {
-    if (!this.#judge.watches("S17")) return;
-    const known = hashKnowledge(knowledge);
+  /** X10: a horizon never goes back, and follows the one before. */
+  #checkHorizon({ horizon }: Replica, last: Horizon, where: string): void {
+    this.book.note(horizon, where);
+    if (horizon.settled < last.settled || expiryOf(horizon) < expiryOf(last)) {
+      this.#judge.breach("X10", `the horizon of ${where} went back`);
+    }
+  }
+
+  /** S17, X10: equal knowledge and horizon, and nothing early, means equal rows. */
+  #checkEqual(replica: Replica, rows: readonly (SeenRow | undefined)[], where: string): void {
+    if (!this.#judge.watches("S17") && !this.#judge.watches("X10")) return;
+    const known = hashKnowledge(replica);
     const before = this.#byKnowledge.get(known);
     if (before === undefined) this.#byKnowledge.set(known, rows.slice());
     else if (!sameRows(before, rows)) {
-      this.#judge.breach("S17", `${where} holds [${listRows(rows)}], and who knew the same held [${listRows(before)}]`);
+      const what = `${where} holds [${listRows(rows)}], and who knew the same held [${listRows(before)}]`;
+      this.#judge.breach("S17", what);
+      this.#judge.breach("X10", what);
     }
   }
-}
-
-export function dominates(a: ReadonlyMap<WriterId, number>, b: ReadonlyMap<WriterId, number>): boolean {
-  for (const [writer, t] of b) if ((a.get(writer) ?? 0) < t) return false;
-  return true;
 }

@@ -7,6 +7,8 @@ export const SENT = {
   refuse: "sent refuse",
   orphans: "sent orphans",
   frame: "sent frame",
+  survey: "sent survey",
+  report: "sent report",
 } as const;
 
 export const PULLED_AS = {

@@ -164,11 +164,17 @@ class Schedule {
       if (t > 0) known.set(writer, t);
     }
     const { declaration } = replica;
-    const body = { pullId: this.#pullId(), declaration, wantsState: true, knowledge: knowledgeToJson(known) };
+    const body = {
+      pullId: this.#pullId(),
+      declaration,
+      wantsState: true,
+      settled: 0,
+      knowledge: knowledgeToJson(known),
+    };
     const asker = "c";
     stepReplica(replica, { kind: "message", from: asker, message: "pull", body }, this.#nowMs);
     const answer = [...replica.answers.values()].at(-1);
-    const scan = store.collect(knownTimes(store, known));
+    const scan = store.collect(knownTimes(store, { settled: 0, knowledge: known }));
     store.release(scan);
     const [given, wanted] = [answer?.list.slots ?? [], scan.slots].map((slots) =>
       Float64Array.from(slots).toSorted().join(" "),
@@ -192,7 +198,7 @@ class Schedule {
 }
 
 /** X1, S20: what is outside the cache is at or below the floor, what is in it above; its size is bounded, and early rows stay in it. */
-export function checkFloor({ store, cache, early, knowledge }: Replica): Problem | undefined {
+export function checkFloor({ store, cache, early, knowledge, horizon }: Replica): Problem | undefined {
   const all = store.collect(new Float64Array());
   store.release(all);
   for (const slot of all.slots) {
@@ -212,7 +218,7 @@ export function checkFloor({ store, cache, early, knowledge }: Replica): Problem
   if (cache.place.size > cache.rowsMax) {
     return problem("S20", `${cache.place.size} rows are cached, of at most ${cache.rowsMax}`);
   }
-  const known = knownTimes(store, knowledge);
+  const known = knownTimes(store, { settled: horizon.settled, knowledge });
   if (cache.counts.gaveUp === 0 && cache.floor.some((t, writer) => t > (known[writer] ?? 0))) {
     return problem("X1", "the floor is ahead of knowledge");
   }

@@ -2,6 +2,7 @@
  * Frames made by hand and given to a replica that asked for an answer: what it must refuse whole.
  */
 import { SYNC_LIMITS } from "../../protocols/limits.ts";
+import { NO_HORIZON } from "../../protocols/sync/horizon.ts";
 import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
 import { createReplica, type Replica, stepReplica } from "../../protocols/sync/replica.ts";
 import { type TableSpec } from "../../protocols/sync/row-store.ts";
@@ -153,6 +154,7 @@ function frame(made: Made, knower: WriterId = THEIRS): Uint8Array<ArrayBuffer> {
     frames: urgent ? 0 : 1,
     urgent: urgent ? 1 : undefined,
     hasState: state !== undefined,
+    replaces: false,
     tables: TABLES,
     writers: [writer],
     batches:
@@ -173,6 +175,7 @@ function frame(made: Made, knower: WriterId = THEIRS): Uint8Array<ArrayBuffer> {
       ? undefined
       : {
           knowledge: knows === undefined ? new Map() : new Map([[knower, knows]]),
+          horizon: NO_HORIZON,
           version: { counter: 1, generator: THEIRS },
           early: false,
         },

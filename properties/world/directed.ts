@@ -19,6 +19,7 @@ import {
   withoutState,
 } from "./directed-frames.ts";
 import { answersAsAScan, cacheBounded, floorInPlace } from "./directed-cache.ts";
+import { deathBetweenAnswers, earlyRowsHoldBack, lateRowGivesWay, manyLives, reportsWait } from "./directed-horizon.ts";
 import { orphanReported, orphanSuperseded, reportsBounded } from "./directed-orphans.ts";
 import { dominating, joining, jumps, lastStamps, mergingInAnyOrder, ordering } from "./directed-laws.ts";
 import { besideCatchUps, inUse, manyShards, restlessPeer, withinBudget } from "./directed-links.ts";
@@ -35,6 +36,10 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["V2", dominating],
   ["V3", ordering],
   ["V8", lastStamps],
+  ["V9", earlyRowsHoldBack],
+  ["V9", deathBetweenAnswers],
+  ["V9", reportsWait],
+  ["V9", manyLives],
   ["V10", jumps],
   ["V10", fromTheFuture],
   ["S4", framesOfTwoAnswers],
@@ -49,6 +54,7 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["X8", roundedOnce],
   ["X9", withoutState],
   ["X9", smallStepsAddUp],
+  ["X10", lateRowGivesWay],
   ["X11", listedAgain],
   ["X11", failedPull],
   ["X11", cursorOfAnotherLife],
@@ -71,9 +77,19 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
 export function runDirected(only?: readonly string[]): { readonly property: string; readonly message: string }[] {
   return SITUATIONS.flatMap(([property, run]) => {
     if (only?.includes(property) === false) return [];
-    const problem = run();
+    const problem = attempt(run);
     return problem === undefined ? [] : [{ property, message: `${property}: ${problem}` }];
   });
+}
+
+/** What throws does not hold either. */
+function attempt(run: () => string | undefined): string | undefined {
+  try {
+    return run();
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    return error.message;
+  }
 }
 
 /** A repeated pull is answered anew after its first answer was evicted; frames of both arrive, each index once. */

@@ -4,11 +4,13 @@
  */
 import { loadImage } from "../../protocols/sync/image.ts";
 import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
+import { type Horizon } from "../../protocols/sync/horizon.ts";
+import { type Replica } from "../../protocols/sync/replica.ts";
 import { type RowStore } from "../../protocols/sync/row-store.ts";
-import { type Version, type WriterId } from "../../protocols/sync/version.ts";
-import { dominates } from "./checkers.ts";
-import { isOlder } from "./seen-row.ts";
+import { type Version } from "../../protocols/sync/version.ts";
+import { expiryOf } from "./horizon-book.ts";
 import { type Disk } from "./disk.ts";
+import { isOlder, knowsAll } from "./seen-row.ts";
 import { type SimulatedNode } from "./simulated-node.ts";
 import { tablesOf } from "./tables.ts";
 import { type Surroundings } from "./surroundings.ts";
@@ -101,7 +103,7 @@ export class Ending {
       for (let key = 0; key < knobs.keys; key += 1) {
         const versions = replicas.map(({ store }) => store.versionOf(0, BigInt(key)));
         const early = versions.find((version, at) => {
-          return version !== undefined && version.t > (replicas[at]?.knowledge.get(version.writer) ?? 0);
+          return version !== undefined && isAhead(version, replicas[at]);
         });
         if (early === undefined) continue;
         const isPartial = versions.some((version) => version?.t !== early.t || version.writer !== early.writer);
@@ -120,13 +122,14 @@ export class Ending {
     // What only others ever held, a node that pulls from nobody lacks.
     const [first, ...others] = knobs.aloof ? nodes.slice(1) : nodes;
     if (first === undefined || nodes.includes(undefined)) return differs("a node is down");
-    for (const [shard, { store, knowledge }] of first.replicas.entries()) {
-      const digest = store.digest();
+    for (const [shard, replica] of first.replicas.entries()) {
+      const digest = replica.store.digest();
       for (const other of others) {
         const theirs = other?.replicas[shard];
         if (theirs === undefined) return differs("a node is down");
         const where = `of shard ${shard} differ between nodes ${first.index} and ${other?.index}`;
-        if (!sameKnowledge(knowledge, theirs.knowledge)) return differs(`knowledges ${where}`);
+        if (!sameSettled(replica.horizon, theirs.horizon)) return differs(`horizons ${where}`);
+        if (!sameKnowledge(replica, theirs)) return differs(`knowledges ${where}`);
         if (digest !== theirs.store.digest()) return differs(`contents ${where}`);
       }
     }
@@ -145,8 +148,17 @@ function differs(what: string): Difference {
   return { what, isEarly: false, isPartial: false };
 }
 
-function sameKnowledge(a: ReadonlyMap<WriterId, number>, b: ReadonlyMap<WriterId, number>): boolean {
-  return dominates(a, b) && dominates(b, a);
+function isAhead({ t, writer }: Version, replica: Replica | undefined): boolean {
+  return t > Math.max(replica?.horizon.settled ?? 0, replica?.knowledge.get(writer) ?? 0);
+}
+
+function sameSettled(a: Horizon, b: Horizon): boolean {
+  return a.settled === b.settled && expiryOf(a) === expiryOf(b);
+}
+
+function sameKnowledge(a: Replica, b: Replica): boolean {
+  const [ours, theirs] = [a, b].map(({ horizon, knowledge }) => ({ settled: horizon.settled, knowledge }));
+  return ours !== undefined && theirs !== undefined && knowsAll(ours, theirs) && knowsAll(theirs, ours);
 }
 
 /** The store that a node which is down will start with. */

@@ -16,7 +16,7 @@ export type Happening =
   | { readonly kind: "deliver"; readonly envelope: Envelope }
   | Timer
   | { readonly kind: (typeof RECURRING)[number] | "heal" | "look" }
-  | { readonly kind: "restart"; readonly node: number }
+  | { readonly kind: "restart" | "join"; readonly node: number }
   /** A question reaches a store of leases. */
   | { readonly kind: "store"; readonly ask: number };
 
@@ -36,14 +36,14 @@ export function describe(happening: Happening): string {
   if (happening.kind === "timer") {
     return `timer of node ${happening.node} shard ${happening.shard ?? "-"}: ${happening.name}`;
   }
-  if (happening.kind === "restart") return `restart of node ${happening.node}`;
+  if (happening.kind === "restart" || happening.kind === "join") return `${happening.kind} of node ${happening.node}`;
   if (happening.kind !== "deliver") return happening.kind;
   const { from, to, shard, message, body } = happening.envelope;
   return `${from} > ${to} shard ${shard ?? "-"} ${message} ${typeof body === "string" ? body : `${body.length} bytes`}`;
 }
 
 /** One line for the report of a failure. */
-export function describeReplica({ version, knowledge, early, pull, answers, store }: Replica): string {
+export function describeReplica({ version, knowledge, horizon, early, pull, answers, store }: Replica): string {
   const known = [...knowledge].map(([writer, t]) => `${writer}:${t}`).join(" ");
-  return `version ${version.counter} of ${version.generator}, rows ${store.digest()}, early ${early.size}, answers ${answers.size}, pull ${pull?.peer ?? "none"}, knows ${known}`;
+  return `version ${version.counter} of ${version.generator}, rows ${store.digest()}, early ${early.size}, answers ${answers.size}, pull ${pull?.peer ?? "none"}, settled ${horizon.settled}, knows ${known}`;
 }

@@ -33,6 +33,14 @@ export interface Knobs {
   readonly pauseEveryMs: number;
   readonly saveEveryMs: number;
   readonly jumpEveryMs: number;
+  /** The primary asks the members where they stand. */
+  readonly settleEveryMs: number;
+  readonly expireEveryMs: number;
+  /** How old a row gets, where rows expire. */
+  readonly ttlMs: number;
+  readonly entriesKept: number;
+  /** Of crashes, how many are taken for the end: the node is no member until it is back. */
+  readonly retireRate: number;
   /** Of writes, how many delete. */
   readonly deleteRate: number;
   /** Of restarts, how many have lost their disk; how many begin from an older image; how many find an image damaged. */
@@ -69,7 +77,7 @@ export interface Knobs {
 }
 
 /** Kinds of events that come again and again while there is trouble. */
-export const RECURRING = ["write", "cut", "clog", "crash", "pause", "save", "jump"] as const;
+export const RECURRING = ["write", "cut", "clog", "crash", "pause", "save", "jump", "settle", "expire"] as const;
 
 export function drawKnobs(random: Random): Knobs {
   const calm = nextFloat(random) < 0.12;
@@ -84,6 +92,11 @@ export function drawKnobs(random: Random): Knobs {
   const delayMs = between(1, calm ? 20 : 120);
   const lossRate = sometimes(() => between(0, 0.3));
   const lasting = calm ? 1 : nextFloat(random);
+  // A world of deletions that are settled soon, and of replicas that come back from long ago.
+  const graves = nextFloat(random) < 0.3 && !calm;
+  function inGraves(often: number, drawn: number): number {
+    return graves ? often : drawn;
+  }
   const shards = 1 + nextBelow(random, 2);
   const keys = 2 + nextBelow(random, 14);
   const serving = nodes > 2 && nextFloat(random) < 0.3;
@@ -95,24 +108,42 @@ export function drawKnobs(random: Random): Knobs {
     serving,
     ring,
     troubleMs: between(5_000, 20_000),
-    lasting: lossRate > 0 && lasting < 0.3 ? "loss" : nodes > 2 && !ring && lasting < 0.5 ? "cut" : "nothing",
+    lasting:
+      lossRate > 0 && !graves && lasting < 0.3 ? "loss" : nodes > 2 && !ring && lasting < 0.5 ? "cut" : "nothing",
     delayMs,
     heavyTail: nextFloat(random) < 0.2 && !calm,
     inOrder: nextFloat(random) < 0.3,
     bytesPerSecond: sometimes(() => between(2_000, 50_000)),
-    lossRate,
+    lossRate: inGraves(0, lossRate),
     duplicateRate: sometimes(() => between(0, 0.3)),
     corruptRate: sometimes(() => between(0, 0.05)),
     writeEveryMs: between(20, 400),
-    cutEveryMs: sometimes(() => (nextFloat(random) < 0.3 ? between(50, 300) : between(500, 4_000))),
+    cutEveryMs: inGraves(
+      0,
+      sometimes(() => (nextFloat(random) < 0.3 ? between(50, 300) : between(500, 4_000))),
+    ),
     clogEveryMs: sometimes(() => between(500, 4_000)),
-    crashEveryMs: sometimes(() => between(500, 6_000)),
+    crashEveryMs: inGraves(
+      1_200,
+      sometimes(() => between(500, 6_000)),
+    ),
     pauseEveryMs: sometimes(() => between(1_000, 8_000)),
     saveEveryMs: between(200, 3_000),
     jumpEveryMs: sometimes(() => between(500, 5_000)),
-    deleteRate: nextFloat(random) < 0.5 ? 0 : between(0, 0.4),
-    amnesiaRate: sometimes(() => 0.3),
-    olderRate: sometimes(() => 0.4),
+    settleEveryMs: inGraves(100, nextFloat(random) < 0.2 ? 0 : between(50, 800)),
+    expireEveryMs: nextFloat(random) < 0.6 ? 0 : between(500, 3_000),
+    ttlMs: between(1_000, 10_000),
+    entriesKept: [0, 0, 2, 8][nextBelow(random, 4)] ?? 0,
+    retireRate: sometimes(() => 0.5),
+    deleteRate: inGraves(0.4, nextFloat(random) < 0.5 ? 0 : between(0, 0.4)),
+    amnesiaRate: inGraves(
+      0.2,
+      sometimes(() => 0.3),
+    ),
+    olderRate: inGraves(
+      0.6,
+      sometimes(() => 0.4),
+    ),
     damageRate: sometimes(() => 0.3),
     clockStepMs: sometimes(() => between(100, 5_000)),
     frameBytes: [40, 40, 90, 90, 100_000][nextBelow(random, 5)] ?? 0,
@@ -123,7 +154,7 @@ export function drawKnobs(random: Random): Knobs {
     cacheAgeMs: between(50, 5_000),
     // Looked at, not drawn: a seed keeps the rest of its world.
     halves: random.a % 4 === 0,
-    ...drawRoles(createRandom(random.b), { calm, nodes, serving }),
+    ...drawRoles(createRandom(random.b), { calm, nodes, serving, graves }),
     ...drawUrgent(createRandom(random.c)),
   };
 }
@@ -143,13 +174,13 @@ function drawLeaders(
   };
 }
 
-/** Who leads, and whether the first node pulls from nobody: then it cannot pull for others. */
+/** Who leads, and whether the first node pulls from nobody: then it cannot pull for others, and nothing is settled. */
 function drawRoles(
   random: Random,
-  { calm, nodes, serving }: Pick<Knobs, "calm" | "nodes" | "serving">,
+  { calm, nodes, serving, graves }: Pick<Knobs, "calm" | "nodes" | "serving"> & { readonly graves: boolean },
 ): ReturnType<typeof drawLeaders> & Pick<Knobs, "aloof"> {
   const leaders = drawLeaders(random, { calm, nodes });
-  return { ...leaders, aloof: leaders.leaders === "none" && nodes > 2 && !serving };
+  return { ...leaders, aloof: leaders.leaders === "none" && nodes > 2 && !serving && !graves };
 }
 
 /** What urgent rows and rows left early meet, from a generator of its own: a seed keeps the rest of its world. */
@@ -160,4 +191,15 @@ function drawUrgent(random: Random): Pick<Knobs, "urgentRate" | "urgentRowsMax" 
     urgentHoldMs: 10 + nextBelow(random, 590),
     orphanMs: 200 + nextBelow(random, 2_800),
   };
+}
+
+/** Whom a node polls. */
+export function peersOf({ nodes, ring, serving, aloof }: Knobs, index: number): number[] {
+  if (aloof && index === 0) return [];
+  const all = Array.from({ length: nodes }, (_, peer) => peer).filter((peer) => peer !== index);
+  // Full replicas pull only from full ones; these alone form the ring.
+  const last = serving ? nodes - 1 : nodes;
+  const useful = all.filter((peer) => peer < last);
+  if (!ring || index >= last) return useful;
+  return useful.filter((peer) => (peer + 1) % last === index || (index + 1) % last === peer);
 }

@@ -1,5 +1,7 @@
 import { mixUint32 } from "../../protocols/random.ts";
-import { type Version, type WriterId } from "../../protocols/sync/version.ts";
+import { type Known } from "../../protocols/sync/horizon.ts";
+import { type Replica } from "../../protocols/sync/replica.ts";
+import { type Version } from "../../protocols/sync/version.ts";
 
 /** A row as it was last seen at a replica. Lists of these are by key. */
 export interface SeenRow {
@@ -8,11 +10,24 @@ export interface SeenRow {
   readonly found: number;
 }
 
+/** One write as it was made. */
+export interface Update {
+  readonly key: number;
+  readonly version: Version;
+  /** 0 for a deletion. */
+  readonly value: number;
+  readonly deleted: boolean;
+}
+
 /** How many rows knowledge does not cover. */
-export function countAhead(rows: readonly (SeenRow | undefined)[], knowledge: ReadonlyMap<WriterId, number>): number {
+export function countAhead(
+  rows: readonly (SeenRow | undefined)[],
+  { knowledge, horizon }: Pick<Replica, "knowledge" | "horizon">,
+): number {
   let ahead = 0;
   for (const row of rows) {
-    if (row !== undefined && row.version.t > (knowledge.get(row.version.writer) ?? 0)) ahead += 1;
+    if (row === undefined || row.version.t <= horizon.settled) continue;
+    if (row.version.t > (knowledge.get(row.version.writer) ?? 0)) ahead += 1;
   }
   return ahead;
 }
@@ -34,9 +49,10 @@ export function listRows(rows: readonly (SeenRow | undefined)[]): string {
 }
 
 /** Equal for equal knowledge, and else different but once in 2^53: so rarely may two replicas be compared that know different things. */
-export function hashKnowledge(knowledge: ReadonlyMap<WriterId, number>): number {
-  let low = 0;
-  let high = 0;
+export function hashKnowledge({ knowledge, horizon }: Pick<Replica, "knowledge" | "horizon">): number {
+  const { settled, expired } = horizon;
+  let low = mixUint32(mixUint32(1, settled % 0x1_0000_0000), settled / 0x1_0000_0000);
+  let high = mixUint32(low, (expired.get(0) ?? 0) % 0x1_0000_0000);
   for (const [writer, t] of knowledge) {
     let name = writer.length;
     for (let at = 0; at < writer.length; at += 1) name = (Math.imul(name, 31) + writer.charCodeAt(at)) | 0;
@@ -61,4 +77,11 @@ export function isOlder(a: Version, b: Version): boolean {
   const epochs = Number.parseInt(a.writer, 10) - Number.parseInt(b.writer, 10);
   if (epochs !== 0) return epochs < 0;
   return a.t === b.t ? a.writer < b.writer : a.t < b.t;
+}
+
+/** Whether `a` knows all that `b` knows. */
+export function knowsAll(a: Known, b: Known): boolean {
+  if (a.settled < b.settled) return false;
+  for (const [writer, t] of b.knowledge) if (t > Math.max(a.settled, a.knowledge.get(writer) ?? 0)) return false;
+  return true;
 }

@@ -44,6 +44,7 @@ function limitsOf(knobs: Knobs): SyncLimits {
     urgentHoldMs: knobs.urgentHoldMs,
     orphanMs: knobs.orphanMs,
     windowFrames: 2,
+    entriesKept: knobs.entriesKept,
   };
 }
 

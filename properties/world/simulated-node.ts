@@ -100,7 +100,7 @@ export class SimulatedNode {
       const effects = this.step(shard, { kind: "message", from, message, body: parsed }, nowMs);
       this.#world.steps.urgentTaken(this.#replica(shard), { before, effects, where: this.#place(shard) });
       if (envelope.damaged) this.#world.steps.damaged(effects, this.#place(shard));
-    } else if (message === "refuse" || message === "orphans") {
+    } else if (message === "refuse" || message === "orphans" || message === "survey" || message === "report") {
       this.step(shard, { kind: "message", from, message, body: parsed }, nowMs);
     } else if (message === "pull" || message === "more" || message === "release") {
       this.#serve(shard, { from, message, body: parsed }, nowMs);
@@ -157,6 +157,8 @@ export class SimulatedNode {
     const replica = this.#replica(shard);
     const checker = this.#checker(shard);
     const where = this.#place(shard);
+    // Before the check: what was dropped must be what a horizon says.
+    if (replica.survey !== undefined) this.#world.surveyed(shard, replica);
     const isOther = checker.check(replica, where);
     this.#world.steps.kept(replica, { checker, where });
     this.#world.steps.held(replica, this.#world.nowMs);
@@ -263,8 +265,10 @@ export class SimulatedNode {
         case "refused":
           this.#world.count(`refused ${effect.reason === "stale" ? effect.detail : effect.reason}`);
           break;
-        case "written":
+        case "dropped":
+          this.#world.count("dropped", effect.keys.length);
           break;
+        case "written":
       }
     }
   }

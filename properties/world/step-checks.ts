@@ -2,15 +2,16 @@
  * What must hold across one step of a replica or poller: of what it answers, serves, lists and refuses.
  */
 import { type Poller } from "../../protocols/sync/poll.ts";
+import { type Known } from "../../protocols/sync/horizon.ts";
 import { type OpenAnswer, type OwnPull, type Replica, type ReplicaEffect } from "../../protocols/sync/replica-state.ts";
 import { type Version, type WriterId } from "../../protocols/sync/version.ts";
 import { type ChangesMessage } from "../../protocols/wire/poll.ts";
 import { FLAG_URGENT } from "../../protocols/wire/frame.ts";
 import { parsePull } from "../../protocols/wire/pull.ts";
-import { dominates, type ShardChecker } from "./checkers.ts";
-import { isOlder } from "./seen-row.ts";
+import { type ShardChecker } from "./checkers.ts";
 import { type Judge } from "./judge.ts";
 import { type Knobs } from "./knobs.ts";
+import { isOlder, knowsAll } from "./seen-row.ts";
 
 /** The steps of all nodes of a world, looked at one by one. */
 export class StepChecker {
@@ -56,28 +57,48 @@ export class StepChecker {
     const { from, shard, body, checker, where } = options;
     const answer = [...replica.answers.values()].at(-1);
     if (answer === undefined) return;
-    const { knowledge } = parsePull(body);
+    const { knowledge, settled } = parsePull(body);
     this.#count(answer.list.slots.length === 0 ? "answer without rows" : "answer with rows");
     this.#opened.set(answer, fingerprint(answer.end.knowledge));
     const { store } = replica;
     const listed = Array.from(answer.list.slots, (slot) => store.versionAt(slot));
     for (let key = 0; key < this.#knobs.keys; key += 1) {
       const version = checker.seenVersion(replica, key);
-      if (version === undefined || version.t <= (knowledge.get(version.writer) ?? 0)) continue;
+      const known = version === undefined ? 0 : Math.max(settled, knowledge.get(version.writer) ?? 0);
+      if (version === undefined || (version.t <= known && !answer.replaces)) continue;
       if (!listed.some(({ t, writer }) => t === version.t && store.writers[writer] === version.writer)) {
         this.#judge.breach("S6", `${where} answers ${from} without row ${key} at ${version.t} of ${version.writer}`);
       }
     }
+    this.#checkReach(replica, { from, checker, where, asker: { settled, knowledge } });
     if (!this.#knobs.calm) return;
     for (const { t, writer } of listed) {
       const id = store.writers[writer];
       // A row that the responder itself holds early may be given early, and once more when it is known.
-      if (id === undefined || t > (replica.knowledge.get(id) ?? 0)) continue;
+      if (id === undefined || t > Math.max(replica.horizon.settled, replica.knowledge.get(id) ?? 0)) continue;
       const name = `${where} ${from} ${shard} ${t} ${id}`;
       if (this.#listed.has(name)) this.#judge.breach("L5", `${where} gives ${from} ${t} ${id} twice`);
       this.#listed.add(name);
     }
     this.#count("answer in a calm world");
+  }
+
+  /** S15: who may have missed a deletion that is settled here gets everything, in place of what it holds. */
+  #checkReach(
+    replica: Replica,
+    { from, checker, where, asker }: { from: string; checker: ShardChecker; where: string; asker: Known },
+  ): void {
+    const answer = [...replica.answers.values()].at(-1);
+    if (answer?.replaces === true) this.#count("answer that replaces");
+    const { settled, knowledge } = asker;
+    const misses = checker.book.misses(
+      replica.horizon,
+      ({ t, writer }) => t <= settled || t <= (knowledge.get(writer) ?? 0),
+    );
+    if (misses) this.#count("asker misses a settled deletion");
+    if (misses && answer?.replaces !== true) {
+      this.#judge.breach("S15", `${where} answers ${from}, who misses a settled deletion, with what it lacks`);
+    }
   }
 
   /** S5: an answer keeps the knowledge of the instant of its list. S20: what a replica keeps for others is bounded. */
@@ -128,11 +149,11 @@ export class StepChecker {
     for (const { shard, counter, generator } of options.body.shards) {
       const index = Number(shard.slice(2));
       const known = options.checkers[index]?.knowledgeBehind({ counter, generator });
-      const ours = options.replicas[index]?.knowledge;
+      const ours = options.replicas[index];
       if (pending?.get(shard)?.again === true) this.#count("shard listed while it is pending");
       if (pending?.has(shard) === true || known === undefined || ours === undefined) continue;
       this.#count("listed shard was known");
-      if (!dominates(ours, known)) {
+      if (!knowsAll({ settled: ours.horizon.settled, knowledge: ours.knowledge }, known)) {
         this.#judge.breach("S7", `${options.where} takes ${counter} of ${generator} for known, and is behind it`);
       }
     }
@@ -217,7 +238,7 @@ export class StepChecker {
     { greatest, checker, where }: { greatest: readonly (Version | undefined)[]; checker: ShardChecker; where: string },
   ): void {
     greatest.forEach((version, key) => {
-      if (version === undefined) return;
+      if (version === undefined || checker.book.isGone(key, version, replica.horizon)) return;
       const held = checker.seenVersion(replica, key);
       if (held === undefined || isOlder(held, version)) {
         this.#judge.breach(

@@ -1,4 +1,5 @@
 import { type Random } from "../../protocols/random.ts";
+import { type Replica } from "../../protocols/sync/replica.ts";
 import { type ShardChecker } from "./checkers.ts";
 import { type Timer } from "./happening.ts";
 import { type Judge } from "./judge.ts";
@@ -21,5 +22,7 @@ export interface Surroundings {
   send(envelope: Envelope): void;
   /** Brings `{shard, name}` back after a delay, to this life of the node. */
   after(delayMs: number, timer: Timer): void;
+  /** A primary that asks its members took a step, and may have moved the settled time. */
+  surveyed(shard: number, primary: Replica): void;
   count(what: string, by?: number): void;
 }

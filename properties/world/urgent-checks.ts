@@ -3,6 +3,7 @@
  */
 import { type Replica } from "../../protocols/sync/replica.ts";
 import { type Version, type WriterId } from "../../protocols/sync/version.ts";
+import { expiryOf } from "./horizon-book.ts";
 import { isOlder } from "./seen-row.ts";
 import { type Judge } from "./judge.ts";
 
@@ -35,7 +36,7 @@ export class UrgentChecker {
 
   /** All that is still in the list up to the cursor is held at that version or a newer one. */
   #checkClaim(
-    { knowledge }: Replica,
+    { knowledge, horizon }: Replica,
     options: {
       readonly cursor: { readonly writer: WriterId; readonly number: number };
       readonly where: string;
@@ -52,7 +53,8 @@ export class UrgentChecker {
       const row = list.rows.get(number);
       if (row === undefined || number > cursor.number) continue;
       const held = seen(row.key);
-      const isKnown = row.version.t <= (knowledge.get(row.version.writer) ?? 0);
+      const { t, writer } = row.version;
+      const isKnown = t <= Math.max(horizon.settled, knowledge.get(writer) ?? 0) || t < expiryOf(horizon);
       if (!isKnown && (held === undefined || isOlder(held, row.version))) {
         this.#judge.breach(
           "X4",

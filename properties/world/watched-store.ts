@@ -1,6 +1,8 @@
 import {
+  type DroppedRows,
   type MergeOutcome,
   type RowBatch,
+  type RowGlance,
   type RowStore,
   type Slot,
   type SlotList,
@@ -43,9 +45,14 @@ export class WatchedStore implements RowStore {
     return this.#store.merge(batch, known);
   }
 
-  drop(table: number, keys: BigUint64Array): number {
-    this.#touch(keys);
-    return this.#store.drop(table, keys);
+  dropWhere(isDoomed: (row: RowGlance) => boolean): DroppedRows[] {
+    const dropped = this.#store.dropWhere(isDoomed);
+    for (const { keys } of dropped) this.#touch(keys);
+    return dropped;
+  }
+
+  get tombstones(): number {
+    return this.#store.tombstones;
   }
 
   writerIndex(writer: WriterId): number {

@@ -10,9 +10,10 @@ import { Disk } from "./disk.ts";
 import { Ending } from "./ending.ts";
 import { describe, describeReplica, type Happening, isBefore, type Scheduled, type Timer } from "./happening.ts";
 import { Judge, Violation } from "./judge.ts";
-import { drawKnobs, type Knobs, RECURRING } from "./knobs.ts";
+import { drawKnobs, type Knobs, peersOf, RECURRING } from "./knobs.ts";
 import { Leases } from "./leases.ts";
 import { type Envelope, hashEnvelope, Network } from "./network.ts";
+import { Primaries } from "./primaries.ts";
 import { SimulatedNode } from "./simulated-node.ts";
 import { StepChecker } from "./step-checks.ts";
 import { writerOfEarlyRow } from "./victims.ts";
@@ -74,6 +75,7 @@ class World implements Surroundings {
   hash = 1;
   readonly #faults: Random;
   readonly #network: Network;
+  readonly #primaries: Primaries;
   readonly #queue: Scheduled[] = [];
   readonly #lives: number[];
   readonly #pausedUntilMs: number[];
@@ -100,6 +102,7 @@ class World implements Surroundings {
     this.#lives = Array.from({ length: nodes }, () => 0);
     this.#pausedUntilMs = Array.from({ length: nodes }, () => 0);
     this.disks = Array.from({ length: nodes }, () => new Disk());
+    this.#primaries = new Primaries(this);
     this.#skewMs = Array.from({ length: nodes }, () =>
       jumpEveryMs > 0 ? (nextFloat(this.random) - 0.5) * 7_200_000 : 0,
     );
@@ -112,7 +115,7 @@ class World implements Surroundings {
   run(): void {
     for (let node = 0; node < this.knobs.nodes; node += 1) this.#start(node);
     for (const kind of RECURRING) this.#again(kind);
-    this.#schedule(this.knobs.troubleMs, { kind: "heal" });
+    this.schedule(this.knobs.troubleMs, { kind: "heal" });
     for (;;) {
       const next = popHeap(this.#queue, isBefore);
       if (next === undefined) throw new Violation("L1", "the queue ran empty");
@@ -140,12 +143,16 @@ class World implements Surroundings {
 
   send(envelope: Envelope): void {
     for (const { delayMs, envelope: copy } of this.#network.deliveries(envelope, this.nowMs)) {
-      this.#schedule(delayMs, { kind: "deliver", envelope: copy });
+      this.schedule(delayMs, { kind: "deliver", envelope: copy });
     }
   }
 
   after(delayMs: number, timer: Timer): void {
-    this.#schedule(delayMs, timer);
+    this.schedule(delayMs, timer);
+  }
+
+  surveyed(shard: number, primary: Replica): void {
+    this.#primaries.surveyed(shard, primary);
   }
 
   pausedUntilMs(node: number): number {
@@ -162,6 +169,7 @@ class World implements Surroundings {
         const { envelope } = happening;
         const node = this.#awake(envelope.to, happening);
         this.hash = hashEnvelope(this.hash, envelope);
+        if (node !== undefined && envelope.message === "survey") this.#primaries.save(envelope.to, envelope.shard ?? 0);
         node?.receive(envelope, this.clock(envelope.to));
         return undefined;
       }
@@ -176,16 +184,19 @@ class World implements Surroundings {
       case "store":
         this.leases.store(happening.ask);
         return undefined;
+      case "join":
+        this.#primaries.joined(happening.node);
+        return undefined;
       case "heal":
         // Late enough that nobody writes over the rows that are left without a writer.
         if (this.knobs.aloof && !this.knobs.calm) this.#crash(writerOfEarlyRow(this.nodes));
         this.#network.heal();
         this.leases.healed();
         this.#ending = new Ending(this);
-        this.#schedule(100, { kind: "look" });
+        this.schedule(100, { kind: "look" });
         return undefined;
       case "look":
-        this.#schedule(500, { kind: "look" });
+        this.schedule(500, { kind: "look" });
         return this.#ending?.look();
       case "write":
         this.#write();
@@ -214,6 +225,10 @@ class World implements Surroundings {
         this.#skewMs[nextBelow(this.#faults, this.knobs.nodes)] = (nextFloat(this.#faults) - 0.5) * 7_200_000;
         this.count("clock jump");
         break;
+      case "settle":
+      case "expire":
+        this.#primaries.turn(happening.kind, (node) => (this.#pausedUntilMs[node] ?? 0) <= this.nowMs);
+        break;
     }
     this.#again(happening.kind);
     return undefined;
@@ -224,7 +239,7 @@ class World implements Surroundings {
     const node = this.nodes[index];
     const untilMs = this.#pausedUntilMs[index] ?? 0;
     if (node !== undefined && untilMs > this.nowMs) {
-      this.#schedule(untilMs - this.nowMs, happening);
+      this.schedule(untilMs - this.nowMs, happening);
       return undefined;
     }
     const { tamper } = this.#options;
@@ -260,12 +275,13 @@ class World implements Surroundings {
     this.nodes[index] = undefined;
     this.leases.crashed(index);
     this.#pausedUntilMs[index] = 0;
-    this.count(this.disks[index]?.crash(this.knobs, this.#faults) ?? "");
+    if (!this.#primaries.sparesDisk(index)) this.count(this.disks[index]?.crash(this.knobs, this.#faults) ?? "");
+    this.#primaries.crashed(index, this.#faults);
     // Half of them are back within about a round trip, while answers to their last life are still under way.
     const isQuick = nextFloat(this.#faults) < 0.5;
     this.count(isQuick ? "restart within a round trip" : "restart later");
     const delayMs = nextFloat(this.#faults) * (isQuick ? this.knobs.delayMs : 5_000);
-    this.#schedule(delayMs, { kind: "restart", node: index });
+    this.schedule(delayMs, { kind: "restart", node: index });
   }
 
   /** Who crashes: anyone, or whoever is in the middle of a pull, or who wrote rows that are early somewhere. */
@@ -297,25 +313,16 @@ class World implements Surroundings {
     this.#lives[index] = life;
     this.leases.started(index, life);
     const disk = this.disks[index] ?? new Disk();
-    this.nodes[index] = new SimulatedNode(this, { index, life, disk, peers: this.#peers(index) });
-  }
-
-  #peers(index: number): number[] {
-    const { nodes, ring, serving, aloof } = this.knobs;
-    if (aloof && index === 0) return [];
-    const all = Array.from({ length: nodes }, (_, peer) => peer).filter((peer) => peer !== index);
-    // Full replicas pull only from full ones; these alone form the ring.
-    const last = serving ? nodes - 1 : nodes;
-    const useful = all.filter((peer) => peer < last);
-    if (!ring || index >= last) return useful;
-    return useful.filter((peer) => (peer + 1) % last === index || (index + 1) % last === peer);
+    this.nodes[index] = new SimulatedNode(this, { index, life, disk, peers: peersOf(this.knobs, index) });
+    if (this.#primaries.isMember(index)) return;
+    this.schedule(nextFloat(this.#faults) * 5_000, { kind: "join", node: index });
   }
 
   #again(kind: (typeof RECURRING)[number]): void {
     const meanMs = this.knobs[`${kind}EveryMs`];
     if (meanMs === 0 || this.#network.healed) return;
     const delayMs = -Math.log(1 - nextFloat(this.#faults)) * meanMs;
-    if (this.nowMs + delayMs < this.knobs.troubleMs) this.#schedule(delayMs, { kind });
+    if (this.nowMs + delayMs < this.knobs.troubleMs) this.schedule(delayMs, { kind });
   }
 
   get healed(): boolean {
@@ -323,10 +330,6 @@ class World implements Surroundings {
   }
 
   schedule(delayMs: number, happening: Happening): void {
-    this.#schedule(delayMs, happening);
-  }
-
-  #schedule(delayMs: number, happening: Happening): void {
     this.#sequence += 1;
     pushHeap(this.#queue, { atMs: this.nowMs + delayMs, sequence: this.#sequence, happening }, isBefore);
   }

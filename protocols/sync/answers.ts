@@ -7,8 +7,8 @@ import { type SyncLimits } from "../limits.ts";
 import { encodeFrame, type FrameInput } from "../wire/frame-codec.ts";
 import { sameAnswer } from "../wire/frame.ts";
 import { parseMore, parsePull, parseRelease } from "../wire/pull.ts";
-import { type ReadonlyKnowledge } from "./knowledge.ts";
-import { knownTimes, type OpenAnswer, type Replica, type ReplicaEffect } from "./replica-state.ts";
+import { isWithinReach, type Known } from "./horizon.ts";
+import { knownOf, knownTimes, type OpenAnswer, type Replica, type ReplicaEffect } from "./replica-state.ts";
 import { type SlotList, type TableSpec } from "./row-store.ts";
 import { isPlausible } from "./stamper.ts";
 import { lackingSlots } from "./update-cache.ts";
@@ -32,14 +32,15 @@ export function openAnswer(
     return [refuse(from, pullId, "declaration"), refused("declaration", from, "the peer's tables differ from ours")];
   }
   if (pull.wantsState && !replica.store.hasState) return [refuse(from, pullId, "serving")];
-  for (const t of pull.knowledge.values()) {
+  for (const t of [pull.settled, ...pull.knowledge.values()]) {
     if (!isPlausible(t, { nowMs, jumpMs: replica.limits.jumpMs })) {
       return [refused("time", from, `a knowledge of t ${t}`)];
     }
   }
   const sweeping = replica.answers.size > 0;
   evictAnswers(replica);
-  const list = collectLacking(replica, pull.knowledge);
+  const replaces = !isWithinReach(replica.horizon, pull);
+  const list = replaces ? replica.store.collect(new Float64Array()) : collectLacking(replica, pull);
   replica.answersOpened += 1;
   const answer: OpenAnswer = {
     to: from,
@@ -53,8 +54,14 @@ export function openAnswer(
       firstBytes: Math.min(replica.limits.frameBytes, pull.burst ?? Infinity),
     }),
     hasState: pull.wantsState,
-    known: knownTimes(replica.store, pull.knowledge),
-    end: { knowledge: new Map(replica.knowledge), version: replica.version, early: replica.early.size > 0 },
+    replaces,
+    known: knownTimes(replica.store, pull),
+    end: {
+      knowledge: new Map(replica.knowledge),
+      horizon: replica.horizon,
+      version: replica.version,
+      early: replica.early.size > 0,
+    },
     used: true,
   };
   replica.answers.set(answerKey(from, pullId), answer);
@@ -89,9 +96,10 @@ export function sweepAnswers(replica: Replica): ReplicaEffect[] {
 }
 
 /** The rows that a knowledge lacks: from the update cache where it reaches back far enough, else by looking at every row. */
-function collectLacking({ store, cache, knowledge }: Replica, theirs: ReadonlyKnowledge): SlotList {
+function collectLacking(replica: Replica, theirs: Known): SlotList {
+  const { store, cache } = replica;
   const known = knownTimes(store, theirs);
-  return store.collect(known, lackingSlots(cache, { known, ours: knownTimes(store, knowledge) }));
+  return store.collect(known, lackingSlots(cache, { known, ours: knownTimes(store, knownOf(replica)) }));
 }
 
 /** Ends of frames over a list, each frame within the size by the largest its rows can become; one empty frame for no rows. */
@@ -168,11 +176,13 @@ function urgentFrame(
 
 function frameOf(
   { declaration, store }: Replica,
-  { to, pullId, id, hasState }: OpenAnswer,
+  { to, pullId, id, hasState, replaces }: OpenAnswer,
   frame: Pick<FrameInput, "index" | "frames" | "urgent" | "batches" | "end">,
 ): ReplicaEffect {
   const { tables, writers } = store;
-  const body = encodeFrame({ declaration, pullId, answer: id, hasState, tables, writers, ...frame });
+  // Urgent rows are early rows, and replace nothing.
+  const isCopy = replaces && frame.urgent === undefined;
+  const body = encodeFrame({ declaration, pullId, answer: id, hasState, replaces: isCopy, tables, writers, ...frame });
   return { kind: "send", to, message: "frame", body };
 }
 

@@ -1,6 +1,7 @@
 import { type Frame } from "../wire/frame.ts";
 import { rowBytesMax } from "./answers.ts";
-import { knownTimes, noteSlots, type Replica, type ReplicaEffect } from "./replica-state.ts";
+import { refusedTimes } from "./lay-horizon.ts";
+import { knownOf, knownTimes, noteSlots, type Replica, type ReplicaEffect } from "./replica-state.ts";
 import { observe } from "./stamper.ts";
 import { noteUrgent } from "./urgent-rows.ts";
 
@@ -11,12 +12,16 @@ export function applyRows(
 ): ReplicaEffect[] {
   const { store, stamper } = replica;
   const indexes = Uint16Array.from(frame.writers, (writer) => store.writerIndex(writer));
-  const known = knownTimes(store, replica.knowledge);
+  // Rows of a copy are what is left of those known before.
+  const known = frame.replaces ? new Float64Array(store.writers.length) : knownTimes(store, knownOf(replica));
   const effects: ReplicaEffect[] = [];
   for (const section of frame.sections) {
     const { keys, t } = section;
     observe(stamper, greatest(t));
-    const { applied, slots } = store.merge({ ...section, writers: reindexed(section.writers, indexes) }, known);
+    const { applied, slots } = store.merge(
+      { ...section, writers: reindexed(section.writers, indexes) },
+      refusedTimes(known, replica, section.table),
+    );
     if (applied.length === 0) continue;
     noteSlots(replica, slots);
     if (origin === "urgent") noteUrgent(replica.urgent, slots, rowBytesMax(store.tables[section.table]));

@@ -1,4 +1,5 @@
 import { type Frame, type FrameSection } from "../wire/frame.ts";
+import { latestOf } from "./horizon.ts";
 import { areFinite } from "./precision.ts";
 import { type Refusal, type Replica } from "./replica-state.ts";
 import { isPlausible } from "./stamper.ts";
@@ -24,6 +25,10 @@ export function checkFrame(
   for (const [writer, t] of frame.end?.knowledge ?? []) {
     const problem = checkVersion(replica, { writer, t, nowMs });
     if (problem !== undefined) return problem;
+  }
+  const latest = frame.end === undefined ? 0 : latestOf(frame.end.horizon);
+  if (!isPlausible(latest, { nowMs, jumpMs: replica.limits.jumpMs })) {
+    return { reason: "time", detail: `a horizon at t ${latest} is too far ahead of our clock` };
   }
   return checkRoom(replica, frame);
 }

@@ -5,10 +5,13 @@
 import { SYNC_LIMITS } from "../limits.ts";
 import { ContentHash, hashText } from "./content-hash.ts";
 import { checkTables } from "./declaration.ts";
+import { wordsOf } from "./key-index.ts";
 import { RowScratch } from "./row-scratch.ts";
 import {
+  type DroppedRows,
   type MergeOutcome,
   type RowBatch,
+  type RowGlance,
   type RowStore,
   type Slot,
   type SlotList,
@@ -18,7 +21,7 @@ import {
   type UpdateOutcome,
   type UpdateRequest,
 } from "./row-store.ts";
-import { TableRows } from "./table-rows.ts";
+import { ColumnGlance, TableRows } from "./table-rows.ts";
 import { epochOf, type Version, type WriterId } from "./version.ts";
 
 /** An empty store for these tables. `state: false` makes a serving replica's store, which keeps values only. */
@@ -56,6 +59,10 @@ class ColumnRowStore implements RowStore {
     this.#epochs.push(epochOf(id));
     this.writers.push(id);
     return index;
+  }
+
+  get tombstones(): number {
+    return this.#tables.reduce((sum, { held, live }) => sum + held - live, 0);
   }
 
   rows(table: number): number {
@@ -156,13 +163,12 @@ class ColumnRowStore implements RowStore {
       const high = words[2 * index + 1] ?? 0;
       const version = { t: t[index] ?? 0, writer: writers[index] ?? 0 };
       let row = rows.index.find(low, high);
-      if (row < 0) {
-        if (version.t <= (known[version.writer] ?? 0)) {
-          ignored += 1;
-          continue;
-        }
-        row = rows.add(low, high);
-      } else if (!this.#isNewer(version, { t: rows.t[row] ?? 0, writer: rows.writers[row] ?? 0 })) continue;
+      if (version.t <= (known[version.writer] ?? 0)) {
+        ignored += 1;
+        continue;
+      }
+      if (row < 0) row = rows.add(low, high);
+      else if (!this.#isNewer(version, { t: rows.t[row] ?? 0, writer: rows.writers[row] ?? 0 })) continue;
       rows.t[row] = version.t;
       rows.writers[row] = version.writer;
       rows.setFlags(row, flags[index] ?? 0);
@@ -215,17 +221,21 @@ class ColumnRowStore implements RowStore {
     this.#open.delete(list);
   }
 
-  drop(table: number, keys: BigUint64Array): number {
-    const rows = this.#rows(table);
-    const words = wordsOf(keys);
-    let dropped = 0;
-    for (let at = 0; at < keys.length; at += 1) {
-      const row = rows.index.find(words[2 * at] ?? 0, words[2 * at + 1] ?? 0);
-      if (row < 0) continue;
-      rows.drop(row);
-      dropped += 1;
-    }
-    return dropped;
+  dropWhere(isDoomed: (row: RowGlance) => boolean): DroppedRows[] {
+    return this.#tables.flatMap((rows, table) => {
+      const glance = new ColumnGlance(rows, table);
+      const keys: bigint[] = [];
+      const slots: Slot[] = [];
+      for (let row = 0; row < rows.end; row += 1) {
+        glance.row = row;
+        if (rows.isEmpty(row) || !isDoomed(glance)) continue;
+        keys.push(glance.key);
+        slots.push(row * this.tables.length + table);
+        rows.drop(row);
+      }
+      if (keys.length === 0) return [];
+      return [{ table, keys: BigUint64Array.from(keys), slots: Float64Array.from(slots) }];
+    });
   }
 
   digest(): string {
@@ -306,11 +316,6 @@ class ColumnRowStore implements RowStore {
       throw new RangeError(`Cannot use writer ${index}: there are ${this.writers.length}`);
     }
   }
-}
-
-/** Keys as words of 32 bits, the low one first. */
-function wordsOf(keys: BigUint64Array): Uint32Array {
-  return new Uint32Array(keys.buffer, keys.byteOffset, 2 * keys.length);
 }
 
 /** Whether an index is one of the first `count` of a rising list. */

@@ -1,12 +1,13 @@
 /*
  * What a shard replica keeps on disk, all of one moment: rows, knowledge, the greatest t seen and the highest batch per trainer.
- * Little-endian; varint, text, knowledge and table sections as in wire/frame.ts.
+ * Little-endian; varint, text, horizon, knowledge and table sections as in wire/frame.ts.
  *
  *   4           magic 0x46 0x72 0x49 0x6d ("FrIm")
- *   1           layout version, 1
+ *   1           layout version, 2
  *   1           1 when rows carry optimizer state, else 0
  *   8           digest of the declaration of the tables
  *   varint      greatest t stamped or seen, 0 for none
+ *   horizon     settled time, graveyard and expiry
  *   knowledge   entries of writer and t
  *   varint      A, trainers; A times: text trainer, strictly rising; varint highest batch applied
  *   varint      W, writers in the dictionary, each with a row here; W texts
@@ -20,15 +21,17 @@ import { SYNC_LIMITS, T_MAX } from "../limits.ts";
 import { ByteReader, ByteWriter } from "../wire/bytes.ts";
 import { crc32c } from "../wire/checksum.ts";
 import { DecodeError } from "../wire/decode-error.ts";
+import { readHorizon, writeHorizon } from "../wire/horizon-section.ts";
 import { readDictionary, readKnowledge, writeKnowledge } from "../wire/knowledge-section.ts";
 import { readSection, reindexWriters, writeSection } from "../wire/row-section.ts";
 import { declarationDigest } from "./declaration.ts";
+import { type Horizon } from "./horizon.ts";
 import { type Knowledge } from "./knowledge.ts";
 import { type Replica } from "./replica-state.ts";
 import { type RowStore } from "./row-store.ts";
 
 const MAGIC = [0x46, 0x72, 0x49, 0x6d] as const;
-const VERSION = 1;
+const VERSION = 2;
 /** The longest name of a trainer. */
 export const TRAINER_CHARS_MAX = 200;
 
@@ -36,6 +39,7 @@ export const TRAINER_CHARS_MAX = 200;
 export interface LoadedImage {
   readonly store: RowStore;
   readonly knowledge: Knowledge;
+  readonly horizon: Horizon;
   readonly greatestSeen: number;
   readonly applied: ReadonlyMap<string, number>;
 }
@@ -59,6 +63,7 @@ export function encodeImage(replica: Replica): Uint8Array<ArrayBuffer> {
   writer.u8(store.hasState ? 1 : 0);
   writer.hex(replica.declaration);
   writer.varint(Math.max(stamper.last, stamper.greatestSeen));
+  writeHorizon(writer, replica.horizon);
   writeKnowledge(writer, knowledge);
   const trainers = [...applied].sort(([a], [b]) => (a < b ? -1 : 1));
   writer.varint(trainers.length);
@@ -104,7 +109,8 @@ export function loadImage(bytes: Uint8Array, store: RowStore): LoadedImage {
   }
 
   const greatestSeen = reader.varint(T_MAX);
-  const knowledge = readKnowledge(reader);
+  const horizon = readHorizon(reader);
+  const knowledge = readKnowledge(reader, horizon.settled);
   const applied = readApplied(reader);
   const indexes = readDictionary(reader).map((id) => store.writerIndex(id));
   const sections = reader.varint(SYNC_LIMITS.tablesMax);
@@ -124,7 +130,7 @@ export function loadImage(bytes: Uint8Array, store: RowStore): LoadedImage {
     store.merge({ ...section, writers: section.writers.map((index) => indexes[index] ?? 0) }, new Float64Array());
   }
   reader.finish();
-  return { store, knowledge, greatestSeen, applied };
+  return { store, knowledge, horizon, greatestSeen, applied };
 }
 
 function readApplied(reader: ByteReader): Map<string, number> {

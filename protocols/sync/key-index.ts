@@ -67,3 +67,8 @@ export class KeyIndex {
     return mixUint32(this.#words[2 * row] ?? 0, this.#words[2 * row + 1] ?? 0) & (this.#places.length - 1);
   }
 }
+
+/** Keys as words of 32 bits, the low one first. */
+export function wordsOf(keys: BigUint64Array): Uint32Array {
+  return new Uint32Array(keys.buffer, keys.byteOffset, 2 * keys.length);
+}

@@ -12,11 +12,6 @@ export type Knowledge = Map<WriterId, number>;
 /** Knowledge that its holder does not change. */
 export type ReadonlyKnowledge = ReadonlyMap<WriterId, number>;
 
-/** Whether everything of `writer` up to `t` is known. */
-export function covers(knowledge: ReadonlyKnowledge, writer: WriterId, t: number): boolean {
-  return t <= (knowledge.get(writer) ?? 0);
-}
-
 /** Raises `into` to the least upper bound of both; tells whether it changed. */
 export function join(into: Knowledge, other: ReadonlyKnowledge): boolean {
   let changed = false;
@@ -31,7 +26,7 @@ export function join(into: Knowledge, other: ReadonlyKnowledge): boolean {
 
 /** Whether `a` knows all that `b` knows. */
 export function dominates(a: ReadonlyKnowledge, b: ReadonlyKnowledge): boolean {
-  for (const [writer, t] of b) if (!covers(a, writer, t)) return false;
+  for (const [writer, t] of b) if (t > (a.get(writer) ?? 0)) return false;
   return true;
 }
 

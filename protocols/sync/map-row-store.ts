@@ -5,8 +5,10 @@ import { SYNC_LIMITS } from "../limits.ts";
 import { checkTables } from "./declaration.ts";
 import { ContentHash, hashText } from "./content-hash.ts";
 import {
+  type DroppedRows,
   type MergeOutcome,
   type RowBatch,
+  type RowGlance,
   type RowStore,
   type Slot,
   type SlotList,
@@ -67,6 +69,10 @@ class MapRowStore implements RowStore {
   rows(table: number): number {
     this.#spec(table);
     return this.#live[table] ?? 0;
+  }
+
+  get tombstones(): number {
+    return this.#slots.reduce((sum, slots, table) => sum + slots.size - (this.#live[table] ?? 0), 0);
   }
 
   read(table: number, keys: BigUint64Array): { found: Uint8Array; values: Uint8Array } {
@@ -144,11 +150,11 @@ class MapRowStore implements RowStore {
       const t = batch.t[index] ?? 0;
       const writer = batch.writers[index] ?? 0;
       this.#writer(writer);
-      const old = this.#find(batch.table, key);
-      if (old === undefined && t <= (known[writer] ?? 0)) {
+      if (t <= (known[writer] ?? 0)) {
         ignored += 1;
         continue;
       }
+      const old = this.#find(batch.table, key);
       if (old !== undefined && !this.#isNewer({ t, writer }, old)) continue;
       const values = batch.values.slice(index * valueBytes, (index + 1) * valueBytes);
       const state =
@@ -210,21 +216,24 @@ class MapRowStore implements RowStore {
     this.#open.delete(list);
   }
 
-  drop(table: number, keys: BigUint64Array): number {
-    this.#spec(table);
-    let dropped = 0;
-    for (const key of keys) {
-      const slot = this.#slots[table]?.get(key);
-      const row = slot === undefined ? undefined : this.#rows[slot];
-      if (slot === undefined || row === undefined) continue;
-      this.#slots[table]?.delete(key);
-      this.#rows[slot] = undefined;
-      this.#generations[slot] = (this.#generations[slot] ?? 0) + 1;
-      if (!(row.flags & TOMBSTONE)) this.#countLive(table, -1);
-      this.#free.push(slot);
-      dropped += 1;
-    }
-    return dropped;
+  dropWhere(isDoomed: (row: RowGlance) => boolean): DroppedRows[] {
+    return this.#slots.flatMap((slots, table) => {
+      const keys: bigint[] = [];
+      const dropped: Slot[] = [];
+      for (const [key, slot] of slots) {
+        const row = this.#rows[slot];
+        if (row === undefined || !isDoomed(row)) continue;
+        slots.delete(key);
+        this.#rows[slot] = undefined;
+        this.#generations[slot] = (this.#generations[slot] ?? 0) + 1;
+        if (!(row.flags & TOMBSTONE)) this.#countLive(table, -1);
+        this.#free.push(slot);
+        keys.push(key);
+        dropped.push(slot);
+      }
+      if (keys.length === 0) return [];
+      return [{ table, keys: BigUint64Array.from(keys), slots: Float64Array.from(dropped) }];
+    });
   }
 
   digest(): string {

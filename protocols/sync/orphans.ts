@@ -14,8 +14,8 @@
  * sweeps, so that a clock that jumps makes no orphans.
  */
 import { buildOrphans, type Orphan, parseOrphans } from "../wire/orphans.ts";
-import { covers, join } from "./knowledge.ts";
-import { newVersion, noteSlots, type Replica, type ReplicaEffect } from "./replica-state.ts";
+import { join } from "./knowledge.ts";
+import { covers, newVersion, noteSlots, type Replica, type ReplicaEffect } from "./replica-state.ts";
 import { canStamp, isPlausible, observe, stamp } from "./stamper.ts";
 import { compareVersions } from "./version.ts";
 
@@ -42,12 +42,12 @@ export function sweepEarly(replica: Replica, nowMs: number): ReplicaEffect[] {
     return old !== undefined && compareVersions(old, row) === 0 ? [row] : [];
   });
   if (left.length === 0 || primary === undefined) return [];
-  if (primary.kind === "self") return settle(replica, left, nowMs);
+  if (primary.kind === "self") return writeAnew(replica, left, nowMs);
   return [{ kind: "send", to: primary.peer, message: "orphans", body: buildOrphans(replica.declaration, left) }];
 }
 
 /** Takes a holder's report. Refused whole where it is malformed, implausible, or this is not the primary. */
-export function takeReport(
+export function takeOrphans(
   replica: Replica,
   { from, body, nowMs }: { from: string; body: unknown; nowMs: number },
 ): ReplicaEffect[] {
@@ -70,7 +70,7 @@ export function takeReport(
       return [{ kind: "refused", reason: "time", from, detail: `an orphan of t ${t}` }];
     }
   }
-  return settle(replica, orphans, nowMs);
+  return writeAnew(replica, orphans, nowMs);
 }
 
 /** As many as one report holds; what is beyond has its turn when these are settled. */
@@ -91,15 +91,14 @@ function oldestEarly({ store, early, limits }: Replica): Orphan[] {
   );
 }
 
-function settle(replica: Replica, orphans: readonly Orphan[], nowMs: number): ReplicaEffect[] {
-  const { store, stamper, knowledge, limits } = replica;
+function writeAnew(replica: Replica, orphans: readonly Orphan[], nowMs: number): ReplicaEffect[] {
+  const { store, stamper, limits } = replica;
   const effects: ReplicaEffect[] = [];
   let rows = 0;
   for (const { table, key, t, writer } of orphans) {
-    if (covers(knowledge, writer, t)) continue;
+    if (covers(replica, { t, writer })) continue;
     const held = store.versionOf(table, key);
-    const isSuperseded =
-      held !== undefined && covers(knowledge, held.writer, held.t) && compareVersions(held, { t, writer }) > 0;
+    const isSuperseded = held !== undefined && covers(replica, held) && compareVersions(held, { t, writer }) > 0;
     if (isSuperseded) continue;
     // Whoever reports what never was makes us write so much and no more.
     if (replica.orphans.settled >= limits.orphansMax || !canStamp(stamper, { nowMs, count: 1 })) break;
@@ -114,7 +113,7 @@ function settle(replica: Replica, orphans: readonly Orphan[], nowMs: number): Re
     });
     if (outcome.keys.length === 0) continue;
     rows += 1;
-    join(knowledge, new Map([[replica.writer, stamper.last]]));
+    join(replica.knowledge, new Map([[replica.writer, stamper.last]]));
     noteSlots(replica, outcome.slots);
     effects.push({ kind: "applied", table, keys: outcome.keys, t: outcome.t, origin: "orphan" });
   }

@@ -10,9 +10,13 @@ import { parseRefuse } from "../wire/pull.ts";
 import { applyRows, countRows } from "./apply-rows.ts";
 import { burstFrames } from "./answers.ts";
 import { checkFrame } from "./check-frame.ts";
-import { equalKnowledge, join } from "./knowledge.ts";
+import { sameHorizon } from "./horizon.ts";
+import { equalKnowledge, join, type ReadonlyKnowledge } from "./knowledge.ts";
+import { holdsLate, layHorizon } from "./lay-horizon.ts";
 import { ask, askMore, askNext, timer, timerName } from "./pull-asks.ts";
 import {
+  dropRows,
+  knownTimes,
   newVersion,
   type OwnPull,
   type PullFailure,
@@ -21,6 +25,7 @@ import {
   type ReplicaEffect,
   settleEarly,
 } from "./replica-state.ts";
+import { speakUp } from "./settling.ts";
 import { sameVersion, versionAfterMerge } from "./shard-version.ts";
 import { observe } from "./stamper.ts";
 import { acceptUrgent, endHold, holdName } from "./urgent-pull.ts";
@@ -37,6 +42,7 @@ export function startPull(
     burst,
     upTo: 0,
     answer: undefined,
+    staged: [],
     rows: 0,
     progress: false,
     congested: false,
@@ -69,7 +75,9 @@ export function acceptFrame(
   const problem = checkFrame(replica, frame, nowMs);
   if (problem !== undefined) return [{ kind: "refused", from, ...problem }];
 
-  const effects = applyRows(replica, { frame, origin: "peer" });
+  const effects: ReplicaEffect[] = [];
+  if (frame.replaces) pull.staged.push(frame);
+  else effects.push(...applyRows(replica, { frame, origin: "peer" }));
   pull.rows += countRows(effects);
   effects.push({ kind: "frame", pullId: pull.pullId, bytes: body.length, frames: frame.frames });
   pull.progress = true;
@@ -147,22 +155,50 @@ function complete(
   pull: OwnPull,
   { answer, end }: { answer: ReceivedAnswer; end: AnswerEnd },
 ): ReplicaEffect[] {
-  const { stamper, knowledge, version: before } = replica;
+  const { stamper, knowledge, version: before, horizon } = replica;
+  const isCopy = pull.staged.length > 0;
+  if (isCopy ? end.horizon.settled <= horizon.settled : holdsLate(replica, end.horizon)) {
+    replica.wantsCopy ||= !isCopy;
+    return fail(replica, pull, "behind");
+  }
   replica.pull = undefined;
-  for (const t of end.knowledge.values()) observe(stamper, t);
-  const grew = join(knowledge, end.knowledge);
-  settleEarly(replica);
-  const changed = grew || pull.rows > 0;
-  const equalNow = replica.early.size === 0 && !end.early && equalKnowledge(knowledge, end.knowledge);
-  const version = versionAfterMerge({ ours: before, peers: end.version, equalNow, changed });
+  replica.wantsCopy = false;
   const effects: ReplicaEffect[] = [
     { kind: "send", to: pull.peer, message: "release", body: { pullId: pull.pullId, answer: answer.id } },
   ];
+  for (const t of end.knowledge.values()) observe(stamper, t);
+  if (isCopy) effects.push(...dropCovered(replica, pull, end));
+  const grew = join(knowledge, beyond(end.knowledge, horizon.settled));
+  effects.push(...layHorizon(replica, end.horizon));
+  const copied = pull.staged.flatMap((frame) => applyRows(replica, { frame, origin: "peer" }));
+  pull.rows += countRows(copied);
+  effects.push(...copied);
+  settleEarly(replica);
+  const changed = grew || pull.rows > 0 || replica.horizon !== horizon;
+  const equalNow =
+    replica.early.size === 0 &&
+    !end.early &&
+    sameHorizon(replica.horizon, end.horizon) &&
+    equalKnowledge(knowledge, end.knowledge);
+  const version = versionAfterMerge({ ours: before, peers: end.version, equalNow, changed });
   if (version === "new") newVersion(replica);
   else replica.version = version;
   if (!sameVersion(replica.version, before)) effects.push({ kind: "changed", version: replica.version });
   effects.push({ kind: "pulled", peer: pull.peer, pullId: pull.pullId, outcome: "complete", rows: pull.rows });
+  effects.push(...speakUp(replica));
   return effects;
+}
+
+/** Makes room for a copy: all that its sender knew is gone, was superseded, or is in the copy. What lies beyond stays. */
+function dropCovered(replica: Replica, pull: OwnPull, end: AnswerEnd): ReplicaEffect[] {
+  const { store } = replica;
+  for (const { writers } of pull.staged) for (const writer of writers) store.writerIndex(writer);
+  const theirs = knownTimes(store, { settled: end.horizon.settled, knowledge: end.knowledge });
+  return dropRows(replica, ({ t, writer }) => t <= (theirs[writer] ?? 0));
+}
+
+function beyond(knowledge: ReadonlyKnowledge, settled: number): ReadonlyKnowledge {
+  return new Map([...knowledge].filter(([, t]) => t > settled));
 }
 
 function fail(replica: Replica, pull: OwnPull, reason: PullFailure): ReplicaEffect[] {
@@ -179,6 +215,7 @@ function fail(replica: Replica, pull: OwnPull, reason: PullFailure): ReplicaEffe
   // The rows that came are visible here and must be found by others, even if their sender never returns.
   if (pull.rows > 0) effects.push({ kind: "changed", version: newVersion(replica) });
   effects.push({ kind: "pulled", peer: pull.peer, pullId: pull.pullId, outcome: "failed", reason });
+  effects.push(...speakUp(replica));
   return effects;
 }
 

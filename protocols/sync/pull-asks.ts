@@ -7,7 +7,7 @@ import { type UrgentCursor } from "./urgent-rows.ts";
 
 /** Asks the peer of our pull for all that we lack. */
 export function ask(replica: Replica, pull: OwnPull): ReplicaEffect {
-  const { declaration, knowledge, store } = replica;
+  const { declaration, store, horizon, wantsCopy } = replica;
   return {
     kind: "send",
     to: pull.peer,
@@ -16,7 +16,8 @@ export function ask(replica: Replica, pull: OwnPull): ReplicaEffect {
       pullId: pull.pullId,
       declaration,
       wantsState: store.hasState,
-      knowledge,
+      settled: horizon.settled,
+      knowledge: wantsCopy ? new Map() : replica.knowledge,
       ...(pull.burst !== undefined && { burst: pull.burst }),
       ...cursorOf(replica, pull),
     }),

@@ -7,14 +7,17 @@ import {
   type ReleaseMessage,
 } from "../wire/pull.ts";
 import { type Orphan, type OrphansMessage } from "../wire/orphans.ts";
-import { type AnswerEnd, type AnswerId } from "../wire/frame.ts";
-import { type Knowledge, type ReadonlyKnowledge } from "./knowledge.ts";
-import { type Mutate, type RowStore, type Slot, type SlotList } from "./row-store.ts";
+import { type AnswerEnd, type AnswerId, type Frame } from "../wire/frame.ts";
+import { type ReportMessage, type SurveyMessage } from "../wire/survey.ts";
+import { type Horizon, type Known } from "./horizon.ts";
+import { type Knowledge } from "./knowledge.ts";
+import { type Mutate, type RowGlance, type RowStore, type Slot, type SlotList } from "./row-store.ts";
+import { type HeldSurvey, type Survey } from "./settling.ts";
 import { type ShardVersion } from "./shard-version.ts";
 import { type Stamper } from "./stamper.ts";
-import { boundCache, fileRow, type UpdateCache } from "./update-cache.ts";
+import { boundCache, fileRow, forgetSlot, type UpdateCache } from "./update-cache.ts";
 import { type UrgentCursor, type UrgentList } from "./urgent-rows.ts";
-import { type WriterId } from "./version.ts";
+import { type Version, type WriterId } from "./version.ts";
 
 /** The whole state of one shard replica. Owned by replica.ts and its parts; others read. */
 export interface Replica {
@@ -24,7 +27,15 @@ export interface Replica {
   /** The writer's index in the store's dictionary. */
   readonly self: number;
   readonly declaration: string;
+  /** Entries beyond the settled time of the horizon; up to that, all is known of every writer. */
   readonly knowledge: Knowledge;
+  horizon: Horizon;
+  /** Something here came too late to be settled: the next pull asks for a copy of everything. */
+  wantsCopy: boolean;
+  /** What the primary has asked the members about; nobody else has one. */
+  survey: Survey | undefined;
+  /** What the primary asked while a pull of ours ran. */
+  asked: HeldSurvey | undefined;
   readonly stamper: Stamper;
   /** Of versions that this start made; only grows, whatever was adopted. */
   counter: number;
@@ -69,6 +80,8 @@ export interface OpenAnswer {
   /** Frame i has positions [cuts[i], cuts[i + 1]) of the list. */
   readonly cuts: readonly number[];
   readonly hasState: boolean;
+  /** It lists everything, in place of all that its asker holds. */
+  readonly replaces: boolean;
   /** The asker's knowledge, as a column by writer index. */
   readonly known: Float64Array;
   readonly end: AnswerEnd;
@@ -86,6 +99,8 @@ export interface OwnPull {
   upTo: number;
   /** The answer taken up with its first frame; frames of any other are ignored. */
   answer: ReceivedAnswer | undefined;
+  /** Frames of an answer that replaces: kept until all are there. */
+  readonly staged: Frame[];
   /** Rows applied so far. */
   rows: number;
   /** A frame came since the timer last fired. */
@@ -120,7 +135,7 @@ export interface TableWrite {
   readonly isUrgent?: (index: number) => boolean;
 }
 
-export type ReplicaMessage = "pull" | "more" | "release" | "refuse" | "frame" | "orphans";
+export type ReplicaMessage = "pull" | "more" | "release" | "refuse" | "frame" | "orphans" | "survey" | "report";
 
 export type ReplicaEvent =
   /** Stamps and stores. A batch at or below its trainer's highest is left out whole: effect once. */
@@ -136,6 +151,10 @@ export type ReplicaEvent =
   /** Our running pull is to end, if it is from this peer. */
   | { readonly kind: "give-up"; readonly peer: string }
   | { readonly kind: "message"; readonly from: string; readonly message: ReplicaMessage; readonly body: unknown }
+  /** At the primary, now and then: move the settled time if there is cause, and ask the members, all but ourselves, where they stand. */
+  | { readonly kind: "settle"; readonly members: readonly string[] }
+  /** At the primary: rows of a table stamped before this t are gone. */
+  | { readonly kind: "expire"; readonly table: number; readonly before: number }
   /** A timer asked for by an effect of this name has run out. Timers are never cancelled; stale ones do nothing. */
   | { readonly kind: "timer"; readonly name: string };
 
@@ -151,13 +170,15 @@ export type Refusal =
   | "stale"; // of another pull, answer or peer: late or repeated, and harmless
 
 /** Why a pull failed. */
-export type PullFailure = PullRefusal | "busy" | "no-answer" | "given-up";
+export type PullFailure = PullRefusal | "busy" | "no-answer" | "given-up" | "behind";
 
 export type SendEffect =
   | { readonly kind: "send"; readonly to: string; readonly message: "pull"; readonly body: PullMessage }
   | { readonly kind: "send"; readonly to: string; readonly message: "more"; readonly body: MoreMessage }
   | { readonly kind: "send"; readonly to: string; readonly message: "release"; readonly body: ReleaseMessage }
   | { readonly kind: "send"; readonly to: string; readonly message: "refuse"; readonly body: RefuseMessage }
+  | { readonly kind: "send"; readonly to: string; readonly message: "survey"; readonly body: SurveyMessage }
+  | { readonly kind: "send"; readonly to: string; readonly message: "report"; readonly body: ReportMessage }
   | { readonly kind: "send"; readonly to: string; readonly message: "orphans"; readonly body: OrphansMessage }
   | { readonly kind: "send"; readonly to: string; readonly message: "frame"; readonly body: Uint8Array<ArrayBuffer> };
 
@@ -199,6 +220,15 @@ export type ReplicaEffect =
       readonly urgent: number;
       readonly duplicate: boolean;
     }
+  /** These rows were taken out: they are not there now, or as a full copy had them. */
+  | { readonly kind: "dropped"; readonly table: number; readonly keys: BigUint64Array }
+  | {
+      readonly kind: "written";
+      readonly rows: number;
+      readonly refused: number;
+      readonly urgent: number;
+      readonly duplicate: boolean;
+    }
   | { readonly kind: "refused"; readonly reason: Refusal; readonly from: string | undefined; readonly detail: string };
 
 /** Makes a new version of the shard: whoever had the old one must look again. */
@@ -208,21 +238,32 @@ export function newVersion(replica: Replica): ShardVersion {
   return replica.version;
 }
 
-/** A knowledge as a column by the store's writer indexes. */
-export function knownTimes(store: RowStore, knowledge: ReadonlyKnowledge): Float64Array {
+/** What a replica knows, as it tells others. */
+export function knownOf({ horizon, knowledge }: Replica): Known {
+  return { settled: horizon.settled, knowledge };
+}
+
+/** Whether a version is known: held or superseded, deleted or come too late. */
+export function covers({ horizon, knowledge }: Replica, { t, writer }: Version): boolean {
+  return t <= Math.max(horizon.settled, knowledge.get(writer) ?? 0);
+}
+
+/** What is known, as a column by the store's writer indexes. */
+export function knownTimes(store: RowStore, { settled, knowledge }: Known): Float64Array {
   const { writers } = store;
   // A loop: `from` with a function takes many times as long, and every pull and frame comes through here.
   const known = new Float64Array(writers.length);
   for (let index = 0; index < writers.length; index += 1) {
     const writer = writers[index];
-    if (writer !== undefined) known[index] = knowledge.get(writer) ?? 0;
+    if (writer !== undefined) known[index] = Math.max(settled, knowledge.get(writer) ?? 0);
   }
   return known;
 }
 
 /** Files rows just stored: as early or not, and in the update cache. */
-export function noteSlots({ store, knowledge, early, cache }: Replica, slots: Float64Array): void {
-  const known = knownTimes(store, knowledge);
+export function noteSlots(replica: Replica, slots: Float64Array): void {
+  const { store, early, cache } = replica;
+  const known = knownTimes(store, knownOf(replica));
   for (let at = 0; at < slots.length; at += 1) {
     const slot = slots[at] ?? 0;
     const { t, writer } = store.versionAt(slot);
@@ -237,4 +278,28 @@ export function noteSlots({ store, knowledge, early, cache }: Replica, slots: Fl
 /** After knowledge grew: rows that it covers now are early no more. */
 export function settleEarly(replica: Replica): void {
   if (replica.early.size > 0) noteSlots(replica, Float64Array.from(replica.early));
+}
+
+/**
+ * Takes rows out for good, wherever they are noted. An answer that still lists one of them is closed, as its end says nothing of what took
+ * the row away: its asker starts over.
+ */
+export function dropRows(replica: Replica, isDoomed: (row: RowGlance) => boolean): ReplicaEffect[] {
+  const { store, early, cache, urgent, answers } = replica;
+  const dropped = store.dropWhere(isDoomed);
+  const gone = new Set<Slot>();
+  for (const { slots } of dropped) {
+    for (const slot of slots) {
+      gone.add(slot);
+      early.delete(slot);
+      forgetSlot(cache, slot);
+      urgent.places.delete(slot);
+    }
+  }
+  for (const [key, { list }] of gone.size > 0 ? answers : []) {
+    if (!list.slots.some((slot) => gone.has(slot))) continue;
+    answers.delete(key);
+    store.release(list);
+  }
+  return dropped.map(({ table, keys }) => ({ kind: "dropped", table, keys }));
 }

@@ -4,14 +4,18 @@
  *   1. Knowledge is sound: every update that it covers is held, or one that supersedes it.
  *   2. Rows ahead of knowledge (early rows) are visible and never raise it.
  *   3. If shard version a covers b, nothing behind b is missing behind a.
+ *   4. What its horizon says is gone is not there, and does not come back (lay-horizon.ts).
  */
 import { SYNC_LIMITS, type SyncLimits } from "../limits.ts";
 import { DecodeError } from "../wire/decode-error.ts";
 import { closeAnswer, openAnswer, rowBytesMax, sendMore, sweepAnswers, SWEEP_TIMER } from "./answers.ts";
 import { declarationDigest } from "./declaration.ts";
+import { type Horizon, latestOf, NO_HORIZON } from "./horizon.ts";
 import { join, type Knowledge, type ReadonlyKnowledge } from "./knowledge.ts";
 import { acceptFrame, acceptRefusal, giveUpPull, grantFrames, startPull, timePull } from "./own-pull.ts";
+import { expire } from "./lay-horizon.ts";
 import {
+  knownOf,
   knownTimes,
   newVersion,
   noteSlots,
@@ -21,9 +25,10 @@ import {
   type ReplicaEvent,
   type TableWrite,
 } from "./replica-state.ts";
-import { ORPHAN_TIMER, sweepEarly, takeReport, watchEarly } from "./orphans.ts";
+import { ORPHAN_TIMER, sweepEarly, takeOrphans, watchEarly } from "./orphans.ts";
 import { type RowStore, type UpdateOutcome } from "./row-store.ts";
 import { TRAINER_CHARS_MAX } from "./image.ts";
+import { settle, takeReport, takeSurvey } from "./settling.ts";
 import { canStamp, createStamper, observe, stamp } from "./stamper.ts";
 import { boundCache, createUpdateCache, fileRow, turnCache } from "./update-cache.ts";
 import { createUrgentList, noteUrgent } from "./urgent-rows.ts";
@@ -36,6 +41,7 @@ export interface ReplicaStart {
   /** The rows of the image; may hold rows ahead of `knowledge`, which stay early. */
   readonly store: RowStore;
   readonly knowledge?: ReadonlyKnowledge;
+  readonly horizon?: Horizon;
   /** Greatest t met before; rows and knowledge count by themselves. */
   readonly greatestSeen?: number;
   /** Trainer -> highest batch whose effect the rows hold. */
@@ -50,6 +56,7 @@ export function createReplica({
   writer,
   store,
   knowledge = new Map(),
+  horizon = NO_HORIZON,
   greatestSeen = 0,
   applied = new Map(),
   primary,
@@ -62,11 +69,15 @@ export function createReplica({
     self: store.writerIndex(writer),
     declaration: declarationDigest(store.declared),
     knowledge: new Map(knowledge),
+    horizon,
+    wantsCopy: false,
+    survey: undefined,
+    asked: undefined,
     stamper: createStamper(greatestSeen),
     counter: 1,
     version: { counter: 1, generator: writer },
     early: new Set(),
-    cache: createUpdateCache(knownTimes(store, knowledge), limits),
+    cache: createUpdateCache(knownTimes(store, { settled: horizon.settled, knowledge }), limits),
     applied: new Map(applied),
     answers: new Map(),
     answersOpened: 0,
@@ -76,10 +87,10 @@ export function createReplica({
     primary,
     orphans: { isWatching: false, noted: new Map(), settled: 0 },
   };
-  for (const t of knowledge.values()) observe(replica.stamper, t);
+  for (const t of [latestOf(horizon), ...knowledge.values()]) observe(replica.stamper, t);
   // Rows ahead of the knowledge are early and cached again, so that the cache's floor, which is the knowledge, covers all others;
   // every row's t counts as seen.
-  const early = store.collect(knownTimes(store, replica.knowledge));
+  const early = store.collect(knownTimes(store, knownOf(replica)));
   for (const slot of early.slots) {
     const version = store.versionAt(slot);
     replica.early.add(slot);
@@ -93,7 +104,7 @@ export function createReplica({
 
 /** Takes one event and returns what is to be done, in order. Bad messages change nothing and come back as `refused`. */
 export function stepReplica(replica: Replica, event: ReplicaEvent, nowMs: number): ReplicaEffect[] {
-  turnCache(replica.cache, replica.store, { nowMs, known: () => knownTimes(replica.store, replica.knowledge) });
+  turnCache(replica.cache, replica.store, { nowMs, known: () => knownTimes(replica.store, knownOf(replica)) });
   const effects = take(replica, event, nowMs);
   effects.push(...watchEarly(replica));
   return effects;
@@ -109,6 +120,10 @@ function take(replica: Replica, event: ReplicaEvent, nowMs: number): ReplicaEffe
       return grantFrames(replica, event);
     case "give-up":
       return giveUpPull(replica, event);
+    case "settle":
+      return settle(replica, event.members);
+    case "expire":
+      return expire(replica, event);
     case "timer":
       if (event.name === SWEEP_TIMER) return sweepAnswers(replica);
       return event.name === ORPHAN_TIMER ? sweepEarly(replica, nowMs) : timePull(replica, event.name);
@@ -136,6 +151,10 @@ function receive(replica: Replica, event: ReplicaEvent & { kind: "message" }, no
     case "frame":
       return acceptFrame(replica, { from, body, nowMs });
     case "orphans":
+      return takeOrphans(replica, { from, body, nowMs });
+    case "survey":
+      return takeSurvey(replica, { from, body });
+    case "report":
       return takeReport(replica, { from, body, nowMs });
   }
 }

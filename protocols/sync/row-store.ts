@@ -77,8 +77,25 @@ export interface MergeOutcome {
   /** Indexes, in the batch, of the rows that were newer and are now stored; and where. */
   readonly applied: Uint32Array;
   readonly slots: Float64Array;
-  /** Rows not held whose version is known: deleted here, so left out. */
+  /** Rows whose version is known: held, superseded, deleted or come too late, so left out. */
   readonly ignored: number;
+}
+
+/** A row as `dropWhere` shows it: one object for all rows, to be read and not kept. */
+export interface RowGlance {
+  readonly table: number;
+  readonly key: bigint;
+  readonly t: number;
+  /** Index of the writer. */
+  readonly writer: number;
+  readonly flags: number;
+}
+
+/** Rows of one table that were dropped, and the slots they had. */
+export interface DroppedRows {
+  readonly table: number;
+  readonly keys: BigUint64Array;
+  readonly slots: Float64Array;
 }
 
 /** The rows that a knowledge lacks, frozen at one instant, grouped by table. Packing one that was released throws `RangeError`. */
@@ -106,21 +123,26 @@ export interface RowStore {
   writerIndex(writer: WriterId): number;
   /** Live rows of a table. */
   rows(table: number): number;
+  /** Deleted rows of all tables that are still held. */
+  readonly tombstones: number;
   /** Values of keys, zero where not found. */
   read(table: number, keys: BigUint64Array): { readonly found: Uint8Array; readonly values: Uint8Array };
   versionOf(table: number, key: bigint): Version | undefined;
   /** The version in a slot as (t, index of writer). */
   versionAt(slot: Slot): { readonly t: number; readonly writer: number };
   update(request: UpdateRequest): UpdateOutcome;
-  /** Stores each row of a batch that is newer than what is held. Repeating or reordering merges changes nothing in the result. */
+  /**
+   * Stores each row of a batch that is newer than what is held, and not known already. Repeating or reordering merges changes nothing in
+   * the result.
+   */
   merge(batch: RowBatch, known: Float64Array): MergeOutcome;
   /** The rows ahead of a knowledge; where slots are given, each once, only those among them. Empty slots are passed over. */
   collect(known: Float64Array, among?: Float64Array): SlotList;
   /** The rows at positions [from, to) at their current versions, each once; dropped rows are left out. */
   pack(list: SlotList, range: { readonly from: number; readonly to: number }): RowBatch[];
   release(list: SlotList): void;
-  /** Forgets rows, tombstones included, without a trace. The caller knows that they may not come back. */
-  drop(table: number, keys: BigUint64Array): number;
+  /** Forgets the rows that are doomed, tombstones included, without a trace. The caller knows that they may not come back. */
+  dropWhere(isDoomed: (row: RowGlance) => boolean): DroppedRows[];
   /** A hash of (table, key, version, values) of all rows: equal contents give equal text in whatever order they came. State is not in it. */
   digest(): string;
 }

@@ -1,5 +1,5 @@
 import { KeyIndex } from "./key-index.ts";
-import { type RowBatch, type TableSpec, TOMBSTONE } from "./row-store.ts";
+import { type RowBatch, type RowGlance, type TableSpec, TOMBSTONE } from "./row-store.ts";
 
 /** No row is here. Never leaves the store. */
 const EMPTY = 2;
@@ -24,6 +24,11 @@ export class TableRows {
   constructor(spec: TableSpec) {
     this.spec = spec;
     this.#growColumns();
+  }
+
+  /** Rows that are not empty. */
+  get held(): number {
+    return this.end - this.#free.length;
   }
 
   isEmpty(row: number): boolean {
@@ -100,6 +105,34 @@ export class TableRows {
     this.generations = grown(this.generations, new Uint32Array(rows));
     this.values = grown(this.values, new Uint8Array(rows * valueBytes));
     this.state = grown(this.state, new Uint8Array(rows * stateBytes));
+  }
+}
+
+/** The row of one table that `dropWhere` looks at. */
+export class ColumnGlance implements RowGlance {
+  row = 0;
+  readonly table: number;
+  readonly #rows: TableRows;
+
+  constructor(rows: TableRows, table: number) {
+    this.#rows = rows;
+    this.table = table;
+  }
+
+  get key(): bigint {
+    return this.#rows.index.keys[this.row] ?? 0n;
+  }
+
+  get t(): number {
+    return this.#rows.t[this.row] ?? 0;
+  }
+
+  get writer(): number {
+    return this.#rows.writers[this.row] ?? 0;
+  }
+
+  get flags(): number {
+    return this.#rows.flags[this.row] ?? 0;
   }
 }
 

@@ -97,6 +97,12 @@ export function fileRow(
   cache.place.set(slot, after);
 }
 
+/** Forgets a row that was dropped from the store. */
+export function forgetSlot(cache: UpdateCache, slot: Slot): void {
+  cache.place.get(slot)?.delete(slot);
+  cache.place.delete(slot);
+}
+
 /** Lets rows leave until the bound holds. Not within a change: the store would tell versions of rows that are not filed yet. */
 export function boundCache(cache: UpdateCache, store: RowStore): void {
   while (cache.place.size > cache.rowsMax) makeRoom(cache, store);

@@ -16,7 +16,11 @@ export function describeFrame(bytes: Uint8Array, options: { readonly rowsMax?: n
     tables: frame.sections.map((section) =>
       describeSection(section, { writers: frame.writers, rowsMax: options.rowsMax ?? 3 }),
     ),
+    ...(frame.replaces && { replaces: "all that its asker holds" }),
     ...(end && {
+      settledMicroseconds: end.horizon.settled,
+      graveyard: Object.fromEntries(end.horizon.graveyard),
+      expiredMicroseconds: Object.fromEntries(end.horizon.expired),
       knowledge: Object.fromEntries(end.knowledge),
       shardVersion: `${end.version.counter} of ${end.version.generator}`,
       earlyRows: end.early,

@@ -8,12 +8,14 @@ import {
   type AnswerEnd,
   type Frame,
   FLAG_LAST,
+  FLAG_REPLACES,
   FLAG_STATE,
   FLAG_URGENT,
   FRAME_MAGIC,
   FRAME_VERSION,
   type FrameSection,
 } from "./frame.ts";
+import { readHorizon, writeHorizon } from "./horizon-section.ts";
 import { readDictionary, readKnowledge, readWriterId, writeKnowledge } from "./knowledge-section.ts";
 import { readSection, reindexWriters, writeSection } from "./row-section.ts";
 
@@ -46,9 +48,12 @@ export function encodeFrame(frame: FrameInput): Uint8Array<ArrayBuffer> {
   );
   for (const byte of FRAME_MAGIC) writer.u8(byte);
   writer.u8(FRAME_VERSION);
-  const { urgent, end } = frame;
+  const { urgent, end, replaces } = frame;
   writer.u8(
-    (frame.hasState ? FLAG_STATE : 0) | (end === undefined ? 0 : FLAG_LAST) | (urgent === undefined ? 0 : FLAG_URGENT),
+    (frame.hasState ? FLAG_STATE : 0) |
+      (end === undefined ? 0 : FLAG_LAST) |
+      (urgent === undefined ? 0 : FLAG_URGENT) |
+      (replaces ? FLAG_REPLACES : 0),
   );
   writer.hex(frame.declaration);
   writer.hex(frame.pullId);
@@ -84,13 +89,15 @@ export function decodeFrame(bytes: Uint8Array): Frame {
   const checksum = new DataView(bytes.buffer, bytes.byteOffset + end, 4).getUint32(0, true);
   if (crc32c(bytes, 0, end) !== checksum) throw reader.fail("its checksum is wrong");
   const flags = reader.u8();
-  if (flags > (FLAG_STATE | FLAG_LAST | FLAG_URGENT)) throw reader.fail("it has an unknown flag");
+  if (flags > (FLAG_STATE | FLAG_LAST | FLAG_URGENT | FLAG_REPLACES)) throw reader.fail("it has an unknown flag");
   const hasState = (flags & FLAG_STATE) !== 0;
+  const replaces = (flags & FLAG_REPLACES) !== 0;
   const declaration = reader.hex(8);
   const pullId = reader.hex(16);
   const answer = { responder: readWriterId(reader), number: reader.varint() };
   const urgent = (flags & FLAG_URGENT) === 0 ? undefined : reader.varint();
   const { index, frames } = urgent === undefined ? readPlace(reader) : { index: 0, frames: 0 };
+  if (urgent !== undefined && replaces) throw reader.fail("urgent rows replace nothing");
   const isLast = urgent === undefined && index + 1 === frames;
   if (isLast !== ((flags & FLAG_LAST) !== 0)) throw reader.fail("its index, count and last flag disagree");
   const writers = readDictionary(reader);
@@ -98,7 +105,7 @@ export function decodeFrame(bytes: Uint8Array): Frame {
   checkDictionaryOrder(reader, sections, writers.length);
   const answerEnd = isLast ? readEnd(reader) : undefined;
   reader.finish();
-  return { declaration, pullId, answer, index, frames, urgent, hasState, writers, sections, end: answerEnd };
+  return { declaration, pullId, answer, index, frames, urgent, hasState, replaces, writers, sections, end: answerEnd };
 }
 
 function readPlace(reader: ByteReader): { readonly index: number; readonly frames: number } {
@@ -109,6 +116,7 @@ function readPlace(reader: ByteReader): { readonly index: number; readonly frame
 }
 
 function writeEnd(writer: ByteWriter, end: AnswerEnd): void {
+  writeHorizon(writer, end.horizon);
   writeKnowledge(writer, end.knowledge);
   writer.varint(end.version.counter);
   writer.text(end.version.generator);
@@ -116,13 +124,14 @@ function writeEnd(writer: ByteWriter, end: AnswerEnd): void {
 }
 
 function readEnd(reader: ByteReader): AnswerEnd {
-  const knowledge = readKnowledge(reader);
+  const horizon = readHorizon(reader);
+  const knowledge = readKnowledge(reader, horizon.settled);
   const counter = reader.varint();
   if (counter === 0) throw reader.fail("the shard version's counter is zero");
   const generator = readWriterId(reader);
   const early = reader.u8();
   if (early > 1) throw reader.fail("the mark for early rows is neither 0 nor 1");
-  return { knowledge, version: { counter, generator }, early: early === 1 };
+  return { knowledge, horizon, version: { counter, generator }, early: early === 1 };
 }
 
 function readSections(reader: ByteReader, options: { dictionary: number; hasState: boolean }): FrameSection[] {

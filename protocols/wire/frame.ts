@@ -3,8 +3,9 @@
  *
  *   offset  size        what
  *   0       2           magic 0x46 0x72 ("Fr")
- *   2       1           layout version, 1
- *   3       1           flags: bit 0 rows carry optimizer state, bit 1 last frame of the answer, bit 2 urgent rows; others 0
+ *   2       1           layout version, 2
+ *   3       1           flags: bit 0 rows carry optimizer state, bit 1 last frame of the answer, bit 2 urgent rows, bit 3 the
+ *                       answer replaces what its asker holds; others 0
  *   4       8           digest of the declaration of the tables
  *   12      16          pull id: the question this answers
  *   28      text        responder: the writer id of the answering process
@@ -29,27 +30,35 @@
  *             R * v     values
  *             R * s     state
  *           last frame only:
- *             varint    E, entries of the responder's knowledge at the instant of the answer
- *             E times   text writer id, strictly rising; varint t
+ *             horizon   that the responder held at the instant of the answer:
+ *               varint    settled time S, 0 for none
+ *               unless 0  varint settled time before it, less than S; then the graveyard, as a knowledge: each t beyond
+ *                         the former and up to S
+ *               varint    N, tables that have expired; N times: varint table, strictly rising; varint t, at least 1
+ *             varint    E, entries of the responder's knowledge then
+ *             E times   text writer id, strictly rising; varint t, beyond S
  *             varint    counter of the shard version at that instant
  *             text      its generator
  *             1         1 when the responder held early rows, else 0
  *   end-4   4           CRC-32C of all bytes before
  *
- * A frame of urgent rows has no place in the answer that it comes with: it completes nothing, never is the last, and may be empty.
+ * A frame of urgent rows has no place in the answer that it comes with: it completes nothing, never is the last, replaces nothing, and may be
+ * empty.
  *
  * Canonical: one meaning has one encoding, and the decoder refuses any other. Decoding allocates less than twice the input.
  */
+import { type Horizon } from "../sync/horizon.ts";
 import { type ReadonlyKnowledge } from "../sync/knowledge.ts";
 import { type RowBatch } from "../sync/row-store.ts";
 import { type ShardVersion } from "../sync/shard-version.ts";
 import { type WriterId } from "../sync/version.ts";
 
 export const FRAME_MAGIC = [0x46, 0x72] as const;
-export const FRAME_VERSION = 1;
+export const FRAME_VERSION = 2;
 export const FLAG_STATE = 1;
 export const FLAG_LAST = 2;
 export const FLAG_URGENT = 4;
+export const FLAG_REPLACES = 8;
 
 /** Which answer a frame belongs to. Frames of different answers are never counted together. */
 export interface AnswerId {
@@ -60,6 +69,7 @@ export interface AnswerId {
 /** What the last frame closes an answer with: taken at the same instant as the list of rows. */
 export interface AnswerEnd {
   readonly knowledge: ReadonlyKnowledge;
+  readonly horizon: Horizon;
   readonly version: ShardVersion;
   readonly early: boolean;
 }
@@ -82,6 +92,8 @@ export interface Frame {
   /** For a frame of urgent rows: the number in the responder's urgent list up to which it reaches. */
   readonly urgent: number | undefined;
   readonly hasState: boolean;
+  /** The answer is a full copy, in place of what its asker holds. The same on all its frames. */
+  readonly replaces: boolean;
   readonly writers: readonly WriterId[];
   readonly sections: readonly FrameSection[];
   /** Present exactly on the last frame. */

@@ -15,8 +15,8 @@ export function writeKnowledge(writer: ByteWriter, knowledge: ReadonlyKnowledge)
   }
 }
 
-/** Reads what `writeKnowledge` wrote: writers strictly rising, no t of 0. */
-export function readKnowledge(reader: ByteReader): Knowledge {
+/** Reads what `writeKnowledge` wrote: writers strictly rising, every t beyond `settled`, and so none of 0. */
+export function readKnowledge(reader: ByteReader, settled = 0): Knowledge {
   const count = reader.varint(SYNC_LIMITS.writersMax);
   const knowledge: Knowledge = new Map();
   let before = "";
@@ -24,7 +24,7 @@ export function readKnowledge(reader: ByteReader): Knowledge {
     const id = readWriterId(reader);
     if (id <= before) throw reader.fail("the knowledge is not in rising order");
     const t = reader.varint(T_MAX);
-    if (t === 0) throw reader.fail("the knowledge holds a zero");
+    if (t <= settled) throw reader.fail(`the knowledge holds a t of ${t}, up to which all is settled`);
     knowledge.set(id, t);
     before = id;
   }

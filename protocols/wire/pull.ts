@@ -7,12 +7,15 @@ import { type UrgentCursor } from "../sync/urgent-rows.ts";
 import { isWriterId, type WriterId } from "../sync/version.ts";
 import { DecodeError } from "./decode-error.ts";
 import { type AnswerId } from "./frame.ts";
+import { timeOf } from "./survey.ts";
 
 /** "Send me what I lack." Repeated under the same id until the first frame arrives. */
 export interface PullMessage {
   readonly pullId: string;
   readonly declaration: string;
   readonly wantsState: boolean;
+  /** All up to this t is known of every writer; the entries of the knowledge say what is known beyond. */
+  readonly settled: number;
   readonly knowledge: readonly (readonly [WriterId, number])[];
   /** Urgent rows up to here were applied. */
   readonly urgent?: UrgentCursor;
@@ -75,6 +78,7 @@ export function parsePull(value: unknown): Omit<PullMessage, "knowledge"> & { re
     pullId: pullIdOf("pull", fields),
     declaration,
     wantsState,
+    settled: timeOf("pull", fields["settled"]),
     knowledge: parseKnowledge(fields["knowledge"]),
     ...(burst !== undefined && { burst }),
     ...urgentOf("pull", fields),

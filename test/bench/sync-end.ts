@@ -109,6 +109,7 @@ export const syncEnd = defineActor<SyncEndProtocol, SyncEndConfig>({
           if (effect.reason === "stale") return;
           context.log.error("A message was refused", { reason: effect.reason, why: effect.detail });
           break;
+        case "dropped":
         case "written":
       }
     }
@@ -145,8 +146,8 @@ export const syncEnd = defineActor<SyncEndProtocol, SyncEndConfig>({
     }
 
     function send({ to, message, body }: (ReplicaEffect | PollEffect) & { kind: "send" }): void {
-      // Replicas here know of no primary to report to.
-      if (message === "orphans") return;
+      // Replicas here know of no primary to report to, and nothing is settled.
+      if (message === "orphans" || message === "survey" || message === "report") return;
       counted.payloadOutBytes += payloadBytes(body);
       const address = peerAddress(KIND, to);
       // The follower has a link to the writer and the writer none to it: what it is answered with goes back as its question came.

@@ -178,6 +178,7 @@ export class Machine {
           this.#poll({ kind: "stalled", shard: shardName(shard) }, out);
           break;
         case "applied":
+        case "dropped":
         case "written":
           break;
         case "refused":
@@ -270,6 +271,8 @@ function chargeOf(event: ReplicaEvent, costs: Costs): number {
     case "timer":
     case "grant":
     case "give-up":
+    case "settle":
+    case "expire":
       return 0;
     case "message":
       if (event.message === "pull") return costs.answer;

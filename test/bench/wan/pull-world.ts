@@ -3,7 +3,7 @@
  * ablation has. Without shard versions there are no polls: each replica pulls every shard from the primary, pass after pass.
  */
 import { createRandom, nextBelow, nextFloat } from "../../../protocols/random.ts";
-import { covers } from "../../../protocols/sync/knowledge.ts";
+import { covers } from "../../../protocols/sync/replica-state.ts";
 import { buildWriterId } from "../../../protocols/sync/version.ts";
 import { drawPullId } from "../../../protocols/wire/pull.ts";
 import { Clock } from "./clock.ts";
@@ -191,10 +191,10 @@ class PullWorld {
   /** Updates are visible when knowledge covers them: early rows may be seen a little sooner. */
   #look(machine: number, shard: number): void {
     const awaited = this.#awaited[machine]?.[shard];
-    const knowledge = this.#machines[machine]?.replicas[shard]?.knowledge;
+    const replica = this.#machines[machine]?.replicas[shard];
     const writer = this.#machines[PRIMARY]?.writer;
-    if (awaited === undefined || knowledge === undefined || writer === undefined) return;
-    for (let first = awaited[0]; first !== undefined && covers(knowledge, writer, first.t); first = awaited[0]) {
+    if (awaited === undefined || replica === undefined || writer === undefined) return;
+    for (let first = awaited[0]; first !== undefined && covers(replica, { t: first.t, writer }); first = awaited[0]) {
       awaited.shift();
       first.see(machine, this.#clock.nowMs);
     }

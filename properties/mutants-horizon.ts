@@ -1,0 +1,135 @@
+// Planted bugs in settling, expiry, the horizon and full copies.
+import { type Mutant } from "./mutant.ts";
+
+const SETTLING = "protocols/sync/settling.ts";
+const LAYING = "protocols/sync/lay-horizon.ts";
+const HORIZON = "protocols/sync/horizon.ts";
+const PULL = "protocols/sync/own-pull.ts";
+
+export const HORIZON_MUTANTS: readonly Mutant[] = [
+  {
+    name: "settles-without-waiting-for-members",
+    file: SETTLING,
+    edits: [["  if (reports.length < survey.members.length) return effects;", ""]],
+  },
+  {
+    name: "retire-by-age",
+    file: SETTLING,
+    edits: [["if (Math.max(...times) > all) settled = Math.min(settled, all);", ""]],
+  },
+  {
+    name: "settles-in-one-round",
+    file: SETTLING,
+    edits: [
+      [
+        "  if (horizon !== undefined) {",
+        "  if (horizon !== undefined) return moveTo(replica, horizon);\n  if (horizon !== undefined) {",
+      ],
+    ],
+  },
+  {
+    name: "settles-over-early-rows",
+    file: SETTLING,
+    edits: [["for (const slot of early) upTo = Math.min(upTo, store.versionAt(slot).t - 1);", "void early;"]],
+  },
+  {
+    name: "reports-in-the-middle-of-a-pull",
+    file: SETTLING,
+    edits: [["  if (replica.pull !== undefined) return [];\n  const effects", "  const effects"]],
+  },
+  {
+    name: "second-round-looks-at-no-strangers",
+    file: SETTLING,
+    edits: [["writers.has(writer) ||", "writers.size > 0 || writers.has(writer) ||"]],
+  },
+  {
+    name: "incremental-behind-the-graveyard",
+    file: HORIZON,
+    edits: [["  if (known.settled !== before) return false;", "  if (known.settled >= 0) return true;"]],
+  },
+  {
+    name: "graveyard-not-looked-at",
+    file: HORIZON,
+    edits: [
+      [
+        "if ((known.knowledge.get(writer) ?? 0) < t) return false;",
+        "if (t < 0 && known.knowledge.has(writer)) return false;",
+      ],
+    ],
+  },
+  {
+    name: "merge-instead-of-replace",
+    file: PULL,
+    edits: [
+      [
+        "  if (isCopy) effects.push(...dropCovered(replica, pull, end));",
+        "  if (!isCopy && pull.staged.length > 0) effects.push(...dropCovered(replica, pull, end));",
+      ],
+    ],
+  },
+  {
+    name: "copy-applied-as-it-comes",
+    file: PULL,
+    edits: [
+      [
+        "  if (frame.replaces) pull.staged.push(frame);\n  else effects",
+        "  if (frame.replaces) pull.staged.push({ ...frame, sections: [] });\n  effects",
+      ],
+    ],
+  },
+  {
+    name: "late-rows-stay",
+    file: LAYING,
+    edits: [["  return found;", "  return found && false;"]],
+  },
+  {
+    name: "settled-tombstones-stay",
+    file: LAYING,
+    edits: [["(flags === TOMBSTONE && t <= settled) ||", "(flags === TOMBSTONE && t < 0) ||"]],
+  },
+  {
+    name: "stamps-below-the-horizon",
+    file: LAYING,
+    edits: [["  observe(replica.stamper, latestOf(joined));", "  void [observe, latestOf];"]],
+  },
+  {
+    name: "follower-expires-by-its-own-clock",
+    file: "protocols/sync/replica.ts",
+    edits: [
+      [
+        '  switch (event.kind) {\n    case "write":',
+        '  if (replica.horizon.expired.size > 0) expire(replica, { table: 0, before: nowMs * 1000 - 5_000_000 });\n  switch (event.kind) {\n    case "write":',
+      ],
+    ],
+  },
+  {
+    name: "answers-outlive-the-rows-they-list",
+    file: "protocols/sync/replica-state.ts",
+    edits: [["    answers.delete(key);\n    store.release(list);", "    void [answers, key];"]],
+  },
+  {
+    name: "urgent-rows-that-replace",
+    file: "protocols/sync/answers.ts",
+    edits: [["  const isCopy = replaces && frame.urgent === undefined;", "  const isCopy = replaces;"]],
+  },
+  {
+    name: "dropped-rows-stay-urgent",
+    file: "protocols/sync/replica-state.ts",
+    edits: [["      urgent.places.delete(slot);\n", ""]],
+  },
+  {
+    name: "shard-version-without-horizon",
+    file: PULL,
+    edits: [
+      [
+        "const changed = grew || pull.rows > 0 || replica.horizon !== horizon;",
+        "const changed = grew || pull.rows > 0;",
+      ],
+    ],
+  },
+  {
+    name: "knowledge-without-settled-time",
+    file: "protocols/sync/replica-state.ts",
+    edits: [["Math.max(settled, knowledge.get(writer) ?? 0);", "Math.max(0 * settled, knowledge.get(writer) ?? 0);"]],
+  },
+];

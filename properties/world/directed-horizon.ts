@@ -1,0 +1,196 @@
+/*
+ * Settling, built by hand over a primary and its members: what random worlds meet too rarely. Each says what does not hold.
+ */
+import { SYNC_LIMITS, type SyncLimits } from "../../protocols/limits.ts";
+import { encodeImage, loadImage } from "../../protocols/sync/image.ts";
+import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
+import { createReplica, type Replica, type ReplicaEffect, stepReplica } from "../../protocols/sync/replica.ts";
+import { type RowEdit, type TableSpec } from "../../protocols/sync/row-store.ts";
+import { parseWriterId } from "../../protocols/sync/version.ts";
+
+const NOW = 1_760_000_000_000;
+const TABLES: readonly TableSpec[] = [
+  { name: "rows", dim: 1, valueBytes: 4, stateBytes: 0, precision: "f32", optimizer: "test" },
+];
+const LIMITS: SyncLimits = { ...SYNC_LIMITS, frameBytes: 30, entriesKept: 0 };
+const RESTARTS = 300;
+
+/** Some replicas by name, and the messages between them, delivered at once. */
+class Shard {
+  readonly replicas = new Map<string, Replica>();
+  rowsSent = 0;
+  #pullIds = 0;
+
+  start(name: string, life = 1, image?: Uint8Array): Replica {
+    const store = createMapRowStore(TABLES, { state: true });
+    const replica = createReplica({
+      writer: parseWriterId(`0.sim.${name}.l${life}`),
+      limits: LIMITS,
+      ...(image === undefined ? { store } : loadImage(image, store)),
+    });
+    this.replicas.set(name, replica);
+    return replica;
+  }
+
+  write(name: string, key: bigint, nowMs: number, value: number | undefined = 1): void {
+    function mutate({ floats }: RowEdit): "delete" | undefined {
+      if (value === undefined) return "delete";
+      floats.fill(value);
+      return undefined;
+    }
+    stepReplica(this.at(name), { kind: "write", writes: [{ table: 0, keys: BigUint64Array.of(key), mutate }] }, nowMs);
+  }
+
+  /** Pulls whole, or up to so many frames; says how it ended. */
+  pull(name: string, peer: string, frames = Infinity): string {
+    this.#pullIds += 1;
+    const pullId = this.#pullIds.toString(16).padStart(32, "0");
+    let left = frames;
+    let outcome = "open";
+    const asked = stepReplica(this.at(name), { kind: "pull", peer, pullId }, NOW);
+    this.#deliver(name, asked, (from, effect) => {
+      if (effect.kind === "pulled") outcome = effect.outcome === "complete" ? "complete" : effect.reason;
+      if (effect.kind === "applied") this.rowsSent += effect.keys.length;
+      if (effect.kind === "send" && effect.message === "frame" && from === peer) left -= 1;
+      return left >= 0;
+    });
+    return outcome;
+  }
+
+  /** One turn of the primary's survey. */
+  settle(name: string, members: readonly string[]): void {
+    this.#deliver(name, stepReplica(this.at(name), { kind: "settle", members }, NOW));
+  }
+
+  at(name: string): Replica {
+    const replica = this.replicas.get(name);
+    if (replica === undefined) throw new RangeError(`Cannot use replica ${name}: there is none`);
+    return replica;
+  }
+
+  #deliver(
+    from: string,
+    effects: readonly ReplicaEffect[],
+    passes: (from: string, effect: ReplicaEffect) => boolean = () => true,
+  ): void {
+    const inbox = effects.map((effect) => ({ from, effect }));
+    for (let next = inbox.shift(); next !== undefined; next = inbox.shift()) {
+      const { effect } = next;
+      if (!passes(next.from, effect) || effect.kind !== "send") continue;
+      const { to, message, body } = effect;
+      const replica = this.replicas.get(to);
+      if (replica === undefined) continue;
+      const answer = stepReplica(replica, { kind: "message", from: next.from, message, body }, NOW);
+      inbox.push(...answer.map((each) => ({ from: to, effect: each })));
+    }
+  }
+}
+
+/** V9: a row that a member holds early is not left behind: no settled time goes past it. */
+export function earlyRowsHoldBack(): string | undefined {
+  const shard = new Shard();
+  for (const name of ["a", "b", "dead"]) shard.start(name);
+  shard.write("dead", 1n, NOW);
+  shard.write("dead", 2n, NOW);
+  // One frame of two, and its sender is no more.
+  shard.pull("b", "dead", 1);
+  stepReplica(
+    shard.at("b"),
+    {
+      kind: "message",
+      from: "dead",
+      message: "refuse",
+      body: { pullId: shard.at("b").pull?.pullId ?? "", reason: "gone" },
+    },
+    NOW,
+  );
+  shard.write("a", 3n, NOW + 1_000);
+  shard.write("a", 3n, NOW + 1_000, undefined);
+  shard.pull("b", "a");
+  for (let turn = 0; turn < 4; turn += 1) shard.settle("a", ["b"]);
+  const [slot] = shard.at("b").early;
+  if (slot === undefined) return "a row was to be early";
+  const { t } = shard.at("b").store.versionAt(slot);
+  return shard.at("a").horizon.settled < t ? undefined : "a settled time went past an early row of a member";
+}
+
+/** V9: a member dies after another learned from it and before it answered; the one in its place knows nothing of that. */
+export function deathBetweenAnswers(): string | undefined {
+  const shard = new Shard();
+  for (const name of ["a", "b", "c"]) shard.start(name);
+  shard.write("c", 1n, NOW);
+  shard.write("a", 3n, NOW + 1_000);
+  shard.write("a", 3n, NOW + 1_000, undefined);
+  shard.pull("b", "a");
+  // b answers; then it learns from c, which dies and comes back empty but for what a tells it.
+  const c = shard.at("c");
+  shard.replicas.delete("c");
+  shard.settle("a", ["b", "c"]);
+  shard.replicas.set("c", c);
+  shard.pull("b", "c");
+  const t = shard.at("b").knowledge.get(c.writer) ?? 0;
+  shard.start("c", 2);
+  shard.pull("c", "a");
+  for (let turn = 0; turn < 2; turn += 1) shard.settle("a", ["b", "c"]);
+  const { settled, graveyard } = shard.at("a").horizon;
+  return t <= settled && (graveyard.get(c.writer) ?? 0) < t
+    ? "what a member knew of a dead writer was left behind"
+    : undefined;
+}
+
+/** V9: who waits for rows says where it stands when they have come. */
+export function reportsWait(): string | undefined {
+  const shard = new Shard();
+  for (const name of ["a", "b"]) shard.start(name);
+  shard.write("a", 1n, NOW, undefined);
+  shard.pull("b", "a", 0);
+  const survey = { asker: shard.at("a").writer, round: 1 };
+  const during = stepReplica(shard.at("b"), { kind: "message", from: "a", message: "survey", body: survey }, NOW);
+  if (during.length > 0) return "a member reported while rows were on their way to it";
+  const refuse = { pullId: shard.at("b").pull?.pullId ?? "", reason: "gone" };
+  const after = stepReplica(shard.at("b"), { kind: "message", from: "a", message: "refuse", body: refuse }, NOW);
+  return after.some((effect) => effect.kind === "send" && effect.message === "report")
+    ? undefined
+    : "a member forgot that it was asked";
+}
+
+/** X10: a row of a stranger that came too late, over one that is settled: who holds it takes a copy, and has the settled one again. */
+export function lateRowGivesWay(): string | undefined {
+  const shard = new Shard();
+  for (const name of ["a", "b", "stranger"]) shard.start(name);
+  shard.write("a", 1n, NOW, 5);
+  shard.write("a", 2n, NOW + 1_000);
+  shard.write("a", 2n, NOW + 1_000, undefined);
+  shard.pull("b", "a");
+  for (let turn = 0; turn < 2; turn += 1) shard.settle("a", ["b"]);
+  shard.write("stranger", 1n, NOW + 500, 6);
+  shard.pull("b", "stranger");
+  const first = shard.pull("b", "a");
+  const second = shard.pull("b", "a");
+  if (first !== "behind" || second !== "complete") return `the pulls ended ${first} and ${second}`;
+  if (shard.at("b").store.digest() !== shard.at("a").store.digest()) return "a late row stays over a settled one";
+  shard.pull("b", "stranger");
+  return shard.at("b").store.digest() === shard.at("a").store.digest() ? undefined : "a late row came back";
+}
+
+/** V9: a primary that starts hundreds of times leaves no trail of writers in any vector, and nothing is sent again for it. */
+export function manyLives(): string | undefined {
+  const shard = new Shard();
+  shard.start("a");
+  shard.start("b");
+  let longest = 0;
+  for (let life = 2; life <= RESTARTS; life += 1) {
+    shard.write("a", BigInt(life % 7), NOW + life);
+    shard.pull("b", "a");
+    shard.settle("a", ["b"]);
+    shard.start("a", life, encodeImage(shard.at("a")));
+    // Two turns without a write in between, now and then.
+    if (life % 3 === 0) for (let turn = 0; turn < 3; turn += 1) shard.settle("a", ["b"]);
+    shard.pull("b", "a");
+    for (const replica of shard.replicas.values()) {
+      longest = Math.max(longest, replica.knowledge.size, replica.horizon.graveyard.size);
+    }
+  }
+  if (longest > 8) return `a vector had ${longest} entries after ${RESTARTS} starts`;
+  return shard.rowsSent === RESTARTS - 1 ? undefined : `${shard.rowsSent} rows were sent for ${RESTARTS - 1} written`;
+}

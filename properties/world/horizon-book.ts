@@ -1,0 +1,128 @@
+/*
+ * Every horizon that a shard ever had, and what lies below each, worked out from what was written and not by the core's rules.
+ */
+import { type Horizon } from "../../protocols/sync/horizon.ts";
+import { type Version, type WriterId } from "../../protocols/sync/version.ts";
+import { type Judge } from "./judge.ts";
+import { isOlder, type Update } from "./seen-row.ts";
+
+/** The time below which the only table of simulated shards has expired. */
+export function expiryOf({ expired }: Horizon): number {
+  return expired.get(0) ?? 0;
+}
+
+export class HorizonBook {
+  readonly #judge: Judge;
+  readonly #deletions: Update[][];
+  /** In order of their settled times, each after the one before. */
+  readonly #horizons: Horizon[] = [];
+  /** What a primary was told to let expire. */
+  readonly #expiries = new Set([0]);
+
+  constructor(keys: number, judge: Judge) {
+    this.#deletions = Array.from({ length: keys }, () => []);
+    this.#judge = judge;
+  }
+
+  wrote(update: Update): void {
+    if (update.deleted) this.#deletions[update.key]?.push(update);
+  }
+
+  /** Whether a horizon is one of the chain. */
+  holds({ settled }: Horizon): boolean {
+    return settled === 0 || this.#horizons.some((known) => known.settled === settled);
+  }
+
+  /** X10: every horizon that is held is one of the chain. */
+  note(horizon: Horizon, where: string): void {
+    const { settled } = horizon;
+    if (!this.#expiries.has(expiryOf(horizon))) {
+      this.#judge.breach("X10", `${where} lets rows before ${expiryOf(horizon)} expire by itself`);
+    }
+    if (!this.holds(horizon)) {
+      this.#judge.breach("X10", `${where} has a horizon of its own, settled up to ${settled}`);
+    }
+  }
+
+  /** A primary is told to let rows before this expire. */
+  mayExpire(before: number): void {
+    this.#expiries.add(before);
+  }
+
+  /** A primary has moved on. Later ones than that before it had been lost with all who held them. */
+  moved(horizon: Horizon): void {
+    while ((this.#horizons.at(-1)?.settled ?? 0) > horizon.before) this.#horizons.pop();
+    this.#horizons.push(horizon);
+  }
+
+  /** Whether a version was stamped up to a settled time and is not among what was settled. */
+  isLate({ t, writer }: Version, upTo: number): boolean {
+    if (t > upTo) return false;
+    const horizon = this.#horizons.find(({ settled }) => settled >= t);
+    return horizon !== undefined && t > (horizon.graveyard.get(writer) ?? 0);
+  }
+
+  /** Whether who holds this horizon must not hold this version of a row: it expired, was deleted and settled, or came too late. */
+  isGone(key: number, version: Version, horizon: Horizon): boolean {
+    const { settled } = horizon;
+    if (version.t < expiryOf(horizon)) return true;
+    if (version.t > settled) return false;
+    if (this.isLate(version, settled)) return true;
+    return (this.#deletions[key] ?? []).some(
+      ({ version: deletion }) =>
+        deletion.t <= settled && !isOlder(deletion, version) && !this.isLate(deletion, settled),
+    );
+  }
+
+  /** Whether who knows this much may have missed a deletion that nobody who holds the horizon can tell it any more. */
+  misses(horizon: Horizon, knows: (version: Version) => boolean): boolean {
+    const { settled } = horizon;
+    return this.#deletions.some((deletions) =>
+      deletions.some(({ version }) => version.t <= settled && !this.isLate(version, settled) && !knows(version)),
+    );
+  }
+
+  /** V9: what a settled time leaves behind is known to all whom it was settled with, and they hold nothing that it leaves out. */
+  settled(
+    horizon: Horizon,
+    {
+      updates,
+      answered,
+      where,
+    }: {
+      readonly updates: ReadonlyMap<WriterId, readonly Update[]>;
+      /** Who answered: the lives, what they know now, and what they hold. */
+      readonly answered: readonly {
+        readonly writer: WriterId;
+        readonly knows: (version: Version) => boolean;
+        readonly held: readonly Version[];
+      }[];
+      readonly where: string;
+    },
+  ): void {
+    if (!this.#judge.watches("V9")) return;
+    const leavesOut = (version: Version): boolean =>
+      version.t > horizon.before && this.isLate(version, horizon.settled);
+    for (const { writer, knows, held } of answered) {
+      for (const { version } of updates.get(writer) ?? []) {
+        if (leavesOut(version)) {
+          this.#judge.breach(
+            "V9",
+            `${where} settled ${horizon.settled} without ${version.t} of ${writer}, who answered`,
+          );
+        }
+      }
+      for (const [other, t] of horizon.graveyard) {
+        const last = (updates.get(other) ?? []).findLast(({ version }) => version.t <= t)?.version;
+        if (last !== undefined && !knows(last)) {
+          this.#judge.breach("V9", `${where} settled ${t} of ${other}, which ${writer} does not know`);
+        }
+      }
+      for (const version of held) {
+        if (leavesOut(version)) {
+          this.#judge.breach("V9", `${where} settled ${horizon.settled} without ${version.t}, held by ${writer}`);
+        }
+      }
+    }
+  }
+}

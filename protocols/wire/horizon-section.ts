@@ -1,0 +1,41 @@
+/*
+ * A horizon, as frames and images hold it; frame.ts documents the bytes.
+ */
+import { SYNC_LIMITS, T_MAX } from "../limits.ts";
+import { type Horizon } from "../sync/horizon.ts";
+import { type ByteReader, type ByteWriter } from "./bytes.ts";
+import { readKnowledge, writeKnowledge } from "./knowledge-section.ts";
+
+export function writeHorizon(writer: ByteWriter, { settled, before, graveyard, expired }: Horizon): void {
+  writer.varint(settled);
+  if (settled > 0) {
+    writer.varint(before);
+    writeKnowledge(writer, graveyard);
+  }
+  const tables = [...expired].sort(([a], [b]) => a - b);
+  writer.varint(tables.length);
+  for (const [table, t] of tables) {
+    writer.varint(table);
+    writer.varint(t);
+  }
+}
+
+/** Reads what `writeHorizon` wrote: before < graveyard <= settled, tables strictly rising, no t of 0. */
+export function readHorizon(reader: ByteReader): Horizon {
+  const settled = reader.varint(T_MAX);
+  const before = settled === 0 ? 0 : reader.varint(settled - 1);
+  const graveyard = settled === 0 ? new Map() : readKnowledge(reader, before);
+  for (const t of graveyard.values()) if (t > settled) throw reader.fail("a graveyard is beyond its settled time");
+  const count = reader.varint(SYNC_LIMITS.tablesMax);
+  const expired = new Map<number, number>();
+  let tableMin = 0;
+  for (let entry = 0; entry < count; entry += 1) {
+    const table = reader.varint(SYNC_LIMITS.tablesMax - 1);
+    if (table < tableMin) throw reader.fail("tables that expire are not in rising order");
+    const t = reader.varint(T_MAX);
+    if (t === 0) throw reader.fail("a table expires at zero");
+    expired.set(table, t);
+    tableMin = table + 1;
+  }
+  return { settled, before, graveyard, expired };
+}

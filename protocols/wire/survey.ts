@@ -1,0 +1,105 @@
+/*
+ * What the primary of a shard asks its members, and what they say, in JSON, with the checks.
+ */
+import { SYNC_LIMITS, T_MAX } from "../limits.ts";
+import { type Horizon } from "../sync/horizon.ts";
+import { knowledgeToJson, parseKnowledge } from "../sync/knowledge.ts";
+import { type Report } from "../sync/settling.ts";
+import { isTime, isWriterId, type WriterId } from "../sync/version.ts";
+import { DecodeError } from "./decode-error.ts";
+
+/** "Where do you stand?" `asker` is the start of the primary that asks. */
+export interface SurveyMessage {
+  readonly asker: WriterId;
+  readonly round: number;
+}
+
+/** "Here", to that survey. */
+export interface ReportMessage extends SurveyMessage {
+  readonly writer: WriterId;
+  readonly knowledge: readonly (readonly [WriterId, number])[];
+  readonly upTo: number;
+  readonly settled: number;
+  readonly before: number;
+  readonly graveyard: readonly (readonly [WriterId, number])[];
+  /** Pairs of a table's index and a t. */
+  readonly expired: readonly (readonly [number, number])[];
+}
+
+export function buildReport(survey: SurveyMessage, { writer, knowledge, upTo, horizon }: Report): ReportMessage {
+  const { settled, before, graveyard, expired } = horizon;
+  return {
+    ...survey,
+    writer,
+    knowledge: knowledgeToJson(knowledge),
+    upTo,
+    settled,
+    before,
+    graveyard: knowledgeToJson(graveyard),
+    expired: [...expired],
+  };
+}
+
+/** Throws `DecodeError`, as `parseReport` does. */
+export function parseSurvey(value: unknown): SurveyMessage {
+  return surveyOf("survey", fieldsOf("survey", value));
+}
+
+export function parseReport(value: unknown): SurveyMessage & Report {
+  const fields = fieldsOf("report", value);
+  const writer = fields.get("writer");
+  if (!isWriterId(writer)) throw new DecodeError("report", "its writer is malformed");
+  return {
+    ...surveyOf("report", fields),
+    writer,
+    knowledge: parseKnowledge(fields.get("knowledge")),
+    upTo: timeOf("report", fields.get("upTo")),
+    horizon: horizonOf(fields),
+  };
+}
+
+/** A t, or 0 for none. */
+export function timeOf(what: string, value: unknown): number {
+  if (value === 0 || isTime(value)) return value;
+  throw new DecodeError(what, "one of its times is none");
+}
+
+function surveyOf(what: string, fields: ReadonlyMap<string, unknown>): SurveyMessage {
+  const [asker, round] = [fields.get("asker"), fields.get("round")];
+  if (!isWriterId(asker)) throw new DecodeError(what, "its asker is malformed");
+  if (typeof round !== "number" || !Number.isSafeInteger(round) || round < 1) {
+    throw new DecodeError(what, "its round is not a whole number from 1");
+  }
+  return { asker, round };
+}
+
+function horizonOf(fields: ReadonlyMap<string, unknown>): Horizon {
+  const settled = timeOf("report", fields.get("settled"));
+  const before = timeOf("report", fields.get("before"));
+  const graveyard = parseKnowledge(fields.get("graveyard"));
+  if (before > settled || [...graveyard.values()].some((t) => t <= before || t > settled)) {
+    throw new DecodeError("report", "its horizon's times are not in order");
+  }
+  const pairs = fields.get("expired");
+  if (!Array.isArray(pairs) || pairs.length > SYNC_LIMITS.tablesMax) {
+    throw new DecodeError("report", "expired is not a list of tables");
+  }
+  const expired = new Map<number, number>();
+  for (const pair of pairs) {
+    const entry: readonly unknown[] = Array.isArray(pair) ? pair : [];
+    const [table, t] = entry;
+    if (typeof table !== "number" || !Number.isSafeInteger(table) || table < 0 || table >= SYNC_LIMITS.tablesMax) {
+      throw new DecodeError("report", "a table that expired is no index");
+    }
+    if (!isTime(t)) throw new DecodeError("report", `the expiry of table ${table} is not a time up to ${T_MAX}`);
+    expired.set(table, t);
+  }
+  return { settled, before, graveyard, expired };
+}
+
+function fieldsOf(what: string, value: unknown): ReadonlyMap<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new DecodeError(what, "it is not an object");
+  }
+  return new Map<string, unknown>(Object.entries(value));
+}
