@@ -19,6 +19,7 @@ import { decodeFrame, encodeFrame } from "../protocols/wire/frame-codec.ts";
 import { buildOrphans, parseOrphans } from "../protocols/wire/orphans.ts";
 import { encodePoll, parseChanges, parsePoll } from "../protocols/wire/poll.ts";
 import { buildPull, parseMore, parsePull, parseRefuse, parseRelease } from "../protocols/wire/pull.ts";
+import { buildReport, parseReport, parseSurvey } from "../protocols/wire/survey.ts";
 import { type DecodeCost, type Decoding } from "./decode-cost.ts";
 
 const NOW = 1_760_000_000_000;
@@ -32,6 +33,7 @@ const THEIRS = parseWriterId("0.sim.b.l1");
 const PULL = "0123456789abcdef".repeat(2);
 const ANSWER = { responder: THEIRS, number: 3 };
 const URGENT = { writer: THEIRS, number: 4 };
+const SURVEY = { asker: THEIRS, round: 2 };
 const CURSOR = { writer: THEIRS, change: 4 };
 /** Rows a table in the few large inputs: what costs their square shows. */
 const LARGE_ROWS = 8_000;
@@ -92,6 +94,7 @@ function buildTargets(): Target[] {
   const images = { sample: encodeImage(small), large: encodeImage(large) };
   const knowledge = new Map([[OURS, 7]]);
   const pull = buildPull({ pullId: PULL, declaration: small.declaration, wantsState: true, settled: 6, knowledge });
+  const horizon = { settled: 6, before: 2, graveyard: new Map([[THEIRS, 5]]), expired: new Map([[1, 4]]) };
   const cursor = CURSOR;
   const shards = [{ shard: "s/0", counter: 1, generator: OURS }];
   const event = {
@@ -121,6 +124,8 @@ function buildTargets(): Target[] {
       buildOrphans(small.declaration, [{ table: 1, key: 2n ** 63n, t: 7, writer: OURS }]),
       parseOrphans,
     ),
+    control("parseSurvey()", SURVEY, parseSurvey),
+    control("parseReport()", buildReport(SURVEY, { writer: OURS, horizon, knowledge, upTo: 8 }), parseReport),
     control("parseRelease()", { pullId: PULL, answer: ANSWER }, parseRelease),
     control("parseRefuse()", { pullId: PULL, reason: "gone" }, parseRefuse),
     control("parsePoll()", encodePoll({ pollId: 1, waitMs: 5, cursor }), parsePoll),

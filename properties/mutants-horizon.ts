@@ -108,11 +108,6 @@ export const HORIZON_MUTANTS: readonly Mutant[] = [
     edits: [["    answers.delete(key);\n    store.release(list);", "    void [answers, key];"]],
   },
   {
-    name: "urgent-rows-that-replace",
-    file: "protocols/sync/answers.ts",
-    edits: [["  const isCopy = replaces && frame.urgent === undefined;", "  const isCopy = replaces;"]],
-  },
-  {
     name: "dropped-rows-stay-urgent",
     file: "protocols/sync/replica-state.ts",
     edits: [["      urgent.places.delete(slot);\n", ""]],

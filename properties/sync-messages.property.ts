@@ -8,6 +8,7 @@ import { parseWriterId } from "../protocols/sync/version.ts";
 import { DecodeError } from "../protocols/wire/decode-error.ts";
 import { buildOrphans, parseOrphans } from "../protocols/wire/orphans.ts";
 import { encodePoll, parseChanges, parsePoll } from "../protocols/wire/poll.ts";
+import { parseReport, parseSurvey } from "../protocols/wire/survey.ts";
 import { buildPull, drawPullId, parseMore, parsePull, parseRefuse, parseRelease } from "../protocols/wire/pull.ts";
 
 const WRITER = parseWriterId("0.a.n.x");
@@ -85,7 +86,17 @@ test("a poll's parsing is what was encoded, after JSON, and its answer of nothin
 });
 
 test("control messages from anywhere parse or end in a DecodeError", () => {
-  const parsers = [parsePull, parseMore, parseRelease, parseRefuse, parsePoll, parseChanges, parseOrphans];
+  const parsers = [
+    parsePull,
+    parseMore,
+    parseRelease,
+    parseRefuse,
+    parsePoll,
+    parseChanges,
+    parseOrphans,
+    parseSurvey,
+    parseReport,
+  ];
   const field = fc.constantFrom(
     "pullId",
     "answer",
@@ -100,6 +111,14 @@ test("control messages from anywhere parse or end in a DecodeError", () => {
     "waitMs",
     "urgent",
     "rows",
+    "asker",
+    "round",
+    "writer",
+    "upTo",
+    "settled",
+    "before",
+    "graveyard",
+    "expired",
   );
   const value = fc.oneof(
     fc.jsonValue(),

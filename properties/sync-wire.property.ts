@@ -103,6 +103,17 @@ test("a frame's decoding is what was encoded, and its re-encoding the same bytes
   );
 });
 
+test("a frame of urgent rows that says that it replaces what its asker holds is refused", () => {
+  fc.assert(
+    fc.property(frameInput, (input) => {
+      const bytes = encodeFrame({ ...input, replaces: true });
+      if (input.urgent === undefined) expect(decodeFrame(bytes).replaces).toBe(true);
+      else expect(() => decodeFrame(bytes)).toThrow(DecodeError);
+    }),
+    { numRuns: 30 },
+  );
+});
+
 test("a frame decodes the same from an unaligned view of a larger buffer", () => {
   fc.assert(
     fc.property(frameInput, fc.integer({ min: 1, max: 9 }), (input, offset) => {
