@@ -1,47 +1,45 @@
 /** By planted bug: the first seed whose world finds it, and by which property. A bug that is not named is found by a directed situation. */
 export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "adopt-without-equality": 1, // X3
+  "answers-outlive-the-rows-they-list": 345, // S1
   "checksum-off": 1, // S13
   "count-repeated-frames": 30, // S1
-  "cursor-moves-when-sent": 15, // L2
+  "cursor-moves-when-sent": 29, // L2
   "deletion-arrives-as-row": 1, // S14
   "deletions-not-listed": 1, // S6
-  "holder-stops-late": 2, // E1
-  "image-checksum-off": 47, // S13
-  "incremental-behind-the-graveyard": 5, // S15
-  "retire-by-age": 1, // V9
-  "settles-without-waiting-for-members": 5, // X10
-  "answers-outlive-the-rows-they-list": 286, // S1
-  "stamps-below-the-horizon": 102, // X10
+  "dropped-rows-stay-urgent": 201, // X4
+  "follower-expires-by-its-own-clock": 1, // X10
+  "holder-stops-late": 5, // E1
+  "image-checksum-off": 69, // S13
   "image-one-row-short": 2, // S12
   "join-on-last-frame": 2, // S1
   "knowledge-after-list": 1, // S5
-  "leader-change-forgets-pulls": 1, // L1
-  "leader-does-not-look": 2, // E1
-  "lease-by-wall-clock": 5, // E1
-  "left-for-ever": 5, // L8
+  "leader-change-forgets-pulls": 4, // L2
+  "leader-does-not-look": 5, // E1
+  "lease-by-wall-clock": 17, // E1
+  "left-for-ever": 5, // L1
   "lost-poll-not-repeated": 1, // L1
   "merge-keeps-shard-version": 1, // X3
-  "merge-order-by-writer": 1, // V7
   "no-write-during-a-pull": 1, // L6
-  "relay-is-silent": 1, // L1
-  "renewed-when-it-is-over": 5, // E4
-  "resend-forgets-first": 2, // L8
-  "responder-learns-from-asker": 1, // S16
+  "relay-is-silent": 1, // X12
+  "renewed-when-it-is-over": 8, // E4
+  "resend-forgets-first": 2, // X12
+  "retire-by-age": 1, // V9
   "retry-by-chance": 1, // I6
   "reuse-writer-id": 1, // V5
+  "settled-tombstones-stay": 5, // X10
   "shard-counter-goes-back": 1, // X3
+  "shard-version-without-horizon": 21, // X3
+  "stamps-below-the-horizon": 348, // X10
   "state-left-behind": 1, // X9
-  "successor-waits-too-long": 2, // E3
-  "strict-priority-without-ageing": 2, // L3
-  "urgent-advances-knowledge": 2, // S8
-  "urgent-cursor-of-another-life": 131, // X4
-  "urgent-cursor-overwritten-instead-of-max": 2, // X4
-  "urgent-cursor-skips-what-did-not-fit": 2, // X4
-  "urgent-frame-completes-its-answer": 2, // S1
-  "urgent-list-without-bound": 3, // S20
-  "urgent-rows-are-not-relayed": 2, // S9
-  "urgent-skips-cache": 2, // S9
-  "values-of-another-row": 1, // S3
-  "waiting-shards-forgotten": 1, // L1
+  "strict-priority-without-ageing": 9, // L3
+  "successor-waits-too-long": 27, // E3
+  "urgent-advances-knowledge": 4, // S8
+  "urgent-cursor-overwritten-instead-of-max": 11, // X4
+  "urgent-cursor-skips-what-did-not-fit": 19, // X4
+  "urgent-frame-completes-its-answer": 9, // S1
+  "urgent-list-without-bound": 5, // S20
+  "urgent-rows-are-not-relayed": 4, // S9
+  "urgent-skips-cache": 4, // S9
+  "waiting-shards-forgotten": 2, // L8
 };

@@ -24,6 +24,7 @@ import { orphanReported, orphanSuperseded, reportsBounded } from "./directed-orp
 import { dominating, joining, jumps, lastStamps, mergingInAnyOrder, ordering } from "./directed-laws.ts";
 import { besideCatchUps, inUse, manyShards, restlessPeer, withinBudget } from "./directed-links.ts";
 import { notHalf, roundedOnce, smallStepsAddUp } from "./directed-precision.ts";
+import { placeOfAnotherStart } from "./directed-urgent.ts";
 import { cursorOfAnotherLife, failedPull, listedAgain } from "./directed-polls.ts";
 
 const NOW = 1_760_000_000_000;
@@ -49,6 +50,7 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["S20", reportsBounded],
   ["X1", floorInPlace],
   ["X2", answersAsAScan],
+  ["X4", placeOfAnotherStart],
   ["X5", orphanSuperseded],
   ["X6", crossingAdoption],
   ["X8", roundedOnce],

@@ -320,17 +320,13 @@ export class SimulatedNode {
 
   #replica(shard: number): Replica {
     const replica = this.replicas[shard];
-    if (replica === undefined) {
-      throw new RangeError(`Cannot use shard ${shard} of the simulated node: it has ${this.replicas.length}`);
-    }
+    if (replica === undefined) throw new RangeError(`Cannot use shard ${shard}: there are ${this.replicas.length}`);
     return replica;
   }
 
   #checker(shard: number): ShardChecker {
     const checker = this.#world.checkers[shard];
-    if (checker === undefined) {
-      throw new RangeError(`Cannot check shard ${shard}: there are ${this.#world.checkers.length}`);
-    }
+    if (checker === undefined) throw new RangeError(`Cannot check shard ${shard}: nothing has looked at it`);
     return checker;
   }
 
