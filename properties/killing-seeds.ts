@@ -1,45 +1,44 @@
 /** By planted bug: the first seed whose world finds it, and by which property. A bug that is not named is found by a directed situation. */
 export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "adopt-without-equality": 1, // X3
-  "answers-outlive-the-rows-they-list": 345, // S1
+  "answers-outlive-the-rows-they-list": 404, // S1
   "checksum-off": 1, // S13
   "count-repeated-frames": 30, // S1
-  "cursor-moves-when-sent": 29, // L2
-  "deletion-arrives-as-row": 1, // S14
-  "deletions-not-listed": 1, // S6
-  "dropped-rows-stay-urgent": 201, // X4
+  "cursor-moves-when-sent": 43, // L2
+  "deletion-arrives-as-row": 2, // S14
+  "deletions-not-listed": 2, // S6
+  "dropped-rows-stay-urgent": 401, // X4
   "follower-expires-by-its-own-clock": 1, // X10
-  "holder-stops-late": 5, // E1
-  "image-checksum-off": 69, // S13
+  "holder-stops-late": 8, // E1
+  "image-checksum-off": 108, // S13
   "image-one-row-short": 2, // S12
   "join-on-last-frame": 2, // S1
   "knowledge-after-list": 1, // S5
-  "leader-change-forgets-pulls": 4, // L2
-  "leader-does-not-look": 5, // E1
-  "lease-by-wall-clock": 17, // E1
+  "leader-change-forgets-pulls": 7, // L2
+  "leader-does-not-look": 8, // E1
+  "lease-by-wall-clock": 20, // E4
   "left-for-ever": 5, // L1
   "lost-poll-not-repeated": 1, // L1
   "merge-keeps-shard-version": 1, // X3
   "no-write-during-a-pull": 1, // L6
-  "relay-is-silent": 1, // X12
-  "renewed-when-it-is-over": 8, // E4
+  "relay-is-silent": 1, // L1
+  "renewed-when-it-is-over": 11, // E4
   "resend-forgets-first": 2, // X12
-  "retire-by-age": 1, // V9
+  "retire-by-age": 7, // V9
   "retry-by-chance": 1, // I6
   "reuse-writer-id": 1, // V5
-  "settled-tombstones-stay": 5, // X10
+  "settled-tombstones-stay": 9, // X10
   "shard-counter-goes-back": 1, // X3
-  "shard-version-without-horizon": 21, // X3
-  "stamps-below-the-horizon": 348, // X10
+  "shard-version-without-horizon": 66, // X3
+  "stamps-below-the-horizon": 364, // X10
   "state-left-behind": 1, // X9
-  "strict-priority-without-ageing": 9, // L3
-  "successor-waits-too-long": 27, // E3
-  "urgent-advances-knowledge": 4, // S8
-  "urgent-cursor-overwritten-instead-of-max": 11, // X4
-  "urgent-cursor-skips-what-did-not-fit": 19, // X4
-  "urgent-frame-completes-its-answer": 9, // S1
-  "urgent-list-without-bound": 5, // S20
-  "urgent-rows-are-not-relayed": 4, // S9
-  "urgent-skips-cache": 4, // S9
-  "waiting-shards-forgotten": 2, // L8
+  "strict-priority-without-ageing": 16, // L3
+  "successor-waits-too-long": 36, // E3
+  "urgent-advances-knowledge": 6, // S1
+  "urgent-cursor-overwritten-instead-of-max": 28, // X4
+  "urgent-cursor-skips-what-did-not-fit": 36, // X4
+  "urgent-frame-completes-its-answer": 16, // S1
+  "urgent-list-without-bound": 7, // S20
+  "urgent-rows-are-not-relayed": 6, // S9
+  "urgent-skips-cache": 6, // S9
 };
