@@ -18,6 +18,7 @@ import { createLagMeter } from "./lag-meter.ts";
 import { type LeaderProtocol } from "./leader-protocol.ts";
 import { createRowFeed } from "./row-feed.ts";
 import { viewRow } from "./row-view.ts";
+import { expiryOf } from "./expiry.ts";
 import { createImages, openReplica } from "./shard-images.ts";
 import { peerAddress, peerText, rememberWay } from "./shard-name.ts";
 import { type KeyList, type Push, type PushOutcome, type ShardProtocol } from "./shard-protocol.ts";
@@ -214,6 +215,8 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     leader.tell("shard-changed", { shard: config.name, ...replica.version });
     context.after(config.snapshotMs, "save", {});
     context.after(ANNOUNCE_MS, "due", { timer: ANNOUNCE });
+    const expiry = config.primary ? expiryOf(config.model) : undefined;
+    if (expiry !== undefined) context.after(expiry.everyMs, "due", { timer: EXPIRE });
     return {
       handlers: {
         gather: ({ lists }) => ({ values: lists.map(gather) }),
@@ -256,6 +259,13 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
           step({ kind: "message", from: peerText(from), message: "orphans", body });
         },
         due: ({ timer }) => {
+          if (timer === EXPIRE && expiry !== undefined) {
+            for (const { table, ttlMs } of expiry.tables) {
+              step({ kind: "expire", table, before: Math.floor((context.now() - ttlMs) * 1000) });
+            }
+            context.after(expiry.everyMs, "due", { timer: EXPIRE });
+            return;
+          }
           if (timer !== ANNOUNCE) {
             step({ kind: "timer", name: timer });
             return;
@@ -277,5 +287,6 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
   },
 });
 
+const EXPIRE = "expire";
 const ANNOUNCE = "announce";
 const ANNOUNCE_MS = 2_000;

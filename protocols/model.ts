@@ -16,6 +16,8 @@ export interface TableDeclaration {
   readonly key: string;
   /** How its numbers are held and sent; f32 when left out. f16 halves what a row costs on the links. */
   readonly precision?: "f32" | "f16";
+  /** A row that was not written for so long, milliseconds on the primary's clock, is gone everywhere; never when left out. */
+  readonly ttlMs?: number;
 }
 
 /** A DLRM (Naumov et al., 2019): bottom layers over dense features, pairwise dot interactions, top layers to one logit. */

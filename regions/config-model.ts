@@ -2,7 +2,7 @@ import * as z from "zod";
 import { SYNC_LIMITS } from "../protocols/limits.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { layoutProblems } from "./config-layout.ts";
-import { integer, token } from "./config-values.ts";
+import { duration, integer, token } from "./config-values.ts";
 
 const OPTIMIZERS = ["ogd", "adagrad", "rowwise-adagrad", "ftrl", "adamom", "adam"] as const;
 
@@ -23,16 +23,21 @@ const featureName = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, { error: "a feature's name: 1 to 64 letters, digits, '_', '.' or '-'" });
 
-const table = z.strictObject({
-  name: token,
-  key: featureName.meta({
-    description: "Where a sample's key comes from: user, item, or the name of a categorical feature",
-  }),
-  precision: z
-    .enum(["f32", "f16"])
-    .default("f32")
-    .meta({ description: "How its numbers are held and sent. f16 halves a row's values on every link and disk" }),
-});
+const table = z
+  .strictObject({
+    name: token,
+    key: featureName.meta({
+      description: "Where a sample's key comes from: user, item, or the name of a categorical feature",
+    }),
+    precision: z
+      .enum(["f32", "f16"])
+      .default("f32")
+      .meta({ description: "How its numbers are held and sent. f16 halves a row's values on every link and disk" }),
+    ttl: duration({ min: "10s", max: "3650d" })
+      .optional()
+      .meta({ description: "A row that was not trained for so long is gone, in every region; without it, never" }),
+  })
+  .transform(({ ttl, ...rest }) => ({ ...rest, ...(ttl !== undefined && { ttlMs: ttl }) }));
 
 const tables = z
   .array(table)

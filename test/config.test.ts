@@ -220,6 +220,19 @@ test("the JSON Schema describes what may be written, not what becomes of it", ()
   expect(JSON.parse(schema)).toMatchObject({ required: ["region", "training", "models"] });
 });
 
+test("a table's ttl is an age of its rows, and without one they have none", () => {
+  const tables = [
+    { name: "users", key: "user", ttl: "30d" },
+    { name: "items", key: "item" },
+  ];
+  const { models } = parse({ ...LEAST, models: [{ name: "clicks", tables }] });
+  expect(models[0]?.tables).toEqual([
+    { name: "users", key: "user", precision: "f32", ttlMs: 30 * 86_400_000 },
+    { name: "items", key: "item", precision: "f32" },
+  ]);
+  expect(() => parse({ ...LEAST, models: [{ name: "clicks", tables: [{ ...tables[0], ttl: "1s" }] }] })).toThrow("ttl");
+});
+
 test("the examples are good, each and together", async () => {
   const configs = await Promise.all(EXAMPLES.map((file) => readConfig(file, { env: { XDG_STATE_HOME: "/state" } })));
   expect(mismatches(configs)).toEqual([]);
