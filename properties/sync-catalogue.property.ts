@@ -48,7 +48,7 @@ const DAMAGES: readonly (readonly [
 for (const [what, only, tamper] of DAMAGES) {
   test(`${what}: noticed in every world by ${only.join()} alone`, { timeout: 120_000 }, () => {
     let done = 0;
-    for (let seed = 1; seed <= 60; seed += 1) {
+    for (let seed = 1; seed <= 80; seed += 1) {
       let isDone = false;
       const { failure } = runWorld(seed, {
         only,
