@@ -1,3 +1,5 @@
+import { type Role } from "../protocols/model-state/role.ts";
+
 /** What a node's leader accepts: from its shards, from peers' leaders, and from itself. */
 export interface LeaderProtocol {
   /** A shard of this node has this version now. Told at each change and at its start. */
@@ -17,6 +19,8 @@ export interface LeaderProtocol {
   };
   /** A pull that the leader asked for asks again for what did not come. */
   readonly "pull-stalled": { request: { readonly shard: string }; reply: void };
+  /** What this node's region has to do. Whoever is primary pulls from nobody. */
+  readonly role: { request: Role; reply: void };
   readonly status: {
     request: Record<string, never>;
     reply: {

@@ -22,6 +22,11 @@ export interface LeaderConfig {
   readonly node: string;
   /** Names of the shards that this node holds. */
   readonly shards: readonly string[];
+  /**
+   * Whether this node's shards may be primaries: then nothing is pulled before the role is told. What others hold and a primary's image
+   * lacks after a crash comes again from the samples; pulled, it would take effect twice.
+   */
+  readonly mayTrain: boolean;
   /** Nodes that hold the same shards: of other regions, and of this one. */
   readonly peers: readonly { readonly region: string; readonly node: string; readonly bytesPerSecond?: number }[];
   readonly stream: Address;
@@ -42,6 +47,7 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
     "shard-pulled",
     "pull-frame",
     "pull-stalled",
+    "role",
     "status",
     "poll",
     "changes",
@@ -117,16 +123,22 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
       return replicaAddress({ region: peer.region, node: peer.id }, shard);
     }
 
-    for (const peer of config.peers) {
-      const address = { region: peer.region, kind: "leader", id: peer.node };
-      step({
-        kind: "neighbour",
-        peer: peerText(address),
-        isFar: peer.region !== region,
-        link: peer.region,
-        bytesPerSecond: peer.bytesPerSecond,
-      });
+    let isPulling = false;
+
+    function setPulls(wanted: boolean): void {
+      if (wanted === isPulling) return;
+      isPulling = wanted;
+      for (const { region: of, node: id, bytesPerSecond } of config.peers) {
+        const peer = peerText({ region: of, kind: "leader", id });
+        step(
+          isPulling
+            ? { kind: "neighbour", peer, isFar: of !== region, link: of, bytesPerSecond }
+            : { kind: "neighbour-removed", peer },
+        );
+      }
     }
+
+    setPulls(!config.mayTrain);
     context.after(0, "lease-turn", {});
     return {
       handlers: {
@@ -139,6 +151,7 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
         "shard-pulled": ({ shard, outcome }) => step({ kind: "pulled", shard, outcome }),
         "pull-frame": (frame) => step({ kind: "frame", ...frame }),
         "pull-stalled": ({ shard }) => step({ kind: "stalled", shard }),
+        role: ({ duty }) => setPulls(duty === "follows" || duty === "takes-over"),
         status: () => ({ leaders: leases.known(), pending: pendingCount(poller), links: linkLoads(poller) }),
         poll: (body, from) => {
           rememberWay(ways, from);

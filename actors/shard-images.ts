@@ -10,7 +10,7 @@ import { createReplica, type Primary, type Replica } from "../protocols/sync/rep
 import { seenBeforeLoss } from "../protocols/sync/stamper.ts";
 import { buildWriterId } from "../protocols/sync/version.ts";
 import { DecodeError } from "../protocols/wire/decode-error.ts";
-import { type Context, type Outcome } from "../runtime/actor.ts";
+import { type Address, type Context, type Outcome } from "../runtime/actor.ts";
 import { type FileStoreProtocol, type SaveOutcome } from "../runtime/file-store-protocol.ts";
 import { type ShardConfig } from "./shard.ts";
 import { peerText } from "./shard-name.ts";
@@ -24,7 +24,9 @@ export async function openReplica(config: ShardConfig, context: Context<ShardPro
   const writer = buildWriterId({ epoch: 0, region: config.region, node: config.node, nonce: drawNonce(context) });
   const { jumpMs, urgentHoldMs, orphanMs } = config;
   const limits = { ...SYNC_LIMITS, jumpMs, urgentHoldMs, orphanMs };
-  const primary: Primary = config.primary ? { kind: "self" } : { kind: "peer", peer: peerText(config.primaryAt) };
+  const known = primaryOf(config.primaryAt, context.self);
+  // Whether this one is, its role says: another region may train by now.
+  const primary = known.kind === "self" ? undefined : known;
   const layout = modelLayout(config.model);
   const files = context.ref<FileStoreProtocol>(config.files);
   const { images } = await files.ask("load", { name: config.name }, { signal: context.deadline(SAVE_MS_MAX) });
@@ -38,8 +40,8 @@ export async function openReplica(config: ShardConfig, context: Context<ShardPro
         rows: store.rows(1),
         bytes: image.length,
       });
-      // The last turn to write may have come to nothing, so what is lost may be of two.
-      const lostMs = config.primary ? 2 * config.snapshotMs : 0;
+      // Full ones may have been primaries, or become them. The last turn to write may have come to nothing, so what is lost may be of two.
+      const lostMs = config.full ? 2 * config.snapshotMs : 0;
       const greatestSeen = seenBeforeLoss(loaded.greatestSeen, { lostMs });
       return createReplica({ writer, limits, primary, ...loaded, greatestSeen });
     } catch (error) {
@@ -52,6 +54,11 @@ export async function openReplica(config: ShardConfig, context: Context<ShardPro
   // Starting empty over images that exist would overwrite them: that is for a person to decide.
   if (images.length > 0) throw new ImagesUnusable(config.name, why);
   return createReplica({ writer, limits, primary, store: createColumnRowStore(layout.tables, { state: config.full }) });
+}
+
+/** The replica at this address as the one at `self` knows it. */
+export function primaryOf(at: Address, self: Address): Primary {
+  return at.region === self.region && at.id === self.id ? { kind: "self" } : { kind: "peer", peer: peerText(at) };
 }
 
 /** No image of a shard can be loaded, though there are some. */

@@ -1,3 +1,4 @@
+import { type Role } from "../protocols/model-state/role.ts";
 import { type QuantileSketch } from "../protocols/quantile-sketch.ts";
 import { type Address, type Outcome } from "../runtime/actor.ts";
 import { type SaveOutcome } from "../runtime/file-store-protocol.ts";
@@ -80,6 +81,13 @@ export interface RowView {
   };
 }
 
+export type SucceedOutcome =
+  /** Its rows are others, for now or for good. */
+  | { readonly kind: "differs" }
+  /** It has the positions; the image on disk is still without them. */
+  | { readonly kind: "saving" }
+  | { readonly kind: "succeeded" };
+
 /** What a shard replica accepts. */
 export interface ShardProtocol {
   /** Values of rows, keys x dim floats per list; a row nobody has trained has its first values. */
@@ -93,6 +101,21 @@ export interface ShardProtocol {
   readonly position: {
     request: { readonly trainer: string };
     reply: { readonly applied: number; readonly durable: number };
+  };
+  /** What this node's region has to do. Told again and again; before the first, the shard takes no gradients. */
+  readonly role: { request: Role; reply: void };
+  /**
+   * How far this shard is with what is left to learn: with what its rows are (protocols/sync/replica.ts, `contentOf`), once its image on disk has all up to
+   * `seal`. Before that it could restart, and write again under new versions what another region goes on from.
+   */
+  readonly standing: {
+    request: { readonly trainer: string; readonly seal: number };
+    reply: { readonly durable: number; readonly content?: string };
+  };
+  /** Goes on in another region's place, whose rows were these when its trainer had learned all up to `seal`. */
+  readonly succeed: {
+    request: { readonly trainer: string; readonly seal: number; readonly content: string };
+    reply: SucceedOutcome;
   };
   /** Sends every row of these tables, then each change. Repeating it with the same token only keeps it alive. */
   readonly subscribe: { request: { readonly tables: readonly number[]; readonly token: string }; reply: void };

@@ -8,10 +8,11 @@
  * 3. What a trainer is told is durable, is in an image on disk.
  */
 import { type ModelDeclaration } from "../protocols/model.ts";
+import { type Role } from "../protocols/model-state/role.ts";
 import { initialValues, modelLayout } from "../protocols/model-layout.ts";
 import { floatsOf } from "../protocols/sync/precision.ts";
 import { encodeImage } from "../protocols/sync/image.ts";
-import { type ReplicaEffect, type ReplicaEvent, stepReplica } from "../protocols/sync/replica.ts";
+import { contentOf, type ReplicaEffect, type ReplicaEvent, stepReplica } from "../protocols/sync/replica.ts";
 import { drawPullId } from "../protocols/wire/pull.ts";
 import { type Address, defineActor, Refused } from "../runtime/actor.ts";
 import { createLagMeter } from "./lag-meter.ts";
@@ -19,9 +20,15 @@ import { type LeaderProtocol } from "./leader-protocol.ts";
 import { createRowFeed } from "./row-feed.ts";
 import { viewRow } from "./row-view.ts";
 import { expiryOf } from "./expiry.ts";
-import { createImages, openReplica } from "./shard-images.ts";
+import { createImages, openReplica, primaryOf } from "./shard-images.ts";
 import { peerAddress, peerText, rememberWay } from "./shard-name.ts";
-import { type KeyList, type Push, type PushOutcome, type ShardProtocol } from "./shard-protocol.ts";
+import {
+  type KeyList,
+  type Push,
+  type PushOutcome,
+  type ShardProtocol,
+  type SucceedOutcome,
+} from "./shard-protocol.ts";
 import { createUrgentRule, problemOf, writesOf } from "./shard-writes.ts";
 import { openTrace, type TraceConfig } from "./step-trace.ts";
 
@@ -32,9 +39,10 @@ export interface ShardConfig {
   readonly shard: number;
   /** The name under which nodes speak of this shard, and under which its image lies. */
   readonly name: string;
-  /** Whether trainers push here. Others refuse gradients. */
-  readonly primary: boolean;
-  /** The primary's replica, which is told of rows that are left early here. */
+  /**
+   * The primary's replica, until the shard is told of another region: it is told of rows that are left early here. Where that is this
+   * replica, no gradients are taken before the role is told.
+   */
   readonly primaryAt: Address;
   /** Full replicas hold optimizer state and may become primary; others hold values only. */
   readonly full: boolean;
@@ -56,6 +64,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
   kind: "shard",
   messages: [
     ...(["gather", "push", "position", "subscribe", "synchronise", "grant", "give-up", "status", "row"] as const),
+    ...(["role", "standing", "succeed"] as const),
     ...(["pull", "more", "release", "refuse", "frame", "orphans", "survey", "report"] as const),
     ...(["due", "save", "saved"] as const),
   ],
@@ -77,6 +86,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     const trace = openTrace(config.trace, context);
     trace.start(() => ({ writer: replica.writer, primary: replica.primary, image: encodeImage(replica) }));
     let refused = 0;
+    let isPrimary = false;
 
     /** `source` is the push that a write was made of: the write itself holds functions. */
     function step(event: ReplicaEvent, source?: Push): readonly ReplicaEffect[] {
@@ -121,7 +131,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
           return;
         case "refused":
           // Late and repeated messages are what a network does; all else deserves a look.
-          if (effect.reason === "stale") return;
+          if (effect.reason === "stale" || effect.reason === "differs") return;
           refused += 1;
           context.metrics.count("freshet_sync_refused_total", 1, { what: "shard", reason: effect.reason });
           context.log.warn("A message was refused whole", {
@@ -137,6 +147,8 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
           context.metrics.count("freshet_rows_dropped_total", effect.keys.length, labels);
           return;
         case "written":
+          // A batch without rows moves its trainer's position all the same.
+          images.note();
           if (effect.urgent > 0) {
             context.metrics.count("freshet_urgent_rows_total", effect.urgent, { ...labels, origin: "local" });
           }
@@ -180,8 +192,24 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
       step({ kind: "message", from: peerText(from), message, body });
     }
 
+    function takeRole({ duty, training }: Role): void {
+      isPrimary = duty === "trains" || duty === "hands-over";
+      // What is handed over must stand still: rows left early are written anew, and old ones let go, by whoever trains next.
+      const at = { ...config.primaryAt, region: training };
+      replica.primary = duty === "hands-over" ? undefined : primaryOf(at, context.self);
+    }
+
+    function succeed({ trainer, seal, content }: ShardProtocol["succeed"]["request"]): SucceedOutcome {
+      if (replica.applied.get(trainer) !== seal) {
+        const effects = step({ kind: "succeed", content, applied: new Map([[trainer, seal]]) });
+        if (effects.some((effect) => effect.kind === "refused")) return { kind: "differs" };
+      }
+      images.saveIfChanged();
+      return { kind: images.durable(trainer) === seal ? "succeeded" : "saving" };
+    }
+
     function push(request: Push): PushOutcome {
-      if (!config.primary) throw new Refused(`shard ${config.name} of region ${config.region} is not the primary`);
+      if (!isPrimary) throw new Refused(`shard ${config.name} of region ${config.region} is not the primary`);
       const { trainer, batch, previous } = request;
       const applied = replica.applied.get(trainer) ?? 0;
       if (batch <= applied) return { kind: "applied", durable: images.durable(trainer) };
@@ -215,13 +243,20 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     leader.tell("shard-changed", { shard: config.name, ...replica.version });
     context.after(config.snapshotMs, "save", {});
     context.after(ANNOUNCE_MS, "due", { timer: ANNOUNCE });
-    const expiry = config.primary ? expiryOf(config.model) : undefined;
+    const expiry = config.full ? expiryOf(config.model) : undefined;
     if (expiry !== undefined) context.after(expiry.everyMs, "due", { timer: EXPIRE });
     return {
       handlers: {
         gather: ({ lists }) => ({ values: lists.map(gather) }),
         push,
         position: ({ trainer }) => ({ applied: replica.applied.get(trainer) ?? 0, durable: images.durable(trainer) }),
+        role: takeRole,
+        standing: ({ trainer, seal }) => {
+          images.saveIfChanged();
+          const durable = images.durable(trainer);
+          return durable === seal ? { durable, content: contentOf(replica) } : { durable };
+        },
+        succeed,
         subscribe: (request, from) => feed.subscribe(request, from),
         synchronise: ({ peer, burst }) => {
           step({
@@ -237,7 +272,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
           shard: config.shard,
           rows: layout.tables.reduce((sum, _, table) => sum + replica.store.rows(table), 0),
           digest: replica.store.digest(),
-          primary: config.primary,
+          primary: isPrimary,
           refused,
           lag: lag.recent(context.now()),
         }),
@@ -260,7 +295,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         },
         due: ({ timer }) => {
           if (timer === EXPIRE && expiry !== undefined) {
-            for (const { table, ttlMs } of expiry.tables) {
+            for (const { table, ttlMs } of replica.primary?.kind === "self" && isPrimary ? expiry.tables : []) {
               step({ kind: "expire", table, before: Math.floor((context.now() - ttlMs) * 1000) });
             }
             context.after(expiry.everyMs, "due", { timer: EXPIRE });

@@ -1,134 +1,122 @@
 /*
- * Watches the models: merges what trainers measured, finds a verdict per model, and appends verdicts and the membership to the region
- * log of the training region, which the state managers of all regions follow. Acting on verdicts is the operator's, for now.
+ * Watches the models: merges what trainers measured, finds a verdict per model, and appends verdicts, the membership and who trains to the
+ * region log, which the state managers of all regions follow. What a node's actors have to do follows from the log, and this actor tells
+ * them. Acting on verdicts is the operator's, for now.
+ *
+ * Whether a region trains is decided by its own copy of the log: a region that does not hold the entry that took training away from it
+ * can append none and train no other's samples, as their stream says the same (actors/joiner.ts).
  */
-import { mergeMetrics, type ProgressiveMetrics } from "../protocols/learning/progressive-metrics.ts";
-import {
-  type Member,
-  memberName,
-  MEMBERS_MAX,
-  membersNumber,
-  type NodeName,
-} from "../protocols/model-state/members.ts";
+import { mergeMetrics } from "../protocols/learning/progressive-metrics.ts";
+import { everyMember, memberName, membersNumber, type NodeName } from "../protocols/model-state/members.ts";
 import {
   applyEntry,
   decodeEntry,
   EMPTY_LOG,
   encodeEntry,
-  type LogEntry,
-  type RegionLogState,
   skipEntry,
+  type RegionLogState,
 } from "../protocols/model-state/region-log.ts";
-import { isToken } from "../protocols/subjects.ts";
+import { logHome, type Role, roleOf } from "../protocols/model-state/role.ts";
 import { DecodeError } from "../protocols/wire/decode-error.ts";
-import { type Address, defineActor, type Outcome } from "../runtime/actor.ts";
-import { type AppendOutcome, type StreamMessage, type StreamProtocol } from "../runtime/stream-protocol.ts";
-import { judged, loggedHealth, type ModelSummary, newWatch, summaryOf } from "./watched-model.ts";
+import { type Address, defineActor, type Promised } from "../runtime/actor.ts";
+import { type StreamMessage, type StreamProtocol } from "../runtime/stream-protocol.ts";
+import { CopyFailed } from "./copy-stream.ts";
+import { createLogReader, unsaid } from "./follow-log.ts";
+import { memberRefusal, promotionRefusal, standingRefusal } from "./log-refusals.ts";
+import { createRoleTeller, type RoleTellerConfig } from "./role-teller.ts";
+import { type ShardProtocol } from "./shard-protocol.ts";
+import {
+  type MembersReply,
+  type Standing,
+  type StateManagerProtocol,
+  type TrainingReply,
+  type Unsent,
+} from "./state-manager-protocol.ts";
+import { type Holding, type ShardPorts, standingOf, takeOver } from "./take-over.ts";
+import { judged, loggedHealth, newWatch, summaryOf } from "./watched-model.ts";
 
 export interface StateManagerConfig {
   readonly region: string;
   readonly regions: readonly string[];
-  /** The region that trains, as the config says; the log's membership comes first once there is one. */
+  /** The region that trains before the log says which. */
   readonly training: string;
-  /** Whether this is the node that trains: it judges, and it makes members of those whom its config names. */
-  readonly judges: boolean;
-  /** The name of the node that trains, in whichever region does. */
+  /** The regions that hold all it takes to train, and their streams: that one, and those that can be promoted. */
+  readonly full: readonly string[];
+  /** Whether this is the node of its region that trains when the region does. */
+  readonly mayTrain: boolean;
+  /** The name of that node, in whichever region. */
   readonly trainer: string;
   /** The nodes that the config names. */
   readonly nodes: readonly NodeName[];
   readonly models: readonly string[];
   readonly stream: Address;
+  readonly holdings: readonly Holding[];
+  /** Whom to tell what there is to do. */
+  readonly tells: RoleTellerConfig;
   /** How much event stream one judgement is over, in milliseconds of this node's clock. */
   readonly windowMs: number;
-}
-
-export interface MembersReply {
-  /** Of the log's entry that changed the members last; 0 before the first. */
-  readonly number: number;
-  readonly training: string;
-  /** All that the log ever called a member, in order of name. */
-  readonly members: readonly Member[];
-}
-
-export interface StateManagerProtocol {
-  /** A trainer's metrics since its last report. */
-  readonly progress: {
-    request: { readonly model: string; readonly trainer: string; readonly window: ProgressiveMetrics };
-    reply: void;
-  };
-  readonly summary: {
-    request: Record<string, never>;
-    reply: {
-      readonly models: readonly ModelSummary[];
-      readonly training: string;
-      readonly regions: readonly string[];
-      readonly applied: number;
-    };
-  };
-  /** Who is a member, as far as this node has followed the log. */
-  readonly members: { request: Record<string, never>; reply: MembersReply };
-  /**
-   * Has the log say that a node is a member, or none any longer; answered once the log has it, or had before. Refused outside of the
-   * region that trains, as no other can append.
-   */
-  readonly "change-member": {
-    request: NodeName & { readonly act: "add" | "retire" };
-    reply: MembersReply | { readonly refused: string };
-  };
-  // To itself.
-  readonly follow: { request: { readonly outcome?: Outcome<readonly StreamMessage[]> }; reply: void };
-  readonly judge: { request: Record<string, never>; reply: void };
-  readonly appended: { request: { readonly outcome: Outcome<AppendOutcome> }; reply: void };
 }
 
 /** The state manager of a region node. */
 export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig>({
   kind: "state-manager",
-  messages: ["progress", "summary", "members", "change-member", "follow", "judge", "appended"],
-  fromElsewhere: ["summary"],
+  messages: [
+    ...(["progress", "summary", "members", "change-member", "training", "promote", "standing"] as const),
+    ...(["follow", "judge", "appended", "tell-role", "checked", "took-over"] as const),
+  ],
+  fromElsewhere: ["summary", "standing"],
   setup: (config, context) => {
     const stream = context.ref<StreamProtocol>(config.stream);
+    const ports: ShardPorts = {
+      shard: (address) => context.ref<ShardProtocol>(address),
+      deadline: (ms) => context.deadline(ms),
+    };
+    const readLog = createLogReader(config, context);
+    const teller = createRoleTeller(config.tells, context);
     const watched = new Map(config.models.map((model) => [model, newWatch(context.now())] as const));
-    const unsent: Unsent[] = [];
+    let unsent: Unsent[] = [];
     let log: RegionLogState = EMPTY_LOG;
+    /** The own region's stream has been read, so that it is known what this region has to do. */
+    let knowsOwn = !config.full.includes(config.region);
+    /** All of the log has been read. */
     let caughtUp = false;
     let appending = false;
+    let wasTraining = false;
+    let takingOver = false;
+    let waitsFor: string | undefined;
+    let promoting: Promised<StateManagerProtocol["promote"]["reply"]> | undefined;
 
-    function trainingRegion(): string {
-      return log.membership?.training ?? config.training;
+    function role(): Role {
+      return roleOf(log, { region: config.region, first: config.training });
     }
 
     function describeMembers(): MembersReply {
-      const members = [...log.members.values()].toSorted((left, right) =>
-        memberName(left) < memberName(right) ? -1 : 1,
-      );
-      return { number: membersNumber(log.members), training: trainingRegion(), members };
+      const { members } = log;
+      return { number: membersNumber(members), training: role().training, members: everyMember(members) };
     }
 
-    /** Why the log is not to say so; undefined when it is. */
-    function refusal({ act, region, node }: StateManagerProtocol["change-member"]["request"]): string | undefined {
-      if (!isToken(region) || !isToken(node)) return "a member is named by a region and a node";
-      if (trainingRegion() !== config.region) {
-        return `they are changed in ${trainingRegion()}, the region that trains; ask a node there`;
-      }
+    function describeTraining(): TrainingReply {
+      const { training, term, next } = role();
+      return {
+        training,
+        term,
+        ...(next === undefined ? {} : { next }),
+        ...(waitsFor === undefined ? {} : { waitsFor }),
+      };
+    }
+
+    /** Why nothing may be appended here now. */
+    function logRefusal(): string | undefined {
       if (!caughtUp) return "the region log is not known here yet; ask again in a moment";
-      if (unsent.length >= UNSENT_MAX) return "too much waits to be appended to the region log";
-      const name = memberName({ region, node });
-      const member = log.members.get(name);
-      if (act === "add" && member === undefined && log.members.size >= MEMBERS_MAX) {
-        return `the log names ${MEMBERS_MAX} nodes, and takes no more`;
-      }
-      if (act === "retire" && member === undefined) return `${name} is no member`;
-      if (act === "retire" && region === trainingRegion() && node === config.trainer) {
-        return `${name} trains; let another region train first`;
-      }
-      return undefined;
+      return unsent.length >= UNSENT_MAX ? "too much waits to be appended to the region log" : undefined;
     }
 
     /** One entry at a time, and only when the whole log is known: an append on an old view is refused, and tried again on the new one. */
     function appendNext(): void {
       const entry = unsent[0]?.entry;
-      if (entry === undefined || appending || !caughtUp || trainingRegion() !== config.region) return;
+      if (entry === undefined || appending || !caughtUp) return;
+      const { duty } = role();
+      if (duty !== (entry.kind === "training" ? "takes-over" : "trains")) return;
       appending = true;
       const request = { stream: "LOG", body: encodeEntry(entry), expectedLastSequence: log.applied };
       context.pipe(stream.ask("append", request, { signal: context.deadline(ASK_MS) }), "appended", (outcome) => ({
@@ -150,18 +138,49 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
       }
     }
 
-    async function readLog(): Promise<readonly StreamMessage[]> {
-      const request = {
-        region: config.training,
-        stream: "LOG",
-        fromSeq: log.applied + 1,
-        max: READ_MAX,
-        waitMs: READ_WAIT_MS,
-      };
-      return (await stream.ask("read", request, { signal: context.deadline(READ_WAIT_MS + ASK_MS) })).messages;
+    /** After the log was read or appended to: what changes by it here. */
+    function evaluate(): void {
+      if (!knowsOwn) return;
+      const now = role();
+      teller.tell(now);
+      if (now.duty !== "takes-over") waitsFor = undefined;
+      const trains = now.duty === "trains" && caughtUp;
+      if (now.duty === "follows" || now.duty === "hands-over") {
+        for (const { failed } of unsent) {
+          failed?.(`${now.next ?? now.training} appends to the log now; ask a node there`);
+        }
+        unsent = [];
+      }
+      if (trains && !wasTraining && config.mayTrain) {
+        for (const [model, watch] of watched) watch.health = loggedHealth(log, model) ?? watch.health;
+        for (const entry of unsaid(log, { config, atMs: context.now() })) unsent.push({ entry });
+      }
+      wasTraining = trains;
+      appendNext();
+    }
+
+    function beginTakeOver({ training, term }: Role): void {
+      if (takingOver || log.promotion === undefined) return;
+      takingOver = true;
+      const peer = context.ref<StateManagerProtocol>({ region: training, kind: "state-manager", id: config.trainer });
+      const task = { from: training, to: config.region, term, decided: log.promotion.seq, holdings: config.holdings };
+      const done = takeOver(task, {
+        stream,
+        standing: (seal, signal) => peer.ask("standing", { seal }, { signal }),
+        ...ports,
+      });
+      context.pipe(done, "took-over", (outcome) => ({ term, outcome }));
+    }
+
+    async function describeStanding(seal: number): Promise<Standing> {
+      const shards = await standingOf(config.holdings, { seal, ...ports });
+      const { duty, term } = role();
+      const handsOver = duty === "hands-over" && config.mayTrain ? { handsOver: term } : {};
+      return { regions: config.regions, mayTrain: config.mayTrain, ...handsOver, shards };
     }
 
     context.after(0, "follow", {});
+    context.after(0, "tell-role", {});
     context.after(config.windowMs, "judge", {});
     return {
       handlers: {
@@ -171,47 +190,119 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
           mergeMetrics(watch.total, window);
           mergeMetrics(watch.window, window);
         },
-        summary: () => ({
-          models: [...watched].map(([model, watch]) => summaryOf(model, watch, log)),
-          training: trainingRegion(),
-          regions: log.membership?.regions ?? config.regions,
-          applied: log.applied,
-        }),
+        summary: () => {
+          const { training, term, duty } = role();
+          return {
+            models: [...watched].map(([model, watch]) => summaryOf(model, watch, log)),
+            training,
+            term,
+            trains: config.mayTrain && knowsOwn && (duty === "trains" || duty === "hands-over"),
+            regions: log.membership?.regions ?? config.regions,
+            applied: log.applied,
+          };
+        },
         follow: ({ outcome }) => {
           if (outcome?.kind === "failed") {
-            // The training region is out of reach: this region serves on, with the last it knows.
-            context.log.debug("The region log cannot be read now", { why: outcome.error.message });
+            // The region where the log goes on is out of reach: this region serves on, with the last it knows.
+            const said = { why: outcome.error.message };
+            if (outcome.error instanceof CopyFailed) context.log.warn("The region log cannot be kept here", said);
+            else if (knowsOwn || !config.mayTrain) context.log.debug("The region log cannot be read now", said);
+            else {
+              context.log.warn(
+                "Whether this region trains is not known before all that could hold the log were read",
+                said,
+              );
+            }
             context.after(RETRY_MS, "follow", {});
             return;
           }
-          for (const message of outcome?.value ?? []) apply(message);
-          if (outcome !== undefined && outcome.value.length < READ_MAX && !caughtUp) {
-            caughtUp = true;
-            for (const [model, watch] of watched) watch.health = loggedHealth(log, model) ?? watch.health;
-            if (config.judges) {
-              for (const entry of unsaid(log, { config, atMs: context.now() })) unsent.push({ entry });
-            }
+          if (outcome !== undefined) {
+            const { region, messages, lastSeq } = outcome.value;
+            for (const message of messages) apply(message);
+            const isAll = log.applied >= lastSeq;
+            knowsOwn ||= isAll && region === config.region;
+            caughtUp ||= isAll && region === logHome(log, config.training);
+            evaluate();
           }
-          appendNext();
-          context.pipe(readLog(), "follow", (next) => ({ outcome: next }));
+          context.pipe(readLog({ log, knowsOwn }), "follow", (next) => ({ outcome: next }));
         },
         members: () => describeMembers(),
         "change-member": (request) => {
-          const refused = refusal(request);
+          const trainer = { region: role().training, node: config.trainer };
+          const refused = memberRefusal(request, { log, trainer, role: role() }) ?? logRefusal();
           if (refused !== undefined) return { refused };
           const { act, region, node } = request;
           if (log.members.get(memberName(request))?.isRetired === (act === "retire")) return describeMembers();
-          const answer = context.later<MembersReply>();
+          const answer = context.later<StateManagerProtocol["change-member"]["reply"]>();
           unsent.push({
             entry: { kind: "member", atMs: context.now(), act, region, node },
             done: () => answer.resolve(describeMembers()),
+            failed: (why) => answer.resolve({ refused: why }),
           });
           appendNext();
           return answer.reply;
         },
+        training: () => describeTraining(),
+        promote: ({ region }) => {
+          const now = role();
+          if (region === now.training && now.next === undefined) return describeTraining();
+          const refused =
+            promotionRefusal(region, { role: now, full: config.full }) ??
+            logRefusal() ??
+            (promoting === undefined ? undefined : "another promotion is being looked at");
+          if (refused !== undefined) return { refused };
+          promoting = context.later<StateManagerProtocol["promote"]["reply"]>();
+          const peer = context.ref<StateManagerProtocol>({ region, kind: "state-manager", id: config.trainer });
+          const asked = peer.ask("standing", { seal: 0 }, { signal: context.deadline(PEER_MS) });
+          context.pipe(asked, "checked", (outcome) => ({ region, outcome }));
+          return promoting.reply;
+        },
+        checked: ({ region, outcome }) => {
+          const answer = promoting;
+          promoting = undefined;
+          const regions = log.membership?.regions ?? config.regions;
+          const refused =
+            promotionRefusal(region, { role: role(), full: config.full }) ??
+            standingRefusal(region, { outcome, regions, holdings: config.holdings });
+          if (refused !== undefined) return answer?.resolve({ refused });
+          unsent.push({
+            entry: { kind: "promote", atMs: context.now(), to: region, term: role().term + 1 },
+            done: () => answer?.resolve(describeTraining()),
+            failed: (why) => answer?.resolve({ refused: why }),
+          });
+          appendNext();
+        },
+        standing: ({ seal }) => {
+          const answer = context.later<Standing>();
+          void describeStanding(seal).then(answer.resolve, answer.reject);
+          return answer.reply;
+        },
+        "tell-role": () => {
+          const now = role();
+          if (knowsOwn) teller.repeat(now);
+          if (now.duty === "takes-over" && caughtUp && config.mayTrain) beginTakeOver(now);
+          context.after(ROLE_MS, "tell-role", {});
+        },
+        "took-over": ({ term, outcome }) => {
+          takingOver = false;
+          const now = role();
+          if (now.duty !== "takes-over" || now.term !== term) return;
+          if (outcome.kind === "failed") {
+            // Tried again with the next turn, for as long as it takes.
+            if (waitsFor !== outcome.error.message) {
+              context.log.info("Taking over waits", { why: outcome.error.message });
+            }
+            waitsFor = outcome.error.message;
+            return;
+          }
+          if (unsent.length === 0) {
+            unsent.push({ entry: { kind: "training", atMs: context.now(), region: config.region, term } });
+          }
+          appendNext();
+        },
         judge: () => {
           // Before the log is known, a verdict might contradict what it says.
-          if (caughtUp && config.judges) {
+          if (wasTraining && config.mayTrain) {
             for (const [model, watch] of watched) {
               for (const entry of judged(model, watch, { nowMs: context.now(), log: context.log })) {
                 unsent.push({ entry });
@@ -227,48 +318,22 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
             const said = unsent.shift();
             if (said !== undefined) log = applyEntry(log, outcome.value.seq, said.entry);
             said?.done?.();
-            appendNext();
-          } else {
-            // What the log holds now decides; the follower brings it, and the next turn tries again.
-            context.metrics.count("freshet_log_append_failures_total");
+            evaluate();
+            return;
           }
+          // What the log holds now decides; the follower brings it, and the next turn tries again.
+          context.metrics.count("freshet_log_append_failures_total");
         },
       },
     };
   },
 });
 
-/** What waits for the log, and who is told that the log has it. */
-interface Unsent {
-  readonly entry: LogEntry;
-  readonly done?: () => void;
-}
-
 /** Entries that wait while the log cannot be appended to. */
 const UNSENT_MAX = 1_000;
 const ASK_MS = 10_000;
-const READ_WAIT_MS = 5_000;
-const READ_MAX = 100;
 const RETRY_MS = 1_000;
-/** Whether the log's membership is what the config says; where it differs, the config of the training region is the newer word. */
-function sameMembership({ membership }: RegionLogState, config: StateManagerConfig): boolean {
-  return (
-    membership !== undefined &&
-    membership.training === config.training &&
-    membership.regions.join(" ") === config.regions.join(" ")
-  );
-}
-
-/** What the config says and the log does not: which region trains, and who is a member. Whom the log retired stays so. */
-function unsaid(
-  log: RegionLogState,
-  { config, atMs }: { readonly config: StateManagerConfig; readonly atMs: number },
-): LogEntry[] {
-  const { regions, training, nodes } = config;
-  return [
-    ...(sameMembership(log, config) ? [] : [{ kind: "membership", atMs, regions, training } as const]),
-    ...nodes
-      .filter((each) => !log.members.has(memberName(each)))
-      .map(({ region, node }) => ({ kind: "member", atMs, act: "add", region, node }) as const),
-  ];
-}
+/** How soon an actor that was started again learns what it has to do, and how often taking over is tried. */
+const ROLE_MS = 250;
+/** For an answer from the region that is to train. */
+const PEER_MS = 5_000;

@@ -1,5 +1,6 @@
 /* One trainer of one model: an actor round training.ts, which says what holds. */
 import { type ModelDeclaration } from "../protocols/model.ts";
+import { type Role } from "../protocols/model-state/role.ts";
 import { type Address, defineActor, type Outcome } from "../runtime/actor.ts";
 import { startTraining } from "./training.ts";
 
@@ -26,26 +27,40 @@ export interface TrainerStatus {
 }
 
 export interface TrainerProtocol {
+  /** What this node's region has to do. Told again and again; nothing is learned before the first. */
+  readonly role: { request: Role; reply: void };
   readonly status: { request: Record<string, never>; reply: TrainerStatus };
   // To itself.
   readonly turn: { request: { readonly outcome?: Outcome<void> }; reply: void };
   readonly report: { request: Record<string, never>; reply: void };
 }
 
-/** One trainer of one model. Works for ever; every failure makes it ask the shards where they stand, and go on from there. */
+/**
+ * One trainer of one model. Learns while its region trains, and while it hands over: what is left of the samples. Every failure makes it ask the shards where they stand, and go on from there.
+ */
 export const trainer = defineActor<TrainerProtocol, TrainerConfig>({
   kind: "trainer",
-  messages: ["status", "turn", "report"],
+  messages: ["role", "status", "turn", "report"],
   fromElsewhere: ["status"],
   setup: (config, context) => {
     const training = startTraining(config, context);
     let failures = 0;
-    context.after(0, "turn", {});
+    let isWanted = false;
+    let isLearning = false;
     context.after(REPORT_MS, "report", {});
     return {
       handlers: {
+        role: ({ duty }) => {
+          isWanted = duty === "trains" || duty === "hands-over";
+          if (!isWanted || isLearning) return;
+          isLearning = true;
+          training.forgetPositions();
+          context.after(0, "turn", {});
+        },
         status: () => training.status(),
         turn: ({ outcome }) => {
+          isLearning = isWanted;
+          if (!isWanted) return;
           if (outcome?.kind === "failed") {
             // Most often a shard or a link that is restarting. What was pushed may have been applied: only the shards know.
             failures += 1;
@@ -59,7 +74,7 @@ export const trainer = defineActor<TrainerProtocol, TrainerConfig>({
           context.pipe(training.turn(), "turn", (next) => ({ outcome: next }));
         },
         report: () => {
-          training.report();
+          if (isLearning) training.report();
           context.after(REPORT_MS, "report", {});
         },
       },

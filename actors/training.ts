@@ -33,7 +33,7 @@ import {
   type ShardProtocol,
   type Sighting,
 } from "./shard-protocol.ts";
-import { type StateManagerProtocol } from "./state-manager.ts";
+import { type StateManagerProtocol } from "./state-manager-protocol.ts";
 import { type TrainerConfig, type TrainerProtocol, type TrainerStatus } from "./trainer.ts";
 
 const ASK_MS = 10_000;

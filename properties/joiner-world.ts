@@ -1,6 +1,7 @@
 // A joiner that may die, the streams it reads and the stream of samples it writes, for the laws about its restarts.
 import { type FeedbackEvent } from "../protocols/feedback.ts";
 import {
+  lastBatch,
   mayTake,
   nextBatch,
   noteAppended,
@@ -95,6 +96,14 @@ export class JoinerWorld {
   }
 
   crash(): void {
+    this.#joiner = this.#begin();
+  }
+
+  /** Another region goes on with the stream: the joiner here says so in its last message, and one that never ran takes its place. */
+  move(): void {
+    const seq = (this.#log.at(-1)?.seq ?? 0) + 1;
+    const last = lastBatch(this.#joiner, { region: "tokyo", term: 1 });
+    this.#log.push({ seq, body: encodeSampleBatch(last) });
     this.#joiner = this.#begin();
   }
 

@@ -1,6 +1,6 @@
 // Goal: whatever dies when, every impression's outcome is published, no sample twice, and the last label of each is the one that a joiner
 // that never died would have given. Method: several sources whose messages come in any order, regions that go away, silences, tiny
-// bounds and batches; a crash throws the joiner away before or after its message was stored; the samples before `keepFrom` and the
+// bounds and batches; a crash throws the joiner away before or after its message was stored, a move says so in a last message; the samples before `keepFrom` and the
 // events before `needed` are deleted at once, so that a position that promises too much shows.
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -90,6 +90,7 @@ const acts = fc.array(
     },
     { weight: 2, arbitrary: fc.record({ act: fc.constant("pass" as const), ms: fc.constantFrom(10, 150, 250, 1000) }) },
     { weight: 2, arbitrary: fc.record({ act: fc.constant("crash" as const) }) },
+    { weight: 1, arbitrary: fc.record({ act: fc.constant("move" as const) }) },
     { weight: 1, arbitrary: fc.record({ act: fc.constant("toggle" as const), source: fc.nat(2) }) },
   ),
   { maxLength: 60, size: "max" },
@@ -101,6 +102,7 @@ function play(world: JoinerWorld, all: readonly Act[]): void {
     if (each.act === "publish") world.publish(each.dies === "before" || each.dies === "after" ? each.dies : "not");
     else if (each.act === "pass") world.pass(each.ms);
     else if (each.act === "crash") world.crash();
+    else if (each.act === "move") world.move();
     else {
       const source = world.sources[each.source % world.sources.length] ?? "";
       if (each.act === "take") world.take(source, each.count);

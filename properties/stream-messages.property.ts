@@ -69,6 +69,13 @@ const entries: fc.Arbitrary<LogEntry> = fc.oneof(
     region: fc.constantFrom("oregon", "frankfurt"),
     node: fc.constantFrom("a", "b", "c"),
   }),
+  fc.record({ kind: fc.constant("promote" as const), atMs: number, to: token, term: fc.integer({ min: 1, max: 4 }) }),
+  fc.record({
+    kind: fc.constant("training" as const),
+    atMs: number,
+    region: token,
+    term: fc.integer({ min: 1, max: 4 }),
+  }),
 );
 
 function bytesOf(value: string): Uint8Array {

@@ -7,6 +7,7 @@ import { demo } from "./cli/demo.ts";
 import { printFailure } from "./cli/failure.ts";
 import { commandHelp, overviewHelp } from "./cli/help.ts";
 import { memberAdd, memberLs, memberRetire } from "./cli/member.ts";
+import { promote } from "./cli/promote.ts";
 import { start } from "./cli/start.ts";
 import { status } from "./cli/status.ts";
 import { nearestName } from "./nearest-name.ts";
@@ -23,6 +24,7 @@ const COMMANDS: readonly Command[] = [
   memberLs,
   memberAdd,
   memberRetire,
+  promote,
   configCheck,
   configSchema,
   decode,

@@ -24,6 +24,7 @@ const loose = z.looseObject({
   nodes: z.array(z.string().catch("")).optional().catch(undefined),
   region: z.string().catch(""),
   training: z.string().catch(""),
+  standby: z.array(z.string().catch("")).catch([]),
   peers: named,
   grants: named,
   models: z
@@ -49,7 +50,7 @@ export interface RuleProblem {
 export function brokenRules(value: unknown): readonly RuleProblem[] {
   const parsed = loose.safeParse(value);
   if (!parsed.success) return [];
-  const { region, node, training, peers, grants, models, nats } = parsed.data;
+  const { region, node, training, standby, peers, grants, models, nats } = parsed.data;
   const problems: RuleProblem[] = [...nodeRules(parsed.data)];
 
   for (const [list, what] of [
@@ -79,6 +80,15 @@ export function brokenRules(value: unknown): readonly RuleProblem[] {
   if (training !== "" && region !== "" && !regions.includes(training)) {
     problems.push({ path: ["training"], allowed: `this node's region or that of a peer: ${regions.join(", ")}` });
   }
+  for (const [index, name] of standby.entries()) {
+    const others = regions.filter((each) => each !== training);
+    if (name === "" || region === "" || training === "") continue;
+    if (!others.includes(name) || standby.indexOf(name) !== index) {
+      const allowed =
+        others.length === 0 ? "nothing, as there is no other region" : `another region, once: ${others.join(", ")}`;
+      problems.push({ path: ["standby", index], allowed });
+    }
+  }
   if (nats.url !== undefined && grants.length > 0) {
     problems.push({
       path: ["grants"],
@@ -105,17 +115,19 @@ function nodeRules({
   node,
   nodes = [node],
   training,
+  standby,
   nats,
 }: {
   readonly region: string;
   readonly node: string;
   readonly nodes?: readonly string[] | undefined;
   readonly training: string;
+  readonly standby: readonly string[];
   readonly nats: z.output<typeof loose>["nats"];
 }): RuleProblem[] {
   const problems: RuleProblem[] = [];
   if (!nodes.includes(node)) problems.push({ path: ["nodes"], allowed: `a list with this node, ${node}, in it` });
-  if (region === training && region !== "" && !nodes.includes(TRAINING_NODE)) {
+  if ((region === training || standby.includes(region)) && region !== "" && !nodes.includes(TRAINING_NODE)) {
     problems.push({
       path: [nodes.length === 1 ? "node" : "nodes"],
       allowed: `${nodes.length === 1 ? "" : "a list with "}"${TRAINING_NODE}", the node that trains, in the region that trains`,

@@ -99,6 +99,11 @@ function unlike(left: RegionConfig, right: RegionConfig): string[] {
     left.training === right.training
       ? []
       : [`${both}: one says that ${left.training} trains, the other ${right.training}`];
+  if (left.standby.toSorted().join() !== right.standby.toSorted().join()) {
+    problems.push(
+      `${both}: one says that ${left.standby.join(", ") || "no region"} stands by, the other ${right.standby.join(", ") || "none"}`,
+    );
+  }
   for (const model of left.models) {
     const other = right.models.find((each) => each.name === model.name);
     if (other === undefined) problems.push(`${both}: only the first has the model ${model.name}`);

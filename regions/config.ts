@@ -28,6 +28,10 @@ export function regionConfigSchema(folder: string) {
       .meta({ description: "All nodes of this region, this one among them. Default: this one alone" }),
     state: path(folder).optional().meta({ description: "Folder of everything that outlives a restart" }),
     training: regionName.meta({ description: "The region that trains when the system starts for the first time" }),
+    standby: z.array(regionName).max(64, { error: "at most 64 regions" }).default([]).meta({
+      description:
+        "Other regions that hold all it takes to train, so that one of them can be promoted. The same in every config",
+    }),
     nats: z
       .union([ownNats(folder), externalNats(folder)])
       .prefault({})

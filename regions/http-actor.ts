@@ -3,7 +3,7 @@ import { type ActorRef, type Address, type Context, defineActor } from "../runti
 import { type StreamProtocol } from "../runtime/stream-protocol.ts";
 import { type Listen } from "./config-values.ts";
 import { type InferenceProtocol } from "../actors/inference.ts";
-import { type StateManagerProtocol } from "../actors/state-manager.ts";
+import { type StateManagerProtocol } from "../actors/state-manager-protocol.ts";
 import { createApp, type HttpCounts } from "./http-app.ts";
 import { HTTP_LIMITS, type HttpOptions, type HttpPorts } from "./http-ports.ts";
 import { serveHttp } from "./http-server.ts";
@@ -82,6 +82,8 @@ function connect({ region, node }: HttpActorConfig, context: Context<HttpProtoco
     status: ({ signal }) => supervisor.ask("status", {}, { signal }),
     members: ({ signal }) => manager.ask("members", {}, { signal }),
     changeMember: (change, { signal }) => manager.ask("change-member", change, { signal }),
+    training: ({ signal }) => manager.ask("training", {}, { signal }),
+    promote: (to, { signal }) => manager.ask("promote", { region: to }, { signal }),
     ready: ({ signal }) => supervisor.ask("ready", {}, { signal }),
     prometheus: ({ signal }) => supervisor.ask("metrics", {}, { signal }),
   };

@@ -1,7 +1,7 @@
 import { type Context, Hono, type Next } from "hono";
 import { HttpRefusal, refusalResponse } from "./http-errors.ts";
 import { storeEvents } from "./http-events.ts";
-import { changeMember } from "./http-members.ts";
+import { changeMember, promote } from "./http-members.ts";
 import { checkOrigin, checkToken, TokenBucket } from "./http-guard.ts";
 import { HTTP_LIMITS, type HttpOptions, type HttpPorts } from "./http-ports.ts";
 import { Recommender } from "./http-recommendations.ts";
@@ -40,6 +40,8 @@ const ROUTES = {
   "/v1/members": { method: "GET", open: false, about: "the nodes that hold the rows, as the region log names them" },
   "/v1/members/add": { method: "POST", open: false, about: "{region, node}: make it a member" },
   "/v1/members/retire": { method: "POST", open: false, about: "{region, node}: it is a member no longer" },
+  "/v1/training": { method: "GET", open: false, about: "which region trains, and what a promotion waits for" },
+  "/v1/promote": { method: "POST", open: false, about: "{region}: it is to train" },
   "/status": { method: "GET", open: false, about: "all that this node knows of itself, as JSON" },
   "/metrics": { method: "GET", open: false, about: "Prometheus metrics" },
   // Orchestrators and load balancers probe these two and hold no token.
@@ -101,6 +103,8 @@ export function createApp(ports: HttpPorts, options: HttpOptions): HttpApp {
       context.json(await changeMember(context.req.raw, { act, ports })),
     );
   }
+  app.get("/v1/training", async (context) => context.json(await ports.training(within(HTTP_LIMITS.statusWithinMs))));
+  app.post("/v1/promote", async (context) => context.json(await promote(context.req.raw, ports)));
   app.get("/v1/recommendations", async (context) => {
     const answer = await recommender.answer(new URL(context.req.url).searchParams);
     return context.json(answer);

@@ -20,6 +20,8 @@ export type RefusalCode =
   | "stopping"
   | "bad-member"
   | "not-changed"
+  | "bad-region"
+  | "not-promoted"
   | "not-stored"
   | "no-answer"
   | "failed";

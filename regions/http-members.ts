@@ -1,5 +1,5 @@
 import { isToken } from "../protocols/subjects.ts";
-import { type MembersReply } from "../actors/state-manager.ts";
+import { type MembersReply, type TrainingReply } from "../actors/state-manager-protocol.ts";
 import { HttpRefusal } from "./http-errors.ts";
 import { checkType, parseJson, readBody } from "./http-events.ts";
 import { HTTP_LIMITS, type HttpPorts } from "./http-ports.ts";
@@ -26,4 +26,18 @@ export async function changeMember(
   const outcome = await ports.changeMember({ act, region, node }, { signal });
   if (!("refused" in outcome)) return outcome;
   throw new HttpRefusal(409, "not-changed", `The members stay as they are: ${outcome.refused}`);
+}
+
+/** Takes the body of `POST /v1/promote`. Resolves once the region log has it: the region takes over when it holds all. */
+export async function promote(request: Request, ports: HttpPorts): Promise<TrainingReply> {
+  checkType(request.headers);
+  const given = parseJson(await readBody(request, HTTP_LIMITS.memberBytesMax));
+  const fields = new Map<string, unknown>(typeof given === "object" && given !== null ? Object.entries(given) : []);
+  const region = fields.get("region");
+  if (fields.size !== 1 || typeof region !== "string" || !isToken(region)) {
+    throw new HttpRefusal(400, "bad-region", "Send {region}: the name of the region that is to train");
+  }
+  const outcome = await ports.promote(region, { signal: AbortSignal.timeout(HTTP_LIMITS.memberWithinMs) });
+  if (!("refused" in outcome)) return outcome;
+  throw new HttpRefusal(409, "not-promoted", `Training stays where it is: ${outcome.refused}`);
 }

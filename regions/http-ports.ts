@@ -1,5 +1,5 @@
 import { type Recommendation, type Recommendations, type RecommendRequest } from "../actors/inference.ts";
-import { type MembersReply, type StateManagerProtocol } from "../actors/state-manager.ts";
+import { type MembersReply, type StateManagerProtocol, type TrainingReply } from "../actors/state-manager-protocol.ts";
 import { type Logger, type Metrics } from "../runtime/actor.ts";
 import { type AppendOutcome } from "../runtime/stream-protocol.ts";
 import { type NodeStatus } from "./status.ts";
@@ -29,6 +29,9 @@ export interface HttpPorts {
     change: StateManagerProtocol["change-member"]["request"],
     options: Waiting,
   ): Promise<StateManagerProtocol["change-member"]["reply"]>;
+  training(options: Waiting): Promise<TrainingReply>;
+  /** Resolves once the region log has it, or with why it is not to have it. */
+  promote(region: string, options: Waiting): Promise<StateManagerProtocol["promote"]["reply"]>;
   /** Prometheus text. */
   prometheus(options: Waiting): Promise<string>;
 }

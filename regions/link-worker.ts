@@ -2,6 +2,7 @@ import { type LinkConfig } from "../runtime/link.ts";
 import { type WorkerSpec } from "../runtime/managed-worker.ts";
 import { type NatsTlsOptions } from "../runtime/transport/nats-server-options.ts";
 import { type RegionNats } from "./node-nats.ts";
+import { fullRegions } from "./node-plan.ts";
 import { type RegionConfig } from "./read-config.ts";
 import { resolveSecret } from "./secret.ts";
 import { freshetVersion } from "./version.ts";
@@ -50,7 +51,7 @@ export async function linkWorker(config: RegionConfig, nats: RegionNats): Promis
         duplicateWindowMs: DUPLICATES_MS,
       },
       // Whichever node of a region starts first declares them for all.
-      ...(region === config.training
+      ...(fullRegions(config).includes(region)
         ? [
             { name: "SAMPLES", subjects: [`freshet.${region}.samples.*.*.${region}`], maxAgeMs, maxBytes: streamBytes },
             { name: "LOG", subjects: [`freshet.${region}.log.*.*.${region}`], maxBytes: LOG_BYTES_MAX },

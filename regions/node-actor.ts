@@ -3,7 +3,7 @@ import { type JoinerProtocol, type JoinerStatus } from "../actors/joiner.ts";
 import { type LeaderProtocol, type LinkLoad } from "../actors/leader-protocol.ts";
 import { type ShardProtocol, type ShardStatus } from "../actors/shard-protocol.ts";
 import { shardName } from "../actors/shard-name.ts";
-import { type StateManagerProtocol } from "../actors/state-manager.ts";
+import { type StateManagerProtocol } from "../actors/state-manager-protocol.ts";
 import { type ModelSummary } from "../actors/watched-model.ts";
 import { type TrainerProtocol, type TrainerStatus } from "../actors/trainer.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
@@ -11,7 +11,7 @@ import { createSketch, mergeSketch, quantile } from "../protocols/quantile-sketc
 import { type Asked, type ActorRef, type Address, type Context, defineActor, type Protocol } from "../runtime/actor.ts";
 import { type Series } from "../runtime/metrics.ts";
 import { type SystemHealth } from "../runtime/system.ts";
-import { isTrainingNode, nodeAddresses } from "./node-plan.ts";
+import { mayTrain, nodeAddresses } from "./node-plan.ts";
 import { type RegionConfig } from "./read-config.ts";
 import { type ModelStatus, type NodeProtocol, type NodeStatus } from "./status.ts";
 import { freshetVersion } from "./version.ts";
@@ -150,7 +150,7 @@ async function unlessLate<T>(work: Promise<T>, late: AbortSignal): Promise<T | u
 async function gatherStatus(settings: NodeActorConfig, context: Context<NodeProtocol>): Promise<NodeStatus> {
   const { config } = settings;
   const addresses = nodeAddresses(config);
-  const isTraining = isTrainingNode(config);
+  const asksTrainers = mayTrain(config);
 
   const ask = asker(context, ASK_MS);
   const [health, series, summary, leader, joiner, models] = await Promise.all([
@@ -158,7 +158,7 @@ async function gatherStatus(settings: NodeActorConfig, context: Context<NodeProt
     settings.metrics(),
     ask<StateManagerProtocol, "summary">(addresses.stateManager, "summary", {}),
     ask<LeaderProtocol, "status">(addresses.leader, "status", {}),
-    isTraining ? ask<JoinerProtocol, "status">(addresses.joiner, "status", {}) : undefined,
+    asksTrainers ? ask<JoinerProtocol, "status">(addresses.joiner, "status", {}) : undefined,
     Promise.all(
       config.models.map(async (model) => {
         const [shards, trainer, inference] = await Promise.all([
@@ -167,7 +167,7 @@ async function gatherStatus(settings: NodeActorConfig, context: Context<NodeProt
               ask<ShardProtocol, "status">(addresses.shard(model.name, index), "status", {}),
             ),
           ),
-          isTraining ? ask<TrainerProtocol, "status">(addresses.trainer(model.name), "status", {}) : undefined,
+          asksTrainers ? ask<TrainerProtocol, "status">(addresses.trainer(model.name), "status", {}) : undefined,
           ask<InferenceProtocol, "status">(addresses.inference(model.name), "status", {}),
         ]);
         return { model, shards, trainer, inference };
@@ -175,6 +175,7 @@ async function gatherStatus(settings: NodeActorConfig, context: Context<NodeProt
     ),
   ]);
 
+  const isTraining = summary?.trains === true;
   const workers = health.workers.map(({ name, state, restarts, lastFailure }) => ({
     name,
     state,
@@ -192,6 +193,7 @@ async function gatherStatus(settings: NodeActorConfig, context: Context<NodeProt
     node: config.node,
     version: freshetVersion(),
     role: isTraining ? "training" : "serving",
+    ...(summary === undefined ? {} : { training: { region: summary.training, term: summary.term } }),
     upSeconds: Math.round((context.now() - settings.startedMs) / 1000),
     ready: problems.length === 0,
     // Links that are down are worth saying and no reason not to serve.
@@ -203,8 +205,8 @@ async function gatherStatus(settings: NodeActorConfig, context: Context<NodeProt
       modelStatus({
         model,
         shards,
-        trainer,
-        joiner,
+        trainer: isTraining ? trainer : undefined,
+        joiner: isTraining ? joiner : undefined,
         summary: summary?.models.find((each) => each.model === model.name),
       }),
     ),

@@ -28,7 +28,7 @@ export interface NodeAddresses {
   readonly inference: (model: string) => Address;
 }
 
-/** The node that trains is the one of this name in the training region. */
+/** The node that trains is the one of this name, in the region that does. */
 export const TRAINING_NODE = "a";
 
 /** Finished impressions that a joiner remembers to tell copies from news: at least so many, and four for each that may wait. */
@@ -46,12 +46,14 @@ const FOR_EVER: RestartPolicy = {
   delayMaxMs: 5_000,
 };
 
-export function isTrainingNode({
-  region,
-  node,
-  training,
-}: Pick<RegionConfig, "region" | "node" | "training">): boolean {
-  return region === training && node === TRAINING_NODE;
+/** The regions that hold all it takes to train: optimizer state, the stream of samples and the log. */
+export function fullRegions({ training, standby }: Pick<RegionConfig, "training" | "standby">): string[] {
+  return [training, ...standby];
+}
+
+/** Whether this is the node of its region that trains whenever the region does. */
+export function mayTrain(config: Pick<RegionConfig, "region" | "node" | "training" | "standby">): boolean {
+  return config.node === TRAINING_NODE && fullRegions(config).includes(config.region);
 }
 
 export function nodeAddresses({ region, node }: Pick<RegionConfig, "region" | "node">): NodeAddresses {
@@ -73,7 +75,7 @@ export function nodeAddresses({ region, node }: Pick<RegionConfig, "region" | "n
 /** The workers that hold no socket. The link's and HTTP's are added by `node.ts`, which knows the secrets. */
 export function planWorkers(config: RegionConfig): WorkerSpec[] {
   const shardFolder = imageFolder(config);
-  const isTraining = isTrainingNode(config);
+  const isTraining = mayTrain(config);
   return [
     {
       name: "shards",
@@ -119,9 +121,8 @@ function shards(config: RegionConfig, model: ModelDeclaration): ActorSpec[] {
       model,
       shard: index,
       name: shardName(model.name, index),
-      primary: isTrainingNode(config),
       primaryAt: replicaAddress({ region: config.training, node: TRAINING_NODE }, shardName(model.name, index)),
-      full: config.region === config.training,
+      full: fullRegions(config).includes(config.region),
       leader: addresses.leader,
       files: addresses.files,
       snapshotMs: config.snapshot.everyMs,
@@ -150,6 +151,7 @@ function leader(config: RegionConfig): ActorSpec {
     shards: config.models.flatMap((model) =>
       Array.from({ length: model.shards }, (_, index) => shardName(model.name, index)),
     ),
+    mayTrain: mayTrain(config),
     peers: pulledFrom(config),
     pollWaitMs: config.sync.pollWaitMs,
     gapMs: config.sync.gapMs,
@@ -159,36 +161,49 @@ function leader(config: RegionConfig): ActorSpec {
   return spec("leader", "leader", node, settings);
 }
 
-/** Whom a node's shards are pulled from. */
+/** Whom a node's shards are pulled from, while they are not the primaries: full ones from full ones, as no other holds state. */
 function pulledFrom(config: RegionConfig): LeaderConfig["peers"] {
-  const { region, node, nodes, peers, training } = config;
-  // The primary pulls from nobody. What others hold and its image lacks after a crash comes again from the samples; pulled, it would
-  // take effect twice.
-  if (isTrainingNode(config)) return [];
+  const { region, node, nodes, peers } = config;
+  const full = fullRegions(config);
   const siblings = nodes.filter((name) => name !== node).map((name) => ({ region, node: name }));
-  // The nodes beside the primary are full, and other regions hold no state that they could take.
-  if (region === training) return siblings;
+  const from = full.includes(region) ? peers.filter((peer) => full.includes(peer.region)) : peers;
   return [
     ...siblings,
-    ...peers.flatMap(({ region: at, nodes: names, budget }) =>
+    ...from.flatMap(({ region: at, nodes: names, budget }) =>
       names.map((name) => ({ region: at, node: name, ...(budget !== undefined && { bytesPerSecond: budget }) })),
     ),
   ];
 }
 
 function stateManager(config: RegionConfig): ActorSpec {
+  const addresses = nodeAddresses(config);
   const settings: StateManagerConfig = {
     region: config.region,
     regions: regionsOf(config),
     training: config.training,
-    judges: isTrainingNode(config),
+    full: fullRegions(config),
+    mayTrain: mayTrain(config),
     trainer: TRAINING_NODE,
     nodes: [
       ...config.nodes.map((node) => ({ region: config.region, node })),
       ...config.peers.flatMap(({ region, nodes }) => nodes.map((node) => ({ region, node }))),
     ],
     models: config.models.map(({ name }) => name),
-    stream: nodeAddresses(config).stream,
+    stream: addresses.stream,
+    holdings: config.models.flatMap((model) =>
+      shardAddresses(config, model).map((shard, index) => ({
+        name: shardName(model.name, index),
+        shard,
+        trainer: addresses.trainer(model.name).id,
+      })),
+    ),
+    tells: {
+      mayTrain: mayTrain(config),
+      shards: config.models.flatMap((model) => shardAddresses(config, model)),
+      leader: addresses.leader,
+      ...(mayTrain(config) ? { joiner: addresses.joiner } : {}),
+      trainers: mayTrain(config) ? config.models.map(({ name }) => addresses.trainer(name)) : [],
+    },
     windowMs: JUDGE_MS,
   };
   return spec("state-manager", "stateManager", config.node, settings);

@@ -16,7 +16,7 @@ import { linkWorker } from "./link-worker.ts";
 import { watchNats } from "./nats-watch.ts";
 import { startNatsServer } from "./node-nats.ts";
 import { nodeActor } from "./node-actor.ts";
-import { imageFolder, isTrainingNode, planWorkers } from "./node-plan.ts";
+import { imageFolder, mayTrain, planWorkers } from "./node-plan.ts";
 import { type RegionConfig } from "./read-config.ts";
 import { type NodeProtocol, type NodeStatus } from "./status.ts";
 
@@ -89,7 +89,7 @@ export async function startNode(config: RegionConfig, options: NodeOptions): Pro
   // One after the other: each may need those before it.
   for (const worker of workers) await system.worker({ heapMb, ...worker });
   undo.use(watchNats({ config, system, nats, log, problems }));
-  log.info("The region node is up", { nats: nats.url, trains: isTrainingNode(config) });
+  log.info("The region node is up", { nats: nats.url, mayTrain: mayTrain(config) });
 
   const all = undo.move();
   const address = { region: config.region, kind: "node", id: config.node };

@@ -23,6 +23,7 @@ const node: z.ZodType<NodeStatus> = z.object({
   node: z.string(),
   version: z.string(),
   role: z.enum(["training", "serving"]),
+  training: z.object({ region: z.string(), term: count }).exactOptional(),
   upSeconds: count,
   ready: z.boolean(),
   problems: z.array(z.string()),

@@ -15,10 +15,11 @@ const PEER_MESSAGES = [
   ["shard", "release"],
   ["shard", "orphans"],
   ["shard", "survey"],
+  ["state-manager", "standing"],
 ] as const;
 
-/** Streams that other regions read. */
-const SHARED_STREAMS = ["EVENTS", "LOG"] as const;
+/** Streams that other regions read: SAMPLES when they go on with it. */
+const SHARED_STREAMS = ["EVENTS", "LOG", "SAMPLES"] as const;
 
 /**
  * What a peer region may do here: poll and pull as itself and nobody else, receive what is addressed to it, and read the shared streams.

@@ -59,6 +59,8 @@ export interface NodeStatus {
   readonly node: string;
   readonly version: string;
   readonly role: "training" | "serving";
+  /** Which region trains, as far as this node has followed the region log, and after how many promotions. */
+  readonly training?: { readonly region: string; readonly term: number };
   readonly upSeconds: number;
   readonly ready: boolean;
   /** Why it is not ready, or what is wrong though it is. */

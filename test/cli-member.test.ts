@@ -28,3 +28,15 @@ test("member ls, add and retire ask a node, and say what it answers and what it 
     expect([code, err]).toEqual([2, expect.stringContaining(`${JSON.stringify(names[at])} is no REGION/NODE`)]);
   }
 });
+
+test("promote says why training stays, and is called wrongly without a region", async () => {
+  const world = httpWorld();
+  await using server = await serveHttp(createApp(world.ports, OPTIONS), { host: "127.0.0.1", port: 0 });
+  const url = `127.0.0.1:${server.port}`;
+  const refused = await freshet(["promote", "singapore", url]);
+  expect(refused).toMatchObject({ code: 1, out: "" });
+  expect(refused.err).toContain("Training stays where it is: singapore does not answer, and nobody would train until");
+  const there = await freshet(["promote", "oregon", url, "--json"], {});
+  expect([there.code, JSON.parse(there.out)]).toEqual([0, { training: "oregon", term: 0 }]);
+  expect((await freshet(["promote", "Oregon", url])).err).toContain('"Oregon" is no region, such as frankfurt');
+});

@@ -204,6 +204,7 @@ test("parseStatus() knows every field of a status", () => {
     node: "a",
     version: "0.1.0",
     role: "training",
+    training: { region: "frankfurt", term: 1 },
     upSeconds: 61,
     ready: false,
     problems: ["one"],

@@ -98,12 +98,10 @@ export async function startCrashWorld(options: { readonly keep?: string | undefi
   return { folder, server, regions, nc, operator, [Symbol.asyncDispose]: () => all.disposeAsync() };
 }
 
-function common(region: string): Omit<RegionConfigInput, "nats" | "http"> {
+/** How the nodes learn: so that what took effect can be counted (crash-stream.ts). */
+export function learning(): Pick<RegionConfigInput, "models" | "joiner" | "trainer" | "snapshot"> {
   const { architecture, tables, dense, ...model } = MODEL;
   return {
-    region,
-    state: `${region}-state`,
-    training: TRAINING,
     models: [
       {
         ...model,
@@ -115,6 +113,15 @@ function common(region: string): Omit<RegionConfigInput, "nats" | "http"> {
     joiner: { window: "1s", lateness: "200ms", correctionWindow: "2m" },
     trainer: { batch: 32, maxWait: "10ms" },
     snapshot: { every: "200ms" },
+  };
+}
+
+function common(region: string): Omit<RegionConfigInput, "nats" | "http"> {
+  return {
+    ...learning(),
+    region,
+    state: `${region}-state`,
+    training: TRAINING,
     supervision: { restarts: 1_000, within: "1m", backoff: "20ms", backoffMax: "500ms" },
     log: { level: "warn" },
   };

@@ -45,8 +45,8 @@ export interface Regions extends AsyncDisposable {
   /** Nothing gets into this node's region and nothing gets out, until healed. */
   cutOff(node: TestNode): void;
   heal(node: TestNode): void;
-  /** Waits until these nodes hold the same, everything is learned and no impression waits for feedback. One of them must train. */
-  converged(nodes: readonly TestNode[]): Promise<void>;
+  /** Waits until these nodes hold the same, everything is learned and no impression waits for feedback. One of them must train, by default the plan's. */
+  converged(nodes: readonly TestNode[], training?: string): Promise<void>;
 }
 
 /** Resolves when all are ready. */
@@ -118,7 +118,7 @@ export async function startRegions({ nodes, training, servers, config = {}, entr
     },
     cutOff: (node) => linksOf(node).forEach((proxy) => proxy.cut()),
     heal: (node) => linksOf(node).forEach((proxy) => proxy.heal()),
-    converged: (some) => converged(some, training),
+    converged: (some, trains = training) => converged(some, trains),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
 }

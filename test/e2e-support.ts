@@ -92,9 +92,11 @@ const rowSchema = z.object({
 const membersSchema = z.object({
   members: z.array(z.object({ region: z.string(), node: z.string(), isRetired: z.boolean() })),
 });
+const trainingSchema = z.object({ training: z.string(), term: z.number(), next: z.string().optional() });
 const streamSchema = z.object({ state: z.object({ last_seq: z.number() }) });
 
 export type Status = z.infer<typeof statusSchema>;
+export type Training = z.infer<typeof trainingSchema>;
 export type Answer = z.infer<typeof answerSchema>;
 
 export interface TestNodeOptions {
@@ -261,6 +263,12 @@ export class TestNode implements AsyncDisposable {
     const parsed = response.ok ? membersSchema.parse(JSON.parse(text)) : { members: [] };
     const present = parsed.members.flatMap(({ region, node, isRetired }) => (isRetired ? [] : [`${region}/${node}`]));
     return { status: response.status, present, text };
+  }
+
+  /** Which region trains as it knows; undefined while it does not answer. */
+  async training(): Promise<Training | undefined> {
+    const response = await this.#fetch("/v1/training");
+    return response?.ok === true ? trainingSchema.parse(await response.json()) : undefined;
   }
 
   async operator(): Promise<NatsConnection> {

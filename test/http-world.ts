@@ -1,4 +1,4 @@
-import { type MembersReply } from "../actors/state-manager.ts";
+import { type MembersReply } from "../actors/state-manager-protocol.ts";
 import { type Logger, type Metrics } from "../runtime/actor.ts";
 import { type HttpOptions, type HttpPorts } from "../regions/http-ports.ts";
 import { type NodeStatus } from "../regions/status.ts";
@@ -116,6 +116,13 @@ export function httpWorld(): HttpWorld {
               number: 3,
               members: [...MEMBERS.members, { region, node, since: 3, isRetired: act === "retire" }],
             },
+      training: async () => ({ training: "oregon", term: 0 }),
+      promote: async (region) =>
+        region === "frankfurt"
+          ? { training: "oregon", term: 1, next: region }
+          : region === "oregon"
+            ? { training: "oregon", term: 0 }
+            : { refused: `${region} does not answer, and nobody would train until it does` },
       ready: async () => readiness(),
       prometheus: async () => "# TYPE freshet_up gauge\nfreshet_up 1\n",
     },

@@ -44,6 +44,7 @@ test("rows of a table with an age are gone at the primary and at who pulls from 
   }
   const primary = at("shard", "clicks-0-a");
   const [a, b] = [system.ref<ShardProtocol>(primary), system.ref<ShardProtocol>(at("shard", "clicks-0-b"))];
+  a.tell("role", { duty: "trains", training: REGION, term: 0 });
   const parts = [USERS, ITEMS].map((table) => ({
     table,
     keys: BigUint64Array.of(1n, 2n, 3n),
@@ -88,7 +89,6 @@ function shardOn(node: string): ShardConfig {
     model: MODEL,
     shard: 0,
     name: "clicks-0",
-    primary: node === "a",
     primaryAt: at("shard", "clicks-0-a"),
     full: node === "a",
     leader: at("leader", node),

@@ -61,6 +61,7 @@ test("an urgent row overtakes a long pull on a slow link: it is served while the
   });
   const a = system.ref<ShardProtocol>(primary);
   const b = system.ref<ShardProtocol>(follower);
+  a.tell("role", { duty: "trains", training: REGION, term: 0 });
 
   let batch = 0;
   async function push(keys: readonly bigint[], gradient: number): Promise<void> {
@@ -121,7 +122,6 @@ function shardOn(node: string, primaryAt: Address): ShardConfig {
     model: MODEL,
     shard: 0,
     name: "clicks-0",
-    primary: node === "a",
     primaryAt,
     full: node === "a",
     leader: at("leader", node),

@@ -27,7 +27,9 @@ const entrySchema = z.discriminatedUnion("kind", [
 
 const startSchema = z.object({
   writer: z.string(),
-  primary: z.union([z.object({ kind: z.literal("self") }), z.object({ kind: z.literal("peer"), peer: z.string() })]),
+  primary: z
+    .union([z.object({ kind: z.literal("self") }), z.object({ kind: z.literal("peer"), peer: z.string() })])
+    .optional(),
   image: z.instanceof(Uint8Array),
 });
 const leaderSchema = z.union([z.literal("self"), z.object({ peer: z.string() }), z.undefined()]);

@@ -18,7 +18,7 @@ import {
   type Sample,
   settle,
 } from "./joiner-state.ts";
-import { type PublishedSample, type SampleBatch, type SourcePosition } from "./sample-batch.ts";
+import { type PublishedSample, type SampleBatch, type SampleMove, type SourcePosition } from "./sample-batch.ts";
 
 /** Events of one stream message are numbered within it; 1,024 leaves room for the most that one may hold. */
 const EVENTS_PER_MESSAGE = 1024;
@@ -151,6 +151,14 @@ export function nextBatch(resumed: ResumedJoiner): SampleBatch | undefined {
     resumed.moved = false;
   }
   return { keepFrom: resumed.keepFrom, positions: resumed.positions, samples };
+}
+
+/**
+ * The message that ends the stream here: a joiner of that region resumes from it as from any other, so what was taken in and not
+ * published is taken in again there. Nothing may be published after it.
+ */
+export function lastBatch({ keepFrom, positions }: ResumedJoiner, movedTo: SampleMove): SampleBatch {
+  return { keepFrom, positions, samples: [], movedTo };
 }
 
 /** The message was stored at this position of the stream of samples. */

@@ -36,6 +36,17 @@ export interface SampleBatch {
   readonly keepFrom: number;
   readonly positions: readonly SourcePosition[];
   readonly samples: readonly PublishedSample[];
+  /**
+   * The stream ends here and goes on, under the same numbers, in another region: whoever learned up to this message has learned all there
+   * is here, and no joiner of another region appends to it.
+   */
+  readonly movedTo?: SampleMove;
+}
+
+/** Where the making of samples goes on, by which promotion. */
+export interface SampleMove {
+  readonly region: string;
+  readonly term: number;
 }
 
 export function encodeSampleBatch(batch: SampleBatch): Uint8Array<ArrayBuffer> {
@@ -52,14 +63,21 @@ export function decodeSampleBatch(bytes: Uint8Array): SampleBatch {
     throw error;
   }
   const root = fields(parsed, "the message");
+  const movedTo = root["movedTo"];
   return {
     keepFrom: count(root["keepFrom"], "keepFrom"),
     positions: list(root["positions"], "positions").map(readPosition),
     samples: list(root["samples"], "samples").map(readSample),
+    ...(movedTo === undefined ? {} : { movedTo: readMove(movedTo) }),
   };
 }
 
 const WHAT = "a batch of samples";
+
+function readMove(value: unknown): SampleMove {
+  const move = fields(value, "movedTo");
+  return { region: text(move["region"], "region"), term: count(move["term"], "term") };
+}
 
 function readPosition(value: unknown): SourcePosition {
   const position = fields(value, "a position");

@@ -39,12 +39,14 @@ export function changeMember(
   return new Map(members).set(name, { region, node, since: seq, isRetired });
 }
 
+/** All that the log ever called a member, in order of name. */
+export function everyMember(members: Members): readonly Member[] {
+  return [...members].toSorted(([left], [right]) => (left < right ? -1 : 1)).map(([, member]) => member);
+}
+
 /** Those who are members now, in order of name. */
 export function presentMembers(members: Members): readonly Member[] {
-  return [...members]
-    .filter(([, { isRetired }]) => !isRetired)
-    .toSorted(([left], [right]) => (left < right ? -1 : 1))
-    .map(([, member]) => member);
+  return everyMember(members).filter(({ isRetired }) => !isRetired);
 }
 
 /** The number of the list: that of the entry that changed it last, 0 before the first. */

@@ -1,6 +1,7 @@
 /*
  * The log that every region follows: who is a member, which region trains, and what was found of each model. It lies in the training
- * region's stream, is appended to by compare-and-set, and the same entries give the same state wherever they are replayed.
+ * region's stream, is appended to by compare-and-set, and the same entries give the same state wherever they are replayed. When
+ * training moves the log moves with it, under the same numbers (role.ts).
  */
 import { isToken } from "../subjects.ts";
 import { DecodeError } from "../wire/decode-error.ts";
@@ -33,13 +34,33 @@ export interface MemberEntry extends NodeName {
   readonly act: "add" | "retire";
 }
 
-export type LogEntry = MembershipEntry | VerdictEntry | MemberEntry;
+/** Training is to move. Counts only as the next promotion after the last one has ended. */
+export interface PromoteEntry {
+  readonly kind: "promote";
+  readonly atMs: number;
+  readonly to: string;
+  /** 1 for the first promotion, and one more for each after it. */
+  readonly term: number;
+}
+
+/** The region of the promotion of this term has taken over: it trains. */
+export interface TrainingEntry {
+  readonly kind: "training";
+  readonly atMs: number;
+  readonly region: string;
+  readonly term: number;
+}
+
+export type LogEntry = MembershipEntry | VerdictEntry | MemberEntry | PromoteEntry | TrainingEntry;
 
 /** What the log says so far. */
 export interface RegionLogState {
   /** The last entry's sequence; 0 before the first. */
   readonly applied: number;
   readonly membership?: MembershipEntry;
+  /** The last promotion and the number of its entry. It runs until `training` is of its term. */
+  readonly promotion?: PromoteEntry & { readonly seq: number };
+  readonly training?: TrainingEntry;
   readonly members: Members;
   readonly verdicts: ReadonlyMap<string, VerdictEntry>;
 }
@@ -56,6 +77,16 @@ export function applyEntry(state: RegionLogState, seq: number, entry: LogEntry):
       return { ...state, applied: seq, members: changeMember(state.members, { ...entry, seq }) };
     case "verdict":
       return { ...state, applied: seq, verdicts: new Map(state.verdicts).set(entry.model, entry) };
+    case "promote": {
+      const { promotion, training } = state;
+      const counts = entry.term === (promotion?.term ?? 0) + 1 && promotion?.term === training?.term;
+      return { ...state, applied: seq, ...(counts ? { promotion: { ...entry, seq } } : {}) };
+    }
+    case "training": {
+      const { promotion, training } = state;
+      const counts = promotion?.term === entry.term && promotion.to === entry.region && training?.term !== entry.term;
+      return { ...state, applied: seq, ...(counts ? { training: entry } : {}) };
+    }
   }
 }
 
@@ -98,6 +129,16 @@ export function decodeEntry(bytes: Uint8Array): LogEntry {
     }
     return { kind: "member", atMs, act, region, node };
   }
+  if (fields.get("kind") === "promote") {
+    const [to, term] = [fields.get("to"), fields.get("term")];
+    if (!isName(to) || !isTerm(term)) throw new DecodeError(WHAT, "a promotion lacks a field");
+    return { kind: "promote", atMs, to, term };
+  }
+  if (fields.get("kind") === "training") {
+    const [region, term] = [fields.get("region"), fields.get("term")];
+    if (!isName(region) || !isTerm(term)) throw new DecodeError(WHAT, "a start of training lacks a field");
+    return { kind: "training", atMs, region, term };
+  }
   if (fields.get("kind") !== "verdict") throw new DecodeError(WHAT, "its kind is unknown");
   const [model, from, to, cause] = [fields.get("model"), fields.get("from"), fields.get("to"), fields.get("cause")];
   if (typeof model !== "string" || !isToken(model) || !isVerdict(from) || !isVerdict(to) || typeof cause !== "string") {
@@ -110,6 +151,10 @@ const WHAT = "an entry of the region log";
 
 function isName(value: unknown): value is string {
   return typeof value === "string" && isToken(value);
+}
+
+function isTerm(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 1;
 }
 
 function isVerdict(value: unknown): value is Verdict {

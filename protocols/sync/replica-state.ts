@@ -55,7 +55,7 @@ export interface Replica {
   /** Peer -> how far into its urgent list we are, for at most `CURSORS_MAX` peers. */
   readonly cursors: Map<string, UrgentCursor>;
   /** Unknown: rows left early stay so. */
-  readonly primary: Primary | undefined;
+  primary: Primary | undefined;
   readonly orphans: OrphanWatch;
 }
 
@@ -155,6 +155,11 @@ export type ReplicaEvent =
   | { readonly kind: "settle"; readonly members: readonly string[] }
   /** At the primary: rows of a table stamped before this t are gone. */
   | { readonly kind: "expire"; readonly table: number; readonly before: number }
+  /**
+   * Another replica is to write no more, and this one is to go on in its place: takes its trainers' positions, if the rows are the same.
+   * Rows that differ, by one version or one row, refuse it, and what `contentOf` gives besides.
+   */
+  | { readonly kind: "succeed"; readonly content: string; readonly applied: ReadonlyMap<string, number> }
   /** A timer asked for by an effect of this name has run out. Timers are never cancelled; stale ones do nothing. */
   | { readonly kind: "timer"; readonly name: string };
 
@@ -167,6 +172,7 @@ export type Refusal =
   | "time" // a t too far ahead, or no t left to stamp
   | "minted" // versions in our name that we never wrote
   | "full" // a bound is reached
+  | "differs" // rows are not those of the replica to be succeeded
   | "stale"; // of another pull, answer or peer: late or repeated, and harmless
 
 /** Why a pull failed. */

@@ -124,6 +124,8 @@ function take(replica: Replica, event: ReplicaEvent, nowMs: number): ReplicaEffe
       return settle(replica, event.members);
     case "expire":
       return expire(replica, event);
+    case "succeed":
+      return succeed(replica, event);
     case "timer":
       if (event.name === SWEEP_TIMER) return sweepAnswers(replica);
       return event.name === ORPHAN_TIMER ? sweepEarly(replica, nowMs) : timePull(replica, event.name);
@@ -200,6 +202,23 @@ function write(replica: Replica, event: ReplicaEvent & { kind: "write" }, nowMs:
   if (rows > 0) effects.push({ kind: "changed", version: newVersion(replica) });
   effects.push({ kind: "written", rows, refused, urgent, duplicate: false });
   return effects;
+}
+
+/** The digest of the rows with their versions, and what the horizon says of those that are gone. */
+export function contentOf({ store, horizon: { settled, expired } }: Replica): string {
+  const ages = [...expired].toSorted(([left], [right]) => left - right);
+  return [store.digest(), settled, ...ages.map(([table, t]) => `${table}:${t}`)].join(" ");
+}
+
+/** Rows of the same versions are the same, so the positions that were true of the others are true of these. */
+function succeed(replica: Replica, event: ReplicaEvent & { kind: "succeed" }): ReplicaEffect[] {
+  const { applied } = replica;
+  if (contentOf(replica) !== event.content) {
+    return [{ kind: "refused", reason: "differs", from: undefined, detail: "the rows are not the same" }];
+  }
+  applied.clear();
+  for (const [trainer, batch] of event.applied) applied.set(trainer, batch);
+  return [{ kind: "written", rows: 0, refused: 0, urgent: 0, duplicate: false }];
 }
 
 /** Puts the urgent ones of the rows just written into the urgent list; returns how many. */

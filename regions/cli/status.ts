@@ -71,6 +71,11 @@ function describeStatus(node: NodeStatus, terminal: Pick<Terminal, "out">): stri
     `${styleText("bold", node.region, { stream: out })} (node ${node.node}, ${node.role}): ${state}, up ${age(node.upSeconds)}, freshet ${node.version}`,
     ...node.problems.map((problem) => `  ${styleText("red", "problem", { stream: out })}  ${printable(problem)}`),
     `  lag      ${node.role === "training" ? `${lag} (it trains: rows are fresh where they are made)` : lag}`,
+    ...(node.training === undefined
+      ? []
+      : [
+          `  trains   ${printable(node.training.region)}${node.training.term === 0 ? "" : `, term ${node.training.term}`}`,
+        ]),
     `  events   ${node.events.accepted} accepted, ${node.events.refused} refused`,
     `  nats     ${node.nats.version} at ${node.nats.url}, JetStream ${node.nats.jetstream}`,
     ...table(

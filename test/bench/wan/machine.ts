@@ -273,6 +273,7 @@ function chargeOf(event: ReplicaEvent, costs: Costs): number {
     case "give-up":
     case "settle":
     case "expire":
+    case "succeed":
       return 0;
     case "message":
       if (event.message === "pull") return costs.answer;

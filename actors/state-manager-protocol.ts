@@ -1,0 +1,95 @@
+import { type Member, type NodeName } from "../protocols/model-state/members.ts";
+import { type LogEntry } from "../protocols/model-state/region-log.ts";
+import { type Role } from "../protocols/model-state/role.ts";
+import { type ProgressiveMetrics } from "../protocols/learning/progressive-metrics.ts";
+import { type Outcome } from "../runtime/actor.ts";
+import { type AppendOutcome, type StreamMessage } from "../runtime/stream-protocol.ts";
+import { type ModelSummary } from "./watched-model.ts";
+
+export interface MembersReply {
+  /** Of the log's entry that changed the members last; 0 before the first. */
+  readonly number: number;
+  readonly training: string;
+  /** All that the log ever called a member, in order of name. */
+  readonly members: readonly Member[];
+}
+
+/** Who trains, as far as this node has followed the log. */
+export interface TrainingReply extends Pick<Role, "training" | "term" | "next"> {
+  /** What a promotion that runs waits for, where this node knows. */
+  readonly waitsFor?: string;
+}
+
+/** What a region's shards hold, for a region that is to go on in its place. */
+export interface Standing {
+  /** The regions whose events it could join. */
+  readonly regions: readonly string[];
+  /** Whether its shards hold optimizer state and it has a trainer. */
+  readonly mayTrain: boolean;
+  /** The promotion by which it hands over now; absent when it does not, as far as it knows. */
+  readonly handsOver?: number;
+  /** `content` is there for shards whose images have all that was learned up to the message that was asked about, and not more. */
+  readonly shards: readonly { readonly name: string; readonly durable: number; readonly content?: string }[];
+}
+
+export interface StateManagerProtocol {
+  /** A trainer's metrics since its last report. */
+  readonly progress: {
+    request: { readonly model: string; readonly trainer: string; readonly window: ProgressiveMetrics };
+    reply: void;
+  };
+  readonly summary: {
+    request: Record<string, never>;
+    reply: {
+      readonly models: readonly ModelSummary[];
+      readonly training: string;
+      readonly term: number;
+      /** Whether this node makes samples and learns. */
+      readonly trains: boolean;
+      readonly regions: readonly string[];
+      readonly applied: number;
+    };
+  };
+  /** Who is a member, as far as this node has followed the log. */
+  readonly members: { request: Record<string, never>; reply: MembersReply };
+  /**
+   * Has the log say that a node is a member, or none any longer; answered once the log has it, or had before. Refused outside of the
+   * region that trains, as no other can append.
+   */
+  readonly "change-member": {
+    request: NodeName & { readonly act: "add" | "retire" };
+    reply: MembersReply | { readonly refused: string };
+  };
+  readonly training: { request: Record<string, never>; reply: TrainingReply };
+  /** Has another region train; answered once the log says so, or with why it is not to. The region takes over when it holds all. */
+  readonly promote: {
+    request: { readonly region: string };
+    reply: TrainingReply | { readonly refused: string };
+  };
+  /** Asked by another region's state manager, with the last message of the stream of samples; 0 for none. */
+  readonly standing: { request: { readonly seal: number }; reply: Standing };
+  // To itself.
+  readonly follow: { request: { readonly outcome?: Outcome<LogRead> }; reply: void };
+  readonly judge: { request: Record<string, never>; reply: void };
+  readonly appended: { request: { readonly outcome: Outcome<AppendOutcome> }; reply: void };
+  /** Tells the actors of this node what they have to do. */
+  readonly "tell-role": { request: Record<string, never>; reply: void };
+  /** The region that is to train has answered, or not. */
+  readonly checked: { request: { readonly region: string; readonly outcome: Outcome<Standing> }; reply: void };
+  readonly "took-over": { request: { readonly term: number; readonly outcome: Outcome<void> }; reply: void };
+}
+
+/** Part of the log as one region's stream has it. */
+export interface LogRead {
+  readonly region: string;
+  readonly messages: readonly StreamMessage[];
+  /** Of that stream, when they were read. */
+  readonly lastSeq: number;
+}
+
+/** What waits for the log, who is told that the log has it, and who that it never will. */
+export interface Unsent {
+  readonly entry: LogEntry;
+  readonly done?: () => void;
+  readonly failed?: (why: string) => void;
+}
