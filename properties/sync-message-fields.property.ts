@@ -9,6 +9,7 @@ import { DecodeError } from "../protocols/wire/decode-error.ts";
 import { parseOrphans } from "../protocols/wire/orphans.ts";
 import { parseChanges, parsePoll } from "../protocols/wire/poll.ts";
 import { parseMore, parsePull, parseRefuse, parseRelease } from "../protocols/wire/pull.ts";
+import { parseReport, parseSurvey } from "../protocols/wire/survey.ts";
 
 const WRITER = "0.oregon.a.x1";
 const ID = "0123456789abcdef0123456789abcdef";
@@ -31,6 +32,7 @@ const NO_ID = [...NO_TEXT, "", ID.slice(1), `${ID}0`, `x${ID.slice(1)}`, ID.toUp
 const NO_DECLARATION = [...NO_TEXT, "", DECLARATION.slice(1), `${DECLARATION}0`, `x${DECLARATION.slice(1)}`];
 const NO_FLAG = [undefined, null, 0, 1, "true", []];
 const NO_TIME = [undefined, null, "1", 0, -1, 1.5, Number.NaN, T_MAX + 1, [1]];
+const NO_TIME_NOR_NONE = NO_TIME.filter((value) => value !== 0);
 const NO_LIST = [undefined, null, 1, "list", true, {}];
 const NO_SHARD = [...NO_TEXT, "", "-a", "a b", "A", "a\n", "a".repeat(POLL_LIMITS.shardNameCharsMax + 1)];
 
@@ -69,18 +71,30 @@ const MESSAGES: readonly Message[] = [
   {
     what: "pull",
     parse: parsePull,
-    good: { pullId: ID, declaration: DECLARATION, wantsState: true, knowledge: [[WRITER, 1]], urgent },
+    good: {
+      pullId: ID,
+      declaration: DECLARATION,
+      wantsState: true,
+      knowledge: [[WRITER, 1]],
+      settled: 0,
+      burst: 1,
+      urgent,
+    },
     wrong: [
       [[], [...NO_OBJECT, []]],
       [["pullId"], NO_ID],
       [["declaration"], NO_DECLARATION],
       [["wantsState"], NO_FLAG],
       [["knowledge"], NO_LIST],
+      [["settled"], NO_TIME_NOR_NONE],
+      [["burst"], [...NO_COUNT.slice(1), 0]],
       ...wrongUrgent,
     ],
     right: [
       [["wantsState"], [false]],
       [["knowledge"], [[]]],
+      [["settled"], [T_MAX]],
+      [["burst"], [undefined]],
       [["urgent"], [undefined]],
     ],
   },
@@ -235,6 +249,70 @@ const MESSAGES: readonly Message[] = [
         ["0", "18446744073709551615"],
       ],
       [["rows", 0, 2], [T_MAX]],
+    ],
+  },
+  {
+    what: "survey",
+    parse: parseSurvey,
+    good: { asker: WRITER, round: 1 },
+    wrong: [
+      [[], [...NO_OBJECT, []]],
+      [["asker"], NO_WRITER],
+      [["round"], [...NO_COUNT, 0]],
+    ],
+  },
+  {
+    what: "report",
+    parse: parseReport,
+    good: {
+      asker: WRITER,
+      round: 1,
+      writer: WRITER,
+      knowledge: [[WRITER, 9]],
+      upTo: 9,
+      settled: 5,
+      before: 2,
+      graveyard: [[WRITER, 4]],
+      expired: [[0, 3]],
+    },
+    wrong: [
+      [[], [...NO_OBJECT, []]],
+      [["asker"], NO_WRITER],
+      [["round"], [...NO_COUNT, 0]],
+      [["writer"], NO_WRITER],
+      [["knowledge"], NO_LIST],
+      [["upTo"], NO_TIME_NOR_NONE],
+      [["settled"], [...NO_TIME_NOR_NONE, 1, 3]],
+      [["before"], [...NO_TIME_NOR_NONE, 4, 6]],
+      [["graveyard"], [...NO_LIST, [[WRITER, 2]], [[WRITER, 6]]]],
+      [
+        ["expired"],
+        [
+          ...NO_LIST,
+          Array.from({ length: SYNC_LIMITS.tablesMax + 1 }, () => [0, 1]),
+          [
+            [0, 3],
+            [0, 4],
+          ],
+        ],
+      ],
+      [
+        ["expired", 0],
+        [...NO_LIST, []],
+      ],
+      [
+        ["expired", 0, 0],
+        [...NO_COUNT, SYNC_LIMITS.tablesMax],
+      ],
+      [["expired", 0, 1], NO_TIME],
+    ],
+    right: [
+      [["upTo"], [0, T_MAX]],
+      [["settled"], [4, T_MAX]],
+      [["before"], [0, 3]],
+      [["graveyard"], [[], [[WRITER, 5]]]],
+      [["expired"], [[]]],
+      [["expired", 0, 0], [SYNC_LIMITS.tablesMax - 1]],
     ],
   },
 ];

@@ -8,6 +8,7 @@
 import { SYNC_LIMITS } from "../limits.ts";
 import { isTime, isWriterId, type WriterId } from "../sync/version.ts";
 import { DecodeError } from "./decode-error.ts";
+import { isCount, isDeclaration, record } from "./json-fields.ts";
 
 /** One row as its holder has it: no values, for the primary writes its own. */
 export interface Orphan {
@@ -28,11 +29,8 @@ export function buildOrphans(declaration: string, orphans: readonly Orphan[]): O
 
 /** Throws `DecodeError` on anything that `buildOrphans` does not make. */
 export function parseOrphans(value: unknown): { readonly declaration: string; readonly orphans: readonly Orphan[] } {
-  if (typeof value !== "object" || value === null || !("declaration" in value) || !("rows" in value)) {
-    throw new DecodeError("orphans", "it is not an object with declaration and rows");
-  }
-  const { declaration, rows } = value;
-  if (typeof declaration !== "string" || !/^[0-9a-f]{16}$/.test(declaration)) {
+  const { declaration, rows } = record("orphans", value);
+  if (!isDeclaration(declaration)) {
     throw new DecodeError("orphans", "its declaration is not sixteen hex digits");
   }
   if (!Array.isArray(rows) || rows.length === 0 || rows.length > SYNC_LIMITS.orphansMax) {
@@ -47,7 +45,7 @@ function parseOrphan(value: unknown): Orphan {
   const key: unknown = value[1];
   const t: unknown = value[2];
   const writer: unknown = value[3];
-  if (typeof table !== "number" || !Number.isInteger(table) || table < 0 || table >= SYNC_LIMITS.tablesMax) {
+  if (!isCount(table) || table >= SYNC_LIMITS.tablesMax) {
     throw new DecodeError("orphans", "a table is not a whole number within the bound");
   }
   if (typeof key !== "string" || !/^(?:0|[1-9][0-9]{0,19})$/.test(key) || BigInt(key) >= 2n ** 64n) {

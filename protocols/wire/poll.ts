@@ -5,6 +5,7 @@ import { POLL_LIMITS } from "../limits.ts";
 import { parseShardVersion, type ShardVersion } from "../sync/shard-version.ts";
 import { isWriterId, type WriterId } from "../sync/version.ts";
 import { DecodeError } from "./decode-error.ts";
+import { isCount, record } from "./json-fields.ts";
 
 /** A place in a node's list of changes: all up to `change` are noted. Means nothing to another start of that node. */
 export interface Cursor {
@@ -83,17 +84,4 @@ function parseCursor(what: string, value: unknown): Cursor {
   const { writer, change } = record(what, value);
   if (!isWriterId(writer) || !isCount(change)) throw new DecodeError(what, "its cursor is not {writer, change}");
   return { writer, change };
-}
-
-function isCount(value: unknown): value is number {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
-}
-
-function record(what: string, value: unknown): Readonly<Record<string, unknown>> {
-  if (!isRecord(value)) throw new DecodeError(what, "it is not an object");
-  return value;
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

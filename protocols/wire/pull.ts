@@ -7,6 +7,7 @@ import { type UrgentCursor } from "../sync/urgent-rows.ts";
 import { isWriterId, type WriterId } from "../sync/version.ts";
 import { DecodeError } from "./decode-error.ts";
 import { type AnswerId } from "./frame.ts";
+import { isCount, isDeclaration, record } from "./json-fields.ts";
 import { timeOf } from "./survey.ts";
 
 /** "Send me what I lack." Repeated under the same id until the first frame arrives. */
@@ -66,7 +67,7 @@ export function buildPull(
 export function parsePull(value: unknown): Omit<PullMessage, "knowledge"> & { readonly knowledge: ReadonlyKnowledge } {
   const fields = record("pull", value);
   const { declaration, wantsState } = fields;
-  if (typeof declaration !== "string" || !/^[0-9a-f]{16}$/.test(declaration)) {
+  if (!isDeclaration(declaration)) {
     throw new DecodeError("pull", "its declaration is not sixteen hex digits");
   }
   if (typeof wantsState !== "boolean") throw new DecodeError("pull", "wantsState is not true or false");
@@ -92,7 +93,7 @@ export function parseMore(value: unknown): MoreMessage {
     throw new DecodeError("more", `frames is not a list of up to ${SYNC_LIMITS.windowFrames}`);
   }
   const wanted = frames.map((frame: unknown) => {
-    if (!isCount(frame, 0)) throw new DecodeError("more", "a frame is not a whole number");
+    if (!isCount(frame)) throw new DecodeError("more", "a frame is not a whole number");
     return frame;
   });
   return {
@@ -136,21 +137,8 @@ function answerOf(what: string, fields: Readonly<Record<string, unknown>>): Answ
 function urgentOf(what: string, fields: Readonly<Record<string, unknown>>): { readonly urgent?: UrgentCursor } {
   if (fields["urgent"] === undefined) return {};
   const { writer, number } = record(what, fields["urgent"]);
-  if (!isWriterId(writer) || !isCount(number, 0)) {
+  if (!isWriterId(writer) || !isCount(number)) {
     throw new DecodeError(what, "its urgent cursor is not {writer, number}");
   }
   return { urgent: { writer, number } };
-}
-
-function isCount(value: unknown, min: number): value is number {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= min;
-}
-
-function record(what: string, value: unknown): Readonly<Record<string, unknown>> {
-  if (!isRecord(value)) throw new DecodeError(what, "it is not an object");
-  return value;
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

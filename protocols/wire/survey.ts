@@ -7,6 +7,7 @@ import { knowledgeToJson, parseKnowledge } from "../sync/knowledge.ts";
 import { type Report } from "../sync/settling.ts";
 import { isTime, isWriterId, type WriterId } from "../sync/version.ts";
 import { DecodeError } from "./decode-error.ts";
+import { isCount, record } from "./json-fields.ts";
 
 /** "Where do you stand?" `asker` is the start of the primary that asks. */
 export interface SurveyMessage {
@@ -42,18 +43,18 @@ export function buildReport(survey: SurveyMessage, { writer, knowledge, upTo, ho
 
 /** Throws `DecodeError`, as `parseReport` does. */
 export function parseSurvey(value: unknown): SurveyMessage {
-  return surveyOf("survey", fieldsOf("survey", value));
+  return surveyOf("survey", record("survey", value));
 }
 
 export function parseReport(value: unknown): SurveyMessage & Report {
-  const fields = fieldsOf("report", value);
-  const writer = fields.get("writer");
+  const fields = record("report", value);
+  const writer = fields["writer"];
   if (!isWriterId(writer)) throw new DecodeError("report", "its writer is malformed");
   return {
     ...surveyOf("report", fields),
     writer,
-    knowledge: parseKnowledge(fields.get("knowledge")),
-    upTo: timeOf("report", fields.get("upTo")),
+    knowledge: parseKnowledge(fields["knowledge"]),
+    upTo: timeOf("report", fields["upTo"]),
     horizon: horizonOf(fields),
   };
 }
@@ -64,23 +65,23 @@ export function timeOf(what: string, value: unknown): number {
   throw new DecodeError(what, "one of its times is none");
 }
 
-function surveyOf(what: string, fields: ReadonlyMap<string, unknown>): SurveyMessage {
-  const [asker, round] = [fields.get("asker"), fields.get("round")];
+function surveyOf(what: string, fields: Readonly<Record<string, unknown>>): SurveyMessage {
+  const { asker, round } = fields;
   if (!isWriterId(asker)) throw new DecodeError(what, "its asker is malformed");
-  if (typeof round !== "number" || !Number.isSafeInteger(round) || round < 1) {
+  if (!isCount(round, 1)) {
     throw new DecodeError(what, "its round is not a whole number from 1");
   }
   return { asker, round };
 }
 
-function horizonOf(fields: ReadonlyMap<string, unknown>): Horizon {
-  const settled = timeOf("report", fields.get("settled"));
-  const before = timeOf("report", fields.get("before"));
-  const graveyard = parseKnowledge(fields.get("graveyard"));
+function horizonOf(fields: Readonly<Record<string, unknown>>): Horizon {
+  const settled = timeOf("report", fields["settled"]);
+  const before = timeOf("report", fields["before"]);
+  const graveyard = parseKnowledge(fields["graveyard"]);
   if (before > settled || [...graveyard.values()].some((t) => t <= before || t > settled)) {
     throw new DecodeError("report", "its horizon's times are not in order");
   }
-  const pairs = fields.get("expired");
+  const pairs = fields["expired"];
   if (!Array.isArray(pairs) || pairs.length > SYNC_LIMITS.tablesMax) {
     throw new DecodeError("report", "expired is not a list of tables");
   }
@@ -88,18 +89,11 @@ function horizonOf(fields: ReadonlyMap<string, unknown>): Horizon {
   for (const pair of pairs) {
     const entry: readonly unknown[] = Array.isArray(pair) ? pair : [];
     const [table, t] = entry;
-    if (typeof table !== "number" || !Number.isSafeInteger(table) || table < 0 || table >= SYNC_LIMITS.tablesMax) {
-      throw new DecodeError("report", "a table that expired is no index");
+    if (entry.length !== 2 || !isCount(table) || table >= SYNC_LIMITS.tablesMax || expired.has(table)) {
+      throw new DecodeError("report", "a table that expired is no index, or stands twice");
     }
     if (!isTime(t)) throw new DecodeError("report", `the expiry of table ${table} is not a time up to ${T_MAX}`);
     expired.set(table, t);
   }
   return { settled, before, graveyard, expired };
-}
-
-function fieldsOf(what: string, value: unknown): ReadonlyMap<string, unknown> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new DecodeError(what, "it is not an object");
-  }
-  return new Map<string, unknown>(Object.entries(value));
 }
