@@ -41,7 +41,6 @@ export interface LinkOutcome {
   /** When the last catch-up ended; undefined if one did not. */
   readonly caughtUpMs: number | undefined;
   readonly framesMost: number;
-  readonly bytes: number;
   /** The most that came in any whole second. */
   readonly bytesMostASecond: number;
 }
@@ -122,7 +121,6 @@ class LinkModel {
       liveMs: this.#liveMs,
       caughtUpMs: this.#caughtUpMs,
       framesMost: this.#link.window.frames,
-      bytes: this.#bytes,
       bytesMostASecond: this.#bySecond.reduce((most, bytes) => Math.max(most, bytes ?? 0), 0),
     };
   }

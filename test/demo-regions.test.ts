@@ -32,7 +32,13 @@ test("writeDemoConfigs() writes three configs that are good and fit together, an
     expect(configs.map(({ region }) => region)).toEqual([...DEMO_REGIONS]);
     expect(new Set(configs.map(({ training }) => training))).toEqual(new Set([DEMO_TRAINING_REGION]));
     for (const config of configs) {
-      expect(config.models).toMatchObject([plan.model]);
+      expect(config.models).toEqual([
+        {
+          ...plan.model,
+          urgentPercentile: 99,
+          tables: plan.model.tables.map((table) => ({ precision: "f32", ...table })),
+        },
+      ]);
       for (const peer of config.peers) {
         const other = configs.find(({ region }) => region === peer.region);
         expect(other?.grants.find(({ region }) => region === config.region)?.password).toEqual(peer.password);
