@@ -8,7 +8,7 @@ import { compareVersions, parseWriterId, type Version, type WriterId } from "../
 
 export type CreateStore = (tables: readonly TableSpec[], options: { readonly state: boolean }) => RowStore;
 
-const TABLES: readonly TableSpec[] = [
+export const TABLES: readonly TableSpec[] = [
   { name: "floats", dim: 2, valueBytes: 8, stateBytes: 4, precision: "f32", optimizer: "rowwise-adagrad" },
   { name: "bytes", dim: 3, valueBytes: 3, stateBytes: 0, precision: "bytes", optimizer: "" },
   { name: "halves", dim: 2, valueBytes: 4, stateBytes: 12, precision: "f16", optimizer: "rowwise-adagrad" },

@@ -1,11 +1,13 @@
 import {
   type DroppedRows,
+  type FrozenRows,
   type MergeOutcome,
   type RowBatch,
   type RowGlance,
   type RowStore,
   type Slot,
   type SlotList,
+  type TableKeys,
   type TableSpec,
   type UpdateOutcome,
   type UpdateRequest,
@@ -49,6 +51,19 @@ export class WatchedStore implements RowStore {
     const dropped = this.#store.dropWhere(isDoomed);
     for (const { keys } of dropped) this.#touch(keys);
     return dropped;
+  }
+
+  dropKeys(dropped: TableKeys): void {
+    this.#touch(dropped.keys);
+    this.#store.dropKeys(dropped);
+  }
+
+  get changes(): number {
+    return this.#store.changes;
+  }
+
+  freeze(what: "all" | "changed"): FrozenRows {
+    return this.#store.freeze(what);
   }
 
   get tombstones(): number {

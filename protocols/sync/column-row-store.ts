@@ -2,27 +2,30 @@
  * The row store that region nodes run on: columns in typed arrays, no object and no BigInt a row. It does what map-row-store.ts does, which
  * is there to be read.
  */
-import { SYNC_LIMITS } from "../limits.ts";
+import { checkBatch } from "./check-batch.ts";
 import { ContentHash, hashText } from "./content-hash.ts";
 import { checkTables } from "./declaration.ts";
+import { FrozenTables } from "./frozen-tables.ts";
 import { wordsOf } from "./key-index.ts";
 import { RowScratch } from "./row-scratch.ts";
 import {
   type DroppedRows,
+  type FrozenRows,
   type MergeOutcome,
   type RowBatch,
   type RowGlance,
   type RowStore,
   type Slot,
   type SlotList,
-  StoreFull,
+  type TableKeys,
   type TableSpec,
   TOMBSTONE,
   type UpdateOutcome,
   type UpdateRequest,
 } from "./row-store.ts";
 import { ColumnGlance, TableRows } from "./table-rows.ts";
-import { epochOf, type Version, type WriterId } from "./version.ts";
+import { type Version, type WriterId } from "./version.ts";
+import { WriterDictionary } from "./writer-dictionary.ts";
 
 /** An empty store for these tables. `state: false` makes a serving replica's store, which keeps values only. */
 export function createColumnRowStore(tables: readonly TableSpec[], options: { readonly state: boolean }): RowStore {
@@ -35,11 +38,10 @@ class ColumnRowStore implements RowStore {
   readonly tables: readonly TableSpec[];
   readonly declared: readonly TableSpec[];
   readonly hasState: boolean;
-  readonly writers: WriterId[] = [];
-  readonly #writerIndexes = new Map<WriterId, number>();
-  readonly #epochs: number[] = [];
+  readonly #writers = new WriterDictionary();
   readonly #tables: readonly TableRows[];
   readonly #scratches: readonly RowScratch[];
+  readonly #frozen: FrozenTables;
   readonly #open = new Set<SlotList>();
 
   constructor(tables: readonly TableSpec[], state: boolean) {
@@ -48,17 +50,15 @@ class ColumnRowStore implements RowStore {
     this.hasState = state;
     this.#tables = this.tables.map((spec) => new TableRows(spec));
     this.#scratches = this.#tables.map((rows) => new RowScratch(rows));
+    this.#frozen = new FrozenTables(this.#tables, { state });
+  }
+
+  get writers(): readonly WriterId[] {
+    return this.#writers.ids;
   }
 
   writerIndex(id: WriterId): number {
-    const known = this.#writerIndexes.get(id);
-    if (known !== undefined) return known;
-    const index = this.writers.length;
-    if (index >= SYNC_LIMITS.writersMax) throw new StoreFull("writers", SYNC_LIMITS.writersMax);
-    this.#writerIndexes.set(id, index);
-    this.#epochs.push(epochOf(id));
-    this.writers.push(id);
-    return index;
+    return this.#writers.indexOf(id);
   }
 
   get tombstones(): number {
@@ -100,7 +100,8 @@ class ColumnRowStore implements RowStore {
 
   update({ table, keys, writer, stamp, mutate }: UpdateRequest): UpdateOutcome {
     const rows = this.#rows(table);
-    this.#checkWriter(writer);
+    const frozen = this.#frozen.table(table);
+    this.#writers.check(writer);
     const scratch = this.#scratches[table] ?? new RowScratch(rows);
     const owned = new BigUint64Array(keys);
     const words = wordsOf(owned);
@@ -125,11 +126,14 @@ class ColumnRowStore implements RowStore {
       }
       const t = stamp();
       // A stamp is later than all that was seen, but a row of a newer epoch still wins.
-      if (row >= 0 && !this.#isNewer({ t, writer }, { t: rows.t[row] ?? 0, writer: rows.writers[row] ?? 0 })) {
+      if (row >= 0 && !this.#writers.isNewer({ t, writer }, { t: rows.t[row] ?? 0, writer: rows.writers[row] ?? 0 })) {
         refused += 1;
         continue;
       }
-      if (row < 0) row = rows.add(low, high);
+      if (row < 0) {
+        row = rows.add(low, high);
+        frozen?.added(row);
+      } else frozen?.touch(row);
       scratch.store(row);
       rows.t[row] = t;
       rows.writers[row] = writer;
@@ -149,7 +153,9 @@ class ColumnRowStore implements RowStore {
 
   merge(batch: RowBatch, known: Float64Array): MergeOutcome {
     const rows = this.#rows(batch.table);
-    const count = this.#checkBatch(batch, rows.spec);
+    const frozen = this.#frozen.table(batch.table);
+    const count = checkBatch(batch, { spec: rows.spec, state: this.hasState });
+    for (const writer of batch.writers) this.#writers.check(writer);
     const { valueBytes, stateBytes } = rows.spec;
     const { t, writers, flags, values } = batch;
     const state = this.hasState ? batch.state : undefined;
@@ -167,8 +173,14 @@ class ColumnRowStore implements RowStore {
         ignored += 1;
         continue;
       }
-      if (row < 0) row = rows.add(low, high);
-      else if (!this.#isNewer(version, { t: rows.t[row] ?? 0, writer: rows.writers[row] ?? 0 })) continue;
+      if (row < 0) {
+        row = rows.add(low, high);
+        frozen?.added(row);
+      } else {
+        const held = { t: rows.t[row] ?? 0, writer: rows.writers[row] ?? 0 };
+        if (!this.#writers.isNewer(version, held)) continue;
+        frozen?.touch(row);
+      }
       rows.t[row] = version.t;
       rows.writers[row] = version.writer;
       rows.setFlags(row, flags[index] ?? 0);
@@ -231,11 +243,34 @@ class ColumnRowStore implements RowStore {
         if (rows.isEmpty(row) || !isDoomed(glance)) continue;
         keys.push(glance.key);
         slots.push(row * this.tables.length + table);
+        this.#frozen.table(table)?.touch(row);
         rows.drop(row);
       }
       if (keys.length === 0) return [];
-      return [{ table, keys: BigUint64Array.from(keys), slots: Float64Array.from(slots) }];
+      const dropped = BigUint64Array.from(keys);
+      this.#frozen.table(table)?.dropped(dropped);
+      return [{ table, keys: dropped, slots: Float64Array.from(slots) }];
     });
+  }
+
+  dropKeys({ table, keys }: TableKeys): void {
+    const rows = this.#rows(table);
+    const words = wordsOf(keys);
+    for (let at = 0; at < keys.length; at += 1) {
+      const row = rows.index.find(words[2 * at] ?? 0, words[2 * at + 1] ?? 0);
+      if (row < 0) continue;
+      this.#frozen.table(table)?.touch(row);
+      rows.drop(row);
+    }
+    this.#frozen.table(table)?.dropped(keys.slice());
+  }
+
+  get changes(): number {
+    return this.#frozen.changes;
+  }
+
+  freeze(what: "all" | "changed"): FrozenRows {
+    return this.#frozen.freeze(what);
   }
 
   digest(): string {
@@ -276,45 +311,10 @@ class ColumnRowStore implements RowStore {
     return list;
   }
 
-  #checkBatch(batch: RowBatch, { valueBytes, stateBytes }: TableSpec): number {
-    const { table, keys, t, writers, flags, values, state } = batch;
-    const count = keys.length;
-    if (
-      t.length !== count ||
-      writers.length !== count ||
-      flags.length !== count ||
-      values.length !== count * valueBytes
-    ) {
-      throw new RangeError(`Cannot merge ${count} rows of table ${table}: the columns do not fit`);
-    }
-    if (this.hasState && state?.length !== count * stateBytes) {
-      throw new RangeError(`Cannot merge ${count} rows of table ${table}: their state does not fit`);
-    }
-    for (const writer of writers) this.#checkWriter(writer);
-    return count;
-  }
-
-  #isNewer(
-    a: { readonly t: number; readonly writer: number },
-    b: { readonly t: number; readonly writer: number },
-  ): boolean {
-    if (a.writer === b.writer) return a.t > b.t;
-    const [epochA, epochB] = [this.#epochs[a.writer] ?? 0, this.#epochs[b.writer] ?? 0];
-    if (epochA !== epochB) return epochA > epochB;
-    if (a.t !== b.t) return a.t > b.t;
-    return (this.writers[a.writer] ?? "") > (this.writers[b.writer] ?? "");
-  }
-
   #rows(table: number): TableRows {
     const rows = this.#tables[table];
     if (rows === undefined) throw new RangeError(`Cannot use table ${table}: there are ${this.tables.length}`);
     return rows;
-  }
-
-  #checkWriter(index: number): void {
-    if (index >= this.writers.length) {
-      throw new RangeError(`Cannot use writer ${index}: there are ${this.writers.length}`);
-    }
   }
 }
 

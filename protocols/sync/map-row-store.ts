@@ -1,31 +1,27 @@
 /*
  * The reference row store: plain Maps, one buffer a row. Slow and obvious; faster stores are checked against it.
  */
-import { SYNC_LIMITS } from "../limits.ts";
+import { checkBatch } from "./check-batch.ts";
 import { checkTables } from "./declaration.ts";
 import { ContentHash, hashText } from "./content-hash.ts";
 import {
   type DroppedRows,
+  type FrozenRows,
   type MergeOutcome,
   type RowBatch,
   type RowGlance,
   type RowStore,
   type Slot,
   type SlotList,
-  StoreFull,
+  type TableKeys,
   type TableSpec,
   TOMBSTONE,
   type UpdateOutcome,
   type UpdateRequest,
 } from "./row-store.ts";
 import { editRow, packRows, type Row } from "./map-row.ts";
-import { epochOf, type Version, type WriterId } from "./version.ts";
-
-interface Writer {
-  readonly id: WriterId;
-  readonly epoch: number;
-  readonly hash: number;
-}
+import { type Version, type WriterId } from "./version.ts";
+import { WriterDictionary } from "./writer-dictionary.ts";
 
 /** An empty store for these tables. `state: false` makes a serving replica's store, which keeps values only. */
 export function createMapRowStore(tables: readonly TableSpec[], options: { readonly state: boolean }): RowStore {
@@ -37,15 +33,16 @@ class MapRowStore implements RowStore {
   readonly tables: readonly TableSpec[];
   readonly declared: readonly TableSpec[];
   readonly hasState: boolean;
-  readonly writers: WriterId[] = [];
-  readonly #writers: Writer[] = [];
-  readonly #writerIndexes = new Map<WriterId, number>();
+  readonly #writers = new WriterDictionary();
   readonly #slots: readonly Map<bigint, Slot>[];
   readonly #live: number[];
   readonly #rows: (Row | undefined)[] = [];
   readonly #generations: number[] = [];
   readonly #open = new Set<SlotList>();
   readonly #free: Slot[] = [];
+  #changed = new Set<Slot>();
+  #gone: TableKeys[] = [];
+  #isFrozen = false;
 
   constructor(tables: readonly TableSpec[], state: boolean) {
     this.declared = tables;
@@ -55,15 +52,12 @@ class MapRowStore implements RowStore {
     this.#live = tables.map(() => 0);
   }
 
+  get writers(): readonly WriterId[] {
+    return this.#writers.ids;
+  }
+
   writerIndex(id: WriterId): number {
-    const known = this.#writerIndexes.get(id);
-    if (known !== undefined) return known;
-    const index = this.#writers.length;
-    if (index >= SYNC_LIMITS.writersMax) throw new StoreFull("writers", SYNC_LIMITS.writersMax);
-    this.#writerIndexes.set(id, index);
-    this.#writers.push({ id, epoch: epochOf(id), hash: hashText(id) });
-    this.writers.push(id);
-    return index;
+    return this.#writers.indexOf(id);
   }
 
   rows(table: number): number {
@@ -90,7 +84,8 @@ class MapRowStore implements RowStore {
 
   versionOf(table: number, key: bigint): Version | undefined {
     const row = this.#find(table, key);
-    return row && { t: row.t, writer: this.#writer(row.writer).id };
+    const writer = row && this.writers[row.writer];
+    return row && writer && { t: row.t, writer };
   }
 
   versionAt(slot: Slot): { t: number; writer: number } {
@@ -101,7 +96,7 @@ class MapRowStore implements RowStore {
 
   update({ table, keys, writer, stamp, mutate }: UpdateRequest): UpdateOutcome {
     const spec = this.#spec(table);
-    this.#writer(writer);
+    this.#writers.check(writer);
     const written: { key: bigint; t: number; slot: Slot }[] = [];
     let refused = 0;
     keys.forEach((key, index) => {
@@ -114,7 +109,7 @@ class MapRowStore implements RowStore {
       }
       const row: Row = { ...edited, table, key, t: stamp(), writer };
       // A stamp is later than all that was seen, but a row of a newer epoch still wins.
-      if (old !== undefined && !this.#isNewer(row, old)) {
+      if (old !== undefined && !this.#writers.isNewer(row, old)) {
         refused += 1;
         return;
       }
@@ -129,19 +124,9 @@ class MapRowStore implements RowStore {
   }
 
   merge(batch: RowBatch, known: Float64Array): MergeOutcome {
-    const { valueBytes, stateBytes } = this.#spec(batch.table);
-    const rows = batch.keys.length;
-    if (
-      batch.t.length !== rows ||
-      batch.writers.length !== rows ||
-      batch.flags.length !== rows ||
-      batch.values.length !== rows * valueBytes
-    ) {
-      throw new RangeError(`Cannot merge ${rows} rows of table ${batch.table}: the columns do not fit`);
-    }
-    if (this.hasState && batch.state?.length !== rows * stateBytes) {
-      throw new RangeError(`Cannot merge ${rows} rows of table ${batch.table}: their state does not fit`);
-    }
+    const spec = this.#spec(batch.table);
+    const rows = checkBatch(batch, { spec, state: this.hasState });
+    const { valueBytes, stateBytes } = spec;
     const applied: number[] = [];
     const slots: Slot[] = [];
     let ignored = 0;
@@ -149,13 +134,13 @@ class MapRowStore implements RowStore {
       const key = batch.keys[index] ?? 0n;
       const t = batch.t[index] ?? 0;
       const writer = batch.writers[index] ?? 0;
-      this.#writer(writer);
+      this.#writers.check(writer);
       if (t <= (known[writer] ?? 0)) {
         ignored += 1;
         continue;
       }
       const old = this.#find(batch.table, key);
-      if (old !== undefined && !this.#isNewer({ t, writer }, old)) continue;
+      if (old !== undefined && !this.#writers.isNewer({ t, writer }, old)) continue;
       const values = batch.values.slice(index * valueBytes, (index + 1) * valueBytes);
       const state =
         this.hasState && batch.state
@@ -223,25 +208,90 @@ class MapRowStore implements RowStore {
       for (const [key, slot] of slots) {
         const row = this.#rows[slot];
         if (row === undefined || !isDoomed(row)) continue;
-        slots.delete(key);
-        this.#rows[slot] = undefined;
-        this.#generations[slot] = (this.#generations[slot] ?? 0) + 1;
-        if (!(row.flags & TOMBSTONE)) this.#countLive(table, -1);
-        this.#free.push(slot);
+        this.#drop(row, slot);
         keys.push(key);
         dropped.push(slot);
       }
       if (keys.length === 0) return [];
-      return [{ table, keys: BigUint64Array.from(keys), slots: Float64Array.from(dropped) }];
+      return [{ table, keys: this.#noteGone(table, keys), slots: Float64Array.from(dropped) }];
     });
+  }
+
+  dropKeys({ table, keys }: TableKeys): void {
+    this.#spec(table);
+    const dropped: bigint[] = [];
+    for (const key of keys) {
+      const slot = this.#slots[table]?.get(key);
+      const row = slot === undefined ? undefined : this.#rows[slot];
+      if (slot === undefined || row === undefined) continue;
+      this.#drop(row, slot);
+      dropped.push(key);
+    }
+    if (dropped.length > 0) this.#noteGone(table, dropped);
+  }
+
+  get changes(): number {
+    return this.#changed.size + this.#gone.reduce((sum, { keys }) => sum + keys.length, 0);
+  }
+
+  freeze(what: "all" | "changed"): FrozenRows {
+    if (this.#isFrozen) throw new RangeError("Cannot freeze rows: others are frozen");
+    this.#isFrozen = true;
+    const [changed, gone] = [this.#changed, this.#gone];
+    this.#changed = new Set();
+    this.#gone = [];
+    // Rows are replaced whole, never changed: to hold on to them is to have them as they are.
+    const rest = what === "all" ? [...this.#rows] : Array.from(changed, (slot) => this.#rows[slot]);
+    let isOpen = true;
+    return {
+      whole: what === "all",
+      dropped: what === "all" ? [] : gone,
+      next: (rowsMax) => {
+        const rows: Row[] = [];
+        while (rest.length > 0 && rows.length < rowsMax) {
+          const row = rest.at(-1);
+          if (row !== undefined && row.table !== (rows[0] ?? row).table) break;
+          if (row !== undefined) rows.push(row);
+          rest.pop();
+        }
+        const [first] = rows;
+        if (first === undefined) return undefined;
+        return packRows(this.#spec(first.table), rows, { table: first.table, state: this.hasState });
+      },
+      close: (outcome) => {
+        if (!isOpen) return;
+        isOpen = false;
+        this.#isFrozen = false;
+        rest.length = 0;
+        if (outcome === "kept") return;
+        this.#changed = changed.union(this.#changed);
+        this.#gone = [...gone, ...this.#gone];
+      },
+    };
   }
 
   digest(): string {
     const hash = new ContentHash();
+    const writerHashes = this.writers.map(hashText);
     for (const row of this.#rows) {
-      if (row !== undefined) hash.addRow(row, { writerHash: this.#writer(row.writer).hash });
+      if (row !== undefined) hash.addRow(row, { writerHash: writerHashes[row.writer] ?? 0 });
     }
     return hash.text();
+  }
+
+  #drop({ table, key, flags }: Row, slot: Slot): void {
+    this.#slots[table]?.delete(key);
+    this.#rows[slot] = undefined;
+    this.#generations[slot] = (this.#generations[slot] ?? 0) + 1;
+    if (!(flags & TOMBSTONE)) this.#countLive(table, -1);
+    this.#free.push(slot);
+    this.#changed.delete(slot);
+  }
+
+  #noteGone(table: number, dropped: readonly bigint[]): BigUint64Array<ArrayBuffer> {
+    const keys = BigUint64Array.from(dropped);
+    this.#gone.push({ table, keys });
+    return keys;
   }
 
   #put(row: Row): Slot {
@@ -251,6 +301,7 @@ class MapRowStore implements RowStore {
     const liveBefore = old !== undefined && !(old.flags & TOMBSTONE) ? 1 : 0;
     this.#countLive(row.table, (row.flags & TOMBSTONE ? 0 : 1) - liveBefore);
     this.#rows[slot] = row;
+    this.#changed.add(slot);
     this.#generations[slot] ??= 0;
     if (held === undefined) this.#slots[row.table]?.set(row.key, slot);
     return slot;
@@ -262,27 +313,10 @@ class MapRowStore implements RowStore {
     return slot === undefined ? undefined : this.#rows[slot];
   }
 
-  #isNewer(
-    a: { readonly t: number; readonly writer: number },
-    b: { readonly t: number; readonly writer: number },
-  ): boolean {
-    if (a.writer === b.writer) return a.t > b.t;
-    const [writerA, writerB] = [this.#writer(a.writer), this.#writer(b.writer)];
-    if (writerA.epoch !== writerB.epoch) return writerA.epoch > writerB.epoch;
-    if (a.t !== b.t) return a.t > b.t;
-    return writerA.id > writerB.id;
-  }
-
   #spec(table: number): TableSpec {
     const spec = this.tables[table];
     if (spec === undefined) throw new RangeError(`Cannot use table ${table}: there are ${this.tables.length}`);
     return spec;
-  }
-
-  #writer(index: number): Writer {
-    const writer = this.#writers[index];
-    if (writer === undefined) throw new RangeError(`Cannot use writer ${index}: there are ${this.#writers.length}`);
-    return writer;
   }
 
   #countLive(table: number, by: number): void {

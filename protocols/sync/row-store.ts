@@ -98,6 +98,30 @@ export interface DroppedRows {
   readonly slots: Float64Array;
 }
 
+/** Keys of one table. */
+export interface TableKeys {
+  readonly table: number;
+  readonly keys: BigUint64Array<ArrayBuffer>;
+}
+
+/**
+ * Rows as they were at one moment, read piece by piece while writes go on: a row about to change that was not read yet is kept aside
+ * first. One is open at a time. It knows the writers that the store knew at the moment.
+ */
+export interface FrozenRows {
+  /** All rows, not only those that changed: asked for, or because too much was dropped to name it. */
+  readonly whole: boolean;
+  /** What was dropped since the last moment that was kept. A key may be back, and then it is among the rows too. Empty where all rows are. */
+  readonly dropped: readonly TableKeys[];
+  /** At most so many rows of one table, each once, in memory of their own; undefined when all were given. */
+  next(rowsMax: number): RowBatch | undefined;
+  /**
+   * `kept`: what changes from this moment on counts as changed. `lost`: so does what had changed before it, as if there had been no such
+   * moment. The rows are gone; closing twice does nothing.
+   */
+  close(outcome: "kept" | "lost"): void;
+}
+
 /** The rows that a knowledge lacks, frozen at one instant, grouped by table. Packing one that was released throws `RangeError`. */
 export interface SlotList {
   readonly slots: Float64Array;
@@ -143,6 +167,12 @@ export interface RowStore {
   release(list: SlotList): void;
   /** Forgets the rows that are doomed, tombstones included, without a trace. The caller knows that they may not come back. */
   dropWhere(isDoomed: (row: RowGlance) => boolean): DroppedRows[];
+  /** Forgets the rows of these keys, as far as they are there. */
+  dropKeys(dropped: TableKeys): void;
+  /** Rows written and keys dropped since the last moment that was kept; at the start, all. Some may count twice. */
+  readonly changes: number;
+  /** Freezes all rows, or those that changed since the last moment that was kept. Throws `RangeError` while others are frozen. Takes no time to speak of. */
+  freeze(what: "all" | "changed"): FrozenRows;
   /** A hash of (table, key, version, values) of all rows: equal contents give equal text in whatever order they came. State is not in it. */
   digest(): string;
 }

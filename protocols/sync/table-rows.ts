@@ -73,9 +73,15 @@ export class TableRows {
 
   /** These rows as a batch. */
   pack(rows: readonly number[], options: { readonly table: number; readonly state: boolean }): RowBatch {
+    const batch = this.emptyBatch(rows.length, options);
+    for (let at = 0; at < rows.length; at += 1) this.packRow(rows[at] ?? 0, { batch, at });
+    return batch;
+  }
+
+  /** Room for so many rows. */
+  emptyBatch(count: number, options: { readonly table: number; readonly state: boolean }): RowBatch {
     const { valueBytes, stateBytes } = this.spec;
-    const count = rows.length;
-    const batch = {
+    return {
       table: options.table,
       keys: new BigUint64Array(count),
       t: new Float64Array(count),
@@ -84,16 +90,17 @@ export class TableRows {
       values: new Uint8Array(count * valueBytes),
       state: options.state ? new Uint8Array(count * stateBytes) : undefined,
     };
-    for (let at = 0; at < count; at += 1) {
-      const row = rows[at] ?? 0;
-      batch.keys[at] = this.index.keys[row] ?? 0n;
-      batch.t[at] = this.t[row] ?? 0;
-      batch.writers[at] = this.writers[row] ?? 0;
-      batch.flags[at] = this.flags[row] ?? 0;
-      batch.values.set(this.values.subarray(row * valueBytes, (row + 1) * valueBytes), at * valueBytes);
-      batch.state?.set(this.state.subarray(row * stateBytes, (row + 1) * stateBytes), at * stateBytes);
-    }
-    return batch;
+  }
+
+  /** One row into a place of a batch. */
+  packRow(row: number, { batch, at }: { readonly batch: RowBatch; readonly at: number }): void {
+    const { valueBytes, stateBytes } = this.spec;
+    batch.keys[at] = this.index.keys[row] ?? 0n;
+    batch.t[at] = this.t[row] ?? 0;
+    batch.writers[at] = this.writers[row] ?? 0;
+    batch.flags[at] = this.flags[row] ?? 0;
+    batch.values.set(this.values.subarray(row * valueBytes, (row + 1) * valueBytes), at * valueBytes);
+    batch.state?.set(this.state.subarray(row * stateBytes, (row + 1) * stateBytes), at * stateBytes);
   }
 
   #growColumns(): void {

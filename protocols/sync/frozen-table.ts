@@ -1,0 +1,149 @@
+import { RowBits } from "./row-bits.ts";
+import { type RowBatch, type TableKeys } from "./row-store.ts";
+import { type TableRows } from "./table-rows.ts";
+
+/** Rows kept aside lie in blocks of so many, so that none has to grow. */
+const BLOCK_ROWS = 4096;
+/** Dropped keys that are remembered at least. With more, and more than there are rows, nobody knows what changed. */
+const GONE_MIN = 4096;
+
+/** A moment: what had changed by then, since the one before that was kept. */
+interface Moment {
+  readonly changed: RowBits;
+  readonly gone: readonly BigUint64Array<ArrayBuffer>[];
+  readonly isLost: boolean;
+}
+
+/** Which rows of a table changed, and those of a frozen moment that were not read yet. Whoever changes a row says so here first. */
+export class FrozenTable {
+  readonly #rows: TableRows;
+  readonly #options: { readonly table: number; readonly state: boolean };
+  #changed = new RowBits();
+  #gone: BigUint64Array<ArrayBuffer>[] = [];
+  #goneKeys = 0;
+  #isLost = false;
+  #moment: Moment | undefined;
+  #unread = new RowBits();
+  #cursor = 0;
+  /** Rows as they were at the moment, which have changed since. */
+  #aside: { readonly block: RowBatch; rows: number }[] = [];
+
+  constructor(rows: TableRows, options: { readonly table: number; readonly state: boolean }) {
+    this.#rows = rows;
+    this.#options = options;
+  }
+
+  /** Rows and keys that changed; more where some counts twice. */
+  get changes(): number {
+    return this.#changed.size + this.#goneKeys;
+  }
+
+  /** More was dropped than is remembered. */
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  /** A row is about to change, or to go. */
+  touch(row: number): void {
+    this.#changed.add(row);
+    if (this.#moment !== undefined && this.#unread.delete(row)) this.#keepAside(row);
+  }
+
+  /** A row is in a place that was empty. */
+  added(row: number): void {
+    this.#changed.add(row);
+    if (this.#moment !== undefined) this.#unread.delete(row);
+  }
+
+  /** These keys' rows are gone. */
+  dropped(keys: BigUint64Array<ArrayBuffer>): void {
+    this.#gone.push(keys);
+    this.#goneKeys += keys.length;
+    if (this.#goneKeys <= Math.max(GONE_MIN, this.#rows.held)) return;
+    this.#isLost = true;
+    this.#gone = [];
+    this.#goneKeys = 0;
+  }
+
+  freeze(what: "all" | "changed"): void {
+    this.#moment = { changed: this.#changed, gone: this.#gone, isLost: this.#isLost };
+    this.#cursor = 0;
+    if (what === "all") this.#unread.fill(this.#rows.end);
+    else this.#unread = this.#changed.copy();
+    this.#forget();
+  }
+
+  /** What was dropped before the moment. */
+  get dropsBefore(): TableKeys[] {
+    return (this.#moment?.gone ?? []).map((keys) => ({ table: this.#options.table, keys }));
+  }
+
+  /** At most so many rows of the moment; undefined when all were read. */
+  next(rowsMax: number): RowBatch | undefined {
+    const aside = this.#aside.at(-1);
+    if (aside !== undefined) {
+      const from = Math.max(0, aside.rows - rowsMax);
+      const batch = cut(aside.block, from, aside.rows);
+      aside.rows = from;
+      if (from === 0) this.#aside.pop();
+      return batch;
+    }
+    const rows: number[] = [];
+    let row = this.#unread.next(this.#cursor);
+    for (; row >= 0 && rows.length < rowsMax; row = this.#unread.next(row + 1)) {
+      this.#unread.delete(row);
+      if (!this.#rows.isEmpty(row)) rows.push(row);
+    }
+    this.#cursor = row < 0 ? this.#rows.end : row;
+    if (rows.length === 0) return undefined;
+    return this.#rows.pack(rows, this.#options);
+  }
+
+  close(outcome: "kept" | "lost"): void {
+    const moment = this.#moment;
+    this.#moment = undefined;
+    this.#unread = new RowBits();
+    this.#aside = [];
+    if (outcome === "kept" || moment === undefined) return;
+    this.#changed.addAll(moment.changed);
+    this.#isLost ||= moment.isLost;
+    const after = this.#gone;
+    this.#gone = [];
+    this.#goneKeys = 0;
+    for (const keys of [...moment.gone, ...after]) this.dropped(keys);
+  }
+
+  #forget(): void {
+    this.#changed = new RowBits();
+    this.#gone = [];
+    this.#goneKeys = 0;
+    this.#isLost = false;
+  }
+
+  #keepAside(row: number): void {
+    let last = this.#aside.at(-1);
+    if (last === undefined || last.rows === BLOCK_ROWS) {
+      last = { block: this.#rows.emptyBatch(BLOCK_ROWS, this.#options), rows: 0 };
+      this.#aside.push(last);
+    }
+    this.#rows.packRow(row, { batch: last.block, at: last.rows });
+    last.rows += 1;
+  }
+}
+
+function cut({ table, keys, t, writers, flags, values, state }: RowBatch, from: number, to: number): RowBatch {
+  const rows = keys.length;
+  function bytesOfRows(bytes: Uint8Array): Uint8Array {
+    const width = bytes.length / rows;
+    return bytes.slice(from * width, to * width);
+  }
+  return {
+    table,
+    keys: keys.slice(from, to),
+    t: t.slice(from, to),
+    writers: writers.slice(from, to),
+    flags: flags.slice(from, to),
+    values: bytesOfRows(values),
+    state: state && bytesOfRows(state),
+  };
+}

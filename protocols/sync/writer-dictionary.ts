@@ -1,0 +1,41 @@
+import { SYNC_LIMITS } from "../limits.ts";
+import { StoreFull } from "./row-store.ts";
+import { epochOf, type WriterId } from "./version.ts";
+
+interface IndexedVersion {
+  readonly t: number;
+  readonly writer: number;
+}
+
+/** A store's writers by index; only grows. */
+export class WriterDictionary {
+  readonly ids: WriterId[] = [];
+  readonly #indexes = new Map<WriterId, number>();
+  readonly #epochs: number[] = [];
+
+  /** The index of a writer, interned if new. */
+  indexOf(id: WriterId): number {
+    const known = this.#indexes.get(id);
+    if (known !== undefined) return known;
+    const index = this.ids.length;
+    if (index >= SYNC_LIMITS.writersMax) throw new StoreFull("writers", SYNC_LIMITS.writersMax);
+    this.#indexes.set(id, index);
+    this.#epochs.push(epochOf(id));
+    this.ids.push(id);
+    return index;
+  }
+
+  check(index: number): void {
+    if (index >= this.ids.length) {
+      throw new RangeError(`Cannot use writer ${index}: there are ${this.ids.length}`);
+    }
+  }
+
+  isNewer(a: IndexedVersion, b: IndexedVersion): boolean {
+    if (a.writer === b.writer) return a.t > b.t;
+    const [epochA, epochB] = [this.#epochs[a.writer] ?? 0, this.#epochs[b.writer] ?? 0];
+    if (epochA !== epochB) return epochA > epochB;
+    if (a.t !== b.t) return a.t > b.t;
+    return (this.ids[a.writer] ?? "") > (this.ids[b.writer] ?? "");
+  }
+}

@@ -1,0 +1,180 @@
+/*
+ * What every row store must do when its rows are frozen: whatever is written, dropped and read in whatever order, the moments that were
+ * kept, put together, are the rows of the last one.
+ */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { type FrozenRows, type RowBatch, type RowStore, type TableKeys } from "../protocols/sync/row-store.ts";
+import { parseWriterId } from "../protocols/sync/version.ts";
+import { type CreateStore, TABLES } from "./row-store-conformance.ts";
+
+type Op =
+  | { readonly kind: "write"; readonly table: number; readonly key: bigint; readonly value: number }
+  | { readonly kind: "delete" | "drop" | "drop-key"; readonly table: number; readonly key: bigint }
+  | { readonly kind: "drop-all" }
+  | { readonly kind: "freeze"; readonly what: "all" | "changed" }
+  | { readonly kind: "read"; readonly rows: number }
+  | { readonly kind: "close"; readonly outcome: "kept" | "lost" };
+
+/** A moment as it was read: what was dropped before it, and its rows. */
+interface Moment {
+  readonly rows: FrozenRows;
+  readonly expected: readonly string[];
+  readonly read: RowBatch[];
+}
+
+const WRITER = parseWriterId("0.a.n.x");
+const row = { table: fc.nat(2), key: fc.bigInt(0n, 40n) };
+const op: fc.Arbitrary<Op> = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ kind: fc.constant("write" as const), ...row, value: fc.nat(200) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom("delete", "drop", "drop-key"), ...row }) },
+  { weight: 1, arbitrary: fc.constant({ kind: "drop-all" as const }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant("freeze" as const), what: fc.constantFrom("all", "changed") }),
+  },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("read" as const), rows: fc.integer({ min: 1, max: 9 }) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant("close" as const), outcome: fc.constantFrom("kept", "kept", "lost") }),
+  },
+);
+
+/** Registers the suite's tests under a name. */
+export function testFrozenRows(name: string, create: CreateStore): void {
+  test(`${name}: moments that were kept, read piece by piece while rows change, are the rows of the last one`, () => {
+    fc.assert(
+      fc.property(fc.array(op, { maxLength: 120, size: "max" }), fc.boolean(), (ops, state) => {
+        const store = create(TABLES, { state });
+        const writer = store.writerIndex(WRITER);
+        let t = 0;
+        let open: Moment | undefined;
+        let kept: { readonly dropped: readonly TableKeys[]; readonly rows: readonly RowBatch[] }[] = [];
+        function close(outcome: "kept" | "lost"): void {
+          if (open === undefined) return;
+          const { rows, read, expected } = open;
+          if (outcome === "kept") {
+            for (let batch = rows.next(5); batch !== undefined; batch = rows.next(5)) read.push(batch);
+            kept = [...(rows.whole ? [] : kept), { dropped: rows.dropped, rows: read }];
+            const copy = create(TABLES, { state });
+            copy.writerIndex(WRITER);
+            for (const moment of kept) {
+              for (const dropped of moment.dropped) copy.dropKeys(dropped);
+              for (const batch of moment.rows) copy.merge(batch, new Float64Array());
+            }
+            expect(contentsOf(copy)).toEqual(expected);
+          }
+          rows.close(outcome);
+          rows.close(outcome);
+          open = undefined;
+        }
+        for (const step of ops) {
+          switch (step.kind) {
+            case "write":
+            case "delete":
+              store.update({
+                table: step.table,
+                keys: BigUint64Array.of(step.key),
+                writer,
+                stamp: () => (t += 1),
+                mutate: ({ bytes, state: numbers }) => {
+                  bytes.fill(step.kind === "write" ? step.value % 100 : 0);
+                  numbers.fill(t);
+                  return step.kind === "delete" ? "delete" : undefined;
+                },
+              });
+              break;
+            case "drop":
+              store.dropWhere((glance) => glance.table === step.table && glance.key === step.key);
+              break;
+            case "drop-key":
+              store.dropKeys({ table: step.table, keys: BigUint64Array.of(step.key, 99n) });
+              break;
+            case "drop-all":
+              store.dropWhere(() => true);
+              break;
+            case "freeze":
+              close("kept");
+              open = { expected: contentsOf(store), rows: store.freeze(step.what), read: [] };
+              if (step.what === "all") expect([open.rows.whole, open.rows.dropped]).toEqual([true, []]);
+              expect(() => store.freeze("changed")).toThrow(RangeError);
+              break;
+            case "read": {
+              const batch = open?.rows.next(step.rows);
+              if (batch === undefined) break;
+              expect(batch.keys.length).toBeLessThanOrEqual(step.rows);
+              open?.read.push(batch);
+              break;
+            }
+            case "close":
+              close(step.outcome);
+          }
+        }
+        close("kept");
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test(`${name}: what changed is what was written since the last moment that was kept, and nothing else`, () => {
+    const store = create(TABLES, { state: true });
+    const writer = store.writerIndex(WRITER);
+    let t = 0;
+    function write(...keys: bigint[]): void {
+      store.update({
+        table: 1,
+        keys: BigUint64Array.from(keys),
+        writer,
+        stamp: () => (t += 1),
+        mutate: ({ bytes }) => void bytes.fill(1),
+      });
+    }
+    function changed(outcome: "kept" | "lost"): bigint[] {
+      const rows = store.freeze("changed");
+      const keys = Array.from({ length: 9 }, () => rows.next(1)).flatMap((batch) => [...(batch?.keys ?? [])]);
+      rows.close(outcome);
+      return keys.sort((a, b) => Number(a - b));
+    }
+    write(1n, 2n, 3n);
+    expect([store.changes, changed("kept"), store.changes, changed("kept")]).toEqual([3, [1n, 2n, 3n], 0, []]);
+    write(2n, 4n);
+    expect(changed("lost")).toEqual([2n, 4n]);
+    write(3n);
+    expect([changed("lost"), changed("kept"), changed("kept")]).toEqual([[2n, 3n, 4n], [2n, 3n, 4n], []]);
+  });
+
+  test(`${name}: keys that were dropped are named, or all rows are given in their place, however many they are`, () => {
+    const store = create(TABLES, { state: true });
+    const writer = store.writerIndex(WRITER);
+    let t = 0;
+    for (let round = 0; round < 6; round += 1) {
+      const keys = BigUint64Array.from({ length: 1000 }, (_, at) => BigInt(round * 1000 + at));
+      store.update({ table: 1, keys, writer, stamp: () => (t += 1), mutate: () => undefined });
+      store.dropWhere(({ key }) => key % 1000n !== 7n);
+    }
+    const rows = store.freeze("changed");
+    const named = rows.dropped.reduce((sum, { keys }) => sum + keys.length, 0);
+    let given = 0;
+    for (let batch = rows.next(100); batch !== undefined; batch = rows.next(100)) given += batch.keys.length;
+    expect([named, given]).toEqual([rows.whole ? 0 : 6 * 999, 6]);
+    rows.close("lost");
+    expect(store.freeze("changed").whole).toBe(rows.whole);
+  });
+}
+
+/** All that a store holds, in an order of its own. */
+function contentsOf(store: RowStore): string[] {
+  const list = store.collect(new Float64Array());
+  const batches = store.pack(list, { from: 0, to: list.slots.length });
+  store.release(list);
+  return batches
+    .flatMap(({ table, keys, t, flags, values, state }) =>
+      Array.from(keys, (key, at) => {
+        const bytes = [values, state ?? new Uint8Array()].map((column) =>
+          column.subarray((at * column.length) / keys.length, ((at + 1) * column.length) / keys.length).join(),
+        );
+        return [table, key, t[at], flags[at], ...bytes].join(" ");
+      }),
+    )
+    .sort();
+}
