@@ -13,6 +13,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 10_000,
+    // What tests load must be compiled from what is there now.
+    globalSetup: ["./test/compile-assembly.ts"],
     setupFiles: ["./test/nothing-left-running.ts"],
     reporters: ["default", new ClosingLineReporter()],
   },
