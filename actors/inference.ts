@@ -2,6 +2,7 @@
  * Answers recommendation requests for one model from the rows of its own region: recall (embedding neighbours, popular, new), rank with
  * the model, answer within the deadline. Availability before accuracy: whatever goes wrong, the popular list is the answer.
  */
+import { plain } from "../protocols/compute/plain.ts";
 import { keyOf } from "../protocols/keys.ts";
 import { createLearner, placeRows, planExamples, predict } from "../protocols/learning/learner.ts";
 import { type Example } from "../protocols/learning/training-batch.ts";
@@ -150,7 +151,7 @@ function createRanking(
 ): (request: RecommendRequest) => Promise<Recommendations> {
   const layout = modelLayout(model);
   const refs = shards.map((address): ActorRef<ShardProtocol> => context.ref<ShardProtocol>(address));
-  const learner = createLearner(layout, CANDIDATES_MAX);
+  const learner = createLearner(layout, { backend: plain, batchMax: CANDIDATES_MAX });
   const userTable = requiredTable(layout, "user");
 
   async function gather(examples: readonly Example[], signal: AbortSignal) {
@@ -192,8 +193,8 @@ function createRanking(
       dense: { ...index.denseOf(key, nowMs), ...request.dense },
     }));
     const { planned, gathered } = await gather(examples, signal);
-    const parameters = placeRows(learner, planned, gathered);
-    const probabilities = predict(learner, planned, parameters);
+    placeRows(learner, planned, gathered);
+    const probabilities = predict(learner, planned);
     const order = candidates
       .map((candidate, at) => ({ candidate, at, score: probabilities[at] ?? 0 }))
       .filter(({ score }) => Number.isFinite(score))

@@ -7,6 +7,7 @@
  * 2. Each sample is predicted before it is learned from, so the metrics are of data the model had not seen.
  * 3. A batch that cannot be learned from (undecodable, not finite, too large a step) is counted and passed over, on all shards alike.
  */
+import { plain } from "../protocols/compute/plain.ts";
 import { checkFinite } from "../protocols/learning/guard.ts";
 import { keyOf } from "../protocols/keys.ts";
 import { createLearner, learn, placeRows, planExamples, type ShardGradients } from "../protocols/learning/learner.ts";
@@ -63,7 +64,7 @@ export function startTraining(config: TrainerConfig, context: Context<TrainerPro
   const joiner = context.ref<JoinerProtocol>(config.joiner);
   const self = context.self.id;
   const labels = { model: model.name };
-  let learner = createLearner(layout, 4 * config.batch);
+  let learner = createLearner(layout, { backend: plain, batchMax: 4 * config.batch });
   let positions: SamplePositions | undefined;
   let idle = false;
   let queue: Batch[] = [];
@@ -116,7 +117,10 @@ export function startTraining(config: TrainerConfig, context: Context<TrainerPro
   async function step(known: SamplePositions, batch: Batch): Promise<void> {
     const { samples, seq } = batch;
     // A message as large as a stream allows may hold more than the joiner ever puts in one.
-    if (samples.length > learner.work.batchMax) learner = createLearner(layout, samples.length);
+    if (samples.length > learner.compiled.batchMax) {
+      learner.compiled[Symbol.dispose]();
+      learner = createLearner(layout, { backend: plain, batchMax: samples.length });
+    }
     // After a restart some shards may have learned this already: then it was counted and measured before.
     const isNew = shardsLacking(known, seq).length === shards.length;
     const { gradients, sightings, probabilities } = samples.length === 0 ? NOTHING : await compute(samples);
@@ -145,8 +149,8 @@ export function startTraining(config: TrainerConfig, context: Context<TrainerPro
           .values;
       }),
     );
-    const parameters = placeRows(learner, planned, gathered);
-    const learned = learn(learner, planned, { examples: samples, parameters });
+    placeRows(learner, planned, gathered);
+    const learned = learn(learner, planned, samples);
     const { loss, gradients } = learned;
     const probabilities = learned.probabilities.slice();
     const broken = Number.isFinite(loss.lossSum) ? brokenGradient(gradients) : "loss";

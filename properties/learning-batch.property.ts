@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { isItemId } from "../protocols/feedback.ts";
 import { isIntegerKey, keyOf, keySeed, shardOf } from "../protocols/keys.ts";
 import { CATALOGUE_ROW_BYTES, readCatalogueRow, writeCatalogueRow } from "../protocols/learning/catalogue-row.ts";
+import { plain } from "../protocols/compute/plain.ts";
 import { createLearner, learn, placeRows, planExamples, predict } from "../protocols/learning/learner.ts";
 import { keyText, type LabelledExample } from "../protocols/learning/training-batch.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
@@ -49,16 +50,16 @@ function run(batch: readonly LabelledExample[]): {
   readonly probabilities: number[];
   readonly sums: Map<string, number[]>;
 } {
-  const learner = createLearner(layout, batch.length);
+  const learner = createLearner(layout, { backend: plain, batchMax: batch.length });
   const planned = planExamples(layout, batch);
   const gathered = planned.lists.map((lists) =>
     lists.map(({ table, keys }) =>
       Float32Array.from([...keys].flatMap((key) => [...initialValues(layout, table, key)])),
     ),
   );
-  const parameters = placeRows(learner, planned, gathered);
-  const predicted = [...predict(learner, planned, parameters)];
-  const { probabilities, gradients } = learn(learner, planned, { examples: batch, parameters });
+  placeRows(learner, planned, gathered);
+  const predicted = [...predict(learner, planned)];
+  const { probabilities, gradients } = learn(learner, planned, batch);
   expect([...probabilities]).toEqual(predicted);
   const sums = new Map<string, number[]>();
   for (const [shard, list] of gradients.entries()) {

@@ -3,8 +3,9 @@
  * dense layer group, so that a group has one version and is seen whole or not at all. The same on every node; its digest travels with
  * every pull, so that peers whose declarations differ exchange nothing.
  */
+import { programOf } from "./architectures/architecture.ts";
+import { type Program } from "./compute/program.ts";
 import { CATALOGUE_ROW_BYTES } from "./learning/catalogue-row.ts";
-import { type DlrmShape, dlrmShape } from "./learning/dlrm.ts";
 import { initialDense, initialRow } from "./learning/initial-values.ts";
 import { stateFloats } from "./learning/optimizer.ts";
 import { keySeed, shardOf } from "./keys.ts";
@@ -22,7 +23,7 @@ export interface ModelTable extends TableSpec {
 
 export interface ModelLayout {
   readonly model: ModelDeclaration;
-  readonly shape: DlrmShape;
+  readonly program: Program;
   /** Index 0 is the catalogue, 1 to `model.tables.length` the embedding tables in declared order, then the dense groups. */
   readonly tables: readonly ModelTable[];
   readonly digest: string;
@@ -35,7 +36,7 @@ export const CATALOGUE = 0;
 export const DENSE_KEY = 0n;
 
 export function modelLayout(model: ModelDeclaration): ModelLayout {
-  const shape = dlrmShape(model);
+  const program = programOf(model);
   const tables: ModelTable[] = [
     {
       name: "catalogue",
@@ -47,13 +48,13 @@ export function modelLayout(model: ModelDeclaration): ModelLayout {
       optimizer: meaningOf(model),
     },
     ...model.tables.map(({ name, precision = "f32" }) =>
-      learnedTable({ name, role: "embedding", dim: model.architecture.embedding, precision }, model.optimizer),
+      learnedTable({ name, role: "embedding", dim: program.dim, precision }, model.optimizer),
     ),
-    ...shape.groups.map(({ name, floats }) =>
+    ...program.groups.map(({ name, floats }) =>
       learnedTable({ name: `dense-${name}`, role: "dense", dim: floats, precision: "f32" }, model.denseOptimizer),
     ),
   ];
-  return { model, shape, tables, digest: declarationDigest(tables) };
+  return { model, program, tables, digest: declarationDigest(tables) };
 }
 
 /**
@@ -84,9 +85,9 @@ export function firstDenseTable(layout: ModelLayout): number {
   return 1 + layout.model.tables.length;
 }
 
-/** Where each dense group's row lives, in the order of `shape.groups`. */
+/** Where each dense group's row lives, in the order of the program's groups. */
 export function densePlacement(layout: ModelLayout): readonly { readonly table: number; readonly shard: number }[] {
-  return layout.shape.groups.map((_, group) => {
+  return layout.program.groups.map((_, group) => {
     const table = firstDenseTable(layout) + group;
     return { table, shard: shardOf(table, DENSE_KEY, layout.model.shards) };
   });
@@ -101,7 +102,7 @@ export function initialValues(layout: ModelLayout, table: number, key: bigint): 
     );
   }
   if (declared.role === "dense") {
-    const group = initialDense(layout.shape, DENSE_SEED)[table - firstDenseTable(layout)];
+    const group = initialDense(layout.program, DENSE_SEED)[table - firstDenseTable(layout)];
     if (group === undefined) {
       throw new RangeError(`Cannot make a first row for dense table ${table}: the model has no such group`);
     }

@@ -2,25 +2,23 @@
  * One batch of learning, without where the rows come from: which rows are needed of which shard, then, given their values, predictions
  * and one gradient per row. The trainer moves rows; this computes.
  */
+import { type Backend, type BatchLoss, type CompiledProgram } from "../compute/backend.ts";
 import { shardOf } from "../keys.ts";
 import { DENSE_KEY, densePlacement, firstDenseTable, type ModelLayout } from "../model-layout.ts";
-import { backward, type BatchLoss, type DlrmWorkspace, dlrmWorkspace, forward } from "./dlrm.ts";
 import {
   type BatchPlan,
   type Example,
+  fillDense,
   type LabelledExample,
   planBatch,
   spreadRows,
   sumGradients,
 } from "./training-batch.ts";
 
-/** Memory for batches of up to `batchMax` samples. */
+/** A model, compiled for batches of a bounded size. */
 export interface Learner {
   readonly layout: ModelLayout;
-  readonly work: DlrmWorkspace;
-  readonly embeddings: Float32Array<ArrayBuffer>;
-  readonly labels: Float32Array<ArrayBuffer>;
-  readonly weights: Float32Array<ArrayBuffer>;
+  readonly compiled: CompiledProgram;
 }
 
 /** Rows of one table, and at which of the batch's distinct keys each stands. */
@@ -32,6 +30,7 @@ export interface ShardList {
 
 /** A batch and, per shard, the rows it needs. */
 export interface PlannedBatch {
+  readonly examples: readonly Example[];
   readonly plan: BatchPlan;
   readonly lists: readonly (readonly ShardList[])[];
 }
@@ -43,14 +42,12 @@ export interface ShardGradients {
   readonly gradients: Float32Array<ArrayBuffer>;
 }
 
-export function createLearner(layout: ModelLayout, batchMax: number): Learner {
-  return {
-    layout,
-    work: dlrmWorkspace(layout.shape, batchMax),
-    embeddings: new Float32Array(batchMax * layout.shape.tables * layout.shape.dim),
-    labels: new Float32Array(batchMax),
-    weights: new Float32Array(batchMax),
-  };
+export function createLearner(
+  layout: ModelLayout,
+  options: { readonly backend: Backend; readonly batchMax: number },
+): Learner {
+  const { backend, batchMax } = options;
+  return { layout, compiled: backend.compile(layout.program, { batchMax }) };
 }
 
 /** Which rows the examples need, by shard; dense groups are rows of their own tables. */
@@ -71,82 +68,68 @@ export function planExamples(layout: ModelLayout, examples: readonly Example[]):
   for (const { table, shard } of densePlacement(layout)) {
     lists[shard]?.push({ table, keys: BigUint64Array.of(DENSE_KEY), at: Uint32Array.of(0) });
   }
-  return { plan, lists };
+  return { examples, plan, lists };
 }
 
-/** Puts the gathered rows, in the order of the lists, where the model reads them; gives the dense parameters. */
+/** Puts the batch and the gathered rows, in the order of the lists, where the program reads them. */
 export function placeRows(
-  learner: Learner,
+  { layout, compiled }: Learner,
   batch: PlannedBatch,
   gathered: readonly (readonly Float32Array[])[],
-): readonly Float32Array[] {
-  const { layout } = learner;
-  const { dim } = layout.shape;
+): void {
+  const { dim } = layout.program;
   const denseFrom = firstDenseTable(layout);
   const rows = batch.plan.tables.map(({ keys }) => new Float32Array(keys.length * dim));
-  const dense: Float32Array[] = layout.shape.groups.map(() => new Float32Array(0));
   for (const [shard, lists] of batch.lists.entries()) {
     for (const [index, { table, at }] of lists.entries()) {
       const values = gathered[shard]?.[index];
       if (values === undefined) throw new RangeError(`Cannot place rows: shard ${shard} gave no list ${index}`);
       if (table >= denseFrom) {
-        dense[table - denseFrom] = values;
+        compiled.parameters[table - denseFrom]?.set(values);
         continue;
       }
       const to = rows[table - 1];
       for (const [row, key] of at.entries()) to?.set(values.subarray(row * dim, (row + 1) * dim), key * dim);
     }
   }
-  spreadRows(batch.plan, rows, learner.embeddings);
-  return dense;
+  spreadRows(batch.plan, rows, compiled.inputs.embeddings);
+  fillDense(layout.model, batch.examples, compiled.inputs.dense);
 }
 
-/** Predicts without learning: one probability an example, a view that lasts until the next call. */
-export function predict(learner: Learner, batch: PlannedBatch, parameters: readonly Float32Array[]): Float32Array {
-  const { size, dense } = batch.plan;
-  return forward(learner.layout.shape, {
-    parameters,
-    batch: { size, dense, embeddings: learner.embeddings },
-    work: learner.work,
-  });
+/** Predicts the batch that was placed last, without learning: one probability an example, a view that lasts until the next call. */
+export function predict({ compiled }: Learner, batch: PlannedBatch): Float32Array {
+  return compiled.forward(batch.plan.size);
 }
 
-/** Predicts, then computes the gradients per shard. The probabilities are a view that lasts until the next call. */
+/** Predicts the batch that was placed last, then computes the gradients per shard. The probabilities are a view that lasts until the next call. */
 export function learn(
-  learner: Learner,
+  { layout, compiled }: Learner,
   batch: PlannedBatch,
-  given: { readonly examples: readonly LabelledExample[]; readonly parameters: readonly Float32Array[] },
+  examples: readonly LabelledExample[],
 ): {
   readonly probabilities: Float32Array;
   readonly loss: BatchLoss;
   readonly gradients: readonly (readonly ShardGradients[])[];
 } {
-  const { layout, work, embeddings, labels, weights } = learner;
-  const { shape } = layout;
-  const { parameters } = given;
-  for (const [at, { label, weight }] of given.examples.entries()) {
-    labels[at] = label;
-    weights[at] = weight;
+  const { dim } = layout.program;
+  for (const [at, { label, weight }] of examples.entries()) {
+    compiled.inputs.labels[at] = label;
+    compiled.inputs.weights[at] = weight;
   }
-  const run = {
-    parameters,
-    batch: { size: batch.plan.size, dense: batch.plan.dense, embeddings, labels, weights },
-    work,
-  };
-  const probabilities = forward(shape, run);
-  const loss = backward(shape, run);
+  const probabilities = compiled.forward(batch.plan.size);
+  const loss = compiled.backward();
   const denseFrom = firstDenseTable(layout);
   const sums = batch.plan.tables.map((_, table) =>
-    sumGradients(batch.plan, { table, dim: shape.dim, gradients: work.embeddingGradients }),
+    sumGradients(batch.plan, { table, dim, gradients: compiled.embeddingGradients }),
   );
   const gradients = batch.lists.map((lists) =>
     lists.map(({ table, keys, at }): ShardGradients => {
       if (table >= denseFrom) {
-        return { table, keys, gradients: Float32Array.from(work.denseGradients[table - denseFrom] ?? []) };
+        return { table, keys, gradients: Float32Array.from(compiled.gradients[table - denseFrom] ?? []) };
       }
-      const rows = new Float32Array(at.length * shape.dim);
+      const rows = new Float32Array(at.length * dim);
       for (const [row, key] of at.entries()) {
-        rows.set(sums[table - 1]?.subarray(key * shape.dim, (key + 1) * shape.dim) ?? [], row * shape.dim);
+        rows.set(sums[table - 1]?.subarray(key * dim, (key + 1) * dim) ?? [], row * dim);
       }
       return { table, keys, gradients: rows };
     }),

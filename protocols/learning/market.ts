@@ -2,7 +2,7 @@
 // answer, the regret of any other and the gain of being fresh can be measured exactly. Everything but the stream is a pure function of the
 // options and the time: asking in another order, or twice, gives the same answer.
 import { createRandom, mixUint32, type Random, nextBelow, nextFloat } from "../random.ts";
-import { sigmoid } from "./dlrm.ts";
+import { sigmoid } from "../compute/loss.ts";
 
 export interface MarketOptions {
   readonly seed: number;

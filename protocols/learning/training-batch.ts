@@ -25,23 +25,23 @@ export interface BatchKeys {
   readonly rowOfSample: Uint32Array<ArrayBuffer>;
 }
 
-/** A batch before its rows are known. `dense` is size x dense features. */
+/** A batch before its rows are known. */
 export interface BatchPlan {
   readonly size: number;
-  readonly dense: Float32Array<ArrayBuffer>;
   readonly tables: readonly BatchKeys[];
 }
 
-/** Lays out a batch. A missing categorical feature has the key of the empty text, a missing number is 0. */
+/** Lays out a batch. A missing categorical feature has the key of the empty text. */
 export function planBatch(model: ModelDeclaration, examples: readonly Example[]): BatchPlan {
-  const size = examples.length;
-  const dense = new Float32Array(size * model.dense.length);
-  for (const [at, example] of examples.entries()) {
-    for (const [column, name] of model.dense.entries()) {
-      dense[at * model.dense.length + column] = example.dense[name] ?? 0;
-    }
+  return { size: examples.length, tables: model.tables.map(({ key }) => distinctKeys(examples, key)) };
+}
+
+/** Writes the numeric features, size x dense features. A missing number is 0. */
+export function fillDense(model: ModelDeclaration, examples: readonly Example[], out: Float32Array): void {
+  const columns = model.dense.length;
+  for (const [at, { dense }] of examples.entries()) {
+    for (const [column, name] of model.dense.entries()) out[at * columns + column] = dense[name] ?? 0;
   }
-  return { size, dense, tables: model.tables.map(({ key }) => distinctKeys(examples, key)) };
 }
 
 /** Copies gathered rows (distinct keys x dim, one array a table) to where each sample needs them: size x tables x dim. */

@@ -1,6 +1,7 @@
 import { writesOf } from "../../actors/shard-writes.ts";
 import { type Impression } from "../../protocols/feedback.ts";
 import { keyOf } from "../../protocols/keys.ts";
+import { plain } from "../../protocols/compute/plain.ts";
 import { createLearner, learn, placeRows, planExamples } from "../../protocols/learning/learner.ts";
 import { createMarketStream, marketEvents } from "../../protocols/learning/market-stream.ts";
 import { createMarket, MARKET_DEFAULTS } from "../../protocols/learning/market.ts";
@@ -34,7 +35,7 @@ export function trainFrames(options: {
   const layout = modelLayout(modelOf(precision));
   const primary = open(layout, "primary");
   const follower = open(layout, "follower");
-  const learner = createLearner(layout, BATCH);
+  const learner = createLearner(layout, { backend: plain, batchMax: BATCH });
   const live: Uint8Array[] = [];
   let batch: LabelledExample[] = [];
   let batches = 0;
@@ -104,7 +105,8 @@ function train(
   const gathered = planned.lists.map((lists) =>
     lists.map(({ table, keys }) => gather(replica, { layout, table, keys })),
   );
-  const { gradients } = learn(learner, planned, { examples: batch, parameters: placeRows(learner, planned, gathered) });
+  placeRows(learner, planned, gathered);
+  const { gradients } = learn(learner, planned, batch);
   const sightings = batch.map(({ item, label }) => ({ item, key: keyOf(item), clicks: label, timeMs: nowMs }));
   const push = { trainer: "t", batch: number, previous: number - 1, parts: gradients[0] ?? [], sightings };
   stepReplica(replica, { kind: "write", writes: writesOf(layout, push, { shard: 0, isUrgent: () => false }) }, nowMs);

@@ -1,12 +1,13 @@
 // The two matrix operations that a multi-layer network needs, over flat row-major arrays. Sums are kept in 64-bit floats.
 
-/** Sizes of a product: `a` is m x k from index 0, `b` is n x k from index `bAt`, `out` is m x n from index `outAt`. */
+/** Sizes of a product: `a` is m x k from index 0, `b` is n x k from index `bAt`, `out` is m x n from index `outAt`; with `adds` the product is added to it. */
 export interface ProductSizes {
   readonly m: number;
   readonly n: number;
   readonly k: number;
   readonly bAt?: number;
   readonly outAt?: number;
+  readonly adds?: boolean;
 }
 
 /**
@@ -18,7 +19,8 @@ export function multiplyTransposed(
   b: Float32Array,
   into: ProductSizes & { readonly out: Float32Array },
 ): void {
-  const { m, n, k, out, bAt = 0, outAt = 0 } = into;
+  const { m, n, k, out, bAt = 0, outAt = 0, adds = false } = into;
+  if (!adds) out.fill(0, outAt, outAt + m * n);
   const pairs = m - (m % 2);
   const quads = n - (n % 4);
   for (let row = 0; row < pairs; row += 2) {
@@ -59,14 +61,14 @@ export function multiplyTransposed(
         b2 += 1;
         b3 += 1;
       }
-      out[o0 + column] = s00;
-      out[o0 + column + 1] = s01;
-      out[o0 + column + 2] = s02;
-      out[o0 + column + 3] = s03;
-      out[o1 + column] = s10;
-      out[o1 + column + 1] = s11;
-      out[o1 + column + 2] = s12;
-      out[o1 + column + 3] = s13;
+      out[o0 + column] = (out[o0 + column] ?? 0) + s00;
+      out[o0 + column + 1] = (out[o0 + column + 1] ?? 0) + s01;
+      out[o0 + column + 2] = (out[o0 + column + 2] ?? 0) + s02;
+      out[o0 + column + 3] = (out[o0 + column + 3] ?? 0) + s03;
+      out[o1 + column] = (out[o1 + column] ?? 0) + s10;
+      out[o1 + column + 1] = (out[o1 + column + 1] ?? 0) + s11;
+      out[o1 + column + 2] = (out[o1 + column + 2] ?? 0) + s12;
+      out[o1 + column + 3] = (out[o1 + column + 3] ?? 0) + s13;
     }
   }
   // The edges that the tiles leave over.
@@ -76,7 +78,8 @@ export function multiplyTransposed(
       const against = bAt + column * k;
       let sum = 0;
       for (let i = 0; i < k; i += 1) sum += (a[from + i] ?? 0) * (b[against + i] ?? 0);
-      out[outAt + row * n + column] = sum;
+      const to = outAt + row * n + column;
+      out[to] = (out[to] ?? 0) + sum;
     }
   }
 }
