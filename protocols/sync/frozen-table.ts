@@ -78,8 +78,10 @@ export class FrozenTable {
     return (this.#moment?.gone ?? []).map((keys) => ({ table: this.#options.table, keys }));
   }
 
-  /** At most so many rows of the moment; undefined when all were read. */
-  next(rowsMax: number): RowBatch | undefined {
+  /** Rows of the moment of about so many bytes; undefined when all were read. */
+  next(bytesMax: number): RowBatch | undefined {
+    const { valueBytes, stateBytes } = this.#rows.spec;
+    const rowsMax = Math.max(1, Math.floor(bytesMax / (valueBytes + stateBytes)));
     const aside = this.#aside.at(-1);
     if (aside !== undefined) {
       const from = Math.max(0, aside.rows - rowsMax);

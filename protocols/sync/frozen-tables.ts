@@ -30,9 +30,9 @@ export class FrozenTables {
     return {
       whole,
       dropped,
-      next: (rowsMax) => {
+      next: (bytesMax) => {
         for (let [table] = unread; table !== undefined; [table] = unread) {
-          const batch = table.next(rowsMax);
+          const batch = table.next(bytesMax);
           if (batch !== undefined) return batch;
           unread.shift();
         }

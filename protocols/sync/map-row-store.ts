@@ -246,13 +246,15 @@ class MapRowStore implements RowStore {
     return {
       whole: what === "all",
       dropped: what === "all" ? [] : gone,
-      next: (rowsMax) => {
+      next: (bytesMax) => {
         const rows: Row[] = [];
-        while (rest.length > 0 && rows.length < rowsMax) {
+        let bytes = 0;
+        for (; rest.length > 0; rest.pop()) {
           const row = rest.at(-1);
-          if (row !== undefined && row.table !== (rows[0] ?? row).table) break;
-          if (row !== undefined) rows.push(row);
-          rest.pop();
+          if (row === undefined) continue;
+          bytes += row.values.length + row.state.length;
+          if (rows.length > 0 && (bytes > bytesMax || row.table !== rows[0]?.table)) break;
+          rows.push(row);
         }
         const [first] = rows;
         if (first === undefined) return undefined;

@@ -113,8 +113,11 @@ export interface FrozenRows {
   readonly whole: boolean;
   /** What was dropped since the last moment that was kept. A key may be back, and then it is among the rows too. Empty where all rows are. */
   readonly dropped: readonly TableKeys[];
-  /** At most so many rows of one table, each once, in memory of their own; undefined when all were given. */
-  next(rowsMax: number): RowBatch | undefined;
+  /**
+   * Rows of one table, each once, in memory of their own: as many as have so many bytes of values and state, and one at least; undefined
+   * when all were given.
+   */
+  next(bytesMax: number): RowBatch | undefined;
   /**
    * `kept`: what changes from this moment on counts as changed. `lost`: so does what had changed before it, as if there had been no such
    * moment. The rows are gone; closing twice does nothing.
