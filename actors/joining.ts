@@ -21,6 +21,7 @@ import { type Role } from "../protocols/model-state/role.ts";
 import { DecodeError } from "../protocols/wire/decode-error.ts";
 import { type Context, type Outcome } from "../runtime/actor.ts";
 import { type StreamMessage, type StreamProtocol } from "../runtime/stream-protocol.ts";
+import { createJoinerMeter } from "./joiner-meter.ts";
 import { type Arrival, type Beginning, type JoinerConfig, type JoinerProtocol, type JoinerStatus } from "./joiner.ts";
 
 /** Somebody else appended to the stream of samples: another joiner runs. This one starts again from what the stream says. */
@@ -83,7 +84,7 @@ export function createJoining(config: JoinerConfig, context: Context<JoinerProto
   let lastSeq = 0;
   let publishing = false;
   let publishedCount = 0;
-  const counted = new Map<string, number>();
+  const measure = createJoinerMeter(context.metrics);
   const neededBy = new Map<string, number>();
   /** Of the last message that is stored: what a joiner after this one begins with. */
   let keepFrom = 0;
@@ -283,15 +284,7 @@ export function createJoining(config: JoinerConfig, context: Context<JoinerProto
     tick(): void {
       purge();
       if (resumed !== undefined && !publishing && !isEnded) passTime(resumed, context.upMs());
-      if (resumed !== undefined) {
-        context.metrics.gauge("freshet_joiner_pending", resumed.joiner.pending.size);
-        const counts: Readonly<Record<string, number>> = { ...resumed.joiner.counts };
-        for (const [name, count] of Object.entries(counts)) {
-          const snake = name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-          context.metrics.count(`freshet_joiner_${snake}_total`, count - (counted.get(name) ?? 0));
-          counted.set(name, count);
-        }
-      }
+      if (resumed !== undefined) measure(resumed.joiner);
       evaluate();
       context.after(TICK_MS, "tick", {});
     },

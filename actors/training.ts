@@ -10,6 +10,7 @@
 import { plain } from "../protocols/compute/plain.ts";
 import { checkFinite } from "../protocols/learning/guard.ts";
 import { keyOf } from "../protocols/keys.ts";
+import { evaluationWeight, isKept } from "../protocols/learning/label-weights.ts";
 import { createLearner, learn, placeRows, planExamples, type ShardGradients } from "../protocols/learning/learner.ts";
 import { addPrediction, createMetrics, type ProgressiveMetrics } from "../protocols/learning/progressive-metrics.ts";
 import { decodeSampleBatch, type PublishedSample } from "../protocols/learning/sample-batch.ts";
@@ -123,17 +124,21 @@ export function startTraining(config: TrainerConfig, context: Context<TrainerPro
     }
     // After a restart some shards may have learned this already: then it was counted and measured before.
     const isNew = shardsLacking(known, seq).length === shards.length;
-    const { gradients, sightings, probabilities } = samples.length === 0 ? NOTHING : await compute(samples);
+    const learned = samples.filter((sample) => isKept(sample, model));
+    const { gradients, probabilities } = learned.length === 0 ? NOTHING : await compute(learned);
+    const sightings = gradients.length === 0 && learned.length > 0 ? [] : sightingsOf(samples);
     let outcome = await pushAll(known, { seq, gradients, sightings });
     if (outcome.refused !== undefined) {
       context.metrics.count("freshet_batches_refused_total", 1, { ...labels, reason: outcome.refused });
       context.log.warn("A batch was refused and passed over", { reason: outcome.refused, upTo: seq });
-      outcome = await pushAll(outcome.positions, { seq, ...NOTHING });
+      outcome = await pushAll(outcome.positions, { seq, gradients: [], sightings: [] });
     }
     positions = outcome.positions;
     if (!isNew) return;
-    for (const [at, { label, weight, time }] of samples.entries()) {
-      addPrediction(window, { probability: probabilities[at] ?? Number.NaN, label, weight, timeMs: time });
+    for (const [at, { label, weight, late, time }] of learned.entries()) {
+      const probability = probabilities[at] ?? Number.NaN;
+      const by = evaluationWeight(probability, { label, late, kept: model.negativesKept ?? 1 });
+      addPrediction(window, { probability, label, weight: weight * by, timeMs: time });
     }
     samplesLearned += samples.length;
     context.metrics.count("freshet_samples_total", samples.length, labels);
@@ -162,12 +167,12 @@ export function startTraining(config: TrainerConfig, context: Context<TrainerPro
       });
       return { ...NOTHING, probabilities };
     }
-    return { gradients, sightings: sightingsOf(samples), probabilities };
+    return { gradients, probabilities };
   }
 
   async function pushAll(
     known: SamplePositions,
-    batch: { readonly seq: number } & Omit<Computed, "probabilities">,
+    batch: { readonly seq: number; readonly sightings: readonly Sighting[] } & Pick<Computed, "gradients">,
   ): Promise<{ positions: SamplePositions; refused?: string }> {
     const lacking = shardsLacking(known, batch.seq);
     const outcomes = await Promise.all(
@@ -259,11 +264,10 @@ const READ_WAIT_MS = 1_000;
 /** What a batch gives: gradients by shard, and what was predicted before. */
 interface Computed {
   readonly gradients: readonly (readonly ShardGradients[])[];
-  readonly sightings: readonly Sighting[];
   readonly probabilities: Float32Array;
 }
 
-const NOTHING: Computed = { gradients: [], sightings: [], probabilities: new Float32Array() };
+const NOTHING: Computed = { gradients: [], probabilities: new Float32Array() };
 
 function decode(message: StreamMessage, context: Context<TrainerProtocol>, labels: { readonly model: string }): Batch {
   try {

@@ -17,6 +17,8 @@ const options: JoinerOptions = {
   futureMsMax: 50,
   pendingMax: 1000,
   heldMax: 1000,
+  scatterMsMax: 0,
+  scatteredMax: 100,
   settledMax: 1000,
 };
 const regions = ["amsterdam", "osaka", "quito"];
@@ -134,10 +136,19 @@ function labelsOf(world: JoinerWorld): Map<string, number> {
   return labels;
 }
 
+/** How negatives are given and positives held: as in a window join, early, late, or both. */
+const ways = fc.constantFrom<Partial<JoinerOptions>>(
+  {},
+  { emitAfterShare: 0.5 },
+  { emitAfterShare: 0 },
+  { scatterMsMax: 200 },
+  { emitAfterShare: 0.5, scatterMsMax: 200 },
+);
+
 test("whatever dies when: every impression once, positive exactly where there is feedback", () => {
   fc.assert(
-    fc.property(rows, acts, fc.constantFrom(1, 2, 1000), (all, played, pendingMax) => {
-      const world = new JoinerWorld(streamsOf(all, regions), { ...options, pendingMax });
+    fc.property(rows, acts, fc.constantFrom(1, 2, 1000), ways, (all, played, pendingMax, way) => {
+      const world = new JoinerWorld(streamsOf(all, regions), { ...options, pendingMax, ...way });
       play(world, played);
       const clicked = keysOf(world.streams, "feedback");
       for (const [key, label] of labelsOf(world)) expect([key, label]).toEqual([key, clicked.has(key) ? 1 : 0]);
@@ -149,7 +160,7 @@ test("whatever dies when: every impression once, positive exactly where there is
 test("with a short correction time, feedback that is too late stays so over every crash", () => {
   const short = { ...options, correctionMs: 60 };
   fc.assert(
-    fc.property(rows, acts, (all, played) => {
+    fc.property(rows, acts, ways, (all, played, way) => {
       const seen = new Set<number>();
       // One source has one order, so a joiner that never died is known. No copies, which a short memory need not recognise, and no
       // feedback before its impression: a joiner that died within a run may use what had waited too long.
@@ -159,7 +170,7 @@ test("with a short correction time, feedback that is too late stays so over ever
         seen.add(request);
         return true;
       });
-      const world = new JoinerWorld(streamsOf(distinct, ["quito"]), short);
+      const world = new JoinerWorld(streamsOf(distinct, ["quito"]), { ...short, ...way });
       play(world, played);
       const never = createJoiner(short);
       const expected = new Map<string, number>([...keysOf(world.streams, "impression")].map((key) => [key, 0]));

@@ -23,6 +23,8 @@ const roomy: JoinerOptions = {
   futureMsMax: 1e12,
   pendingMax: 1000,
   heldMax: 1000,
+  scatterMsMax: 0,
+  scatteredMax: 100,
   settledMax: 1000,
 };
 const sources = ["amsterdam", "osaka"];

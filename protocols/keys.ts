@@ -44,8 +44,8 @@ function mix(value: number): number {
   return (h ^ (h >>> 16)) >>> 0;
 }
 
-// MurmurHash3's 32-bit body over UTF-16 code units, two to a block.
-function hashText(text: string, seed: number): number {
+/** 32 bits of a text under a seed, the same everywhere: MurmurHash3's 32-bit body over UTF-16 code units, two to a block. */
+export function hashText(text: string, seed: number): number {
   let h = seed;
   for (let index = 0; index < text.length; index += 2) {
     let block = text.charCodeAt(index) | ((index + 1 < text.length ? text.charCodeAt(index + 1) : 0) << 16);

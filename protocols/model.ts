@@ -39,6 +39,8 @@ export interface ModelDeclaration {
   readonly dense: readonly string[];
   readonly optimizer: OptimizerDeclaration;
   readonly denseOptimizer: OptimizerDeclaration;
+  /** The share of negatives that are learned from, in (0, 1]; all when left out. Predictions stay those of the whole stream. */
+  readonly negativesKept?: number;
   /** Updates above this percentile of the recent ones travel first (urgency.ts); 99 when left out, 100 for none. */
   readonly urgentPercentile?: number;
 }

@@ -72,6 +72,9 @@ const percentile = z
   .min(0, { error: percentileAllowed })
   .max(100, { error: percentileAllowed });
 
+const keptAllowed = "a share from 0.001 to 1";
+const keptShare = z.number({ error: keptAllowed }).min(0.001, { error: keptAllowed }).max(1, { error: keptAllowed });
+
 const dense = z
   .array(featureName)
   .max(64, { error: "at most 64 dense features" })
@@ -94,6 +97,10 @@ export const modelSchema = z
     dense: dense.default([]).meta({ description: "Names of the numeric features, in order" }),
     optimizer: optimizer(0.05).prefault({}),
     denseOptimizer: optimizer(0.02).prefault({}),
+    negativesKept: keptShare.exactOptional().meta({
+      description:
+        "The share of negatives that are learned from; all without it. Predictions stay those of the whole stream",
+    }),
     urgentPercentile: percentile.default(99).meta({
       description: "Updates above this percentile of the recent ones travel first; 100 for none",
     }),

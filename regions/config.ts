@@ -105,6 +105,10 @@ function http(folder: string) {
 const KIND_RULE = `a kind of feedback: 1 to ${EVENT_LIMITS.idCharsMax} characters without control characters`;
 const kind = z.string({ error: KIND_RULE }).refine(isId, { error: KIND_RULE });
 
+const SHARE_RULE = "a share from 0 to 0.99";
+const share = z.number({ error: SHARE_RULE }).min(0, { error: SHARE_RULE }).max(0.99, { error: SHARE_RULE });
+const EMIT_RULE = '{ "kind": "window" } or { "kind": "fast", "afterShare": 0.5 }';
+
 const joiner = z
   .strictObject({
     positive: z
@@ -133,6 +137,30 @@ const joiner = z
     correctionWindow: duration({ min: "0ms", max: "7d" })
       .prefault("1h")
       .meta({ description: "How long feedback after the window still corrects a sample" }),
+    emit: z
+      .discriminatedUnion(
+        "kind",
+        [
+          z.strictObject({ kind: z.literal("window") }),
+          z.strictObject({
+            kind: z.literal("fast"),
+            afterShare: share.default(0.5).meta({
+              description:
+                "A negative is given once this share of positives has come, by the delays learned; 0: at once",
+            }),
+          }),
+        ],
+        { error: EMIT_RULE },
+      )
+      .prefault({ kind: "window" })
+      .meta({
+        description:
+          "When an impression without feedback is a negative: at the window's end, or sooner (fast). What comes later corrects it, and both are weighed so that predictions stay unbiased",
+      }),
+    scatter: duration({ min: "0ms", max: "1h" }).prefault("0ms").meta({
+      description:
+        "Positives that come in bursts are spread over the time between these, at most over so long; 0ms: not",
+    }),
   })
   .transform((it) => ({
     positive: it.positive,
@@ -140,6 +168,8 @@ const joiner = z
     latenessMs: it.lateness,
     pendingMax: it.pendingMax,
     correctionWindowMs: it.correctionWindow,
+    emitAfterShare: it.emit.kind === "fast" ? it.emit.afterShare : undefined,
+    scatterMsMax: it.scatter,
   }));
 
 const trainer = z

@@ -34,6 +34,7 @@ export const TRAINING_NODE = "a";
 /** Finished impressions that a joiner remembers to tell copies from news: at least so many, and four for each that may wait. */
 const SETTLED_MIN = 1_000_000;
 const HELD_MAX = 100_000;
+const SCATTERED_MAX = 100_000;
 const FUTURE_MS_MAX = 60_000;
 /** How long a source may be silent until its windows are closed by the clock. */
 const IDLE_AFTER_MS = 1_000;
@@ -210,7 +211,8 @@ function stateManager(config: RegionConfig): ActorSpec {
 }
 
 function joiner(config: RegionConfig): ActorSpec {
-  const { windowMs, latenessMs, pendingMax, correctionWindowMs, positive } = config.joiner;
+  const { windowMs, latenessMs, pendingMax, correctionWindowMs, positive, emitAfterShare, scatterMsMax } =
+    config.joiner;
   const settings: JoinerConfig = {
     region: config.region,
     stream: nodeAddresses(config).stream,
@@ -225,6 +227,9 @@ function joiner(config: RegionConfig): ActorSpec {
       idleAfterMs: IDLE_AFTER_MS,
       futureMsMax: FUTURE_MS_MAX,
       heldMax: HELD_MAX,
+      ...(emitAfterShare !== undefined && { emitAfterShare }),
+      scatterMsMax,
+      scatteredMax: Math.min(SCATTERED_MAX, pendingMax),
       settledMax: Math.max(SETTLED_MIN, 4 * pendingMax),
     },
   };

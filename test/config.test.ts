@@ -52,6 +52,8 @@ test("parseConfig() fills in every default", () => {
     latenessMs: 5_000,
     pendingMax: 1_000_000,
     correctionWindowMs: 3_600_000,
+    emitAfterShare: undefined,
+    scatterMsMax: 0,
   });
   expect(config.http).toMatchObject({ bodyBytesMax: 2 ** 20, deadlineMs: 30 });
 });
@@ -87,6 +89,12 @@ test("a peer's budget is bytes a second, and none without it", () => {
 test("joiner.positive names the kinds of feedback that make a positive", () => {
   const positive = ["purchase", "watched to the end"];
   expect(parse({ ...LEAST, joiner: { positive } }).joiner.positive).toEqual(positive);
+});
+
+test("joiner.emit says when a negative is given, joiner.scatter how far positives are spread", () => {
+  const { joiner } = parse({ ...LEAST, joiner: { emit: { kind: "fast" }, scatter: "1m" } });
+  expect(joiner).toMatchObject({ emitAfterShare: 0.5, scatterMsMax: 60_000 });
+  expect(parse({ ...LEAST, joiner: { emit: { kind: "fast", afterShare: 0 } } }).joiner.emitAfterShare).toBe(0);
 });
 
 test("streams of an external nats-server have limits like those of an own one", () => {

@@ -16,6 +16,8 @@ const options: JoinerOptions = {
   futureMsMax: 60_000,
   pendingMax: 100,
   heldMax: 100,
+  scatterMsMax: 0,
+  scatteredMax: 100,
   settledMax: 100,
 };
 

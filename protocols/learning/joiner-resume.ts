@@ -7,7 +7,7 @@
 import { EVENT_LIMITS, type FeedbackEvent } from "../feedback.ts";
 import { step, tick } from "./joiner.ts";
 import {
-  clockOf,
+  clockToKeep,
   createJoiner,
   type Entry,
   type JoinerOptions,
@@ -15,9 +15,11 @@ import {
   oldestNeeded,
   oldestSampleNeeded,
   requestOf,
+  restoreClock,
   type Sample,
   settle,
 } from "./joiner-state.ts";
+import { storedDelays } from "./delay-model.ts";
 import { type PublishedSample, type SampleBatch, type SampleMove, type SourcePosition } from "./sample-batch.ts";
 
 /** Events of one stream message are numbered within it; 1,024 leaves room for the most that one may hold. */
@@ -68,8 +70,8 @@ export function resumeJoiner(
   const { sources, last = { keepFrom: 1, positions: [] }, batchMax = BATCH_SAMPLES_MAX } = found;
   const { positions, keepFrom } = last;
   const joiner = createJoiner(options);
-  for (const { source, newestTime } of positions) {
-    if (newestTime !== undefined) clockOf(joiner, source).newestTime = newestTime;
+  for (const { source, newestTime, delays = {} } of positions) {
+    if (newestTime !== undefined) restoreClock(joiner, source, { newestTime, delays });
   }
   const before = new Map(positions.map((position) => [position.source, position]));
   return {
@@ -95,7 +97,8 @@ export function recall(resumed: ResumedJoiner, seq: number, samples: readonly Pu
     const { source, user, item, time, features, dense } = sample;
     const impression = { request: requestOf(sample.id), user, item, time, features, dense };
     const origin = { source, sequence: 0 };
-    const entry: Entry = { key, impression, origin, label: undefined, after: 0, touched: new Map() };
+    const start = { label: undefined, positive: undefined, after: 0, touched: new Map() };
+    const entry: Entry = { key, impression, origin, dueMs: time, ...start };
     settle(joiner, entry, sample.label > 0 ? 1 : 0);
     entry.after = seq - 1;
   }
@@ -188,8 +191,10 @@ function positionsOf({ joiner, before, taken }: ResumedJoiner): SourcePosition[]
     if (last !== undefined && applied < last.applied) continue;
     const oldest = Math.floor((needed.get(source) ?? Infinity) / EVENTS_PER_MESSAGE);
     const position = { source, applied, needed: Math.min(applied + 1, oldest) };
-    const newestTime = joiner.sources.get(source)?.newestTime ?? -Infinity;
-    positions.set(source, Number.isFinite(newestTime) ? { ...position, newestTime } : position);
+    const newestTime = clockToKeep(joiner, source);
+    const clock = joiner.sources.get(source);
+    const delays = clock === undefined ? {} : storedDelays(clock.delays);
+    positions.set(source, Number.isFinite(newestTime) ? { ...position, newestTime, delays } : position);
   }
   return [...positions.values()];
 }
@@ -210,7 +215,8 @@ function isReplaying({ before, taken, gone }: ResumedJoiner, source: string): bo
   return last !== undefined && last.needed <= last.applied && reached < last.applied;
 }
 
-function toPublished({ id, label, correction, impression, source }: Sample): PublishedSample {
+function toPublished({ id, label, correction, late, impression, source }: Sample): PublishedSample {
   const { user, item, time, features, dense } = impression;
-  return { id, source, label, correction, weight: 1, user, item, time, features, dense };
+  const published = { id, source, label, correction, weight: 1, user, item, time, features, dense };
+  return late === undefined ? published : { ...published, late };
 }

@@ -1,13 +1,25 @@
 /*
- * What the joiner remembers: impressions that are open, impressions that are finished, and feedback that waits for its impression.
+ * What the joiner remembers: impressions that are open, impressions that are finished, feedback that waits for its impression, and
+ * positives that are held to be spread.
  * What a restart can rebuild decides what may be forgotten: open and waiting ones come from the events, finished ones from the
  * published samples (joiner-resume.ts).
  */
 import { type Feedback, type Impression } from "../feedback.ts";
+import { createDelayModel, type DelayCounts, type DelayModel } from "./delay-model.ts";
+import { type BurstMeter, createBurstMeter } from "./scatter.ts";
 
 export interface JoinerOptions {
   /** How long after an impression its feedback makes a positive without a negative first. */
   readonly windowMs: number;
+  /**
+   * Fast Emit: a negative is given as soon as this share of positives has come, by the delays learned; a positive that comes later corrects it.
+   * Absent: negatives are given when their window ends. Never later than that.
+   */
+  readonly emitAfterShare?: number;
+  /** Positives that come in bursts are spread over the time between these, at most over so long; 0 for not. */
+  readonly scatterMsMax: number;
+  /** Positives that are held for that; beyond it they are given at once. */
+  readonly scatteredMax: number;
   /** How far a source's events may come out of order. */
   readonly latenessMs: number;
   /** A source silent for this long has its pending windows closed by the processing clock. */
@@ -43,6 +55,8 @@ export interface Sample {
   readonly label: 0 | 1;
   readonly correction: boolean;
   readonly cause: "feedback" | "window" | "overflow";
+  /** Of a negative: the share of positives that come later than this one was given, by the delays learned. Absent where it is not known, or 0. */
+  readonly late?: number;
   readonly impression: Shown;
   /** The source that brought the impression: its clock says how long the sample can be corrected. */
   readonly source: string;
@@ -59,6 +73,8 @@ export interface JoinerCounts {
   /** Feedback that came when its impression could not be corrected any more. */
   tooLate: number;
   heldDropped: number;
+  /** Positives that were held to be spread. They are among `positives` and `corrections` once they are given. */
+  scattered: number;
 }
 
 /** An impression and what became of it. */
@@ -67,11 +83,25 @@ export interface Entry {
   readonly impression: Shown;
   /** The event that brought it; sequence 0 when it was recalled from a published sample. */
   readonly origin: Origin;
+  /** When its negative is given, by its source's clock. */
+  readonly dueMs: number;
   label: 0 | 1 | undefined;
+  /** Feedback came, and its sample is held to be spread. */
+  positive: Positive | undefined;
   /** Samples published when it was finished; its own comes after them. */
   after: number;
   /** The last event of each source that told of it. */
   readonly touched: Map<string, number>;
+}
+
+/** What made an impression a positive. */
+export interface Positive {
+  readonly feedback: Feedback;
+  readonly origin: Origin;
+  /** The clock of the impression's source when it came. */
+  readonly clockMs: number;
+  /** When its sample is given, by the processing clock. */
+  readonly releaseMs: number;
 }
 
 /** Feedback whose impression has not come. */
@@ -87,6 +117,7 @@ export interface SourceClock {
   newestTime: number;
   heardMs: number;
   readonly windows: Entry[];
+  readonly delays: DelayModel;
 }
 
 /** The joiner's whole memory. Change it through the functions of joiner.ts and joiner-resume.ts alone. */
@@ -99,6 +130,9 @@ export interface JoinerState {
   /** Finished and beyond it: known as long as this joiner lives. */
   readonly past: Map<string, 0 | 1>;
   readonly held: Map<string, Held>;
+  /** A heap of the positives that are held to be spread, the next to be given first. */
+  readonly scattered: Entry[];
+  readonly bursts: BurstMeter;
   readonly counts: JoinerCounts;
   /** The position in the stream of samples of the last one published. */
   publishedSeq: number;
@@ -113,6 +147,7 @@ export function createJoiner(options: JoinerOptions): JoinerState {
     duplicates: 0,
     tooLate: 0,
     heldDropped: 0,
+    scattered: 0,
   };
   return {
     options,
@@ -121,6 +156,8 @@ export function createJoiner(options: JoinerOptions): JoinerState {
     settled: new Map(),
     past: new Map(),
     held: new Map(),
+    scattered: [],
+    bursts: createBurstMeter(),
     counts,
     publishedSeq: 0,
   };
@@ -130,10 +167,30 @@ export function createJoiner(options: JoinerOptions): JoinerState {
 export function clockOf(state: JoinerState, source: string): SourceClock {
   let clock = state.sources.get(source);
   if (clock === undefined) {
-    clock = { applied: -Infinity, newestTime: -Infinity, heardMs: -Infinity, windows: [] };
+    const delays = createDelayModel(horizonOf(state.options));
+    clock = { applied: -Infinity, newestTime: -Infinity, heardMs: -Infinity, windows: [], delays };
     state.sources.set(source, clock);
   }
   return clock;
+}
+
+/** Gives a source the clock and the delays that a joiner before this one knew. */
+export function restoreClock(
+  state: JoinerState,
+  source: string,
+  known: { readonly newestTime: number; readonly delays: DelayCounts },
+): void {
+  const { options, sources } = state;
+  const { newestTime, delays: counts } = known;
+  // What was shown before may have had its first positives before.
+  const fromMs = newestTime + options.scatterMsMax;
+  const delays = createDelayModel(horizonOf(options), { counts, fromMs });
+  sources.set(source, { applied: -Infinity, newestTime, heardMs: -Infinity, windows: [], delays });
+}
+
+/** How old an impression may be, by its source's clock, for feedback to count. */
+function horizonOf({ windowMs, correctionMs, latenessMs }: JoinerOptions): number {
+  return windowMs + correctionMs + latenessMs;
 }
 
 /** The identity of an impression: request and item, joined without ambiguity. */
@@ -164,6 +221,7 @@ export function isStale(state: JoinerState, { feedback, origin }: Held): boolean
 /** Finishes an impression, or finishes it anew. The oldest finished one gives way. */
 export function settle(state: JoinerState, entry: Entry, label: 0 | 1): void {
   entry.label = label;
+  entry.positive = undefined;
   entry.after = state.publishedSeq;
   state.pending.delete(entry.key);
   // Out and in again, so that the order stays that of the samples.
@@ -179,6 +237,7 @@ export function oldestNeeded(state: JoinerState): Map<string, number> {
     if (sequence < (needed.get(source) ?? Infinity)) needed.set(source, sequence);
   }
   for (const { origin } of state.pending.values()) need(origin);
+  for (const { positive } of state.scattered) if (positive !== undefined) need(positive.origin);
   for (const [key, held] of state.held) {
     if (isStale(state, held)) {
       state.held.delete(key);
@@ -186,6 +245,18 @@ export function oldestNeeded(state: JoinerState): Map<string, number> {
     } else need(held.origin);
   }
   return needed;
+}
+
+/**
+ * The clock that a next joiner must begin with for a source, so that it judges the feedback of positives that are held now as this one did: it
+ * reads their events again, and all that came after.
+ */
+export function clockToKeep(state: JoinerState, source: string): number {
+  let clock = state.sources.get(source)?.newestTime ?? -Infinity;
+  for (const { origin, positive } of state.scattered) {
+    if (origin.source === source && positive !== undefined) clock = Math.min(clock, positive.clockMs);
+  }
+  return clock;
 }
 
 /**

@@ -1,16 +1,21 @@
-// From impressions and feedback to labelled samples, as a window join in event time. Pure: the shell passes time in and publishes the
-// samples (joiner-resume.ts).
+// From impressions and feedback to labelled samples, as a join in event time. Pure: the shell passes time in and publishes the samples
+// (joiner-resume.ts).
 //
 // What holds:
-// 1. Every accepted impression becomes a sample: positive at once when its feedback arrives, negative when its window ends.
+// 1. Every accepted impression becomes a sample: positive when its feedback arrives, negative when its wait ends, which is the window or,
+//    with Fast Emit, as long as it takes a share of positives to come (delay-model.ts). A positive that came in a burst may be held for a
+//    while (scatter.ts); it is then no negative any more.
 // 2. A sample's id is a function of request, item and label, and is given once.
 // 3. A positive is never also a negative, unless the negative came first; then the positive is marked as its correction.
+//    A negative says which share of positives comes after it, so that who learns can weigh it (label-weights.ts).
 // 4. Memory is bounded by the options; what a bound cost is counted.
 //
 // Each source (a region's stream of events) has its own clock: the newest event time it has shown. A region that was cut off brings its old
 // impressions and feedback together later, and they join as if it had never been away.
 import { popHeap, pushHeap } from "../binary-heap.ts";
 import { type Feedback, type FeedbackEvent, type Impression } from "../feedback.ts";
+import { hashText } from "../keys.ts";
+import { ageOfShare, completeSlices, noteDelay, shareAfter } from "./delay-model.ts";
 import {
   clockOf,
   type Entry,
@@ -20,11 +25,13 @@ import {
   isStale,
   type JoinerState,
   type Origin,
+  type Positive,
   type Sample,
   settle,
   type SourceClock,
   touch,
 } from "./joiner-state.ts";
+import { notePositive, scatterWidth } from "./scatter.ts";
 
 /** An event and where it came from. */
 export interface Input extends Origin {
@@ -44,10 +51,12 @@ export function step(state: JoinerState, input: Input, nowMs: number): Sample[] 
   clock.applied = sequence;
   clock.heardMs = nowMs;
   const origin = { source, sequence };
-  const samples =
-    event.type === "impression" ? takeImpression(state, event, origin) : takeFeedback(state, event, origin);
+  const samples = releaseScattered(state, nowMs);
+  if (event.type === "impression") samples.push(...takeImpression(state, event, { origin, nowMs }));
+  else samples.push(...takeFeedback(state, event, { origin, nowMs }));
   // Only now, so that whether feedback is too late is the same for an open window and for one that silence closed just before.
   clock.newestTime = Math.max(clock.newestTime, Math.min(event.time, storedMs + state.options.futureMsMax));
+  completeSlices(clock.delays, clock.newestTime);
   closeWindows(state, { clock, until: clock.newestTime - state.options.latenessMs, into: samples });
   return samples;
 }
@@ -57,7 +66,7 @@ export function step(state: JoinerState, input: Input, nowMs: number): Sample[] 
  * silence says nothing.
  */
 export function tick(state: JoinerState, nowMs: number, isAway: (source: string) => boolean = () => false): Sample[] {
-  const samples: Sample[] = [];
+  const samples = releaseScattered(state, nowMs);
   const { idleAfterMs, latenessMs } = state.options;
   for (const [source, clock] of state.sources) {
     const silentMs = nowMs - clock.heardMs;
@@ -68,12 +77,23 @@ export function tick(state: JoinerState, nowMs: number, isAway: (source: string)
   return samples;
 }
 
-/** The order in which a source's windows end; equal times by key, so that it is the same on every run. */
-function endsBefore(a: Entry, b: Entry): boolean {
-  return a.impression.time < b.impression.time || (a.impression.time === b.impression.time && a.key < b.key);
+/** An event's number, and when it is taken in. */
+interface Taking {
+  readonly origin: Origin;
+  readonly nowMs: number;
 }
 
-function takeImpression(state: JoinerState, impression: Impression, origin: Origin): Sample[] {
+/** The order in which a source's windows end; equal times by key, so that it is the same on every run. */
+function endsBefore(a: Entry, b: Entry): boolean {
+  return a.dueMs < b.dueMs || (a.dueMs === b.dueMs && a.key < b.key);
+}
+
+function isReleasedBefore(a: Entry, b: Entry): boolean {
+  const [one, other] = [a.positive?.releaseMs ?? 0, b.positive?.releaseMs ?? 0];
+  return one < other || (one === other && a.key < b.key);
+}
+
+function takeImpression(state: JoinerState, impression: Impression, { origin, nowMs }: Taking): Sample[] {
   const key = impressionKey(impression);
   const known = state.pending.get(key) ?? state.settled.get(key);
   if (known !== undefined || state.past.has(key)) {
@@ -83,13 +103,15 @@ function takeImpression(state: JoinerState, impression: Impression, origin: Orig
   }
   const { request, user, item, time, features, dense } = impression;
   const shown = { request, user, item, time, features, dense };
-  const entry: Entry = { key, impression: shown, origin, label: undefined, after: 0, touched: new Map() };
+  const dueMs = time + waitOf(state, origin.source);
+  const start = { label: undefined, positive: undefined, after: 0, touched: new Map() };
+  const entry: Entry = { key, impression: shown, origin, dueMs, ...start };
   touch(entry.touched, origin);
   const waiting = state.held.get(key);
   if (waiting !== undefined) {
     state.held.delete(key);
     for (const [by, last] of waiting.touched) touch(entry.touched, { source: by, sequence: last });
-    if (!isStale(state, waiting)) return [settlePositive(state, entry, waiting.feedback)];
+    if (!isStale(state, waiting)) return takePositive(state, entry, { ...waiting, nowMs });
     state.counts.tooLate += 1;
   }
   state.pending.set(key, entry);
@@ -100,7 +122,7 @@ function takeImpression(state: JoinerState, impression: Impression, origin: Orig
   return state.pending.size > state.options.pendingMax ? overflow(state) : [];
 }
 
-function takeFeedback(state: JoinerState, feedback: Feedback, origin: Origin): Sample[] {
+function takeFeedback(state: JoinerState, feedback: Feedback, { origin, nowMs }: Taking): Sample[] {
   const key = impressionKey(feedback);
   const entry = state.pending.get(key) ?? state.settled.get(key);
   const label = entry === undefined ? state.past.get(key) : entry.label;
@@ -109,10 +131,54 @@ function takeFeedback(state: JoinerState, feedback: Feedback, origin: Origin): S
     hold(state, { feedback, origin, touched: new Map() });
     return [];
   }
-  if (label === 1) state.counts.duplicates += 1;
+  if (label === 1 || entry?.positive !== undefined) state.counts.duplicates += 1;
   else if (entry === undefined || (label === 0 && !isCorrectable(state, entry))) state.counts.tooLate += 1;
-  else return [settlePositive(state, entry, feedback)];
+  else return takePositive(state, entry, { feedback, origin, nowMs });
   return [];
+}
+
+/** Gives the sample, or holds it for a while where positives come in bursts. */
+function takePositive(
+  state: JoinerState,
+  entry: Entry,
+  { feedback, origin, nowMs }: Taking & { readonly feedback: Feedback },
+): Sample[] {
+  const { options, bursts, scattered, pending } = state;
+  const clockMs = clockOf(state, entry.origin.source).newestTime;
+  notePositive(bursts, nowMs);
+  const widthMs = options.scatterMsMax > 0 ? scatterWidth(bursts, options.scatterMsMax) : 0;
+  const releaseMs = nowMs + widthMs * (hashText(entry.key, SCATTER) / 0x1_0000_0000);
+  entry.positive = { feedback, origin, clockMs, releaseMs };
+  const isNew = entry.label === undefined && !pending.has(entry.key);
+  const isFull = scattered.length >= options.scatteredMax || (isNew && pending.size >= options.pendingMax);
+  if (widthMs === 0 || isFull) return [settlePositive(state, entry, entry.positive)];
+  if (isNew) pending.set(entry.key, entry);
+  pushHeap(scattered, entry, isReleasedBefore);
+  state.counts.scattered += 1;
+  return [];
+}
+
+/** The seed of the random share of the width that each positive is held for: the same after a restart. */
+const SCATTER = 0x73636174;
+
+function releaseScattered(state: JoinerState, nowMs: number): Sample[] {
+  const { scattered } = state;
+  const samples: Sample[] = [];
+  for (let first = scattered[0]; first?.positive !== undefined; first = scattered[0]) {
+    if (first.positive.releaseMs > nowMs) break;
+    const { positive } = first;
+    popHeap(scattered, isReleasedBefore);
+    samples.push(settlePositive(state, first, positive));
+  }
+  return samples;
+}
+
+/** How long an impression waits for feedback before it is a negative. */
+export function waitOf({ options, sources }: Pick<JoinerState, "options" | "sources">, source: string): number {
+  const { emitAfterShare, windowMs } = options;
+  const clock = sources.get(source);
+  if (emitAfterShare === undefined || clock === undefined) return windowMs;
+  return Math.min(windowMs, ageOfShare(clock.delays, emitAfterShare, clock.newestTime) ?? windowMs);
 }
 
 function hold(state: JoinerState, waiting: Held): void {
@@ -133,7 +199,11 @@ function hold(state: JoinerState, waiting: Held): void {
   }
 }
 
-function settlePositive(state: JoinerState, entry: Entry, feedback: Feedback): Sample {
+function settlePositive(state: JoinerState, entry: Entry, { feedback, clockMs }: Positive): Sample {
+  const { delays } = clockOf(state, entry.origin.source);
+  const shownMs = entry.impression.time;
+  const ageMs = Math.max(clockMs, feedback.time) - shownMs;
+  noteDelay(delays, { kind: feedback.kind, shownMs, ageMs });
   const correction = entry.label === 0;
   if (correction) state.counts.corrections += 1;
   else state.counts.positives += 1;
@@ -142,11 +212,18 @@ function settlePositive(state: JoinerState, entry: Entry, feedback: Feedback): S
   return { id: `${key}:1`, label: 1, correction, cause: "feedback", impression, source: origin.source, feedback };
 }
 
-function settleNegative(state: JoinerState, entry: Entry, cause: "window" | "overflow"): Sample {
+function settleNegative(
+  state: JoinerState,
+  entry: Entry,
+  given: { readonly cause: "window" | "overflow"; readonly atMs: number },
+): Sample {
   state.counts.negatives += 1;
   settle(state, entry, 0);
   const { key, impression, origin } = entry;
-  return { id: `${key}:0`, label: 0, correction: false, cause, impression, source: origin.source };
+  const { delays, newestTime } = clockOf(state, origin.source);
+  const late = shareAfter(delays, given.atMs - impression.time, newestTime) ?? 0;
+  const sample = { id: `${key}:0`, label: 0, correction: false, cause: given.cause, impression } as const;
+  return { ...sample, source: origin.source, ...(late > 0 && { late }) };
 }
 
 function closeWindows(
@@ -155,9 +232,10 @@ function closeWindows(
 ): void {
   const { windows } = options.clock;
   for (let first = windows[0]; first !== undefined; first = windows[0]) {
-    if (first.label === undefined && first.impression.time + state.options.windowMs > options.until) return;
+    if (isOpen(first) && first.dueMs > options.until) return;
     popHeap(windows, endsBefore);
-    if (first.label === undefined) options.into.push(settleNegative(state, first, "window"));
+    const atMs = options.until + state.options.latenessMs;
+    if (isOpen(first)) options.into.push(settleNegative(state, first, { cause: "window", atMs }));
   }
 }
 
@@ -165,17 +243,22 @@ function closeWindows(
 function overflow(state: JoinerState): Sample[] {
   let oldest: Entry | undefined;
   for (const { windows } of state.sources.values()) {
-    while (windows[0]?.label !== undefined) popHeap(windows, endsBefore);
+    while (windows[0] !== undefined && !isOpen(windows[0])) popHeap(windows, endsBefore);
     const entry = windows[0];
     if (entry !== undefined && (oldest === undefined || endsBefore(entry, oldest))) oldest = entry;
   }
   if (oldest === undefined) return [];
   state.counts.overflows += 1;
-  return [settleNegative(state, oldest, "overflow")];
+  const atMs = clockOf(state, oldest.origin.source).newestTime;
+  return [settleNegative(state, oldest, { cause: "overflow", atMs })];
+}
+
+function isOpen({ label, positive }: Entry): boolean {
+  return label === undefined && positive === undefined;
 }
 
 function sweep(windows: Entry[]): void {
-  const open = windows.filter(({ label }) => label === undefined);
+  const open = windows.filter(isOpen);
   windows.length = 0;
   for (const entry of open) pushHeap(windows, entry, endsBefore);
 }

@@ -5,6 +5,7 @@
 import { type Backend, type BatchLoss, type CompiledProgram } from "../compute/backend.ts";
 import { shardOf } from "../keys.ts";
 import { DENSE_KEY, densePlacement, firstDenseTable, type ModelLayout } from "../model-layout.ts";
+import { weighLabels } from "./label-weights.ts";
 import {
   type BatchPlan,
   type Example,
@@ -117,6 +118,7 @@ export function learn(
     compiled.inputs.weights[at] = weight;
   }
   const probabilities = compiled.forward(batch.plan.size);
+  weighLabels(compiled.inputs.weights, { examples, probabilities, kept: layout.model.negativesKept ?? 1 });
   const loss = compiled.backward();
   const denseFrom = firstDenseTable(layout);
   const sums = batch.plan.tables.map((_, table) =>

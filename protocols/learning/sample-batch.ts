@@ -4,6 +4,7 @@
  * person can read it.
  */
 import { DecodeError } from "../wire/decode-error.ts";
+import { type DelayCounts } from "./delay-model.ts";
 import { type LabelledExample } from "./training-batch.ts";
 
 /** A labelled example as it is published. `id` names it for ever; a correction follows a negative with the same request and item. */
@@ -25,6 +26,8 @@ export interface SourcePosition {
   readonly needed: number;
   /** The source's clock: the newest event time it has shown. Absent before its first event. */
   readonly newestTime?: number;
+  /** How late its positives came; absent before the first event. */
+  readonly delays?: DelayCounts;
 }
 
 /**
@@ -82,12 +85,24 @@ function readMove(value: unknown): SampleMove {
 function readPosition(value: unknown): SourcePosition {
   const position = fields(value, "a position");
   const newestTime = position["newestTime"];
-  const read = {
+  const delays = position["delays"];
+  return {
     source: text(position["source"], "source"),
     applied: count(position["applied"], "applied"),
     needed: count(position["needed"], "needed"),
+    ...(newestTime === undefined ? {} : { newestTime: number(newestTime, "newestTime") }),
+    ...(delays === undefined ? {} : { delays: readDelays(delays) }),
   };
-  return newestTime === undefined ? read : { ...read, newestTime: number(newestTime, "newestTime") };
+}
+
+function readDelays(value: unknown): DelayCounts {
+  return mapped(value, (counts) =>
+    list(counts, "delays").map((each) => {
+      const read = number(each, "delays");
+      if (read < 0) throw new DecodeError(WHAT, "a count of delays is below 0");
+      return read;
+    }),
+  );
 }
 
 function readSample(value: unknown): PublishedSample {
@@ -95,6 +110,8 @@ function readSample(value: unknown): PublishedSample {
   const label = number(sample["label"], "label");
   const weight = number(sample["weight"], "weight");
   if (label < 0 || label > 1 || weight < 0) throw new DecodeError(WHAT, "label or weight out of range");
+  const late = sample["late"] === undefined ? undefined : number(sample["late"], "late");
+  if (late !== undefined && (late < 0 || late > 1)) throw new DecodeError(WHAT, "late out of range");
   const correction = sample["correction"];
   if (typeof correction !== "boolean") throw new DecodeError(WHAT, "correction is neither true nor false");
   return {
@@ -106,6 +123,7 @@ function readSample(value: unknown): PublishedSample {
     weight,
     time: number(sample["time"], "time"),
     correction,
+    ...(late === undefined ? {} : { late }),
     features: mapped(sample["features"], (each) => text(each, "features")),
     dense: mapped(sample["dense"], (each) => number(each, "dense")),
   };

@@ -17,6 +17,8 @@ export interface Example {
 export interface LabelledExample extends Example {
   readonly label: number;
   readonly weight: number;
+  /** Of a negative that was given early: the share of positives that come later (label-weights.ts). */
+  readonly late?: number;
 }
 
 /** The distinct keys of one table in a batch, and which of them each sample has. */

@@ -1,0 +1,25 @@
+import { medianAges } from "../protocols/learning/delay-model.ts";
+import { type JoinerState } from "../protocols/learning/joiner-state.ts";
+import { waitOf } from "../protocols/learning/joiner.ts";
+import { type Metrics } from "../runtime/actor.ts";
+
+/** Tells what a joiner holds, how long it lets impressions wait, how late half of the positives come, and what it counted since the last time. */
+export function createJoinerMeter(metrics: Metrics): (joiner: JoinerState) => void {
+  const counted = new Map<string, number>();
+  return ({ pending, scattered, sources, counts, ...rest }) => {
+    metrics.gauge("freshet_joiner_pending", pending.size);
+    metrics.gauge("freshet_joiner_scattered_now", scattered.length);
+    for (const [source, { delays }] of sources) {
+      metrics.gauge("freshet_joiner_wait_seconds", waitOf({ ...rest, sources }, source) / 1000, { source });
+      for (const [kind, ageMs] of medianAges(delays)) {
+        metrics.gauge("freshet_joiner_delay_median_seconds", ageMs / 1000, { source, kind });
+      }
+    }
+    const all: Readonly<Record<string, number>> = { ...counts };
+    for (const [name, count] of Object.entries(all)) {
+      const snake = name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+      metrics.count(`freshet_joiner_${snake}_total`, count - (counted.get(name) ?? 0));
+      counted.set(name, count);
+    }
+  };
+}

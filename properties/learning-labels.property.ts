@@ -1,0 +1,84 @@
+// Goal: what is learned from early and left-out negatives is the probability of a click, and each impression weighs one. Method: the
+// expected loss of one impression, whose gradient by the log-odds must be 0 just at the true probability.
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { calibrated, evaluationWeight, isKept, labelWeight, weighLabels } from "../protocols/learning/label-weights.ts";
+
+const inner = fc.double({ min: 0.001, max: 0.99, noNaN: true });
+const share = fc.double({ min: 0, max: 1, noNaN: true });
+const keptShares = fc.double({ min: 0.01, max: 1, noNaN: true });
+
+test("an impression's samples weigh one in the mean, and its positives as much as there are", () => {
+  fc.assert(
+    fc.property(inner, share, (p, late) => {
+      const positives = p * labelWeight(p, { label: 1, late, kept: 1 });
+      const negatives = (1 - p + p * late) * labelWeight(p, { label: 0, late, kept: 1 });
+      expect(positives).toBeCloseTo(p, 9);
+      expect(positives + negatives).toBeCloseTo(1, 9);
+      const evaluated = (1 - p + p * late) * evaluationWeight(p, { label: 0, late, kept: 1 });
+      expect(p * evaluationWeight(p, { label: 1, late, kept: 1 }) + evaluated).toBeCloseTo(1, 9);
+    }),
+  );
+});
+
+test("the gradient of what was learned from is 0 at the true probability, and pulls towards it from elsewhere", () => {
+  fc.assert(
+    fc.property(inner, share, keptShares, inner, (p, late, kept, guess) => {
+      function gradient(at: number): number {
+        const up = p * labelWeight(at, { label: 1, late, kept }) * (at - 1);
+        return up + kept * (1 - p + p * late) * labelWeight(at, { label: 0, late, kept }) * at;
+      }
+      expect(gradient(p)).toBeCloseTo(0, 9);
+      fc.pre(Math.abs(guess - p) > 1e-6);
+      expect(Math.sign(gradient(guess))).toBe(Math.sign(guess - p));
+    }),
+  );
+});
+
+test("with all positives late the weights are those of fake negatives, through the samples an impression gives", () => {
+  fc.assert(
+    fc.property(inner, (p) => {
+      expect(labelWeight(p, { label: 1, late: 1, kept: 1 }) * (1 + p)).toBeCloseTo(1 + p, 9);
+      expect(labelWeight(p, { label: 0, late: 1, kept: 1 }) * (1 + p)).toBeCloseTo((1 - p) * (1 + p), 9);
+    }),
+  );
+});
+
+test("calibrated() takes the prediction of a model without weights back to the probability", () => {
+  fc.assert(
+    fc.property(inner, share, (p, late) => {
+      expect(calibrated(p / (1 + p * late), late)).toBeCloseTo(p, 9);
+    }),
+  );
+});
+
+test("left-out negatives are the same each time, another choice in each model, and about the share that was asked for", () => {
+  fc.assert(
+    fc.property(keptShares, fc.string(), (negativesKept, prefix) => {
+      const samples = Array.from({ length: 2000 }, (_, at) => ({
+        id: `${prefix}${at}:1:0`,
+        label: at % 4 === 0 ? 1 : 0,
+      }));
+      function kept(name: string): boolean[] {
+        return samples.map((sample) => isKept(sample, { name, negativesKept }));
+      }
+      expect(kept("a")).toEqual(kept("a"));
+      const negatives = kept("a").filter((_, at) => samples[at]?.label === 0);
+      expect(kept("a").every((is, at) => is || samples[at]?.label === 0)).toBe(true);
+      const found = negatives.filter(Boolean).length / negatives.length;
+      expect(Math.abs(found - negativesKept)).toBeLessThan(0.06);
+      if (negativesKept < 0.9 && negativesKept > 0.1) expect(kept("b")).not.toEqual(kept("a"));
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test("samples without a need for it keep their weights to the bit", () => {
+  const weights = Float32Array.of(0.1, 2);
+  weighLabels(weights, {
+    examples: [{ label: 1 }, { label: 0 }],
+    probabilities: Float32Array.of(0.3, Number.NaN),
+    kept: 1,
+  });
+  expect([...weights]).toEqual([...Float32Array.of(0.1, 2)]);
+});
