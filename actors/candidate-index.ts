@@ -1,7 +1,6 @@
 import { CATALOGUE_DECAY, readCatalogueRow } from "../protocols/learning/catalogue-row.ts";
 import { createTopList, offerTop, popularityAt, rankedTop } from "../protocols/learning/popularity.ts";
 import { topK } from "../protocols/learning/topk.ts";
-import { type ModelDeclaration } from "../protocols/model.ts";
 
 /** An item that may be recommended, and the channel that brought it. */
 export interface Candidate {
@@ -16,9 +15,9 @@ export interface CandidateIndex {
   putNames(keys: BigUint64Array, values: Uint8Array): void;
   /** Embedding rows, the numbers of one after those of another. */
   putRows(keys: BigUint64Array, floats: Float32Array): void;
-  /** Distinct candidates of the three channels, neighbours first. */
+  /** Distinct candidates of the three channels, neighbours first: items whose rows have the largest inner products with the query. */
   candidates(request: {
-    user: Float32Array;
+    query: Float32Array;
     neighbours: number;
     popular: number;
     newest: number;
@@ -37,8 +36,7 @@ interface Named {
 
 const LIST_MAX = 500;
 
-export function createCandidateIndex(model: ModelDeclaration): CandidateIndex {
-  const dim = model.architecture.embedding;
+export function createCandidateIndex({ dim }: { readonly dim: number }): CandidateIndex {
   const names = new Map<bigint, Named>();
   const rowOf = new Map<bigint, number>();
   const keyOfRow: bigint[] = [];
@@ -77,13 +75,13 @@ export function createCandidateIndex(model: ModelDeclaration): CandidateIndex {
         matrix.set(floats.subarray(at * dim, (at + 1) * dim), row * dim);
       }
     },
-    candidates({ user, neighbours, popular, newest }) {
+    candidates({ query, neighbours, popular, newest }) {
       const found = new Map<bigint, Candidate>();
       function add(key: bigint, from: Candidate["from"]): void {
         const item = names.get(key)?.item;
         if (item !== undefined && !found.has(key)) found.set(key, { item, key, from });
       }
-      for (const { index } of topK(user, { matrix, rows: keyOfRow.length, k: neighbours })) {
+      for (const { index } of topK(query, { matrix, rows: keyOfRow.length, k: neighbours })) {
         add(keyOfRow[index] ?? 0n, "neighbour");
       }
       for (const [key] of rankedTop(popularList).slice(0, popular)) add(BigInt(key), "popular");

@@ -2,6 +2,7 @@
  * Answers recommendation requests for one model from the rows of its own region: recall (embedding neighbours, popular, new), rank with
  * the model, answer within the deadline. Availability before accuracy: whatever goes wrong, the popular list is the answer.
  */
+import { recallQuery } from "../protocols/architectures/recall.ts";
 import { plain } from "../protocols/compute/plain.ts";
 import { keyOf } from "../protocols/keys.ts";
 import { createLearner, placeRows, planExamples, predict } from "../protocols/learning/learner.ts";
@@ -59,7 +60,7 @@ export const inference = defineActor<InferenceProtocol, InferenceConfig>({
   messages: ["recommend", "popular", "status", "rows", "follow"],
   fromElsewhere: ["status"],
   setup: (config, context) => {
-    const index = createCandidateIndex(config.model);
+    const index = createCandidateIndex(modelLayout(config.model).program);
     const following = followShards(config, context, index);
     const rank = createRanking(config, context, index);
     context.after(0, "follow", {});
@@ -182,9 +183,9 @@ function createRanking(
   }
 
   async function ranked(request: RecommendRequest, signal: AbortSignal): Promise<Omit<Recommendations, "request">> {
-    const user = await userVector(request, signal);
+    const query = recallQuery(model, await userVector(request, signal));
     const nowMs = context.now();
-    const candidates = index.candidates({ user, neighbours: NEIGHBOURS, popular: POPULAR, newest: NEWEST });
+    const candidates = index.candidates({ query, neighbours: NEIGHBOURS, popular: POPULAR, newest: NEWEST });
     if (candidates.length === 0) return { model: model.name, step: "popular", items: [], dense: [] };
     const examples = candidates.map(({ item, key }): Example => ({
       user: request.user,

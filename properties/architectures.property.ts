@@ -2,58 +2,112 @@
 // Method: models written from the papers' formulas alone, in 64 bits; the laws of programs; a pattern that only the interaction of two keys explains.
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { type Declared } from "../protocols/architectures/layers.ts";
 import { programOf } from "../protocols/architectures/architecture.ts";
+import { recallQuery } from "../protocols/architectures/recall.ts";
 import { plain } from "../protocols/compute/plain.ts";
 import { type Program } from "../protocols/compute/program.ts";
 import { initialDense, initialRow } from "../protocols/learning/initial-values.ts";
 import { apply, initialState } from "../protocols/learning/optimizer.ts";
-import { type ModelDeclaration } from "../protocols/model.ts";
+import { type ArchitectureDeclaration } from "../protocols/model.ts";
 import { createRandom, nextFloat, nextNormal } from "../protocols/random.ts";
+import { checkGradients } from "./backend-laws.ts";
 import { checkProgram } from "./check-program.ts";
-import { type Batch, drawBatch, fill } from "./drawn-program.ts";
-
-type Declared = Pick<ModelDeclaration, "architecture" | "tables" | "dense">;
+import { drawBatch, fill } from "./drawn-program.ts";
+import { paperProbability } from "./paper-models.ts";
 
 const layer = fc.integer({ min: 1, max: 9 });
-const dlrms: fc.Arbitrary<Declared & { readonly architecture: { readonly kind: "dlrm" } }> = fc
-  .record({
-    tables: fc.integer({ min: 2, max: 7 }),
-    dense: fc.integer({ min: 0, max: 5 }),
+const stack = fc.array(layer, { maxLength: 2 });
+const side = fc.subarray(["key1", "key2", "key3"]);
+const kinds: Readonly<Record<ArchitectureDeclaration["kind"], fc.Arbitrary<ArchitectureDeclaration>>> = {
+  logistic: fc.constant({ kind: "logistic" }),
+  dlrm: fc.record({ kind: fc.constant("dlrm"), embedding: layer, bottom: stack, top: stack }),
+  "dcn-v2": fc.record({ kind: fc.constant("dcn-v2"), embedding: layer, cross: fc.nat({ max: 3 }), deep: stack }),
+  deepfm: fc.record({ kind: fc.constant("deepfm"), embedding: layer, deep: stack }),
+  "two-tower": fc.record({
+    kind: fc.constant("two-tower"),
     embedding: layer,
-    bottom: fc.array(layer, { maxLength: 2 }),
-    top: fc.array(layer, { maxLength: 2 }),
-  })
-  .map(({ tables, dense, ...sizes }) => ({
-    architecture: { kind: "dlrm", ...sizes },
-    tables: Array.from({ length: tables }, (_, i) => ({ name: `table${i}`, key: `key${i}` })),
-    dense: Array.from({ length: dense }, (_, i) => `dense${i}`),
-  }));
+    user: stack,
+    item: stack,
+    output: layer,
+    itemTables: side.map((keys) => keys.map((key) => `table ${key}`)),
+    itemDense: fc.subarray(["dense0", "dense1"]),
+  }),
+};
 
-test("programOf() a DLRM: well formed, and its probabilities are those of the paper's formulas", () => {
-  fc.assert(
-    fc.property(dlrms, fc.integer({ min: 1, max: 6 }), fc.integer(), (declared, size, seed) => {
-      const program = programOf(declared);
-      checkProgram(program);
-      const batch = drawBatch(program, { size, seed });
-      using compiled = plain.compile(program, { batchMax: size });
-      fill(compiled, batch);
-      for (const [sample, p] of compiled.forward(size).entries()) {
-        expect(Math.abs(p - paperDlrm(declared, { program, batch, sample }))).toBeLessThan(5e-4);
-      }
-    }),
-  );
+for (const [kind, architecture] of Object.entries(kinds)) {
+  const declared: fc.Arbitrary<Declared> = fc
+    .record({ architecture, more: fc.integer({ min: 3, max: 5 }), dense: fc.nat({ max: 4 }) })
+    .map((drawn) => ({
+      architecture: drawn.architecture,
+      tables: ["user", "item", "key1", "key2", "key3"]
+        .slice(0, kind === "two-tower" ? 5 : drawn.more)
+        .map((key) => ({ name: `table ${key}`, key })),
+      dense: Array.from({ length: kind === "two-tower" ? 2 + drawn.dense : drawn.dense }, (_, i) => `dense${i}`),
+    }));
+
+  test(`${kind}: well formed, and its probabilities are those of the paper's formulas`, () => {
+    fc.assert(
+      fc.property(declared, fc.integer({ min: 1, max: 6 }), fc.integer(), (model, size, seed) => {
+        const program = programOf(model);
+        checkProgram(program);
+        const batch = drawBatch(program, { size, seed });
+        using compiled = plain.compile(program, { batchMax: size });
+        fill(compiled, batch);
+        for (const [sample, p] of compiled.forward(size).entries()) {
+          expect(Math.abs(p - paperProbability(model, { program, batch, sample }))).toBeLessThan(1e-3);
+        }
+      }),
+    );
+  });
+
+  test(`${kind}: its gradients are those of finite differences`, () => {
+    fc.assert(
+      fc.property(declared, fc.integer({ min: 1, max: 6 }), fc.integer(), (model, size, seed) =>
+        checkGradients(plain, programOf(model), { size, seed }),
+      ),
+      { numRuns: 40 },
+    );
+  });
+}
+
+test.each<ArchitectureDeclaration>([
+  { kind: "dlrm", embedding: 4, bottom: [4], top: [8] },
+  { kind: "dcn-v2", embedding: 4, cross: 2, deep: [8] },
+  { kind: "deepfm", embedding: 4, deep: [8] },
+  { kind: "two-tower", embedding: 4, user: [8], item: [8], output: 4, itemTables: [], itemDense: [] },
+])(
+  "training $kind on a pattern that only the interaction of two keys explains brings the loss near its floor",
+  (architecture) => {
+    expect(trainedLoss(patternOf(architecture))).toBeLessThan(0.05);
+  },
+);
+
+test("logistic regression learns nothing of a pattern that only an interaction explains", () => {
+  expect(trainedLoss(patternOf({ kind: "logistic" }))).toBeGreaterThan(0.6);
 });
 
-test("training a DLRM on a pattern that only the interaction of two keys explains brings the loss near its floor", () => {
-  const program = programOf({
-    architecture: { kind: "dlrm", embedding: 4, bottom: [4], top: [8] },
-    tables: [
-      { name: "users", key: "user" },
-      { name: "items", key: "item" },
-    ],
-    dense: ["noise"],
-  });
-  expect(trainedLoss(program)).toBeLessThan(0.05);
+test("a two-tower model whose sides name what it has not, or leave one empty, is refused", () => {
+  const tower = {
+    kind: "two-tower",
+    embedding: 2,
+    user: [],
+    item: [],
+    output: 2,
+    itemTables: [],
+    itemDense: [],
+  } as const;
+  const tables = [
+    { name: "users", key: "user" },
+    { name: "items", key: "item" },
+  ];
+  expect(() => programOf({ architecture: { ...tower, itemTables: ["colours"] }, tables, dense: [] })).toThrow(
+    "colours",
+  );
+  expect(() => programOf({ architecture: { ...tower, itemDense: ["age"] }, tables, dense: [] })).toThrow("age");
+  expect(() => programOf({ architecture: { ...tower, itemTables: ["users"] }, tables, dense: [] })).toThrow(
+    "user's side",
+  );
 });
 
 test("initialRow() depends on the table and the seed alone and stays within its limit; initialDense() repeats", () => {
@@ -72,70 +126,20 @@ test("initialRow() depends on the table and the seed alone and stays within its 
     }),
   );
   fc.assert(
-    fc.property(dlrms, fc.integer(), (declared, seed) => {
-      const program = programOf(declared);
+    fc.property(kinds.dlrm, fc.integer(), (architecture, seed) => {
+      const program = patternOf(architecture);
       expect(initialDense(program, seed)).toEqual(initialDense(program, seed));
       expect(initialDense(program, seed)).not.toEqual(initialDense(program, seed + 1));
     }),
   );
 });
 
-/** One sample's probability by section 2 of the paper. */
-function paperDlrm(
-  { architecture: { embedding, bottom, top }, tables, dense }: Declared,
-  of: { readonly program: Program; readonly batch: Batch; readonly sample: number },
-): number {
-  const { program, batch, sample } = of;
-  const groups = new Map(program.groups.map(({ name }, at) => [name, [...(batch.parameters[at] ?? [])]]));
-  const numbers = Array.from(batch.dense.subarray(sample * dense.length, (sample + 1) * dense.length));
-  const lower =
-    dense.length === 0
-      ? []
-      : [
-          perceptron(numbers, {
-            widths: [...bottom, embedding],
-            floats: groups.get("bottom") ?? [],
-            linearLast: false,
-          }),
-        ];
-  const at = sample * tables.length * embedding;
-  const vectors = [
-    ...lower,
-    ...tables.map((_, table) =>
-      Array.from(batch.embeddings.subarray(at + table * embedding, at + (table + 1) * embedding)),
-    ),
+function patternOf(architecture: ArchitectureDeclaration): Program {
+  const tables = [
+    { name: "users", key: "user" },
+    { name: "items", key: "item" },
   ];
-  const dots = vectors.flatMap((left, i) =>
-    vectors.slice(0, i).map((right) => left.reduce((sum, x, d) => sum + x * (right[d] ?? Number.NaN), 0)),
-  );
-  const [logit = Number.NaN] = perceptron([...lower.flat(), ...dots], {
-    widths: [...top, 1],
-    floats: groups.get("top") ?? [],
-    linearLast: true,
-  });
-  return 1 / (1 + Math.exp(-logit));
-}
-
-function perceptron(
-  input: number[],
-  of: { readonly widths: readonly number[]; readonly floats: readonly number[]; readonly linearLast: boolean },
-): number[] {
-  let values = input;
-  let from = 0;
-  for (const [at, width] of of.widths.entries()) {
-    const biasesAt = from + values.length * width;
-    const before = values;
-    const weightsAt = from;
-    values = Array.from({ length: width }, (_, row) => {
-      const sum = before.reduce(
-        (total, x, column) => total + x * (of.floats[weightsAt + row * before.length + column] ?? Number.NaN),
-        of.floats[biasesAt + row] ?? Number.NaN,
-      );
-      return of.linearLast && at + 1 === of.widths.length ? sum : Math.max(0, sum);
-    });
-    from = biasesAt + width;
-  }
-  return values;
+  return programOf({ architecture, tables, dense: ["noise"] });
 }
 
 /** The loss after 600 small batches of two tables of six keys each, where the label is whether their numbers add up to an odd one. */
@@ -186,3 +190,13 @@ function trainedLoss(program: Program): number {
   }
   return loss;
 }
+
+test("recallQuery() orders items by what their rows add to the logit, where that is linear in them", () => {
+  const user = Float32Array.of(9, 2, 3);
+  expect([...recallQuery({ architecture: { kind: "deepfm", embedding: 2, deep: [] } }, user)]).toEqual([1, 2, 3]);
+  expect([...recallQuery({ architecture: { kind: "logistic" } }, Float32Array.of(9))]).toEqual([1]);
+  expect([...recallQuery({ architecture: { kind: "dcn-v2", embedding: 3, cross: 1, deep: [] } }, user)]).toEqual([
+    9, 2, 3,
+  ]);
+  expect([...user]).toEqual([9, 2, 3]);
+});

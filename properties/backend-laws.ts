@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type Backend } from "../protocols/compute/backend.ts";
 import { programBuilder } from "../protocols/compute/program-builder.ts";
-import { DENSE_FEATURES, EMBEDDINGS } from "../protocols/compute/program.ts";
+import { DENSE_FEATURES, EMBEDDINGS, type Program } from "../protocols/compute/program.ts";
 import { createRandom, nextBelow } from "../protocols/random.ts";
 import { type Batch, drawBatch, drawnPrograms, fill } from "./drawn-program.ts";
 import { exactBatch, type ExactBatch, type Meaning, meaningOf } from "./program-oracle.ts";
@@ -42,30 +42,7 @@ export function backendLaws(backend: Backend, { runs }: { readonly runs: number 
   test(`${backend.name}: backward() gives the gradients that finite differences of the meaning give`, () => {
     fc.assert(
       fc.property(...draws, (program, size, seed) => {
-        const batch = drawBatch(program, { size, seed });
-        const exact = exactBatch(batch);
-        const meaning = tame(meaningOf(program, exact));
-        using compiled = backend.compile(program, { batchMax: size });
-        fill(compiled, batch);
-        compiled.forward(size);
-        const { weightSum } = compiled.backward();
-        const within = 2e-3 * (1 + meaning.largest) ** 0.5;
-        function lossAt(moved: ExactBatch): number {
-          return total(meaningOf(program, moved).losses);
-        }
-        const random = createRandom(seed);
-        for (const [at, group] of exact.parameters.entries()) {
-          for (const place of places(group.length, random)) {
-            const expected = slope(group, { place, of: () => lossAt(exact) });
-            const given = compiled.gradients[at]?.[place] ?? Number.NaN;
-            if (weightSum === 0) expect(given).toBe(0);
-            else near(given * weightSum, { to: expected, within: within * (1 + Math.abs(expected)) });
-          }
-        }
-        for (const place of places(exact.embeddings.length, random)) {
-          const expected = slope(exact.embeddings, { place, of: () => lossAt(exact) });
-          near(compiled.embeddingGradients[place], { to: expected, within: within * (1 + Math.abs(expected)) });
-        }
+        checkGradients(backend, program, { size, seed });
       }),
       { numRuns: runs },
     );
@@ -123,6 +100,38 @@ export function backendLaws(backend: Backend, { runs }: { readonly runs: number 
     expect(() => compiled.forward(4)).toThrow(RangeError);
     expect(compiled.forward(0)).toHaveLength(0);
   });
+}
+
+/** Of a drawn batch: some gradients by parameters and embeddings, against finite differences of what the program means. */
+export function checkGradients(
+  backend: Backend,
+  program: Program,
+  { size, seed }: { readonly size: number; readonly seed: number },
+): void {
+  const batch = drawBatch(program, { size, seed });
+  const exact = exactBatch(batch);
+  const meaning = tame(meaningOf(program, exact));
+  using compiled = backend.compile(program, { batchMax: size });
+  fill(compiled, batch);
+  compiled.forward(size);
+  const { weightSum } = compiled.backward();
+  const within = 2e-3 * (1 + meaning.largest) ** 0.5;
+  function lossAt(moved: ExactBatch): number {
+    return total(meaningOf(program, moved).losses);
+  }
+  const random = createRandom(seed);
+  for (const [at, group] of exact.parameters.entries()) {
+    for (const place of places(group.length, random)) {
+      const expected = slope(group, { place, of: () => lossAt(exact) });
+      const given = compiled.gradients[at]?.[place] ?? Number.NaN;
+      if (weightSum === 0) expect(given).toBe(0);
+      else near(given * weightSum, { to: expected, within: within * (1 + Math.abs(expected)) });
+    }
+  }
+  for (const place of places(exact.embeddings.length, random)) {
+    const expected = slope(exact.embeddings, { place, of: () => lossAt(exact) });
+    near(compiled.embeddingGradients[place], { to: expected, within: within * (1 + Math.abs(expected)) });
+  }
 }
 
 function tame(meaning: Meaning): Meaning {

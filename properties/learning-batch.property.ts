@@ -11,10 +11,11 @@ import { keyText, type LabelledExample } from "../protocols/learning/training-ba
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { initialValues, modelLayout } from "../protocols/model-layout.ts";
 
+const architecture = { kind: "dlrm", embedding: 4, bottom: [5], top: [6] } as const;
 const model: ModelDeclaration = {
   name: "clicks",
   shards: 3,
-  architecture: { kind: "dlrm", embedding: 4, bottom: [5], top: [6] },
+  architecture,
   tables: [
     { name: "users", key: "user" },
     { name: "items", key: "item" },
@@ -248,12 +249,21 @@ test("a catalogue row gives back what was written; any bytes are a row or none",
 
 test("modelLayout(): the digest is one for equal declarations, another for every change that peers must not disagree on", () => {
   expect(modelLayout(structuredClone(model)).digest).toBe(layout.digest);
-  const { architecture, optimizer } = model;
+  const { optimizer } = model;
+  const towers = { kind: "two-tower", embedding: 4, user: [], item: [], output: 4 } as const;
   const changed: readonly ModelDeclaration[] = [
     { ...model, shards: 4 },
     { ...model, architecture: { ...architecture, embedding: 5 } },
     { ...model, architecture: { ...architecture, bottom: [6] } },
     { ...model, architecture: { ...architecture, top: [6, 6] } },
+    { ...model, architecture: { kind: "deepfm", embedding: 3, deep: [6] } },
+    { ...model, architecture: { kind: "dcn-v2", embedding: 4, cross: 1, deep: [6] } },
+    { ...model, architecture: { kind: "dcn-v2", embedding: 4, cross: 2, deep: [6] } },
+    { ...model, architecture: { kind: "logistic" } },
+    { ...model, architecture: { ...towers, itemTables: [], itemDense: [] } },
+    { ...model, architecture: { ...towers, itemTables: ["colours"], itemDense: [] } },
+    { ...model, architecture: { ...towers, itemTables: ["colours"], itemDense: ["age"] } },
+    { ...model, architecture: { ...towers, itemTables: ["colours"], itemDense: ["price"] } },
     { ...model, tables: model.tables.slice(0, 2) },
     { ...model, tables: model.tables.toReversed() },
     { ...model, tables: model.tables.map((table) => ({ ...table, key: table.key === "colour" ? "size" : table.key })) },

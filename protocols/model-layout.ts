@@ -3,7 +3,7 @@
  * dense layer group, so that a group has one version and is seen whole or not at all. The same on every node; its digest travels with
  * every pull, so that peers whose declarations differ exchange nothing.
  */
-import { programOf } from "./architectures/architecture.ts";
+import { embeddingColumn, programOf } from "./architectures/architecture.ts";
 import { type Program } from "./compute/program.ts";
 import { CATALOGUE_ROW_BYTES } from "./learning/catalogue-row.ts";
 import { initialDense, initialRow } from "./learning/initial-values.ts";
@@ -45,7 +45,7 @@ export function modelLayout(model: ModelDeclaration): ModelLayout {
       dim: CATALOGUE_ROW_BYTES,
       valueBytes: CATALOGUE_ROW_BYTES,
       stateBytes: 0,
-      optimizer: meaningOf(model),
+      optimizer: meaningOf(model, program),
     },
     ...model.tables.map(({ name, precision = "f32" }) =>
       learnedTable({ name, role: "embedding", dim: program.dim, precision }, model.optimizer),
@@ -58,11 +58,11 @@ export function modelLayout(model: ModelDeclaration): ModelLayout {
 }
 
 /**
- * What the tables' sizes do not show and peers must yet agree on: where a key lives, what a key is made of, which number is which. It stands
- * with the first table, so that it is in every digest of the tables.
+ * What the tables' sizes do not show and peers must yet agree on: where a key lives, what a key is made of, which number is which, and what is
+ * computed of them. It stands with the first table, so that it is in every digest of the tables.
  */
-function meaningOf({ shards, tables, dense }: ModelDeclaration): string {
-  return JSON.stringify({ shards, keys: tables.map(({ key }) => key), dense });
+function meaningOf({ shards, tables, dense }: ModelDeclaration, program: Program): string {
+  return JSON.stringify({ shards, keys: tables.map(({ key }) => key), dense, program });
 }
 
 /** The index of the embedding table that is keyed by `key` (`user`, `item`, a feature); undefined where the model has none. */
@@ -109,7 +109,8 @@ export function initialValues(layout: ModelLayout, table: number, key: bigint): 
     return group;
   }
   const values = new Float32Array(declared.dim);
-  initialRow(values, { table, keySeed: keySeed(key) });
+  // A weight of its own starts at 0, as it would add noise to what an unknown key is predicted to be; an embedding must not, or it stayed there.
+  initialRow(values.subarray(embeddingColumn(layout.model) ?? declared.dim), { table, keySeed: keySeed(key) });
   return values;
 }
 

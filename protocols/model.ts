@@ -20,6 +20,19 @@ export interface TableDeclaration {
   readonly ttlMs?: number;
 }
 
+/** What is computed of a sample's embeddings and dense features. `architectures/` has the programs. */
+export type ArchitectureDeclaration =
+  | LogisticDeclaration
+  | DlrmDeclaration
+  | DcnDeclaration
+  | DeepFmDeclaration
+  | TwoTowerDeclaration;
+
+/** Logistic regression: one weight a value of each table's key, one a dense feature, and a bias. */
+export interface LogisticDeclaration {
+  readonly kind: "logistic";
+}
+
 /** A DLRM (Naumov et al., 2019): bottom layers over dense features, pairwise dot interactions, top layers to one logit. */
 export interface DlrmDeclaration {
   readonly kind: "dlrm";
@@ -29,11 +42,40 @@ export interface DlrmDeclaration {
   readonly top: readonly number[];
 }
 
+/** DCN-v2 (Wang et al., 2021), in parallel: cross layers, and deep layers, over all features side by side. */
+export interface DcnDeclaration {
+  readonly kind: "dcn-v2";
+  readonly embedding: number;
+  /** How many cross layers. */
+  readonly cross: number;
+  readonly deep: readonly number[];
+}
+
+/** DeepFM (Guo et al., 2017): weights, a factorization machine and deep layers, added up. A row is a weight and an embedding. */
+export interface DeepFmDeclaration {
+  readonly kind: "deepfm";
+  readonly embedding: number;
+  readonly deep: readonly number[];
+}
+
+/** Two towers: what is known of the item on one side, all else on the other; the logit is the inner product of their outputs, and a bias. */
+export interface TwoTowerDeclaration {
+  readonly kind: "two-tower";
+  readonly embedding: number;
+  /** Hidden layers of each tower, and the floats that both end in. */
+  readonly user: readonly number[];
+  readonly item: readonly number[];
+  readonly output: number;
+  /** Tables, by name, and dense features of the item's side, beside the table that is keyed by `item`. */
+  readonly itemTables: readonly string[];
+  readonly itemDense: readonly string[];
+}
+
 /** A model, whole. `tables` must hold one with key `user` and one with key `item`. */
 export interface ModelDeclaration {
   readonly name: string;
   readonly shards: number;
-  readonly architecture: DlrmDeclaration;
+  readonly architecture: ArchitectureDeclaration;
   readonly tables: readonly TableDeclaration[];
   /** Names of the numeric features, in order. */
   readonly dense: readonly string[];

@@ -39,8 +39,8 @@ function kindName(expected: string): string {
   }
 }
 
-/** The fields that an object at a path of a config file may have, of whichever form. */
-export function fieldsAt(path: readonly PropertyKey[]): readonly string[] {
+/** The fields that an object at a path of a config file may have, of whichever form; where forms have a `kind`, of the given one's. */
+export function fieldsAt(path: readonly PropertyKey[], given?: unknown): readonly string[] {
   let at: readonly unknown[] = [regionConfigJsonSchema()];
   for (const part of path) {
     at = at.flatMap(alternatives).flatMap((schema) => {
@@ -49,15 +49,23 @@ export function fieldsAt(path: readonly PropertyKey[]): readonly string[] {
       return next === undefined ? [] : [next];
     });
   }
-  const fields = at.flatMap(alternatives).flatMap((schema) => {
+  const fields = ofKind(at.flatMap(alternatives), given).flatMap((schema) => {
     const properties = member(schema, "properties");
     return typeof properties === "object" && properties !== null ? Object.keys(properties) : [];
   });
   return [...new Set(fields)].filter((name) => name !== "$schema");
 }
 
+/** A missing kind means the first form, as in `config-architecture.ts`. */
+function ofKind(forms: readonly unknown[], given: unknown): readonly unknown[] {
+  const kinds = forms.map((form) => member(member(member(form, "properties"), "kind"), "const"));
+  const wanted = member(given, "kind") ?? kinds[0];
+  const chosen = forms.filter((_, at) => wanted !== undefined && kinds[at] === wanted);
+  return chosen.length === 0 ? forms : chosen;
+}
+
 function alternatives(schema: unknown): readonly unknown[] {
-  const forms = member(schema, "anyOf");
+  const forms = member(schema, "anyOf") ?? member(schema, "oneOf");
   return Array.isArray(forms) ? forms.flatMap(alternatives) : [schema];
 }
 

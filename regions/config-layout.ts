@@ -40,14 +40,15 @@ function tooMany({ model, tables }: ModelLayout): LayoutProblem[] {
   return [{ path: ["tables"], allowed: `at most ${max} tables, beside ${own} that such a model has of its own` }];
 }
 
-function tooLarge({ tables }: ModelLayout): LayoutProblem[] {
+function tooLarge({ model, tables }: ModelLayout): LayoutProblem[] {
   return tables.flatMap(({ name, role, valueBytes, stateBytes }) => {
     const bytes = valueBytes + stateBytes;
     if (bytes <= SYNC_LIMITS.rowBytesMax) return [];
-    const field = role === "embedding" ? "embedding" : name === "dense-bottom" ? "bottom" : "top";
+    // A dense group is called like the field that declares it, or like that and a layer's number.
+    const field = role === "embedding" ? role : name.replace(/^dense-/, "").replace(/-\d+$/, "");
     return [
       {
-        path: ["architecture", field],
+        path: ["architecture", ...(Object.hasOwn(model.architecture, field) ? [field] : [])],
         allowed: `layers of at most ${SYNC_LIMITS.rowBytesMax} bytes together, with what the optimizer keeps (these take ${bytes})`,
       },
     ];

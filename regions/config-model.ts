@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { SYNC_LIMITS } from "../protocols/limits.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
+import { architecture } from "./config-architecture.ts";
 import { layoutProblems } from "./config-layout.ts";
 import { duration, integer, token } from "./config-values.ts";
 
@@ -18,7 +19,6 @@ function optimizer(learningRateDefault: number) {
   });
 }
 
-const layers = z.array(integer({ min: 1, max: 4096 })).max(8, { error: "at most 8 layers" });
 const featureName = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, { error: "a feature's name: 1 to 64 letters, digits, '_', '.' or '-'" });
@@ -58,13 +58,6 @@ const tables = z
       });
     }
   });
-
-const architecture = z.strictObject({
-  kind: z.literal("dlrm").default("dlrm"),
-  embedding: integer({ min: 1, max: 256 }).default(16).meta({ description: "Floats of an embedding row" }),
-  bottom: layers.default([32]).meta({ description: "Widths of the hidden layers over dense features" }),
-  top: layers.default([32, 16]).meta({ description: "Widths of the hidden layers over the interactions" }),
-});
 
 const percentileAllowed = "a number from 0 to 100";
 const percentile = z

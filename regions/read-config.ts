@@ -99,7 +99,12 @@ export function parseConfig(
   if (root === undefined) throw new BadConfig(file, written);
 
   const parsed = regionConfigSchema(folder).safeParse(value, { error: allowedText });
-  const found = [...(parsed.success ? [] : findings(parsed.error.issues, { keysAt: fieldsAt })), ...brokenRules(value)];
+  const found = [
+    ...(parsed.success
+      ? []
+      : findings(parsed.error.issues, { keysAt: (path) => fieldsAt(path, valueAt(value, path)) })),
+    ...brokenRules(value),
+  ];
   const all = oneEach([
     ...written,
     ...found.map((each) => {

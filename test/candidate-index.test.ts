@@ -4,19 +4,8 @@ import { createLagMeter } from "../actors/lag-meter.ts";
 import { keyOf } from "../protocols/keys.ts";
 import { CATALOGUE_DECAY, CATALOGUE_ROW_BYTES, writeCatalogueRow } from "../protocols/learning/catalogue-row.ts";
 import { addPopularity, NO_POPULARITY } from "../protocols/learning/popularity.ts";
-import { type ModelDeclaration } from "../protocols/model.ts";
 import { quantile } from "../protocols/quantile-sketch.ts";
 
-const optimizer = { kind: "adagrad", learningRate: 0.1 } as const;
-const model: ModelDeclaration = {
-  name: "clicks",
-  shards: 1,
-  architecture: { kind: "dlrm", embedding: 2, bottom: [], top: [] },
-  tables: [],
-  dense: [],
-  optimizer,
-  denseOptimizer: optimizer,
-};
 const nowMs = CATALOGUE_DECAY.landmarkMs;
 
 function rowsOf(
@@ -32,7 +21,7 @@ function rowsOf(
 }
 
 test("candidates come from neighbours, popular and new items, each once; an item without a name never", () => {
-  const index = createCandidateIndex(model);
+  const index = createCandidateIndex({ dim: 2 });
   index.putNames(
     ...rowsOf([
       { item: "old-hit", clicks: 9, ageMs: 9e6 },
@@ -41,7 +30,7 @@ test("candidates come from neighbours, popular and new items, each once; an item
     ]),
   );
   index.putRows(BigUint64Array.of(keyOf("near"), keyOf("nameless")), Float32Array.of(1, 0, 5, 0));
-  const found = index.candidates({ user: Float32Array.of(1, 0), neighbours: 5, popular: 1, newest: 1 });
+  const found = index.candidates({ query: Float32Array.of(1, 0), neighbours: 5, popular: 1, newest: 1 });
   expect(found.map(({ item, from }) => [item, from])).toEqual([
     ["near", "neighbour"],
     ["old-hit", "popular"],
@@ -56,7 +45,7 @@ test("candidates come from neighbours, popular and new items, each once; an item
 });
 
 test("rows beyond the first thousands are held, replaced in place, and broken ones passed over", () => {
-  const index = createCandidateIndex(model);
+  const index = createCandidateIndex({ dim: 2 });
   const items = Array.from({ length: 5000 }, (_, at) => ({ item: `item-${at}`, clicks: 1, ageMs: at }));
   index.putNames(...rowsOf(items));
   const keys = BigUint64Array.from(items, ({ item }) => keyOf(item));
@@ -65,7 +54,7 @@ test("rows beyond the first thousands are held, replaced in place, and broken on
     Float32Array.from({ length: 10_000 }, (_, at) => Math.floor(at / 2)),
   );
   index.putRows(BigUint64Array.of(keyOf("item-4999")), Float32Array.of(-1, -1));
-  const near = index.candidates({ user: Float32Array.of(1, 1), neighbours: 2, popular: 0, newest: 0 });
+  const near = index.candidates({ query: Float32Array.of(1, 1), neighbours: 2, popular: 0, newest: 0 });
   expect(near.map(({ item }) => item)).toEqual(["item-4998", "item-4997"]);
   index.putNames(BigUint64Array.of(1n), new Uint8Array(CATALOGUE_ROW_BYTES));
   expect(index.size()).toBe(5000);

@@ -148,12 +148,45 @@ test.each([
     { dense: ["age"], architecture: { bottom: [4096, 64] } },
     "models[0].architecture.bottom",
   ],
+  ["an architecture that there is not", { architecture: { kind: "dlmr" } }, "models[0].architecture.kind"],
+  ["cross layers beyond a row", { architecture: { kind: "dcn-v2", embedding: 256 } }, "models[0].architecture.cross"],
+  ["deep layers beyond a row", { architecture: { kind: "deepfm", deep: [4096, 64] } }, "models[0].architecture.deep"],
+  [
+    "an embedding beyond its bounds",
+    { architecture: { kind: "deepfm", embedding: 257 } },
+    "models[0].architecture.embedding",
+  ],
+  ["a tower of a table that there is not", { architecture: { kind: "two-tower", itemTables: ["x"] } }, "models[0]"],
+  ["a tower of nothing", { architecture: { kind: "two-tower", itemTables: ["users"] } }, "models[0]"],
   ["a model's name beyond an actor's id", { name: "m".repeat(61) }, "models[0].name"],
   ["a model's name beyond the id of a shard of many", { name: "m".repeat(58), shards: 1024 }, "models[0].name"],
 ])("a model that could not start is refused: %s", (_, change, path) => {
   const found = problemsOf({ ...LEAST, models: [{ name: "clicks", ...change }] });
   expect(found).toHaveLength(1);
   expect(found[0]).toContain(`: ${path} is `);
+});
+
+test.each([
+  [{ kind: "deepfm", top: [3] }, "kind, embedding, deep"],
+  [{ kind: "logistic", embedding: 3 }, "kind"],
+  [{ deep: [3] }, "kind, embedding, bottom, top"],
+])("a field of another architecture is unknown, and those of this one are named: %j", (architecture, fields) => {
+  const [line = ""] = problemsOf({ ...LEAST, models: [{ name: "clicks", architecture }] });
+  expect(line).toMatch(
+    new RegExp(`architecture\\.\\w+ is unknown; allowed: .*one of ${fields}$|nearest of ${fields}$`),
+  );
+});
+
+test("each architecture has its defaults, and a DLRM is meant where none is named", () => {
+  const kinds = [{}, { kind: "dcn-v2" }, { kind: "deepfm" }, { kind: "two-tower" }, { kind: "logistic" }];
+  const models = kinds.map((architecture, at) => ({ name: `m${at}`, architecture }));
+  expect(parse({ ...LEAST, models }).models.map(({ architecture }) => architecture)).toEqual([
+    { kind: "dlrm", embedding: 16, bottom: [32], top: [32, 16] },
+    { kind: "dcn-v2", embedding: 16, cross: 3, deep: [64, 32] },
+    { kind: "deepfm", embedding: 16, deep: [64, 32] },
+    { kind: "two-tower", embedding: 16, user: [32], item: [32], output: 16, itemTables: [], itemDense: [] },
+    { kind: "logistic" },
+  ]);
 });
 
 test("the largest and longest that can start is taken", () => {

@@ -105,7 +105,7 @@ export function learning(): Pick<RegionConfigInput, "models" | "joiner" | "train
     models: [
       {
         ...model,
-        architecture: { ...architecture, bottom: [...architecture.bottom], top: [...architecture.top] },
+        architecture,
         tables: [...tables],
         dense: [...dense],
       },

@@ -84,7 +84,7 @@ function toInput(model: FeedPlan["model"]): RegionConfigInput["models"][number] 
   const { architecture, tables, dense, ...rest } = model;
   return {
     ...rest,
-    architecture: { ...architecture, bottom: [...architecture.bottom], top: [...architecture.top] },
+    architecture,
     tables: [...tables],
     dense: [...dense],
   };

@@ -167,7 +167,7 @@ function configOf(of: {
     models: [
       {
         ...model,
-        architecture: { ...architecture, bottom: [...architecture.bottom], top: [...architecture.top] },
+        architecture,
         tables: [...tables],
         dense: [...dense],
       },
