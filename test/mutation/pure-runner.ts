@@ -1,0 +1,185 @@
+/*
+ * A test runner of StrykerJS for pure code. What is planted in protocols/ is looked for by tests that need no threads, sockets or files
+ * and keep nothing between them, so they are imported once and called again and again in one thread: a change that is seen at once costs
+ * milliseconds, where a run of vitest costs a third of a second. What is cheap is tried first, laws with few draws before laws with many.
+ */
+import { globSync, readFileSync, writeFileSync } from "node:fs";
+import { registerHooks } from "node:module";
+import { pathToFileURL } from "node:url";
+import { type CollectedFile, collect } from "./collected-tests.ts";
+import { askedRuns, limitRuns } from "./few-runs.ts";
+
+/** Laws and examples of pure code. */
+const TESTS = [
+  "properties/{leadership,learning,model-state,quantile,stream,sync}-*.property.ts",
+  "properties/urgency.property.ts",
+  "test/sync-{poll,poll-choice,poll-leaders,pull,refusals,row-store,succeed,urgent}.test.ts",
+  "test/{candidate-index,learning-*}.test.ts",
+];
+
+/** Of these, what takes minutes or starts threads. */
+const LEFT_OUT = ["properties/sync-{world,cache-schedules,catalogue,explorer,replay,fuzz}.property.ts"];
+
+/** Draws per law: first few, then more. A law that counts what happened and fails with so few gets all it asks for. */
+const DRAWS = [4, 40, 1_000_000];
+const MORE = 40;
+
+/** What StrykerJS's instrumented code reads and writes. */
+interface Instrumentation {
+  activeMutant?: string | undefined;
+  currentTestId?: string | undefined;
+  hitCount?: number | undefined;
+  hitLimit?: number | undefined;
+  mutantCoverage?: unknown;
+}
+
+interface MutantRun {
+  readonly testFilter?: readonly string[];
+  readonly hitLimit?: number;
+  readonly activeMutant: { readonly id: string };
+}
+
+interface PureTest {
+  readonly id: string;
+  readonly fileName: string;
+  readonly run: () => Promise<void>;
+}
+
+/** A test with so many draws, and what that took when nothing was planted. */
+interface Attempt {
+  readonly test: PureTest;
+  readonly draws: number;
+  readonly ms: number;
+}
+
+declare global {
+  // oxlint-disable-next-line eslint/no-underscore-dangle -- StrykerJS names it
+  var __stryker__: Instrumentation | undefined;
+}
+
+/** One of the runners makes the first run and leaves here what it measured: for those beside it, and for one that takes over from it. */
+const MEASURED = ".pure-runner.txt";
+
+const SUCCESS = 0;
+const FAILED = 1;
+
+export const strykerPlugins = [{ kind: "TestRunner", name: "pure", factory: createPureRunner }];
+
+function createPureRunner() {
+  // oxlint-disable-next-line eslint/no-underscore-dangle -- StrykerJS names it
+  const instrumentation = (globalThis.__stryker__ ??= {});
+  const tests: PureTest[] = [];
+  const attempts: Attempt[] = [];
+  /** Neighbours are often seen by the same test, so the one that saw the last change goes first. */
+  let lastKiller: Attempt | undefined;
+
+  return {
+    capabilities: () => ({ reloadEnvironment: false }),
+
+    async init() {
+      replaceModules();
+      for (const fileName of globSync(TESTS, { exclude: LEFT_OUT }).toSorted()) {
+        tests.push(...testsOf(fileName, await collect(pathToFileURL(fileName).href)));
+      }
+    },
+
+    async dryRun() {
+      instrumentation.activeMutant = undefined;
+      const results = [];
+      for (const test of tests) {
+        instrumentation.currentTestId = test.id;
+        const { passed, failure } = await attemptsOf(test);
+        instrumentation.currentTestId = undefined;
+        attempts.push(...passed);
+        const told = { id: test.id, name: test.id, fileName: test.fileName, timeSpentMs: total(passed) };
+        results.push(
+          failure === undefined ? { ...told, status: SUCCESS } : { ...told, status: FAILED, failureMessage: failure },
+        );
+      }
+      writeFileSync(MEASURED, attempts.map(({ test, draws, ms }) => `${ms} ${draws} ${test.id}\n`).join(""));
+      return { status: "complete", tests: results, mutantCoverage: instrumentation.mutantCoverage };
+    },
+
+    async mutantRun({ testFilter, hitLimit, activeMutant }: MutantRun) {
+      if (attempts.length === 0) attempts.push(...readMeasured(tests));
+      Object.assign(instrumentation, { activeMutant: activeMutant.id, hitLimit, hitCount: 0 });
+      const covering = new Set(testFilter);
+      const order = attempts
+        .filter(({ test }) => testFilter === undefined || covering.has(test.id))
+        .toSorted((a, b) => Number(b === lastKiller) - Number(a === lastKiller) || a.ms - b.ms);
+      for (const [nrOfTests, attempt] of order.entries()) {
+        limitRuns(attempt.draws);
+        const failure = await failureOf(attempt.test);
+        if (hitLimit !== undefined && (instrumentation.hitCount ?? 0) > hitLimit) {
+          return { status: "timeout", reason: `the changed place ran more than ${hitLimit} times` };
+        }
+        if (failure === undefined) continue;
+        lastKiller = attempt;
+        return { status: "killed", killedBy: [attempt.test.id], failureMessage: failure, nrOfTests: nrOfTests + 1 };
+      }
+      return { status: "survived", nrOfTests: order.length };
+    },
+  };
+}
+
+function testsOf(fileName: string, { tests, before }: CollectedFile): PureTest[] {
+  return tests.map(({ name, run }) => ({
+    id: `${fileName}#${name}`,
+    fileName,
+    async run() {
+      for (const prepare of before) await prepare();
+      await run();
+    },
+  }));
+}
+
+function readMeasured(tests: readonly PureTest[]): Attempt[] {
+  const byId = new Map(tests.map((test) => [test.id, test]));
+  return readFileSync(MEASURED, "utf8")
+    .split("\n")
+    .flatMap((line) => {
+      const [, ms, draws, id = ""] = /^(\S+) (\S+) (.*)$/.exec(line) ?? [];
+      const test = byId.get(id);
+      return test === undefined ? [] : [{ test, draws: Number(draws), ms: Number(ms) }];
+    });
+}
+
+async function attemptsOf(test: PureTest): Promise<{ passed: Attempt[]; failure: string | undefined }> {
+  const passed: Attempt[] = [];
+  let failure: string | undefined;
+  for (const draws of DRAWS) {
+    limitRuns(draws);
+    const startedMs = performance.now();
+    failure = await failureOf(test);
+    if (failure === undefined) passed.push({ test, draws, ms: performance.now() - startedMs });
+    if (failure === undefined && (draws >= MORE || askedRuns() <= draws)) break;
+  }
+  return { passed, failure };
+}
+
+async function failureOf(test: PureTest): Promise<string | undefined> {
+  try {
+    await test.run();
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message.slice(0, 2000) : String(error);
+  }
+}
+
+function total(attempts: readonly Attempt[]): number {
+  return attempts.reduce((sum, { ms }) => sum + ms, 0);
+}
+
+function replaceModules(): void {
+  const replaced = new Map([
+    ["vitest", new URL("collected-tests.ts", import.meta.url).href],
+    ["fast-check", new URL("few-runs.ts", import.meta.url).href],
+  ]);
+  registerHooks({
+    resolve(specifier, context, next) {
+      const url = replaced.get(specifier);
+      if (url === undefined || context.parentURL === url) return next(specifier, context);
+      return { url, shortCircuit: true };
+    },
+  });
+}
