@@ -145,8 +145,9 @@ function takePositive(
 ): Sample[] {
   const { options, bursts, scattered, pending } = state;
   const clockMs = clockOf(state, entry.origin.source).newestTime;
-  notePositive(bursts, nowMs);
-  const widthMs = options.scatterMsMax > 0 ? scatterWidth(bursts, options.scatterMsMax) : 0;
+  const { scatterMsMax } = options;
+  if (scatterMsMax > 0) notePositive(bursts, nowMs, scatterMsMax);
+  const widthMs = scatterMsMax > 0 ? scatterWidth(bursts, scatterMsMax) : 0;
   const releaseMs = nowMs + widthMs * (hashText(entry.key, SCATTER) / 0x1_0000_0000);
   entry.positive = { feedback, origin, clockMs, releaseMs };
   const isNew = entry.label === undefined && !pending.has(entry.key);

@@ -7,9 +7,9 @@
 /** What is known of the bursts. Times are of the processing clock. */
 export interface BurstMeter {
   lastMs: number;
-  /** Mean distance of two positives, forgetting. */
-  gapMs: number;
-  seen: number;
+  /** Positives, and the time in which they came, both forgetting over several of the longest intervals that are of interest. */
+  count: number;
+  timeMs: number;
   startedMs: number;
   /** Of bursts: mean distance of their starts, and mean length. */
   intervalMs: number;
@@ -19,7 +19,9 @@ export interface BurstMeter {
 
 /** A pause begins a new burst when it is so many mean distances long; of evenly random positives one distance in 150 is. */
 const PAUSE = 5;
-const FORGET = 1 / 64;
+/** In intervals of the greatest width. Over many bursts, or one that is long and dense would make its own short pauses look like long ones. */
+const MEMORY = 4;
+const COUNT_MIN = 8;
 const FORGET_BURST = 1 / 4;
 /** Bursts before anything is held. */
 const BURSTS_MIN = 3;
@@ -27,27 +29,29 @@ const BURSTS_MIN = 3;
 const FILL_MAX = 0.5;
 
 export function createBurstMeter(): BurstMeter {
-  return { lastMs: -Infinity, gapMs: 0, seen: 0, startedMs: -Infinity, intervalMs: 0, lengthMs: 0, bursts: 0 };
+  return { lastMs: -Infinity, count: 0, timeMs: 0, startedMs: -Infinity, intervalMs: 0, lengthMs: 0, bursts: 0 };
 }
 
-/** A positive came. */
-export function notePositive(meter: BurstMeter, nowMs: number): void {
+/** A positive came. `maxMs` is the greatest width that is of interest. */
+export function notePositive(meter: BurstMeter, nowMs: number, maxMs: number): void {
   const { lastMs } = meter;
-  meter.seen += 1;
   if (!Number.isFinite(lastMs)) {
-    meter.lastMs = nowMs;
     meter.startedMs = nowMs;
+    meter.lastMs = nowMs;
     return;
   }
   const gapMs = Math.max(0, nowMs - lastMs);
-  if (meter.seen > 8 && gapMs > PAUSE * meter.gapMs) {
+  if (meter.count > COUNT_MIN && gapMs > PAUSE * (meter.timeMs / meter.count)) {
     const share = Math.max(FORGET_BURST, 1 / (meter.bursts + 1));
     meter.intervalMs += share * (nowMs - meter.startedMs - meter.intervalMs);
     meter.lengthMs += share * (lastMs - meter.startedMs - meter.lengthMs);
     meter.bursts += 1;
     meter.startedMs = nowMs;
   }
-  meter.gapMs += Math.max(FORGET, 1 / (meter.seen - 1)) * (gapMs - meter.gapMs);
+  const memoryMs = MEMORY * maxMs;
+  const left = Math.exp(-gapMs / memoryMs);
+  meter.count = meter.count * left + 1;
+  meter.timeMs = meter.timeMs * left + memoryMs * (1 - left);
   meter.lastMs = nowMs;
 }
 

@@ -27,6 +27,11 @@ const BENCHES: Readonly<Record<string, Entry>> = {
     about: "clicks through processes that are killed at random moments (--kills N): each takes effect once",
     load: async () => (await import("./crash.ts")).crash,
   },
+  delays: {
+    about:
+      "labels that come late: window join and Fast Emit against an oracle, bursts of positives spread (--data DIR of TalkingData, --quick)",
+    load: async () => (await import("./delays.ts")).delays,
+  },
   sync: {
     about:
       "synchronisation between two nodes over a real nats-server: bytes and CPU of live updates, of catch-up, of idle polls",
