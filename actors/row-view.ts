@@ -47,7 +47,7 @@ function stateOf(store: RowStore, table: number, key: bigint): number[] | undefi
     table,
     keys: BigUint64Array.of(key),
     writer: 0,
-    stamp: () => 0,
+    firstT: 0,
     mutate: (row) => {
       state = [...row.state];
       return "skip";

@@ -17,17 +17,17 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
   {
     name: "restart-caches-no-early-rows",
     file: "protocols/sync/replica.ts",
-    edits: [["    fileRow(replica.cache, { ...version, slot, isEarly: true });", ""]],
+    edits: [["  fileRows(replica.cache, rows, known);", ""]],
   },
   {
     name: "early-rows-skip-the-cache",
     file: CACHE,
-    edits: [["(row.isEarly ? cache.early : cache.open)", "(row.isEarly ? undefined : cache.open)"]],
+    edits: [["(isEarly ? cache.early : cache.open)", "(isEarly ? undefined : cache.open)"]],
   },
   {
     name: "answers-without-the-open-slice",
     file: CACHE,
-    edits: [["for (const slot of cache.open) slots.push(slot);", ""]],
+    edits: [["slices.push(cache.open);", ""]],
   },
   {
     name: "cache-without-bound",
@@ -42,7 +42,7 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
   {
     name: "early-rows-age-like-others",
     file: CACHE,
-    edits: [["(row.isEarly ? cache.early : cache.open)", "cache.open"]],
+    edits: [["(isEarly ? cache.early : cache.open)", "cache.open"]],
   },
   {
     name: "full-cache-drops-silently",
@@ -50,7 +50,7 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
     edits: [
       [
         "    leave(cache, store, cache.early);",
-        "    for (const slot of cache.early) cache.place.delete(slot);\n    cache.early.clear();",
+        "    for (const slot of cache.early.slots) cache.place.delete(slot);\n    cache.early.end = cache.early.size = 0;",
       ],
     ],
   },
@@ -72,8 +72,28 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: "last-frame-in-no-cache",
+    file: "protocols/sync/own-pull.ts",
+    edits: [["if (!isCopy) noteRows(replica, ...fresh);", ""]],
+  },
+  {
+    name: "bounded-within-a-change",
+    file: "protocols/sync/replica-state.ts",
+    edits: [
+      [
+        "    fileRows(cache, rows, known);\n  }\n  boundCache(cache, store);",
+        "    fileRows(cache, rows, known);\n    boundCache(cache, store);\n  }",
+      ],
+    ],
+  },
+  {
+    name: "slices-renumbered-over-each-other",
+    file: CACHE,
+    edits: [["    first += slice.end;\n", ""]],
+  },
+  {
     name: "cached-below-the-floor",
     file: CACHE,
-    edits: [["const isNew = t > (cache.floor[writer] ?? 0);", "const isNew = true;"]],
+    edits: [["const isNew = (t[at] ?? 0) > (cache.floor[writer] ?? 0);", "const isNew = true;"]],
   },
 ];

@@ -105,15 +105,16 @@ export const EXCHANGE_MUTANTS: readonly Mutant[] = [
   {
     name: "early-set-cleared",
     file: "protocols/sync/replica-state.ts",
-    edits: [
-      ["if (replica.early.size > 0) noteSlots(replica, Float64Array.from(replica.early));", "replica.early.clear();"],
-    ],
+    edits: [["if (early.size > 0) noteRows(replica, store.versionsAt(early.column()));", "early.clear();"]],
   },
   {
     name: "early-row-advances-knowledge",
     file: "protocols/sync/replica-state.ts",
     edits: [
-      ["if (isEarly) early.add(slot);", "if (isEarly) knowledge.set(store.writers[writer] ?? replica.writer, t);"],
+      [
+        "if (isEarly) early.add(slot);",
+        "if (isEarly) replica.knowledge.set(store.writers[writers[at] ?? 0] ?? replica.writer, t[at] ?? 0);",
+      ],
     ],
   },
   {
@@ -164,7 +165,7 @@ export const EXCHANGE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "merge-order-by-writer",
-    file: "protocols/sync/map-row-store.ts",
+    file: "protocols/sync/writer-dictionary.ts",
     edits: [["if (a.t !== b.t) return a.t > b.t;", ""]],
   },
 ];

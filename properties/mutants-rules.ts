@@ -85,17 +85,22 @@ export const RULE_MUTANTS: readonly Mutant[] = [
   {
     name: "numbers-not-checked",
     file: "protocols/sync/precision.ts",
-    edits: [["for (let at = 3; at < bytes.length; at += 4) {", "for (let at = 3; at < 0; at += 4) {"]],
+    edits: [["at + 4 <= bytes.length; at += 4) {", "at + 4 <= 0; at += 4) {"]],
   },
   {
     name: "infinity-is-a-number",
     file: "protocols/sync/precision.ts",
-    edits: [["(bytes[at - 1] ?? 0) >= 0x80", "(bytes[at - 1] ?? 0) > 0x80"]],
+    edits: [
+      [
+        "(view.getInt32(at, true) & F32_EXPONENT) === F32_EXPONENT",
+        "(view.getInt32(at, true) & 0x7fff_ffff) > F32_EXPONENT",
+      ],
+    ],
   },
   {
     name: "halves-not-checked",
     file: "protocols/sync/precision.ts",
-    edits: [["((bytes[at] ?? 0) & 0x7c) === 0x7c", "((bytes[at] ?? 0) & 0x7f) === 0x7f"]],
+    edits: [["& F16_EXPONENT) === F16_EXPONENT", "& 0x7f00) === 0x7f00"]],
   },
   {
     name: "overflow-is-held",

@@ -22,8 +22,8 @@ export const URGENT_MUTANTS: readonly Mutant[] = [
     file: ROWS,
     edits: [
       [
-        "    noteSlots(replica, slots);",
-        '    if (origin === "peer") noteSlots(replica, slots); else for (const slot of slots) replica.early.add(slot);',
+        "    if (fresh === undefined) noteRows(replica, merged);",
+        '    if (origin === "urgent") for (const slot of slots) replica.early.add(slot);\n    else if (fresh === undefined) noteRows(replica, merged);',
       ],
     ],
   },

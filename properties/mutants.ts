@@ -58,13 +58,13 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "no-tie-break",
-    file: "protocols/sync/map-row-store.ts",
-    edits: [["return writerA.id > writerB.id;", "return false;"]],
+    file: "protocols/sync/writer-dictionary.ts",
+    edits: [['return (this.ids[a.writer] ?? "") > (this.ids[b.writer] ?? "");', "return false;"]],
   },
   {
     name: "arrival-order-wins",
     file: "protocols/sync/map-row-store.ts",
-    edits: [["if (old !== undefined && !this.#isNewer({ t, writer }, old)) continue;", ""]],
+    edits: [["if (old !== undefined && !this.#writers.isNewer({ t, writer }, old)) continue;", ""]],
   },
   {
     name: "values-of-another-row",

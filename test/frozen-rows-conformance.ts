@@ -76,7 +76,7 @@ export function testFrozenRows(name: string, create: CreateStore): void {
                 table: step.table,
                 keys: BigUint64Array.of(step.key),
                 writer,
-                stamp: () => (t += 1),
+                firstT: (t += 1),
                 mutate: ({ bytes, state: numbers }) => {
                   bytes.fill(step.kind === "write" ? step.value % 100 : 0);
                   numbers.fill(t);
@@ -126,9 +126,10 @@ export function testFrozenRows(name: string, create: CreateStore): void {
         table: 1,
         keys: BigUint64Array.from(keys),
         writer,
-        stamp: () => (t += 1),
+        firstT: t + 1,
         mutate: ({ bytes }) => void bytes.fill(1),
       });
+      t += keys.length;
     }
     function changed(outcome: "kept" | "lost"): bigint[] {
       const rows = store.freeze("changed");
@@ -150,7 +151,8 @@ export function testFrozenRows(name: string, create: CreateStore): void {
     let t = 0;
     for (let round = 0; round < 6; round += 1) {
       const keys = BigUint64Array.from({ length: 1000 }, (_, at) => BigInt(round * 1000 + at));
-      store.update({ table: 1, keys, writer, stamp: () => (t += 1), mutate: () => undefined });
+      store.update({ table: 1, keys, writer, firstT: t + 1, mutate: () => undefined });
+      t += keys.length;
       store.dropWhere(({ key }) => key % 1000n !== 7n);
     }
     const rows = store.freeze("changed");

@@ -147,7 +147,7 @@ export function testRowStore(name: string, create: CreateStore): void {
         table: 0,
         keys: BigUint64Array.of(key),
         writer,
-        stamp: () => (t += 1),
+        firstT: (t += 1),
         mutate: ({ floats }) => void floats.fill(value),
       });
     }
@@ -175,7 +175,7 @@ export function testRowStore(name: string, create: CreateStore): void {
         table: 0,
         keys: BigUint64Array.of(7n),
         writer,
-        stamp: () => (t += 1),
+        firstT: (t += 1),
         mutate: ({ floats, state, isNew }) => {
           news.push(isNew);
           floats.set([(floats[0] ?? 0) + value, value]);
@@ -202,7 +202,7 @@ export function testRowStore(name: string, create: CreateStore): void {
         table: 2,
         keys: BigUint64Array.of(7n),
         writer,
-        stamp: () => (t += 1),
+        firstT: (t += 1),
         mutate: ({ floats, bytes, state }) => {
           floats.set([(floats[0] ?? 0) + number, -1]);
           state.set([(state[0] ?? 0) + 1]);
@@ -230,14 +230,13 @@ export function testRowStore(name: string, create: CreateStore): void {
   test(`${name}: skipping takes no version, deleting hides the row and writing again brings it back new`, () => {
     const store = full();
     const writer = store.writerIndex(WRITERS[0] ?? parseWriterId("0.b.n.x"));
-    let t = 0;
-    const keys = BigUint64Array.of(1n);
-    const request = { table: 1, keys, writer, stamp: () => (t += 1) };
-    expect(store.update({ ...request, mutate: () => "skip" }).keys.length).toBe(0);
+    const request = { table: 1, keys: BigUint64Array.of(1n), writer, firstT: 1 };
+    const { keys } = request;
+    expect(store.update({ ...request, mutate: () => "skip" })).toMatchObject({ keys: BigUint64Array.of(), stamped: 0 });
     store.update({ ...request, mutate: ({ bytes }) => void bytes.fill(9) });
-    store.update({ ...request, mutate: () => "delete" });
+    store.update({ ...request, firstT: 2, mutate: () => "delete" });
     expect([store.rows(1), [...store.read(1, keys).found], store.versionOf(1, 1n)?.t]).toEqual([0, [0], 2]);
-    store.update({ ...request, mutate: ({ bytes, isNew }) => void bytes.fill(isNew ? 5 : 6) });
+    store.update({ ...request, firstT: 3, mutate: ({ bytes, isNew }) => void bytes.fill(isNew ? 5 : 6) });
     expect([store.rows(1), [...store.read(1, keys).values]]).toEqual([1, [5, 5, 5]]);
   });
 
@@ -249,7 +248,7 @@ export function testRowStore(name: string, create: CreateStore): void {
       table: 0,
       keys: BigUint64Array.of(1n),
       writer,
-      stamp: () => 100,
+      firstT: 100,
       mutate: () => undefined,
     });
     expect([refused, store.versionOf(0, 1n)?.t]).toEqual([1, 1]);

@@ -2,8 +2,13 @@ import { createColumnRowStore } from "../protocols/sync/column-row-store.ts";
 import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
 import { testFrozenRows } from "./frozen-rows-conformance.ts";
 import { testRowStore } from "./row-store-conformance.ts";
+import { testRowWrites } from "./row-writes-conformance.ts";
 
-testRowStore("map row store", createMapRowStore);
-testRowStore("column row store", createColumnRowStore);
-testFrozenRows("map row store", createMapRowStore);
-testFrozenRows("column row store", createColumnRowStore);
+for (const [name, create] of [
+  ["map row store", createMapRowStore],
+  ["column row store", createColumnRowStore],
+] as const) {
+  testRowStore(name, create);
+  testRowWrites(name, create);
+  testFrozenRows(name, create);
+}

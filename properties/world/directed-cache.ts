@@ -27,7 +27,9 @@ const STEPS = 60;
 
 /** X1 in a few schedules; the test of the cache runs many. */
 export function floorInPlace(): string | undefined {
-  return runCacheSchedules({ start: 1, seeds: 12, only: "X1" }).failure?.message;
+  // In schedule 255 a pull of two tables ends with a cache that is full.
+  const few = runCacheSchedules({ start: 1, seeds: 12, only: "X1" });
+  return (few.failure ?? runCacheSchedules({ start: 255, seeds: 1, only: "X1" }).failure)?.message;
 }
 
 /** X2 in a few schedules. */
@@ -149,6 +151,8 @@ class Schedule {
       limits: this.#limits,
       ...(before === undefined ? { store } : loadImage(encodeImage(before), store)),
     });
+    // Entries' numbers begin anew at 2^30, which no schedule lives to see otherwise.
+    replica.cache.open.first += 2 ** 30 - nextBelow(this.#random, 40);
     this.#nodes[node] = replica;
     this.lives.push(replica);
   }
@@ -211,7 +215,7 @@ export function checkFloor({ store, cache, early, knowledge, horizon }: Replica)
         `slot ${slot} is ${isAbove ? "above" : "below"} the floor and ${isCached ? "" : "not "}cached`,
       );
     }
-    if (cache.counts.gaveUp === 0 && early.has(slot) !== cache.early.has(slot)) {
+    if (cache.counts.gaveUp === 0 && early.has(slot) !== cache.place.get(slot) >= cache.early.first) {
       return problem("X1", `slot ${slot} is ${early.has(slot) ? "" : "not "}early, unlike in the cache`);
     }
   }

@@ -7,6 +7,7 @@ import {
   type RowStore,
   type Slot,
   type SlotList,
+  type SlotVersions,
   type TableKeys,
   type TableSpec,
   type UpdateOutcome,
@@ -88,6 +89,10 @@ export class WatchedStore implements RowStore {
 
   versionAt(slot: Slot): { readonly t: number; readonly writer: number } {
     return this.#store.versionAt(slot);
+  }
+
+  versionsAt(slots: Float64Array): SlotVersions {
+    return this.#store.versionsAt(slots);
   }
 
   collect(known: Float64Array, among?: Float64Array): SlotList {

@@ -1,14 +1,22 @@
 import { type Frame } from "../wire/frame.ts";
 import { rowBytesMax } from "./answers.ts";
 import { refusedTimes } from "./lay-horizon.ts";
-import { knownOf, knownTimes, noteSlots, type Replica, type ReplicaEffect } from "./replica-state.ts";
+import { knownOf, knownTimes, noteRows, type Replica, type ReplicaEffect } from "./replica-state.ts";
+import { type SlotVersions } from "./row-store.ts";
 import { observe } from "./stamper.ts";
 import { noteUrgent } from "./urgent-rows.ts";
 
-/** Stores the rows of a good frame that are newer than ours: as early rows, wherever knowledge does not cover them. */
+/**
+ * Stores the rows of a good frame that are newer than ours: as early rows, wherever knowledge does not cover them. Where `fresh` is given, they go
+ * into it and are to be noted in this same step, with what will be known by then.
+ */
 export function applyRows(
   replica: Replica,
-  { frame, origin }: { readonly frame: Frame; readonly origin: "peer" | "urgent" },
+  {
+    frame,
+    origin,
+    fresh,
+  }: { readonly frame: Frame; readonly origin: "peer" | "urgent"; readonly fresh?: SlotVersions[] },
 ): ReplicaEffect[] {
   const { store, stamper } = replica;
   const indexes = Uint16Array.from(frame.writers, (writer) => store.writerIndex(writer));
@@ -18,19 +26,21 @@ export function applyRows(
   for (const section of frame.sections) {
     const { keys, t } = section;
     observe(stamper, greatest(t));
-    const { applied, slots } = store.merge(
+    const merged = store.merge(
       { ...section, writers: reindexed(section.writers, indexes) },
       refusedTimes(known, replica, section.table),
     );
+    const { applied, slots } = merged;
     if (applied.length === 0) continue;
-    noteSlots(replica, slots);
+    if (fresh === undefined) noteRows(replica, merged);
+    else fresh.push(merged);
     if (origin === "urgent") noteUrgent(replica.urgent, slots, rowBytesMax(store.tables[section.table]));
     effects.push({
       kind: "applied",
       table: section.table,
       // Mostly all of them.
       keys: applied.length === keys.length ? keys : BigUint64Array.from(applied, (index) => keys[index] ?? 0n),
-      t: applied.length === t.length ? t : Float64Array.from(applied, (index) => t[index] ?? 0),
+      t: merged.t,
       origin,
     });
   }

@@ -17,12 +17,14 @@ import {
   type RowStore,
   type Slot,
   type SlotList,
+  type SlotVersions,
   type TableKeys,
   type TableSpec,
   TOMBSTONE,
   type UpdateOutcome,
   type UpdateRequest,
 } from "./row-store.ts";
+import { StoredRows, versionsAt } from "./stored-rows.ts";
 import { ColumnGlance, TableRows } from "./table-rows.ts";
 import { type Version, type WriterId } from "./version.ts";
 import { WriterDictionary } from "./writer-dictionary.ts";
@@ -98,20 +100,20 @@ class ColumnRowStore implements RowStore {
     return { t: rows.t[row] ?? 0, writer: rows.writers[row] ?? 0 };
   }
 
-  update({ table, keys, writer, stamp, mutate }: UpdateRequest): UpdateOutcome {
+  versionsAt(slots: Float64Array): SlotVersions {
+    return versionsAt(slots, (slot) => this.versionAt(slot));
+  }
+
+  update({ table, keys, writer, firstT, mutate }: UpdateRequest): UpdateOutcome {
     const rows = this.#rows(table);
     const frozen = this.#frozen.table(table);
     this.#writers.check(writer);
     const scratch = this.#scratches[table] ?? new RowScratch(rows);
     const owned = new BigUint64Array(keys);
     const words = wordsOf(owned);
-    const written = {
-      at: new Uint32Array(keys.length),
-      t: new Float64Array(keys.length),
-      slots: new Float64Array(keys.length),
-    };
-    let count = 0;
+    const stored = new StoredRows(keys.length);
     let refused = 0;
+    let stamped = 0;
     for (let index = 0; index < keys.length; index += 1) {
       const low = words[2 * index] ?? 0;
       const high = words[2 * index + 1] ?? 0;
@@ -124,7 +126,8 @@ class ColumnRowStore implements RowStore {
         refused += 1;
         continue;
       }
-      const t = stamp();
+      const t = firstT + stamped;
+      stamped += 1;
       // A stamp is later than all that was seen, but a row of a newer epoch still wins.
       if (row >= 0 && !this.#writers.isNewer({ t, writer }, { t: rows.t[row] ?? 0, writer: rows.writers[row] ?? 0 })) {
         refused += 1;
@@ -138,17 +141,9 @@ class ColumnRowStore implements RowStore {
       rows.t[row] = t;
       rows.writers[row] = writer;
       rows.setFlags(row, verdict === "delete" ? TOMBSTONE : 0);
-      written.at[count] = index;
-      written.t[count] = t;
-      written.slots[count] = row * this.tables.length + table;
-      count += 1;
+      stored.add({ index, slot: row * this.tables.length + table, t, writer });
     }
-    return {
-      keys: count === keys.length ? owned : owned.filter(among(written.at, count)),
-      t: written.t.slice(0, count),
-      slots: written.slots.slice(0, count),
-      refused,
-    };
+    return { keys: stored.keysOf(owned), indexes: stored.indexes, ...stored.versions, refused, stamped };
   }
 
   merge(batch: RowBatch, known: Float64Array): MergeOutcome {
@@ -160,9 +155,7 @@ class ColumnRowStore implements RowStore {
     const { t, writers, flags, values } = batch;
     const state = this.hasState ? batch.state : undefined;
     const words = wordsOf(batch.keys);
-    const applied = new Uint32Array(count);
-    const slots = new Float64Array(count);
-    let newer = 0;
+    const stored = new StoredRows(count);
     let ignored = 0;
     for (let index = 0; index < count; index += 1) {
       const low = words[2 * index] ?? 0;
@@ -188,11 +181,9 @@ class ColumnRowStore implements RowStore {
       if (state !== undefined) {
         rows.state.set(state.subarray(index * stateBytes, (index + 1) * stateBytes), row * stateBytes);
       }
-      applied[newer] = index;
-      slots[newer] = row * this.tables.length + batch.table;
-      newer += 1;
+      stored.add({ index, slot: row * this.tables.length + batch.table, ...version });
     }
-    return { applied: applied.slice(0, newer), slots: slots.slice(0, newer), ignored };
+    return { applied: stored.indexes, ...stored.versions, ignored };
   }
 
   collect(known: Float64Array, slots?: Float64Array): SlotList {
@@ -316,14 +307,4 @@ class ColumnRowStore implements RowStore {
     if (rows === undefined) throw new RangeError(`Cannot use table ${table}: there are ${this.tables.length}`);
     return rows;
   }
-}
-
-/** Whether an index is one of the first `count` of a rising list. */
-function among(rising: Uint32Array, count: number): (value: bigint, index: number) => boolean {
-  let next = 0;
-  return (_, index) => {
-    if (next >= count || rising[next] !== index) return false;
-    next += 1;
-    return true;
-  };
 }

@@ -13,6 +13,7 @@ import {
   type RowStore,
   type Slot,
   type SlotList,
+  type SlotVersions,
   type TableKeys,
   type TableSpec,
   TOMBSTONE,
@@ -20,6 +21,7 @@ import {
   type UpdateRequest,
 } from "./row-store.ts";
 import { editRow, packRows, type Row } from "./map-row.ts";
+import { StoredRows, versionsAt } from "./stored-rows.ts";
 import { type Version, type WriterId } from "./version.ts";
 import { WriterDictionary } from "./writer-dictionary.ts";
 
@@ -94,11 +96,16 @@ class MapRowStore implements RowStore {
     return { t: row.t, writer: row.writer };
   }
 
-  update({ table, keys, writer, stamp, mutate }: UpdateRequest): UpdateOutcome {
+  versionsAt(slots: Float64Array): SlotVersions {
+    return versionsAt(slots, (slot) => this.versionAt(slot));
+  }
+
+  update({ table, keys, writer, firstT, mutate }: UpdateRequest): UpdateOutcome {
     const spec = this.#spec(table);
     this.#writers.check(writer);
-    const written: { key: bigint; t: number; slot: Slot }[] = [];
+    const stored = new StoredRows(keys.length);
     let refused = 0;
+    let stamped = 0;
     keys.forEach((key, index) => {
       const old = this.#find(table, key);
       const edited = editRow(spec, { old, key, index, mutate });
@@ -107,19 +114,21 @@ class MapRowStore implements RowStore {
         refused += 1;
         return;
       }
-      const row: Row = { ...edited, table, key, t: stamp(), writer };
+      const row: Row = { ...edited, table, key, t: firstT + stamped, writer };
+      stamped += 1;
       // A stamp is later than all that was seen, but a row of a newer epoch still wins.
       if (old !== undefined && !this.#writers.isNewer(row, old)) {
         refused += 1;
         return;
       }
-      written.push({ key, t: row.t, slot: this.#put(row) });
+      stored.add({ index, slot: this.#put(row), t: row.t, writer });
     });
     return {
-      keys: BigUint64Array.from(written, ({ key }) => key),
-      t: Float64Array.from(written, ({ t }) => t),
-      slots: Float64Array.from(written, ({ slot }) => slot),
+      keys: stored.keysOf(new BigUint64Array(keys)),
+      indexes: stored.indexes,
+      ...stored.versions,
       refused,
+      stamped,
     };
   }
 
@@ -127,8 +136,7 @@ class MapRowStore implements RowStore {
     const spec = this.#spec(batch.table);
     const rows = checkBatch(batch, { spec, state: this.hasState });
     const { valueBytes, stateBytes } = spec;
-    const applied: number[] = [];
-    const slots: Slot[] = [];
+    const stored = new StoredRows(rows);
     let ignored = 0;
     for (let index = 0; index < rows; index += 1) {
       const key = batch.keys[index] ?? 0n;
@@ -146,20 +154,18 @@ class MapRowStore implements RowStore {
         this.hasState && batch.state
           ? batch.state.slice(index * stateBytes, (index + 1) * stateBytes)
           : new Uint8Array();
-      applied.push(index);
-      slots.push(
-        this.#put({
-          table: batch.table,
-          key,
-          t,
-          writer,
-          flags: batch.flags[index] ?? 0,
-          values: new Uint8Array(values),
-          state: new Uint8Array(state),
-        }),
-      );
+      const slot = this.#put({
+        table: batch.table,
+        key,
+        t,
+        writer,
+        flags: batch.flags[index] ?? 0,
+        values: new Uint8Array(values),
+        state: new Uint8Array(state),
+      });
+      stored.add({ index, slot, t, writer });
     }
-    return { applied: Uint32Array.from(applied), slots: Float64Array.from(slots), ignored };
+    return { applied: stored.indexes, ...stored.versions, ignored };
   }
 
   collect(known: Float64Array, among?: Float64Array): SlotList {

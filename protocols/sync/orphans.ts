@@ -15,8 +15,8 @@
  */
 import { buildOrphans, type Orphan, parseOrphans } from "../wire/orphans.ts";
 import { join } from "./knowledge.ts";
-import { covers, newVersion, noteSlots, type Replica, type ReplicaEffect } from "./replica-state.ts";
-import { canStamp, isPlausible, observe, stamp } from "./stamper.ts";
+import { covers, newVersion, noteRows, type Replica, type ReplicaEffect } from "./replica-state.ts";
+import { canStamp, isPlausible, nextTime, noteStamped, observe } from "./stamper.ts";
 import { compareVersions } from "./version.ts";
 
 /** Name of the timer that looks for rows that stay early. */
@@ -104,17 +104,19 @@ function writeAnew(replica: Replica, orphans: readonly Orphan[], nowMs: number):
     if (replica.orphans.settled >= limits.orphansMax || !canStamp(stamper, { nowMs, count: 1 })) break;
     replica.orphans.settled += 1;
     observe(stamper, t);
+    const firstT = nextTime(stamper, nowMs);
     const outcome = store.update({
       table,
       keys: BigUint64Array.of(key),
       writer: replica.self,
-      stamp: () => stamp(stamper, nowMs),
+      firstT,
       mutate: ({ isNew }) => (isNew ? "delete" : undefined),
     });
+    noteStamped(stamper, { first: firstT, count: outcome.stamped });
     if (outcome.keys.length === 0) continue;
     rows += 1;
     join(replica.knowledge, new Map([[replica.writer, stamper.last]]));
-    noteSlots(replica, outcome.slots);
+    noteRows(replica, outcome);
     effects.push({ kind: "applied", table, keys: outcome.keys, t: outcome.t, origin: "orphan" });
   }
   if (rows > 0) effects.push({ kind: "changed", version: newVersion(replica) });

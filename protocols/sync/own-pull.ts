@@ -18,6 +18,7 @@ import {
   dropRows,
   knownTimes,
   newVersion,
+  noteRows,
   type OwnPull,
   type PullFailure,
   type ReceivedAnswer,
@@ -25,6 +26,7 @@ import {
   type ReplicaEffect,
   settleEarly,
 } from "./replica-state.ts";
+import { type SlotVersions } from "./row-store.ts";
 import { speakUp } from "./settling.ts";
 import { sameVersion, versionAfterMerge } from "./shard-version.ts";
 import { observe } from "./stamper.ts";
@@ -76,8 +78,10 @@ export function acceptFrame(
   if (problem !== undefined) return [{ kind: "refused", from, ...problem }];
 
   const effects: ReplicaEffect[] = [];
+  // With the last frame comes the knowledge that covers its rows, so they need not become early first.
+  const fresh: SlotVersions[] = [];
   if (frame.replaces) pull.staged.push(frame);
-  else effects.push(...applyRows(replica, { frame, origin: "peer" }));
+  else effects.push(...applyRows(replica, { frame, origin: "peer", fresh }));
   pull.rows += countRows(effects);
   effects.push({ kind: "frame", pullId: pull.pullId, bytes: body.length, frames: frame.frames });
   pull.progress = true;
@@ -93,8 +97,9 @@ export function acceptFrame(
   pull.window = Math.min(replica.limits.windowFrames, pull.window + 1);
   answer.end ??= frame.end;
   if (answer.receivedCount === frame.frames && answer.end !== undefined) {
-    return [...effects, ...complete(replica, pull, { answer, end: answer.end })];
+    return [...effects, ...complete(replica, pull, { answer, end: answer.end, fresh })];
   }
+  noteRows(replica, ...fresh);
   effects.push(...askNext(replica, pull));
   return effects;
 }
@@ -153,11 +158,13 @@ export function timePull(replica: Replica, name: string): ReplicaEffect[] {
 function complete(
   replica: Replica,
   pull: OwnPull,
-  { answer, end }: { answer: ReceivedAnswer; end: AnswerEnd },
+  { answer, end, fresh }: { answer: ReceivedAnswer; end: AnswerEnd; fresh: readonly SlotVersions[] },
 ): ReplicaEffect[] {
   const { stamper, knowledge, version: before, horizon } = replica;
   const isCopy = pull.staged.length > 0;
-  if (isCopy ? end.horizon.settled <= horizon.settled : holdsLate(replica, end.horizon)) {
+  const isBehind = isCopy ? end.horizon.settled <= horizon.settled : holdsLate(replica, end.horizon);
+  if (isCopy || isBehind) noteRows(replica, ...fresh);
+  if (isBehind) {
     replica.wantsCopy ||= !isCopy;
     return fail(replica, pull, "behind");
   }
@@ -169,6 +176,7 @@ function complete(
   for (const t of end.knowledge.values()) observe(stamper, t);
   if (isCopy) effects.push(...dropCovered(replica, pull, end));
   const grew = join(knowledge, beyond(end.knowledge, horizon.settled));
+  if (!isCopy) noteRows(replica, ...fresh);
   effects.push(...layHorizon(replica, end.horizon));
   const copied = pull.staged.flatMap((frame) => applyRows(replica, { frame, origin: "peer" }));
   pull.rows += countRows(copied);

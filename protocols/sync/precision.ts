@@ -48,12 +48,18 @@ export function exactNumbers(values: Uint8Array, exact: Float32Array): Float32Ar
 /** Whether all numbers are finite. Looks at exponents, because the bytes of a frame lie at any alignment: all ones is infinity or NaN. */
 export function areFinite(precision: Precision, bytes: Uint8Array): boolean {
   if (precision === "bytes") return true;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (precision === "f16") {
-    for (let at = 1; at < bytes.length; at += 2) if (((bytes[at] ?? 0) & 0x7c) === 0x7c) return false;
+    for (let at = 0; at + 2 <= bytes.length; at += 2) {
+      if ((view.getUint16(at, true) & F16_EXPONENT) === F16_EXPONENT) return false;
+    }
     return true;
   }
-  for (let at = 3; at < bytes.length; at += 4) {
-    if (((bytes[at] ?? 0) & 0x7f) === 0x7f && (bytes[at - 1] ?? 0) >= 0x80) return false;
+  for (let at = 0; at + 4 <= bytes.length; at += 4) {
+    if ((view.getInt32(at, true) & F32_EXPONENT) === F32_EXPONENT) return false;
   }
   return true;
 }
+
+const F16_EXPONENT = 0x7c00;
+const F32_EXPONENT = 0x7f80_0000;

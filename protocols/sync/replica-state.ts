@@ -11,11 +11,19 @@ import { type AnswerEnd, type AnswerId, type Frame } from "../wire/frame.ts";
 import { type ReportMessage, type SurveyMessage } from "../wire/survey.ts";
 import { type Horizon, type Known } from "./horizon.ts";
 import { type Knowledge } from "./knowledge.ts";
-import { type Mutate, type RowGlance, type RowStore, type Slot, type SlotList } from "./row-store.ts";
+import {
+  type Mutate,
+  type RowGlance,
+  type RowStore,
+  type Slot,
+  type SlotList,
+  type SlotVersions,
+} from "./row-store.ts";
 import { type HeldSurvey, type Survey } from "./settling.ts";
+import { type SlotSet } from "./slot-set.ts";
 import { type ShardVersion } from "./shard-version.ts";
 import { type Stamper } from "./stamper.ts";
-import { boundCache, fileRow, forgetSlot, type UpdateCache } from "./update-cache.ts";
+import { boundCache, fileRows, forgetSlot, type UpdateCache } from "./update-cache.ts";
 import { type UrgentCursor, type UrgentList } from "./urgent-rows.ts";
 import { type Version, type WriterId } from "./version.ts";
 
@@ -41,7 +49,7 @@ export interface Replica {
   counter: number;
   version: ShardVersion;
   /** Slots whose row is ahead of knowledge. */
-  readonly early: Set<Slot>;
+  readonly early: SlotSet;
   /** What changed lately. Its `counts` say what pulls cost. */
   readonly cache: UpdateCache;
   /** Trainer -> highest batch applied. */
@@ -266,24 +274,27 @@ export function knownTimes(store: RowStore, { settled, knowledge }: Known): Floa
   return known;
 }
 
-/** Files rows just stored: as early or not, and in the update cache. */
-export function noteSlots(replica: Replica, slots: Float64Array): void {
+/** Files all rows just stored, at these versions: as early or not, and in the update cache. */
+export function noteRows(replica: Replica, ...batches: readonly SlotVersions[]): void {
   const { store, early, cache } = replica;
   const known = knownTimes(store, knownOf(replica));
-  for (let at = 0; at < slots.length; at += 1) {
-    const slot = slots[at] ?? 0;
-    const { t, writer } = store.versionAt(slot);
-    const isEarly = t > (known[writer] ?? 0);
-    if (isEarly) early.add(slot);
-    else if (early.size > 0) early.delete(slot);
-    fileRow(cache, { slot, t, writer, isEarly });
+  for (const rows of batches) {
+    const { slots, t, writers } = rows;
+    for (let at = 0; at < slots.length; at += 1) {
+      const slot = slots[at] ?? 0;
+      const isEarly = (t[at] ?? 0) > (known[writers[at] ?? 0] ?? 0);
+      if (isEarly) early.add(slot);
+      else if (early.size > 0) early.delete(slot);
+    }
+    fileRows(cache, rows, known);
   }
   boundCache(cache, store);
 }
 
 /** After knowledge grew: rows that it covers now are early no more. */
 export function settleEarly(replica: Replica): void {
-  if (replica.early.size > 0) noteSlots(replica, Float64Array.from(replica.early));
+  const { early, store } = replica;
+  if (early.size > 0) noteRows(replica, store.versionsAt(early.column()));
 }
 
 /**

@@ -18,7 +18,7 @@ import {
   knownOf,
   knownTimes,
   newVersion,
-  noteSlots,
+  noteRows,
   type Primary,
   type Replica,
   type ReplicaEffect,
@@ -29,8 +29,9 @@ import { ORPHAN_TIMER, sweepEarly, takeOrphans, watchEarly } from "./orphans.ts"
 import { type RowStore, type UpdateOutcome } from "./row-store.ts";
 import { TRAINER_CHARS_MAX } from "./image.ts";
 import { settle, takeReport, takeSurvey } from "./settling.ts";
-import { canStamp, createStamper, observe, stamp } from "./stamper.ts";
-import { boundCache, createUpdateCache, fileRow, turnCache } from "./update-cache.ts";
+import { SlotSet } from "./slot-set.ts";
+import { canStamp, createStamper, nextTime, noteStamped, observe } from "./stamper.ts";
+import { boundCache, createUpdateCache, fileRows, turnCache } from "./update-cache.ts";
 import { createUrgentList, noteUrgent } from "./urgent-rows.ts";
 import { type WriterId } from "./version.ts";
 
@@ -76,7 +77,7 @@ export function createReplica({
     stamper: createStamper(greatestSeen),
     counter: 1,
     version: { counter: 1, generator: writer },
-    early: new Set(),
+    early: new SlotSet(),
     cache: createUpdateCache(knownTimes(store, { settled: horizon.settled, knowledge }), limits),
     applied: new Map(applied),
     answers: new Map(),
@@ -90,13 +91,14 @@ export function createReplica({
   for (const t of [latestOf(horizon), ...knowledge.values()]) observe(replica.stamper, t);
   // Rows ahead of the knowledge are early and cached again, so that the cache's floor, which is the knowledge, covers all others;
   // every row's t counts as seen.
-  const early = store.collect(knownTimes(store, knownOf(replica)));
-  for (const slot of early.slots) {
-    const version = store.versionAt(slot);
+  const known = knownTimes(store, knownOf(replica));
+  const early = store.collect(known);
+  const rows = store.versionsAt(early.slots);
+  for (const [at, slot] of early.slots.entries()) {
     replica.early.add(slot);
-    fileRow(replica.cache, { ...version, slot, isEarly: true });
-    observe(replica.stamper, version.t);
+    observe(replica.stamper, rows.t[at] ?? 0);
   }
+  fileRows(replica.cache, rows, known);
   boundCache(replica.cache, store);
   store.release(early);
   return replica;
@@ -187,15 +189,17 @@ function write(replica: Replica, event: ReplicaEvent & { kind: "write" }, nowMs:
   let refused = 0;
   let urgent = 0;
   for (const { table, keys, mutate, isUrgent } of writes) {
-    const outcome = store.update({ table, keys, writer: replica.self, stamp: () => stamp(stamper, nowMs), mutate });
+    const firstT = nextTime(stamper, nowMs);
+    const outcome = store.update({ table, keys, writer: replica.self, firstT, mutate });
+    noteStamped(stamper, { first: firstT, count: outcome.stamped });
     rows += outcome.keys.length;
     refused += outcome.refused;
     // Before the slots are noted: our own rows are never early.
     if (outcome.keys.length > 0) {
       join(knowledge, ownKnowledge(replica));
-      noteSlots(replica, outcome.slots);
+      noteRows(replica, outcome);
       effects.push({ kind: "applied", table, keys: outcome.keys, t: outcome.t, origin: "local" });
-      urgent += isUrgent === undefined ? 0 : noteWritten(replica, { table, keys, outcome, isUrgent });
+      urgent += isUrgent === undefined ? 0 : noteWritten(replica, { table, outcome, isUrgent });
     }
   }
   if (batch !== undefined) applied.set(batch.trainer, batch.id);
@@ -226,19 +230,12 @@ function noteWritten(
   { store, urgent }: Replica,
   options: {
     readonly table: number;
-    readonly keys: BigUint64Array;
     readonly outcome: UpdateOutcome;
     readonly isUrgent: (index: number) => boolean;
   },
 ): number {
-  const { table, keys, outcome, isUrgent } = options;
-  // Written rows keep the order of the keys; some keys may have been left out.
-  let index = -1;
-  const slots = outcome.slots.filter((_, at) => {
-    do index += 1;
-    while (index < keys.length && keys[index] !== outcome.keys[at]);
-    return isUrgent(index);
-  });
+  const { table, outcome, isUrgent } = options;
+  const slots = outcome.slots.filter((_, at) => isUrgent(outcome.indexes[at] ?? 0));
   noteUrgent(urgent, slots, rowBytesMax(store.tables[table]));
   return slots.length;
 }

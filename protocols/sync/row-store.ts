@@ -50,7 +50,7 @@ export interface RowEdit {
 export type Mutate = (row: RowEdit) => void | "skip" | "delete";
 
 /**
- * A place of a row, opaque. Reused after its row was dropped, with another generation: a list names both, so it never sends the
+ * A place of a row, a whole number below 2^32 - 1 and otherwise opaque. Reused after its row was dropped, with another generation: a list names both, so it never sends the
  * row that came later in the place of one it listed.
  */
 export type Slot = number;
@@ -60,23 +60,32 @@ export interface UpdateRequest {
   readonly keys: BigUint64Array;
   /** Index of the local writer. */
   readonly writer: number;
-  /** The t of the next row. */
-  readonly stamp: () => number;
+  /** The t of the first row that is stamped; the second has the next, and so on. */
+  readonly firstT: number;
   readonly mutate: Mutate;
 }
 
-export interface UpdateOutcome {
-  readonly keys: BigUint64Array;
-  readonly t: Float64Array;
+/** Rows in columns: where they lie, and the version that each was given. */
+export interface SlotVersions {
   readonly slots: Float64Array;
-  /** Rows left as they were because the result was not finite or would not have been the newest. */
-  readonly refused: number;
+  readonly t: Float64Array;
+  /** Indexes of the store's dictionary. */
+  readonly writers: Uint16Array;
 }
 
-export interface MergeOutcome {
-  /** Indexes, in the batch, of the rows that were newer and are now stored; and where. */
+export interface UpdateOutcome extends SlotVersions {
+  readonly keys: BigUint64Array;
+  /** Which of the request's keys these are: a key that stands there twice is there twice. */
+  readonly indexes: Uint32Array;
+  /** Rows left as they were because the result was not finite or would not have been the newest. */
+  readonly refused: number;
+  /** How many times were taken, from the first on: those of the rows, and those in vain. */
+  readonly stamped: number;
+}
+
+export interface MergeOutcome extends SlotVersions {
+  /** Indexes, in the batch, of the rows that were newer and are now stored. */
   readonly applied: Uint32Array;
-  readonly slots: Float64Array;
   /** Rows whose version is known: held, superseded, deleted or come too late, so left out. */
   readonly ignored: number;
 }
@@ -157,6 +166,8 @@ export interface RowStore {
   versionOf(table: number, key: bigint): Version | undefined;
   /** The version in a slot as (t, index of writer). */
   versionAt(slot: Slot): { readonly t: number; readonly writer: number };
+  /** The versions of the rows in these slots, none of which is empty. */
+  versionsAt(slots: Float64Array): SlotVersions;
   update(request: UpdateRequest): UpdateOutcome;
   /**
    * Stores each row of a batch that is newer than what is held, and not known already. Repeating or reordering merges changes nothing in

@@ -33,10 +33,24 @@ export function seenBeforeLoss(greatest: number, { lostMs }: { readonly lostMs: 
   return greatest === 0 ? 0 : Math.min(T_MAX, greatest + Math.ceil(lostMs * 1000));
 }
 
-/** Stamps: max(clock, last + 1, greatest seen + 1), in microseconds. Throws `TimeExhausted` instead of losing exactness. */
-export function stamp(stamper: Stamper, nowMs: number): number {
+/** What comes next: max(clock, last + 1, greatest seen + 1), in microseconds. Throws `TimeExhausted` instead of losing exactness. */
+export function nextTime(stamper: Stamper, nowMs: number): number {
   const t = Math.max(Math.floor(nowMs * 1000), stamper.last + 1, stamper.greatestSeen + 1);
   if (!(t <= T_MAX)) throw new TimeExhausted(t);
+  return t;
+}
+
+/** Notes that so many times from `first`, which was next, were stamped. `canStamp` has said that there are so many. */
+export function noteStamped(
+  stamper: Stamper,
+  { first, count }: { readonly first: number; readonly count: number },
+): void {
+  if (count > 0) stamper.last = first + count - 1;
+}
+
+/** Stamps one version. */
+export function stamp(stamper: Stamper, nowMs: number): number {
+  const t = nextTime(stamper, nowMs);
   stamper.last = t;
   return t;
 }

@@ -16,7 +16,8 @@
  * not many. Ekko tunes for few misses: so a pull that had to scan lengthens the age, and one answered from here shortens it a little.
  */
 import { type SyncLimits } from "../limits.ts";
-import { type RowStore, type Slot } from "./row-store.ts";
+import { type RowStore, type Slot, type SlotVersions } from "./row-store.ts";
+import { SlotNumbers } from "./slot-numbers.ts";
 
 /** Turns that a closed slice stays: its age is that many steps. */
 const TURNS = 8;
@@ -38,23 +39,39 @@ export interface UpdateCache {
   readonly floor: number[];
   /** The floor at the start: no age would have answered a pull from below it. */
   readonly base: readonly number[];
-  readonly early: Set<Slot>;
-  open: Set<Slot>;
+  readonly early: Slice;
+  open: Slice;
   /** Oldest first. */
-  closed: Slice[];
-  /** Each cached slot -> the set that holds it. */
-  readonly place: Map<Slot, Set<Slot>>;
+  closed: ClosedSlice[];
+  /** Each cached slot -> its number in the slice that holds it. */
+  readonly place: SlotNumbers;
   turn: number;
   turnedAtMs: number;
   /** Since the start: pulls answered from here, pulls that scanned, slots that the former visited, and times it was full of early rows. */
   readonly counts: { hits: number; scans: number; visited: number; gaveUp: number };
 }
 
+/**
+ * Slots in order of coming, numbered one after the other from `first`. Who left for another slice, or came again later, has another
+ * number by then, so that its entry here means nothing. Numbers of a later slice are higher, and those of early rows higher than all.
+ */
 interface Slice {
-  readonly slots: Set<Slot>;
+  first: number;
+  slots: Float64Array<ArrayBuffer>;
+  end: number;
+  /** Entries that mean something. */
+  size: number;
+}
+
+interface ClosedSlice extends Slice {
   readonly upTo: Float64Array;
   readonly turn: number;
 }
+
+const EARLY_FIRST = 2 ** 31;
+/** Numbers begin anew when they get here, long before those of early rows. */
+const NUMBERS_MAX = 2 ** 30;
+const SLICE_ENTRIES_FIRST = 16;
 
 /** The bounds of a cache, as in `SYNC_LIMITS`. */
 export type CacheLimits = Pick<SyncLimits, "cacheRowsMax" | "cacheAgeMs" | "cacheAgeMsMin" | "cacheAgeMsMax">;
@@ -68,39 +85,97 @@ export function createUpdateCache(covered: Float64Array, limits: CacheLimits): U
     ageMs: limits.cacheAgeMs,
     floor: [...covered],
     base: [...covered],
-    early: new Set(),
-    open: new Set(),
+    early: emptySlice(EARLY_FIRST),
+    open: emptySlice(1),
     closed: [],
-    place: new Map(),
+    place: new SlotNumbers(),
     turn: 0,
     turnedAtMs: 0,
     counts: { hits: 0, scans: 0, visited: 0, gaveUp: 0 },
   };
 }
 
-/** Files a row just stored, or just covered by knowledge. After all rows of one change, call `boundCache`. */
-export function fileRow(
-  cache: UpdateCache,
-  row: { readonly slot: Slot; readonly t: number; readonly writer: number; readonly isEarly: boolean },
-): void {
-  const { slot, t, writer } = row;
-  const before = cache.place.get(slot);
-  const isNew = t > (cache.floor[writer] ?? 0);
-  const after = isNew ? (row.isEarly ? cache.early : cache.open) : undefined;
+/** Files rows just stored, or just covered by `known`, our knowledge. After all rows of one change, call `boundCache`. */
+export function fileRows(cache: UpdateCache, { slots, t, writers }: SlotVersions, known: Float64Array): void {
+  for (let at = 0; at < slots.length; at += 1) {
+    const writer = writers[at] ?? 0;
+    const isEarly = (t[at] ?? 0) > (known[writer] ?? 0);
+    const isNew = (t[at] ?? 0) > (cache.floor[writer] ?? 0);
+    file(cache, slots[at] ?? 0, isNew ? (isEarly ? cache.early : cache.open) : undefined);
+  }
+}
+
+/** Puts a slot into a slice, out of that where it was; where it is there already it keeps its place. */
+function file(cache: UpdateCache, slot: Slot, after: Slice | undefined): void {
+  const before = sliceOf(cache, cache.place.get(slot));
   if (before === after) return;
-  before?.delete(slot);
+  if (before !== undefined) before.size -= 1;
   if (after === undefined) {
     cache.place.delete(slot);
     return;
   }
-  after.add(slot);
-  cache.place.set(slot, after);
+  if (after.end === after.slots.length) makeSpace(cache, after);
+  after.slots[after.end] = slot;
+  cache.place.set(slot, after.first + after.end);
+  after.end += 1;
+  after.size += 1;
+}
+
+/** The slice of a number, 0 being of none. */
+function sliceOf({ early, open, closed }: UpdateCache, number: number): Slice | undefined {
+  if (number >= EARLY_FIRST) return early;
+  if (number >= open.first) return open;
+  if (number === 0) return undefined;
+  // What changes again has mostly changed lately.
+  for (let at = closed.length - 1; at >= 0; at -= 1) {
+    const slice = closed[at];
+    if (slice !== undefined && number >= slice.first) return slice;
+  }
+  throw new RangeError(`Cannot find the slice of entry ${number}: it has left`);
+}
+
+function emptySlice(first: number): Slice {
+  return { first, slots: new Float64Array(SLICE_ENTRIES_FIRST), end: 0, size: 0 };
+}
+
+/** The slots of a slice that are still its own, into a column; returns where they end. */
+function copySlots({ place }: UpdateCache, slice: Slice, { into, from }: { into: Float64Array; from: number }): number {
+  let end = from;
+  for (let at = 0; at < slice.end; at += 1) {
+    const slot = slice.slots[at] ?? 0;
+    if (place.get(slot) !== slice.first + at) continue;
+    into[end] = slot;
+    end += 1;
+  }
+  return end;
+}
+
+/** Makes room for more in a slice: twice what means something, so that its memory is bounded by that. */
+function makeSpace(cache: UpdateCache, slice: Slice): void {
+  const slots = new Float64Array(Math.max(SLICE_ENTRIES_FIRST, 2 * slice.size));
+  slice.end = copySlots(cache, slice, { into: slots, from: 0 });
+  slice.slots = slots;
+  for (let at = 0; at < slice.end; at += 1) cache.place.set(slots[at] ?? 0, slice.first + at);
+}
+
+/** Gives all entries but the early ones low numbers, in the same order. */
+function renumber(cache: UpdateCache): void {
+  let first = 1;
+  for (const slice of [...cache.closed, cache.open]) {
+    const slots = new Float64Array(Math.max(SLICE_ENTRIES_FIRST, slice.size));
+    slice.end = copySlots(cache, slice, { into: slots, from: 0 });
+    slice.slots = slots;
+    slice.first = first;
+    first += slice.end;
+  }
+  for (const { first: number, slots, end } of [...cache.closed, cache.open]) {
+    for (let at = 0; at < end; at += 1) cache.place.set(slots[at] ?? 0, number + at);
+  }
 }
 
 /** Forgets a row that was dropped from the store. */
 export function forgetSlot(cache: UpdateCache, slot: Slot): void {
-  cache.place.get(slot)?.delete(slot);
-  cache.place.delete(slot);
+  file(cache, slot, undefined);
 }
 
 /** Lets rows leave until the bound holds. Not within a change: the store would tell versions of rows that are not filed yet. */
@@ -119,16 +194,17 @@ export function turnCache(
   const isDue = nowMs - cache.turnedAtMs >= cache.ageMs / TURNS;
   const isLarge = cache.open.size >= cache.rowsMax / SLICES && cache.closed.length < SLICES_MAX;
   if (!isDue && !isLarge) return;
-  cache.closed = cache.closed.filter(({ slots }) => slots.size > 0);
+  cache.closed = cache.closed.filter(({ size }) => size > 0);
   if (cache.open.size > 0) {
-    cache.closed.push({ slots: cache.open, upTo: known(), turn: cache.turn });
-    cache.open = new Set();
+    cache.closed.push({ ...cache.open, upTo: known(), turn: cache.turn });
+    cache.open = emptySlice(cache.open.first + cache.open.end);
+    if (cache.open.first > NUMBERS_MAX) renumber(cache);
   }
   if (!isDue) return;
   cache.turn += 1;
   cache.turnedAtMs = nowMs;
   while (cache.closed[0] !== undefined && cache.closed[0].turn < cache.turn - TURNS) {
-    leave(cache, store, cache.closed[0].slots);
+    leave(cache, store, cache.closed[0]);
     cache.closed.shift();
   }
 }
@@ -147,17 +223,25 @@ export function lackingSlots(
   }
   cache.counts.hits += 1;
   cache.ageMs = Math.max(cache.ageMs * SHORTER, cache.ageMsMin);
-  const slots = [...cache.early];
+  const slices = [cache.early];
   if (!reaches(known, ours)) {
-    for (const slot of cache.open) slots.push(slot);
+    slices.push(cache.open);
     for (let at = cache.closed.length - 1; at >= 0; at -= 1) {
       const slice = cache.closed[at];
       if (slice === undefined || reaches(known, slice.upTo)) break;
-      for (const slot of slice.slots) slots.push(slot);
+      slices.push(slice);
     }
   }
-  cache.counts.visited += slots.length;
-  return Float64Array.from(slots);
+  return visit(cache, slices);
+}
+
+/** The slots of these slices, one after the other, counted as visited. */
+function visit(cache: UpdateCache, slices: readonly Slice[]): Float64Array {
+  const slots = new Float64Array(slices.reduce((sum, { size }) => sum + size, 0));
+  let end = 0;
+  for (const slice of slices) end = copySlots(cache, slice, { into: slots, from: end });
+  cache.counts.visited += end;
+  return slots;
 }
 
 /** Whether `known` is at least `bound` for every writer. */
@@ -171,7 +255,7 @@ function reaches(known: Float64Array, bound: readonly number[] | Float64Array): 
 function makeRoom(cache: UpdateCache, store: RowStore): void {
   const oldest = cache.closed.shift();
   if (oldest !== undefined) {
-    leave(cache, store, oldest.slots);
+    leave(cache, store, oldest);
   } else if (cache.open.size > 0) {
     leave(cache, store, cache.open);
   } else {
@@ -180,13 +264,18 @@ function makeRoom(cache: UpdateCache, store: RowStore): void {
   }
 }
 
-/** Takes these rows out and raises the floor by exactly them. */
-function leave(cache: UpdateCache, store: RowStore, slots: Set<Slot>): void {
-  for (const slot of slots) {
-    const { t, writer } = store.versionAt(slot);
+/** Takes the rows of a slice out and raises the floor by exactly them. */
+function leave(cache: UpdateCache, store: RowStore, slice: Slice): void {
+  const leaving = new Float64Array(slice.size);
+  copySlots(cache, slice, { into: leaving, from: 0 });
+  const { slots, t: times, writers } = store.versionsAt(leaving);
+  for (let at = 0; at < slots.length; at += 1) {
+    const t = times[at] ?? 0;
+    const writer = writers[at] ?? 0;
     while (cache.floor.length <= writer) cache.floor.push(0);
     if (t > (cache.floor[writer] ?? 0)) cache.floor[writer] = t;
-    cache.place.delete(slot);
+    cache.place.delete(slots[at] ?? 0);
   }
-  slots.clear();
+  slice.end = 0;
+  slice.size = 0;
 }

@@ -1,0 +1,34 @@
+/* What every row store must do with local writes, beside what test/row-store-conformance.ts says. */
+import { expect, test } from "vitest";
+import { parseWriterId } from "../protocols/sync/version.ts";
+import { type CreateStore, TABLES } from "./row-store-conformance.ts";
+
+/** Registers the suite's tests under a name. */
+export function testRowWrites(name: string, create: CreateStore): void {
+  test(`${name}: rows of one write are stamped one after the other, also where a key stands twice, and what is left out takes no time`, () => {
+    const store = create(TABLES, { state: true });
+    const writer = store.writerIndex(parseWriterId("0.b.n.x"));
+    const outcome = store.update({
+      table: 0,
+      keys: BigUint64Array.of(5n, 6n, 7n, 5n),
+      writer,
+      firstT: 10,
+      mutate: ({ key, floats }) => (key === 6n ? "skip" : void floats.fill((floats[0] ?? 0) + 1)),
+    });
+    const [first, second] = outcome.slots;
+    expect(outcome).toEqual({
+      keys: BigUint64Array.of(5n, 7n, 5n),
+      indexes: Uint32Array.of(0, 2, 3),
+      t: Float64Array.of(10, 11, 12),
+      writers: new Uint16Array(3).fill(writer),
+      slots: Float64Array.of(first ?? -1, second ?? -1, first ?? -1),
+      refused: 0,
+      stamped: 3,
+    });
+    expect(store.versionsAt(outcome.slots)).toEqual({ ...at(outcome.slots), t: Float64Array.of(12, 11, 12) });
+    expect([...new Float32Array(store.read(0, BigUint64Array.of(5n)).values.slice().buffer)]).toEqual([2, 2]);
+    function at(slots: Float64Array): { slots: Float64Array; writers: Uint16Array } {
+      return { slots, writers: outcome.writers };
+    }
+  });
+}
