@@ -3,7 +3,7 @@
  * the model, answer within the deadline. Availability before accuracy: whatever goes wrong, the popular list is the answer.
  */
 import { recallQuery } from "../protocols/architectures/recall.ts";
-import { plain } from "../protocols/compute/plain.ts";
+import { type Backend } from "../protocols/compute/backend.ts";
 import { keyOf } from "../protocols/keys.ts";
 import { createLearner, placeRows, planExamples, predict } from "../protocols/learning/learner.ts";
 import { type Example } from "../protocols/learning/training-batch.ts";
@@ -11,12 +11,14 @@ import { type ModelDeclaration } from "../protocols/model.ts";
 import { CATALOGUE, initialValues, modelLayout, requiredTable } from "../protocols/model-layout.ts";
 import { floatsOf } from "../protocols/sync/precision.ts";
 import { type ActorRef, type Address, type Context, defineActor, Refused } from "../runtime/actor.ts";
+import { backendNamed, type BackendName } from "../runtime/compute/backends.ts";
 import { type CandidateIndex, createCandidateIndex } from "./candidate-index.ts";
 import { type RowsChanged, type ShardProtocol } from "./shard-protocol.ts";
 
 export interface InferenceConfig {
   readonly model: ModelDeclaration;
   readonly shards: readonly Address[];
+  readonly compute: BackendName;
 }
 
 export interface RecommendRequest {
@@ -59,10 +61,11 @@ export const inference = defineActor<InferenceProtocol, InferenceConfig>({
   kind: "inference",
   messages: ["recommend", "popular", "status", "rows", "follow"],
   fromElsewhere: ["status"],
-  setup: (config, context) => {
+  setup: async (config, context) => {
+    const backend = await backendNamed(config.compute);
     const index = createCandidateIndex(modelLayout(config.model).program);
     const following = followShards(config, context, index);
-    const rank = createRanking(config, context, index);
+    const rank = createRanking(config, context, { index, backend });
     context.after(0, "follow", {});
 
     return {
@@ -148,11 +151,11 @@ function newToken(context: Context<InferenceProtocol>): string {
 function createRanking(
   { model, shards }: InferenceConfig,
   context: Context<InferenceProtocol>,
-  index: CandidateIndex,
+  { index, backend }: { readonly index: CandidateIndex; readonly backend: Backend },
 ): (request: RecommendRequest) => Promise<Recommendations> {
   const layout = modelLayout(model);
   const refs = shards.map((address): ActorRef<ShardProtocol> => context.ref<ShardProtocol>(address));
-  const learner = createLearner(layout, { backend: plain, batchMax: CANDIDATES_MAX });
+  const learner = createLearner(layout, { backend, batchMax: CANDIDATES_MAX });
   const userTable = requiredTable(layout, "user");
 
   async function gather(examples: readonly Example[], signal: AbortSignal) {

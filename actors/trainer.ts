@@ -2,6 +2,7 @@
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { type Role } from "../protocols/model-state/role.ts";
 import { type Address, defineActor, type Outcome } from "../runtime/actor.ts";
+import { backendNamed, type BackendName } from "../runtime/compute/backends.ts";
 import { startTraining } from "./training.ts";
 
 export interface TrainerConfig {
@@ -11,6 +12,7 @@ export interface TrainerConfig {
   readonly stateManager: Address;
   readonly joiner: Address;
   readonly region: string;
+  readonly compute: BackendName;
   /** Samples of a step, at most about twice this. */
   readonly batch: number;
   /** How long a step waits for a full batch. */
@@ -42,8 +44,8 @@ export const trainer = defineActor<TrainerProtocol, TrainerConfig>({
   kind: "trainer",
   messages: ["role", "status", "turn", "report"],
   fromElsewhere: ["status"],
-  setup: (config, context) => {
-    const training = startTraining(config, context);
+  setup: async (config, context) => {
+    const training = startTraining({ config, context, backend: await backendNamed(config.compute) });
     let failures = 0;
     let isWanted = false;
     let isLearning = false;

@@ -7,7 +7,7 @@
  * 2. Each sample is predicted before it is learned from, so the metrics are of data the model had not seen.
  * 3. A batch that cannot be learned from (undecodable, not finite, too large a step) is counted and passed over, on all shards alike.
  */
-import { plain } from "../protocols/compute/plain.ts";
+import { type Backend } from "../protocols/compute/backend.ts";
 import { checkFinite } from "../protocols/learning/guard.ts";
 import { keyOf } from "../protocols/keys.ts";
 import { evaluationWeight, isKept } from "../protocols/learning/label-weights.ts";
@@ -56,7 +56,12 @@ export interface Training {
 }
 
 /** Training of one model, turn by turn. After a turn that failed, `forgetPositions`. */
-export function startTraining(config: TrainerConfig, context: Context<TrainerProtocol>): Training {
+export function startTraining(given: {
+  readonly config: TrainerConfig;
+  readonly context: Context<TrainerProtocol>;
+  readonly backend: Backend;
+}): Training {
+  const { config, context, backend } = given;
   const { model } = config;
   const layout = modelLayout(model);
   const shards = config.shards.map((address): ActorRef<ShardProtocol> => context.ref<ShardProtocol>(address));
@@ -65,7 +70,7 @@ export function startTraining(config: TrainerConfig, context: Context<TrainerPro
   const joiner = context.ref<JoinerProtocol>(config.joiner);
   const self = context.self.id;
   const labels = { model: model.name };
-  let learner = createLearner(layout, { backend: plain, batchMax: 4 * config.batch });
+  let learner = createLearner(layout, { backend, batchMax: 4 * config.batch });
   let positions: SamplePositions | undefined;
   let idle = false;
   let queue: Batch[] = [];
@@ -120,7 +125,7 @@ export function startTraining(config: TrainerConfig, context: Context<TrainerPro
     // A message as large as a stream allows may hold more than the joiner ever puts in one.
     if (samples.length > learner.compiled.batchMax) {
       learner.compiled[Symbol.dispose]();
-      learner = createLearner(layout, { backend: plain, batchMax: samples.length });
+      learner = createLearner(layout, { backend, batchMax: samples.length });
     }
     // After a restart some shards may have learned this already: then it was counted and measured before.
     const isNew = shardsLacking(known, seq).length === shards.length;

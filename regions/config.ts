@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { EVENT_LIMITS, isId } from "../protocols/feedback.ts";
 import { POLL_LIMITS } from "../protocols/limits.ts";
+import { BACKEND_NAMES } from "../runtime/compute/backends.ts";
 import { modelSchema, repeated } from "./config-model.ts";
 import { externalNats, grant, nodeNames, ownNats, peer, regionName } from "./config-nats.ts";
 import { duration, integer, listen, path, secret, size, token } from "./config-values.ts";
@@ -53,6 +54,10 @@ export function regionConfigSchema(folder: string) {
     models: z.array(modelSchema).min(1, { error: "1 to 16 models" }).max(16, { error: "1 to 16 models" }),
     joiner: joiner.prefault({}),
     trainer: trainer.prefault({}),
+    compute: z.enum(BACKEND_NAMES).default("kernels").meta({
+      description:
+        "What computes models: kernels (WebAssembly), or plain (TypeScript: the same numbers, at a tenth of the speed)",
+    }),
     sync: sync.prefault({}),
     snapshot: snapshot.prefault({}),
     leases: leases.prefault({}),

@@ -245,6 +245,7 @@ function trainer(config: RegionConfig, model: ModelDeclaration): ActorSpec {
     stateManager: addresses.stateManager,
     joiner: addresses.joiner,
     region: config.region,
+    compute: config.compute,
     batch: config.trainer.batch,
     maxWaitMs: config.trainer.maxWaitMs,
   };
@@ -252,7 +253,7 @@ function trainer(config: RegionConfig, model: ModelDeclaration): ActorSpec {
 }
 
 function inference(config: RegionConfig, model: ModelDeclaration): ActorSpec {
-  const settings: InferenceConfig = { model, shards: shardAddresses(config, model) };
+  const settings: InferenceConfig = { model, shards: shardAddresses(config, model), compute: config.compute };
   return spec("inference", "inference", nodeAddresses(config).inference(model.name).id, settings);
 }
 

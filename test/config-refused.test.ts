@@ -31,6 +31,7 @@ test.each([
     { nodes: ["a", "b"], nats: { listen: "0.0.0.0:1", tls: { cert: "a", key: "b", ca: "c" } } },
     "nats.nodesPassword",
   ],
+  ["an engine that there is not", { compute: "gpu" }, "compute"],
   ["NATS beyond loopback without TLS", { nats: { listen: "0.0.0.0:4222" } }, "nats.listen"],
   ["NATS on every IPv6 address without TLS", { nats: { listen: "[::]:4222" } }, "nats.listen"],
   ["a name that only begins like loopback", { nats: { listen: "127.example.com:4222" } }, "nats.listen"],

@@ -56,6 +56,8 @@ test("parseConfig() fills in every default", () => {
     scatterMsMax: 0,
   });
   expect(config.http).toMatchObject({ bodyBytesMax: 2 ** 20, deadlineMs: 30 });
+  expect(config.compute).toBe("kernels");
+  expect(parse({ ...LEAST, compute: "plain" }).compute).toBe("plain");
 });
 
 test("durations are whole milliseconds, and the longest poll is one that peers take", () => {
