@@ -9,7 +9,7 @@ export interface LeaderProtocol {
   };
   /** A pull that the leader asked a shard for has ended. */
   readonly "shard-pulled": {
-    request: { readonly shard: string; readonly outcome: "complete" | "failed" };
+    request: { readonly shard: string; readonly outcome: "complete" | "failed"; readonly isLevel?: boolean };
     reply: void;
   };
   /** A frame of a pull that the leader asked for was applied: its size, and how many the whole answer has. */

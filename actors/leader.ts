@@ -91,7 +91,11 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
           shardHere(effect.shard).tell("synchronise", {
             peer: shardAt(effect.peer, effect.shard),
             burst: effect.burst,
+            ...(effect.standMs !== undefined && { standMs: effect.standMs }),
           });
+          return;
+        case "hurry":
+          shardHere(effect.shard).tell("hurry", { peer: shardAt(effect.peer, effect.shard) });
           return;
         case "grant":
           shardHere(effect.shard).tell("grant", { upTo: effect.upTo });
@@ -148,7 +152,7 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
           if (known?.counter === counter && known.generator === generator) return;
           if (isWriterId(generator)) step({ kind: "changed", shard, version: { counter, generator } });
         },
-        "shard-pulled": ({ shard, outcome }) => step({ kind: "pulled", shard, outcome }),
+        "shard-pulled": (pulled) => step({ kind: "pulled", ...pulled }),
         "pull-frame": (frame) => step({ kind: "frame", ...frame }),
         "pull-stalled": ({ shard }) => step({ kind: "stalled", shard }),
         role: ({ duty }) => setPulls(duty === "follows" || duty === "takes-over"),

@@ -120,7 +120,12 @@ export interface ShardProtocol {
   /** Sends every row of these tables, then each change. Repeating it with the same token only keeps it alive. */
   readonly subscribe: { request: { readonly tables: readonly number[]; readonly token: string }; reply: void };
   /** Asks a peer's replica for what this one lacks. Told by the leader; a pull that runs already is left alone. `burst` bytes may come unasked, and then what is granted; without it the pull paces itself. */
-  readonly synchronise: { request: { readonly peer: Address; readonly burst?: number }; reply: void };
+  readonly synchronise: {
+    request: { readonly peer: Address; readonly burst?: number; readonly standMs?: number };
+    reply: void;
+  };
+  /** The pull that stands with this peer is to be answered now. */
+  readonly hurry: { request: { readonly peer: Address }; reply: void };
   /** The running pull may ask for all frames below `upTo`. */
   readonly grant: { request: { readonly upTo: number }; reply: void };
   /** The running pull is to end, if it is from this peer. */

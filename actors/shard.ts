@@ -63,7 +63,8 @@ export interface ShardConfig {
 export const shard = defineActor<ShardProtocol, ShardConfig>({
   kind: "shard",
   messages: [
-    ...(["gather", "push", "position", "subscribe", "synchronise", "grant", "give-up", "status", "row"] as const),
+    ...(["gather", "push", "position", "subscribe", "synchronise", "hurry", "grant", "give-up"] as const),
+    ...(["status", "row"] as const),
     ...(["role", "standing", "succeed"] as const),
     ...(["pull", "more", "release", "refuse", "frame", "orphans", "survey", "report"] as const),
     ...(["due", "save", "saved"] as const),
@@ -111,7 +112,11 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
           return;
         case "pulled":
           images.note();
-          leader.tell("shard-pulled", { shard: config.name, outcome: effect.outcome });
+          leader.tell("shard-pulled", {
+            shard: config.name,
+            outcome: effect.outcome,
+            ...(effect.outcome === "complete" && { isLevel: effect.isLevel }),
+          });
           context.metrics.count("freshet_pulls_total", 1, {
             ...labels,
             outcome: effect.outcome === "complete" ? "complete" : effect.reason,
@@ -258,14 +263,16 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         },
         succeed,
         subscribe: (request, from) => feed.subscribe(request, from),
-        synchronise: ({ peer, burst }) => {
+        synchronise: ({ peer, burst, standMs }) => {
           step({
             kind: "pull",
             peer: peerText(peer),
             pullId: drawPullId(() => context.random()),
             ...(burst !== undefined && { burst }),
+            ...(standMs !== undefined && { standMs }),
           });
         },
+        hurry: ({ peer }) => void step({ kind: "hurry", peer: peerText(peer) }),
         grant: ({ upTo }) => void step({ kind: "grant", upTo }),
         "give-up": ({ peer }) => void step({ kind: "give-up", peer: peerText(peer) }),
         status: () => ({

@@ -24,6 +24,7 @@ const DIRECTED = "properties/world/directed.ts";
 const CACHE = "properties/world/directed-cache.ts";
 const POLLS = "properties/world/directed-polls.ts";
 const LINKS = "properties/world/directed-links.ts";
+const STANDING = "properties/world/directed-standing.ts";
 
 export const CATALOGUE: readonly CatalogueRow[] = [
   row("V1", "a join is the least upper bound of both", LAWS, "knowledge-overwritten"),
@@ -106,6 +107,8 @@ export const CATALOGUE: readonly CatalogueRow[] = [
   row("W3", "what is small waits for no catch-up, and these end", LINKS, "what-is-small-waits-for-catch-ups"),
   row("W4", "a link's byte budget is kept", LINKS, "budget-forgets-its-debt"),
   row("W5", "no peer keeps another from being asked", LINKS, "always-the-best-peer"),
+  row("W6", "what changes where a pull stands is there in one crossing", STANDING, "what-stands-is-not-answered"),
+  row("W7", "a pull that stands ends in silence where nothing changes", STANDING, "stands-for-ever"),
 ];
 
 function row(property: string, statement: string, ...[file, bug]: readonly [file: string, bug: string]): CatalogueRow {

@@ -10,6 +10,7 @@ import { LEADER_MUTANTS } from "./mutants-leaders.ts";
 import { HORIZON_MUTANTS } from "./mutants-horizon.ts";
 import { LINK_MUTANTS } from "./mutants-links.ts";
 import { RULE_MUTANTS } from "./mutants-rules.ts";
+import { STANDING_MUTANTS } from "./mutants-standing.ts";
 import { URGENT_MUTANTS } from "./mutants-urgent.ts";
 
 export const MUTANTS: readonly Mutant[] = [
@@ -156,5 +157,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...LEADER_MUTANTS,
   ...LINK_MUTANTS,
   ...HORIZON_MUTANTS,
+  ...STANDING_MUTANTS,
   ...URGENT_MUTANTS,
 ];

@@ -54,6 +54,7 @@ const MESSAGES: readonly Message[] = [
       settled: 0,
       burst: 1,
       urgent,
+      stands: { counter: 1, generator: WRITER, forMs: 1 },
     },
     wrong: [
       [[], [...NO_OBJECT, []]],
@@ -64,8 +65,20 @@ const MESSAGES: readonly Message[] = [
       [["settled"], NO_TIME_NOR_NONE],
       [["burst"], [...NO_COUNT.slice(1), 0]],
       ...wrongUrgent,
+      [["stands"], [null, 1, "s", true, []]],
+      [
+        ["stands", "counter"],
+        [...NO_COUNT, 0],
+      ],
+      [["stands", "generator"], NO_WRITER],
+      [
+        ["stands", "forMs"],
+        [...NO_COUNT, 0, SYNC_LIMITS.heldMsMax + 1],
+      ],
     ],
     right: [
+      [["stands"], [undefined]],
+      [["stands", "forMs"], [SYNC_LIMITS.heldMsMax]],
       [["wantsState"], [false]],
       [["knowledge"], [[]]],
       [["settled"], [T_MAX]],

@@ -23,3 +23,9 @@ export const APPLIED = {
   urgent: "applied urgent",
   orphan: "applied orphan",
 } as const;
+
+export const TOLD = {
+  grant: "frames granted",
+  hurry: "standing pull hurried",
+  "give-up": "pull given up",
+} as const;

@@ -26,6 +26,18 @@ import { besideCatchUps, inUse, manyShards, restlessPeer, withinBudget } from ".
 import { notHalf, roundedOnce, smallStepsAddUp } from "./directed-precision.ts";
 import { placeOfAnotherStart } from "./directed-urgent.ts";
 import { cursorOfAnotherLife, failedPull, listedAgain } from "./directed-polls.ts";
+import {
+  endsQuietly,
+  lateCopy,
+  longAnswer,
+  onlyAfterNews,
+  onlyWhenLevel,
+  oneCrossing,
+  reportsAfterStanding,
+  standingBounded,
+  standingExpected,
+  standingWithinBudget,
+} from "./directed-standing.ts";
 
 const NOW = 1_760_000_000_000;
 const TABLES: readonly TableSpec[] = [
@@ -40,6 +52,7 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["V9", earlyRowsHoldBack],
   ["V9", deathBetweenAnswers],
   ["V9", reportsWait],
+  ["V9", reportsAfterStanding],
   ["V9", manyLives],
   ["V10", jumps],
   ["V10", fromTheFuture],
@@ -59,9 +72,13 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["X10", lateRowGivesWay],
   ["X11", listedAgain],
   ["X11", failedPull],
+  ["X11", standingExpected],
   ["X11", cursorOfAnotherLife],
   ["X12", orphanReported],
   ["L1", rowsOfAFailedPull],
+  ["L4", onlyAfterNews],
+  ["L4", onlyWhenLevel],
+  ["L5", lateCopy],
   ["I1", anyBytes],
   ["I2", oneEncoding],
   ["I3", notFinite],
@@ -69,10 +86,15 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["I4", mintedInOurName],
   ["I7", anotherLayout],
   ["W1", manyShards],
+  ["W1", standingBounded],
   ["W2", inUse],
   ["W3", besideCatchUps],
   ["W4", withinBudget],
+  ["W4", standingWithinBudget],
   ["W5", restlessPeer],
+  ["W6", oneCrossing],
+  ["W6", longAnswer],
+  ["W7", endsQuietly],
 ];
 
 /** Runs them all, or those of some properties; returns what did not hold. */

@@ -72,6 +72,11 @@ export interface Knobs {
   readonly urgentRowsMax: number;
   readonly urgentHoldMs: number;
   readonly orphanMs: number;
+  /** How long a pull is left standing; 0: none is. How long what is listed may be expected of it. */
+  readonly standMs: number;
+  readonly standPatienceMs: number;
+  /** Frames in flight on a link, the fewest. */
+  readonly framesMin: number;
   /** The first node, to which rows left early are reported, pulls from nobody. The others need not hold what it lacks. */
   readonly aloof: boolean;
 }
@@ -156,6 +161,7 @@ export function drawKnobs(random: Random): Knobs {
     halves: random.a % 4 === 0,
     ...drawRoles(createRandom(random.b), { calm, nodes, serving, graves }),
     ...drawUrgent(createRandom(random.c)),
+    ...drawStanding(createRandom(random.d), { calm, lossRate: inGraves(0, lossRate) }),
   };
 }
 
@@ -190,6 +196,20 @@ function drawUrgent(random: Random): Pick<Knobs, "urgentRate" | "urgentRowsMax" 
     urgentRowsMax: [1, 2, 4, 1000][nextBelow(random, 4)] ?? 1,
     urgentHoldMs: 10 + nextBelow(random, 590),
     orphanMs: 200 + nextBelow(random, 2_800),
+  };
+}
+
+/** Of pulls that stand, and of links' windows, from a generator of its own. */
+function drawStanding(
+  random: Random,
+  { calm, lossRate }: Pick<Knobs, "calm" | "lossRate">,
+): Pick<Knobs, "standMs" | "standPatienceMs" | "framesMin"> {
+  const framesMin = 1 + nextBelow(random, 4);
+  return {
+    standMs: nextBelow(random, 6) === 0 ? 0 : 300 + nextBelow(random, 4_000),
+    standPatienceMs: calm ? 1_000 : 50 + nextBelow(random, 950),
+    // Where many messages are lost, as on no real link, a pull with one frame in flight might never come to its end.
+    framesMin: lossRate > 0.05 ? 4 : framesMin,
   };
 }
 

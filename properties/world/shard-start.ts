@@ -34,6 +34,7 @@ function limitsOf(knobs: Knobs): SyncLimits {
     ...SYNC_LIMITS,
     frameBytes: knobs.frameBytes,
     answersMax: knobs.answersMax,
+    heldMax: knobs.answersMax,
     retryMs: knobs.retryMs,
     retriesMax: knobs.retriesMax,
     cacheRowsMax: knobs.cacheRowsMax,
@@ -49,16 +50,17 @@ function limitsOf(knobs: Knobs): SyncLimits {
 }
 
 /** The bounds of a node's poller. Frames here are small: what is long elsewhere would never be. */
-export function pollLimitsOf({ patienceMs, frameBytes, calm }: Knobs): PollLimits {
+export function pollLimitsOf({ patienceMs, frameBytes, calm, standMs, standPatienceMs, framesMin }: Knobs): PollLimits {
   return {
     ...POLL_LIMITS,
     patienceMs,
     farPollMs: 300,
     pullMs: 20_000,
     frameBytes,
-    // Many messages are lost here, as on no real link: with one in flight a pull might never come to its end.
-    framesAtFirst: 4,
-    framesMin: 4,
+    framesAtFirst: framesMin,
+    framesMin,
+    standMs,
+    standPatienceMs,
     openingBytes: 40,
     openingFramesMax: 2,
     shortFramesMax: 1,

@@ -5,18 +5,18 @@ import { nextFloat } from "../../protocols/random.ts";
 import { encodeImage } from "../../protocols/sync/image.ts";
 import { createPoller, type PollEffect, type Poller, type PollEvent, stepPoller } from "../../protocols/sync/poll.ts";
 import { type Replica, type ReplicaEffect, type ReplicaEvent, stepReplica } from "../../protocols/sync/replica.ts";
-import { type RowEdit } from "../../protocols/sync/row-store.ts";
 import { buildWriterId, type Version } from "../../protocols/sync/version.ts";
-import { drawPullId } from "../../protocols/wire/pull.ts";
+import { drawPullId, parsePull } from "../../protocols/wire/pull.ts";
 import { parseChanges, parsePoll } from "../../protocols/wire/poll.ts";
 import { type ShardChecker } from "./checkers.ts";
-import { APPLIED, PULLED_AS, SENT } from "./counted.ts";
+import { APPLIED, PULLED_AS, SENT, TOLD } from "./counted.ts";
 import { type Disk } from "./disk.ts";
 import { type Timer } from "./happening.ts";
 import { type Envelope } from "./network.ts";
 import { regionOf } from "./leases.ts";
 import { pollLimitsOf, startShard } from "./shard-start.ts";
 import { type Surroundings } from "./surroundings.ts";
+import { editOf, noteOrphans } from "./writes.ts";
 
 export class SimulatedNode {
   readonly index: number;
@@ -25,6 +25,8 @@ export class SimulatedNode {
   readonly poller: Poller;
   readonly #world: Surroundings;
   readonly #places: readonly string[];
+  /** Pulls that came here, by id: some are answered later. */
+  readonly #pulls = new Map<string, unknown>();
 
   /** Starts from the images of the disk, with a writer id that only this life has. */
   constructor(world: Surroundings, start: { index: number; life: number; disk: Disk; peers: readonly number[] }) {
@@ -59,16 +61,9 @@ export class SimulatedNode {
   ): void {
     const replica = this.#replica(shard);
     const { judge, knobs } = this.#world;
-    // A number that f16 has not, of which all see the nearest that it has.
-    const exact = knobs.halves ? Math.fround(value + 0.3) : value;
-    const seen = knobs.halves && value !== 0 ? Math.f16round(exact) : value;
-    function mutate({ floats, state, isNew }: RowEdit): "delete" | "skip" | undefined {
-      if (value === 0) return isNew ? "skip" : "delete";
-      floats.fill(exact);
-      state.fill(exact);
-      return undefined;
-    }
+    const { seen, mutate } = editOf(knobs, value);
     const writes = [{ table: 0, keys: BigUint64Array.of(BigInt(key)), mutate, isUrgent: () => urgent }];
+    const { answersOpened } = replica;
     const effects = stepReplica(replica, { kind: "write", writes }, nowMs);
     const written = effects.find((effect) => effect.kind === "written");
     if ((written?.refused ?? 0) > 0) {
@@ -85,6 +80,7 @@ export class SimulatedNode {
       if (version.t > nowMs * 1000) this.#world.count("stamped ahead of the clock");
     }
     this.look(shard);
+    this.#noteAnswers(shard, answersOpened);
     this.#act(shard, effects, nowMs);
   }
 
@@ -126,28 +122,24 @@ export class SimulatedNode {
   }
 
   step(shard: number, event: ReplicaEvent, nowMs: number): readonly ReplicaEffect[] {
+    const { answersOpened } = this.#replica(shard);
     const effects = stepReplica(this.#replica(shard), event, nowMs);
-    this.#noteOrphans(shard, effects);
+    noteOrphans(this.#world, { replica: this.#replica(shard), checker: this.#checker(shard), shard, effects });
     this.look(shard);
+    this.#noteAnswers(shard, answersOpened);
     this.#act(shard, effects, nowMs);
     return effects;
   }
 
-  /** What a primary wrote anew is a write as any other: filed before the check. */
-  #noteOrphans(shard: number, effects: readonly ReplicaEffect[]): void {
-    const { store, writer } = this.#replica(shard);
-    for (const effect of effects) {
-      if (effect.kind !== "applied" || effect.origin !== "orphan") continue;
-      const { found, values } = store.read(0, effect.keys);
-      const version = { t: effect.t[0] ?? 0, writer };
-      this.#world.count(found[0] === 1 ? "orphan written anew" : "orphan deleted");
-      this.#checker(shard).wrote({
-        key: Number(effect.keys[0]),
-        version,
-        value: (this.#world.knobs.halves ? new Float16Array(values.buffer) : new Float32Array(values.buffer))[0] ?? 0,
-        deleted: found[0] === 0,
-      });
-      this.#world.steps.stamped(version, shard);
+  /** Pulls that stood here were answered in this step. */
+  #noteAnswers(shard: number, openedBefore: number): void {
+    const replica = this.#replica(shard);
+    if (replica.answersOpened === openedBefore || this.#world.judge.isBlind) return;
+    const options = { shard, checker: this.#checker(shard), where: this.#place(shard) };
+    for (const answer of replica.answers.values()) {
+      if (answer.id.number <= openedBefore) continue;
+      this.#world.count("standing pull answered");
+      this.#world.steps.answered(replica, { ...options, answer, body: this.#pulls.get(answer.pullId) });
     }
   }
 
@@ -195,6 +187,7 @@ export class SimulatedNode {
     const where = this.#place(shard);
     const { answersOpened } = replica;
     const { scans, gaveUp } = replica.cache.counts;
+    if (event.message === "pull") this.#pulls.set(parsePull(event.body).pullId, event.body);
     if (event.message === "pull" && replica.answers.size >= this.#world.knobs.answersMax) {
       this.#world.count("pull while all answers are in use");
     }
@@ -203,7 +196,10 @@ export class SimulatedNode {
     if (replica.answersOpened > answersOpened) {
       this.#world.count(replica.cache.counts.scans > scans ? "answer by a scan" : "answer from the cache");
       if (gaveUp > 0) this.#world.count("answer after the cache gave up");
-      if (!judge.isBlind) steps.answered(replica, { ...event, shard, checker: this.#checker(shard), where });
+      const answer = [...replica.answers.values()].at(-1);
+      if (!judge.isBlind && answer !== undefined) {
+        steps.answered(replica, { answer, body: event.body, shard, checker: this.#checker(shard), where });
+      }
     }
     this.#act(shard, effects, nowMs);
   }
@@ -250,7 +246,7 @@ export class SimulatedNode {
           break;
         case "pulled":
           this.#world.count(effect.outcome === "complete" ? "pull complete" : `pull failed: ${effect.reason}`);
-          this.#poll({ kind: "pulled", shard: `s/${shard}`, outcome: effect.outcome }, nowMs);
+          this.#poll({ ...effect, shard: `s/${shard}` }, nowMs);
           break;
         case "frame":
           this.#poll({ kind: "frame", shard: `s/${shard}`, bytes: effect.bytes, frames: effect.frames }, nowMs);
@@ -291,12 +287,14 @@ export class SimulatedNode {
           break;
         case "pull":
           this.#world.count(PULLED_AS[effect.role]);
+          if (effect.standMs !== undefined) this.#world.count("pull left standing");
           this.#world.leases.pulled(this.index, Number(effect.shard.slice(2)), effect.role);
           this.step(Number(effect.shard.slice(2)), { ...effect, pullId: this.#drawPullId() }, nowMs);
           break;
         case "grant":
+        case "hurry":
         case "give-up":
-          this.#world.count(effect.kind === "grant" ? "frames granted" : "pull given up");
+          this.#world.count(TOLD[effect.kind]);
           this.step(Number(effect.shard.slice(2)), effect, nowMs);
           break;
         case "refused":

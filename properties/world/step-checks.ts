@@ -52,11 +52,10 @@ export class StepChecker {
   /** S6, L5: an answer just opened lists every row that its asker lacks, and none that it was given before. */
   answered(
     replica: Replica,
-    options: { from: string; shard: number; body: unknown; checker: ShardChecker; where: string },
+    options: { answer: OpenAnswer; shard: number; body: unknown; checker: ShardChecker; where: string },
   ): void {
-    const { from, shard, body, checker, where } = options;
-    const answer = [...replica.answers.values()].at(-1);
-    if (answer === undefined) return;
+    const { answer, shard, body, checker, where } = options;
+    const from = answer.to;
     const { knowledge, settled } = parsePull(body);
     this.#count(answer.list.slots.length === 0 ? "answer without rows" : "answer with rows");
     this.#opened.set(answer, fingerprint(answer.end.knowledge));
@@ -70,7 +69,7 @@ export class StepChecker {
         this.#judge.breach("S6", `${where} answers ${from} without row ${key} at ${version.t} of ${version.writer}`);
       }
     }
-    this.#checkReach(replica, { from, checker, where, asker: { settled, knowledge } });
+    this.#checkReach(replica, { answer, checker, where, asker: { settled, knowledge } });
     if (!this.#knobs.calm) return;
     for (const { t, writer } of listed) {
       const id = store.writers[writer];
@@ -86,18 +85,17 @@ export class StepChecker {
   /** S15: who may have missed a deletion that is settled here gets everything, in place of what it holds. */
   #checkReach(
     replica: Replica,
-    { from, checker, where, asker }: { from: string; checker: ShardChecker; where: string; asker: Known },
+    { answer, checker, where, asker }: { answer: OpenAnswer; checker: ShardChecker; where: string; asker: Known },
   ): void {
-    const answer = [...replica.answers.values()].at(-1);
-    if (answer?.replaces === true) this.#count("answer that replaces");
+    if (answer.replaces) this.#count("answer that replaces");
     const { settled, knowledge } = asker;
     const misses = checker.book.misses(
       replica.horizon,
       ({ t, writer }) => t <= settled || t <= (knowledge.get(writer) ?? 0),
     );
     if (misses) this.#count("asker misses a settled deletion");
-    if (misses && answer?.replaces !== true) {
-      this.#judge.breach("S15", `${where} answers ${from}, who misses a settled deletion, with what it lacks`);
+    if (misses && !answer.replaces) {
+      this.#judge.breach("S15", `${where} answers ${answer.to}, who misses a settled deletion, with what it lacks`);
     }
   }
 
@@ -105,6 +103,9 @@ export class StepChecker {
   kept(replica: Replica, { checker, where }: { checker: ShardChecker; where: string }): void {
     if (replica.answers.size > this.#knobs.answersMax) {
       this.#judge.breach("S20", `${where} keeps ${replica.answers.size} answers of at most ${this.#knobs.answersMax}`);
+    }
+    if (replica.held.size > this.#knobs.answersMax || replica.released.size > this.#knobs.answersMax) {
+      this.#judge.breach("S20", `${where} keeps ${replica.held.size} pulls and ${replica.released.size} that are over`);
     }
     if (replica.early.size > this.#knobs.keys) {
       this.#judge.breach("S20", `${where} has ${replica.early.size} early rows of ${this.#knobs.keys}`);

@@ -6,7 +6,8 @@
 import { type SyncLimits } from "../limits.ts";
 import { encodeFrame, type FrameInput } from "../wire/frame-codec.ts";
 import { sameAnswer } from "../wire/frame.ts";
-import { parseMore, parsePull, parseRelease } from "../wire/pull.ts";
+import { parseMore, parsePull, parseRelease, type ParsedPull } from "../wire/pull.ts";
+import { holdPull, takeDue } from "./held-pulls.ts";
 import { isWithinReach, type Known } from "./horizon.ts";
 import { knownOf, knownTimes, type OpenAnswer, type Replica, type ReplicaEffect } from "./replica-state.ts";
 import { type SlotList, type TableSpec } from "./row-store.ts";
@@ -17,17 +18,19 @@ import { type UrgentCursor, urgentAfter } from "./urgent-rows.ts";
 /** Name of the timer that closes answers nobody asks for any more. */
 export const SWEEP_TIMER = "answers";
 
-/** Answers a pull with its first frames. A pull repeated under the same id gets the same answer. */
+/** Answers a pull with its first frames, or lets it stand. A pull repeated under the same id gets the same answer. */
 export function openAnswer(
   replica: Replica,
   { from, body, nowMs }: { from: string; body: unknown; nowMs: number },
 ): ReplicaEffect[] {
   const pull = parsePull(body);
   const { pullId } = pull;
-  const held = replica.answers.get(answerKey(from, pullId));
-  if (held !== undefined) {
-    return sendFrames(replica, held, { indexes: firstFrames(replica, held, pull), cursor: pull.urgent });
+  const open = replica.answers.get(answerKey(from, pullId));
+  if (open !== undefined) {
+    return sendFrames(replica, open, { indexes: firstFrames(replica, open, pull), cursor: pull.urgent });
   }
+  // A copy that was overtaken. Its asker knows more by now: the answer would bring again what it has.
+  if (replica.released.get(from)?.includes(pullId) === true) return [];
   if (pull.declaration !== replica.declaration) {
     return [refuse(from, pullId, "declaration"), refused("declaration", from, "the peer's tables differ from ours")];
   }
@@ -37,6 +40,20 @@ export function openAnswer(
       return [refused("time", from, `a knowledge of t ${t}`)];
     }
   }
+  return holdPull(replica, { from, pull }) ?? answerPull(replica, { from, pull });
+}
+
+/** The shard has another version: pulls that waited for that are answered. */
+export function answerHeld(replica: Replica): ReplicaEffect[] {
+  return takeDue(replica).flatMap((due) => answerPull(replica, due));
+}
+
+/** Takes knowledge, version and list at this instant, and sends the first frames. */
+function answerPull(
+  replica: Replica,
+  { from, pull }: { readonly from: string; readonly pull: ParsedPull },
+): ReplicaEffect[] {
+  const { pullId } = pull;
   const sweeping = replica.answers.size > 0;
   evictAnswers(replica);
   const replaces = !isWithinReach(replica.horizon, pull);
@@ -82,7 +99,9 @@ export function closeAnswer(replica: Replica, { from, body }: { from: string; bo
   const { pullId, answer: id } = parseRelease(body);
   const key = answerKey(from, pullId);
   const answer = replica.answers.get(key);
-  if (answer !== undefined && sameAnswer(answer.id, id)) dropAnswer(replica, key, answer);
+  if (answer === undefined || !sameAnswer(answer.id, id)) return [];
+  dropAnswer(replica, key, answer);
+  noteReleased(replica, { from, pullId });
   return [];
 }
 
@@ -194,6 +213,17 @@ function firstFrames({ limits }: Replica, answer: OpenAnswer, { burst }: { reado
 /** Frames that come unasked where so many bytes may: at least one, which is then no larger than these; at most a window. */
 export function burstFrames({ frameBytes, windowFrames }: SyncLimits, burst: number | undefined): number {
   return burst === undefined ? windowFrames : Math.min(windowFrames, Math.max(1, Math.floor(burst / frameBytes)));
+}
+
+/** Pulls of one asker that are over, of which a copy may still come: it would have to be later than all of these together. */
+const RELEASED_MAX = 4;
+
+function noteReleased({ released, limits }: Replica, { from, pullId }: { from: string; pullId: string }): void {
+  const before = released.get(from) ?? [];
+  released.delete(from);
+  released.set(from, [pullId, ...before.slice(0, RELEASED_MAX - 1)]);
+  const [oldest] = released.keys();
+  if (released.size > limits.heldMax && oldest !== undefined) released.delete(oldest);
 }
 
 function evictAnswers(replica: Replica): void {

@@ -65,6 +65,11 @@ export function noteLatency(window: LinkWindow, ms: number): void {
   window.latencyMs = smooth(window.latencyMs, ms);
 }
 
+/** A frame came of which nobody knows when it was sent for. */
+export function noteSize(window: LinkWindow, bytes: number): void {
+  window.frameBytes = smooth(window.frameBytes, bytes);
+}
+
 /** A frame came. `inFlight` counts those asked for and not come yet, this one included. */
 export function noteFrame(
   window: LinkWindow,
@@ -82,7 +87,7 @@ export function noteFrame(
     if (isOfRound && round.came > round.frames >> 1) round.rttMsMin = Math.min(round.rttMsMin, rttMs);
     if (window.base === undefined || rttMs <= window.base.ms) window.base = { ms: rttMs, atMs: nowMs };
   }
-  window.frameBytes = smooth(window.frameBytes, bytes);
+  noteSize(window, bytes);
   if (round.came >= round.frames) endRound(window, nowMs);
 }
 

@@ -3,13 +3,22 @@
  * come unasked as there is room for, by what answers took lately; where there is no room, `openingBytes`. So every pull may open soon,
  * whatever else runs, and what is small is over with that. The rest is asked for frame by frame, as the link's window and byte budget allow, each pull in turn. A long one (a catch-up) needs a place,
  * of which a link has few; where none is free it is put off, and waits in the order of coming. Hence:
- *   1. What is in flight on a link is bounded by its window, `pullsMax` openings aside, however many shards there are.
+ *   1. What is in flight on a link is bounded by its window, openings and standing pulls aside, of which there are `pullsMax` and
+ *      `standingMax` at most, however many shards there are.
  *   2. Nothing small waits for a catch-up, and each catch-up with a place gets one frame in every `pullsMax + longMax`.
  *   3. One link's state never looks at another's.
  */
 import { type LinkLimits } from "../limits.ts";
 import { type ByteBudget, createByteBudget, debtMs, spend } from "./byte-budget.ts";
-import { createLinkWindow, framesAllowed, type LinkWindow, noteFrame, noteLatency, noteLoss } from "./link-window.ts";
+import {
+  createLinkWindow,
+  framesAllowed,
+  type LinkWindow,
+  noteFrame,
+  noteLatency,
+  noteLoss,
+  noteSize,
+} from "./link-window.ts";
 
 /** One link and the pulls that run over it. */
 export interface Link {
@@ -19,6 +28,8 @@ export interface Link {
   readonly budget: ByteBudget | undefined;
   /** By shard, the one whose turn it is first. */
   readonly pulls: Map<string, LinkPull>;
+  /** By shard: pulls that stand at the other end. */
+  readonly standing: Map<string, Pick<LinkPull, "weight" | "burst">>;
   /** What the answer to a pull is expected to take, long ones aside: rises at once, falls slowly. */
   expectedBytes: number;
   /** A `wake` is under way. */
@@ -61,6 +72,7 @@ export function createLink(
     window: createLinkWindow(limits),
     budget,
     pulls: new Map(),
+    standing: new Map(),
     expectedBytes: limits.frameBytes,
     isWaking: false,
   };
@@ -84,6 +96,42 @@ export function openPull(
   return burst;
 }
 
+/**
+ * Leaves a pull standing at the other end: gives the bytes that may come of it unasked, at any time; nothing where there is no room. What all of
+ * them may bring together is bounded by the window, or by what openings may take where that is more, and by what the budget saves up.
+ */
+export function openStanding(
+  link: Link,
+  { shard, nowMs }: { readonly shard: string; readonly nowMs: number },
+): number | undefined {
+  const { limits, standing, budget, window, expectedBytes } = link;
+  const { frameBytes, openingBytes, pullsMax, standingMax } = limits;
+  if (standing.size >= standingMax) return undefined;
+  if (budget !== undefined && debtMs(budget, { nowMs }) > 0) return undefined;
+  let frames = 0;
+  let bytes = 0;
+  for (const { weight, burst } of standing.values()) {
+    frames += weight;
+    bytes += burst;
+  }
+  const burst = Math.max(openingBytes, Math.min(frameBytes, Math.ceil(BURST_SHARE * expectedBytes)));
+  const weight = Math.min(burst, expectedBytes) / frameBytes;
+  const room = Math.max(framesAllowed(window), (pullsMax * openingBytes) / frameBytes);
+  if (standing.size > 0 && frames + weight > room) return undefined;
+  if (budget !== undefined && bytes + burst > budget.bytesMax) return undefined;
+  standing.set(shard, { weight, burst });
+  return burst;
+}
+
+/** A standing pull is to be answered now, or is: it takes part like any other. How long it takes tells nothing of the link. */
+export function wakeStanding({ standing, pulls, limits }: Link, shard: string): void {
+  const stood = standing.get(shard);
+  if (stood === undefined) return;
+  standing.delete(shard);
+  const upTo = Math.max(1, Math.floor(stood.burst / limits.frameBytes));
+  pulls.set(shard, { isLong: false, frames: undefined, upTo, received: 0, asks: [], ...stood, unpaid: upTo });
+}
+
 /** Bytes that may come unasked: a few frames where nothing else runs, what fits, and in any case a little. */
 function burstOf({ limits, pulls, window, budget, expectedBytes }: Link): number {
   const frames = framesAllowed(window);
@@ -101,12 +149,13 @@ export function notePullFrame(
   frame: { readonly shard: string; readonly bytes: number; readonly frames: number; readonly nowMs: number },
 ): LinkEffect[] {
   const { shard, bytes, frames, nowMs } = frame;
+  wakeStanding(link, shard);
   const pull = link.pulls.get(shard);
   // Urgent rows come unasked and wait for nothing; what they take is taken from the rest.
   if (frames === 0 && link.budget !== undefined) spend(link.budget, bytes, nowMs);
   if (pull === undefined || frames === 0) return [];
   const inFlight = framesInFlight(link);
-  const askedMs = pull.asks.shift() ?? nowMs;
+  const askedMs = pull.asks.shift();
   const isFirst = pull.frames === undefined;
   pull.frames = frames;
   pull.received += 1;
@@ -120,7 +169,8 @@ export function notePullFrame(
   const paid = pull.unpaid > 0 ? 0 : link.window.frameBytes;
   pull.unpaid = Math.max(0, pull.unpaid - 1);
   if (link.budget !== undefined) spend(link.budget, bytes - paid, nowMs);
-  if (bytes <= link.limits.openingBytes && isFirst) noteLatency(link.window, nowMs - askedMs);
+  if (askedMs === undefined) noteSize(link.window, bytes);
+  else if (bytes <= link.limits.openingBytes && isFirst) noteLatency(link.window, nowMs - askedMs);
   else noteFrame(link.window, { askedMs, nowMs, bytes, inFlight });
   if (!isFirst || pull.isLong || frames - 1 <= link.limits.shortFramesMax) return [];
   if (longPulls(link) < link.limits.longMax) {
@@ -140,6 +190,7 @@ export function noteStall(link: Link, shard: string): void {
 
 /** A pull has ended, however. */
 export function closePull(link: Link, shard: string): void {
+  link.standing.delete(shard);
   link.pulls.delete(shard);
 }
 

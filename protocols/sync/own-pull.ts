@@ -13,7 +13,7 @@ import { checkFrame } from "./check-frame.ts";
 import { sameHorizon } from "./horizon.ts";
 import { equalKnowledge, join, type ReadonlyKnowledge } from "./knowledge.ts";
 import { holdsLate, layHorizon } from "./lay-horizon.ts";
-import { ask, askMore, askNext, timer, timerName } from "./pull-asks.ts";
+import { ask, askMore, askNext, beginToCome, timer, timerName } from "./pull-asks.ts";
 import {
   dropRows,
   knownTimes,
@@ -32,16 +32,22 @@ import { sameVersion, versionAfterMerge } from "./shard-version.ts";
 import { observe } from "./stamper.ts";
 import { acceptUrgent, endHold, holdName } from "./urgent-pull.ts";
 
-/** Asks a peer for all that we lack. While another pull runs, this one fails at once. */
+/** Asks a peer for all that we lack. While another pull runs, this one fails at once; one that stands gives way. */
 export function startPull(
   replica: Replica,
-  { peer, pullId, burst }: { readonly peer: string; readonly pullId: string; readonly burst?: number },
+  {
+    peer,
+    pullId,
+    burst,
+    standMs,
+  }: { readonly peer: string; readonly pullId: string; readonly burst?: number; readonly standMs?: number },
 ): ReplicaEffect[] {
-  if (replica.pull !== undefined) return [{ kind: "pulled", peer, pullId, outcome: "failed", reason: "busy" }];
+  if (replica.pull?.isStanding === false) return [{ kind: "pulled", peer, pullId, outcome: "failed", reason: "busy" }];
   const pull: OwnPull = {
     peer,
     pullId,
     burst,
+    isStanding: standMs !== undefined,
     upTo: 0,
     answer: undefined,
     staged: [],
@@ -54,7 +60,8 @@ export function startPull(
     retries: 0,
   };
   replica.pull = pull;
-  return [ask(replica, pull), timer(replica, pull)];
+  // Nothing is late before there is anything.
+  return standMs === undefined ? [ask(replica, pull), timer(replica, pull)] : [ask(replica, pull, standMs)];
 }
 
 /** Applies a frame of our pull's answer; anything else changes nothing. */
@@ -84,7 +91,7 @@ export function acceptFrame(
   else effects.push(...applyRows(replica, { frame, origin: "peer", fresh }));
   pull.rows += countRows(effects);
   effects.push({ kind: "frame", pullId: pull.pullId, bytes: body.length, frames: frame.frames });
-  pull.progress = true;
+  effects.push(...beginToCome(replica, pull));
   const answer = (pull.answer ??= {
     id: frame.answer,
     received: new Uint8Array(frame.frames),
@@ -192,7 +199,8 @@ function complete(
   if (version === "new") newVersion(replica);
   else replica.version = version;
   if (!sameVersion(replica.version, before)) effects.push({ kind: "changed", version: replica.version });
-  effects.push({ kind: "pulled", peer: pull.peer, pullId: pull.pullId, outcome: "complete", rows: pull.rows });
+  const isLevel = changed && sameVersion(replica.version, end.version);
+  effects.push({ kind: "pulled", peer: pull.peer, pullId: pull.pullId, outcome: "complete", rows: pull.rows, isLevel });
   effects.push(...speakUp(replica));
   return effects;
 }

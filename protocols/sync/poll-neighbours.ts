@@ -141,8 +141,16 @@ function notePending(
     held.again = true;
     return;
   }
-  const { peer, lane } = neighbour;
-  const pending: Pending = {
+  const pending = createPending(neighbour, { shard, version });
+  neighbour.pending.set(shard, pending);
+  makeReady(poller, pending);
+}
+
+export function createPending(
+  { peer, lane }: Neighbour,
+  { shard, version }: { readonly shard: string; readonly version: ShardVersion },
+): Pending {
+  return {
     peer,
     shard,
     lane,
@@ -156,8 +164,6 @@ function notePending(
     leaves: 0,
     isOverdue: false,
   };
-  neighbour.pending.set(shard, pending);
-  makeReady(poller, pending);
 }
 
 function sendPoll(poller: Poller, neighbour: Neighbour): PollEffect[] {

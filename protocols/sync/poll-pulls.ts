@@ -18,20 +18,8 @@ import { makeReady, unready } from "./lanes.ts";
 import { leave, type PullRole, roleIn } from "./poll-leaders.ts";
 import { type Pending } from "./poll-neighbours.ts";
 import { type PollEffect, type Poller } from "./poll.ts";
+import { expectAnswer, type Pulling, pullTimer } from "./pulling.ts";
 import { coversVersion } from "./shard-version.ts";
-
-/** A pull that runs. */
-export interface Pulling {
-  readonly pending: Pending;
-  /** Tells its timers from those of other pulls. */
-  readonly number: number;
-  /** Something came since its timer last ran out. */
-  isAlive: boolean;
-  /** Periods of its timer that it has lasted. */
-  periods: number;
-  /** Why it was told to end. */
-  ending: "postponed" | "abandoned" | undefined;
-}
 
 /** Begins what may begin, and gives out what may be asked for. Shards that we know as much of as their neighbour are pending no more. */
 export function startPulls(poller: Poller, nowMs: number): PollEffect[] {
@@ -94,7 +82,9 @@ export function noteFrame(
   const pulling = poller.pulling.get(shard);
   if (pulling === undefined) return [];
   pulling.isAlive = true;
-  return perform(poller, notePullFrame(pulling.pending.lane.link, { shard, bytes, frames, nowMs }));
+  const began: readonly PollEffect[] = pulling.standing === undefined ? [] : [pullTimer(poller, pulling)];
+  pulling.standing = undefined;
+  return [...began, ...perform(poller, notePullFrame(pulling.pending.lane.link, { shard, bytes, frames, nowMs }))];
 }
 
 /** A shard's pull waits for frames that do not come. */
@@ -142,9 +132,10 @@ function startPull(poller: Poller, pending: Pending, nowMs: number): PollEffect[
     unready(pending);
     return leave(poller, pending);
   }
-  if (poller.pulling.has(shard)) {
+  const running = poller.pulling.get(shard);
+  if (running !== undefined) {
     block(poller, pending);
-    return [];
+    return expectAnswer(poller, running);
   }
   const candidates = candidatesFor(poller, { pending, role }, ours);
   for (const candidate of candidates) {
@@ -162,6 +153,7 @@ function startPull(poller: Poller, pending: Pending, nowMs: number): PollEffect[
       isAlive: false,
       periods: 0,
       ending: undefined,
+      standing: undefined,
     };
     poller.pulling.set(shard, pulling);
     if (candidate.pending !== pending) block(poller, pending);
@@ -223,10 +215,6 @@ function effectsOf(poller: Poller, effect: LinkEffect): PollEffect[] {
       return [{ kind: "give-up", shard: effect.shard, peer: pulling.pending.peer }];
     }
   }
-}
-
-function pullTimer({ limits }: Poller, { pending, number }: Pulling): PollEffect {
-  return { kind: "timer", name: `pull ${number} ${pending.shard}`, delayMs: limits.pullMs };
 }
 
 /** Doubles with each failure, and differs by node, peer and shard: those that failed together do not all come back at once. */

@@ -22,8 +22,10 @@ import {
   timeNeighbour,
 } from "./poll-neighbours.ts";
 import { type Lane } from "./lanes.ts";
-import { type LeaderOf, type PullRole } from "./poll-leaders.ts";
-import { noteFrame, noteStalled, type Pulling, settlePull, startPulls, timePulls } from "./poll-pulls.ts";
+import { type LeaderOf, type PullRole, roleIn } from "./poll-leaders.ts";
+import { noteFrame, noteStalled, settlePull, startPulls, timePulls } from "./poll-pulls.ts";
+import { endStanding, standSoon, timeStanding } from "./poll-standing.ts";
+import { type Pulling } from "./pulling.ts";
 import { type ShardVersion } from "./shard-version.ts";
 import { type WriterId } from "./version.ts";
 
@@ -59,7 +61,13 @@ export type PollEvent =
   | { readonly kind: "led"; readonly shard: string }
   | { readonly kind: "message"; readonly from: string; readonly message: "poll" | "changes"; readonly body: unknown }
   /** Every `pull` effect must be answered by one of these, also when the shard's actor died meanwhile (failed). */
-  | { readonly kind: "pulled"; readonly shard: string; readonly outcome: "complete" | "failed" }
+  | {
+      readonly kind: "pulled";
+      readonly shard: string;
+      readonly outcome: "complete" | "failed";
+      /** It brought something, and now both have the same. */
+      readonly isLevel?: boolean;
+    }
   /** A frame of a shard's pull was applied: its size, and how many the whole answer has. */
   | { readonly kind: "frame"; readonly shard: string; readonly bytes: number; readonly frames: number }
   /** A shard's pull asks again for what did not come. */
@@ -78,7 +86,11 @@ export type PollEffect =
       readonly shard: string;
       readonly role: PullRole;
       readonly burst: number;
+      /** It is to stand with the peer for at most so long. */
+      readonly standMs?: number;
     }
+  /** The shard's standing pull is to be answered now. */
+  | { readonly kind: "hurry"; readonly shard: string; readonly peer: string }
   /** The shard's pull may ask for all frames below `upTo`. */
   | { readonly kind: "grant"; readonly shard: string; readonly upTo: number }
   /** The shard's pull from this peer, if it still runs, is to end. Its end is told as any other. */
@@ -137,11 +149,19 @@ export function stepPoller(poller: Poller, event: PollEvent, nowMs = 0): PollEff
       return addNeighbour(poller, event, nowMs);
     case "neighbour-removed":
       removeNeighbour(poller, event.peer);
-      return [];
+      return endStanding(poller, ({ pending }) => pending.peer === event.peer);
     case "led":
-      return [...askFarther(poller, event.shard), ...startPulls(poller, nowMs)];
-    case "pulled":
-      return [...settlePull(poller, event), ...startPulls(poller, nowMs)];
+      return [
+        ...endStanding(poller, ({ pending }) => pending.shard === event.shard && roleIn(poller, pending) === undefined),
+        ...askFarther(poller, event.shard),
+        ...startPulls(poller, nowMs),
+      ];
+    case "pulled": {
+      const peer = poller.pulling.get(event.shard)?.pending.peer;
+      const effects = [...settlePull(poller, event), ...startPulls(poller, nowMs)];
+      if (peer === undefined || event.isLevel !== true) return effects;
+      return [...effects, ...standSoon(poller, { peer, shard: event.shard }, nowMs)];
+    }
     case "frame":
       return [...noteFrame(poller, event, nowMs), ...startPulls(poller, nowMs)];
     case "stalled":
@@ -153,6 +173,7 @@ export function stepPoller(poller: Poller, event: PollEvent, nowMs = 0): PollEff
         ...timeAsker(poller, timer),
         ...timeNeighbour(poller, timer),
         ...timePulls(poller, timer, nowMs),
+        ...timeStanding(poller, timer, nowMs),
         ...startPulls(poller, nowMs),
       ];
     }

@@ -5,9 +5,9 @@ import { buildPull } from "../wire/pull.ts";
 import { type OwnPull, type ReceivedAnswer, type Replica, type ReplicaEffect } from "./replica-state.ts";
 import { type UrgentCursor } from "./urgent-rows.ts";
 
-/** Asks the peer of our pull for all that we lack. */
-export function ask(replica: Replica, pull: OwnPull): ReplicaEffect {
-  const { declaration, store, horizon, wantsCopy } = replica;
+/** Asks the peer of our pull for all that we lack, now or, with `standMs`, when that is anything. */
+export function ask(replica: Replica, pull: OwnPull, standMs?: number): ReplicaEffect {
+  const { declaration, store, horizon, wantsCopy, version } = replica;
   return {
     kind: "send",
     to: pull.peer,
@@ -20,6 +20,7 @@ export function ask(replica: Replica, pull: OwnPull): ReplicaEffect {
       knowledge: wantsCopy ? new Map() : replica.knowledge,
       ...(pull.burst !== undefined && { burst: pull.burst }),
       ...cursorOf(replica, pull),
+      ...(standMs !== undefined && { stands: { ...version, forMs: standMs } }),
     }),
   };
 }
@@ -48,6 +49,24 @@ export function askNext(replica: Replica, pull: OwnPull): ReplicaEffect[] {
     effects.push(askMore(replica, pull, { answer, frames }));
   }
   return effects;
+}
+
+/** Has our standing pull answered now, as any other; what it is answered with already comes again. */
+export function hurryPull(replica: Replica, { peer }: { readonly peer: string }): ReplicaEffect[] {
+  const { pull, limits } = replica;
+  if (pull?.peer !== peer || !pull.isStanding) return [];
+  pull.isStanding = false;
+  // Others may have what this peer, if it is gone, keeps us from asking them for.
+  pull.retries = Math.max(0, limits.retriesMax - 1);
+  return [ask(replica, pull), timer(replica, pull)];
+}
+
+/** Something of our pull came. From here on more is due, also where it stood. */
+export function beginToCome(replica: Replica, pull: OwnPull): ReplicaEffect[] {
+  pull.progress = true;
+  if (!pull.isStanding) return [];
+  pull.isStanding = false;
+  return [timer(replica, pull)];
 }
 
 /** Comes back when nothing may have come for too long. */

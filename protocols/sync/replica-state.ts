@@ -2,6 +2,7 @@ import { type SyncLimits } from "../limits.ts";
 import {
   type PullMessage,
   type MoreMessage,
+  type ParsedPull,
   type PullRefusal,
   type RefuseMessage,
   type ReleaseMessage,
@@ -57,6 +58,10 @@ export interface Replica {
   /** By asker and pull id, least recently used first. */
   readonly answers: Map<string, OpenAnswer>;
   answersOpened: number;
+  /** By asker: its pull that stands here, the longest kept first. */
+  readonly held: Map<string, ParsedPull>;
+  /** By asker: the pulls that it was done with last, the latest first. Whatever of them is still on its way is too late. */
+  readonly released: Map<string, readonly string[]>;
   pull: OwnPull | undefined;
   /** What travels before all else. */
   readonly urgent: UrgentList;
@@ -103,6 +108,8 @@ export interface OwnPull {
   readonly pullId: string;
   /** Bytes that may come unasked. Without it the pull paces itself: so many frames in flight. */
   readonly burst: number | undefined;
+  /** Its peer answers when it has more than we; nothing is missed meanwhile. */
+  isStanding: boolean;
   /** With a burst: frames below this may be asked for. */
   upTo: number;
   /** The answer taken up with its first frame; frames of any other are ignored. */
@@ -153,7 +160,16 @@ export type ReplicaEvent =
       readonly batch?: { readonly trainer: string; readonly id: number };
     }
   /** Start a pull from a peer. `pullId` is fresh from `drawPullId`. One runs at a time. */
-  | { readonly kind: "pull"; readonly peer: string; readonly pullId: string; readonly burst?: number }
+  | {
+      readonly kind: "pull";
+      readonly peer: string;
+      readonly pullId: string;
+      readonly burst?: number;
+      /** Leave it standing with the peer, for at most so long. */
+      readonly standMs?: number;
+    }
+  /** The peer of our standing pull is to answer now. */
+  | { readonly kind: "hurry"; readonly peer: string }
   /** Our running pull may ask for all frames below `upTo`. */
   | { readonly kind: "grant"; readonly upTo: number }
   /** Our running pull is to end, if it is from this peer. */
@@ -207,6 +223,8 @@ export type ReplicaEffect =
       readonly pullId: string;
       readonly outcome: "complete";
       readonly rows: number;
+      /** It brought something, and now we have the version of our peer. */
+      readonly isLevel: boolean;
     }
   | {
       readonly kind: "pulled";

@@ -8,11 +8,13 @@
  */
 import { SYNC_LIMITS, type SyncLimits } from "../limits.ts";
 import { DecodeError } from "../wire/decode-error.ts";
-import { closeAnswer, openAnswer, rowBytesMax, sendMore, sweepAnswers, SWEEP_TIMER } from "./answers.ts";
+import { answerHeld, closeAnswer, openAnswer, rowBytesMax, sendMore, sweepAnswers, SWEEP_TIMER } from "./answers.ts";
 import { declarationDigest } from "./declaration.ts";
 import { type Horizon, latestOf, NO_HORIZON } from "./horizon.ts";
 import { join, type Knowledge, type ReadonlyKnowledge } from "./knowledge.ts";
+import { forgetHeld, isHeldTimer } from "./held-pulls.ts";
 import { acceptFrame, acceptRefusal, giveUpPull, grantFrames, startPull, timePull } from "./own-pull.ts";
+import { hurryPull } from "./pull-asks.ts";
 import { expire } from "./lay-horizon.ts";
 import {
   knownOf,
@@ -82,6 +84,8 @@ export function createReplica({
     applied: new Map(applied),
     answers: new Map(),
     answersOpened: 0,
+    held: new Map(),
+    released: new Map(),
     pull: undefined,
     urgent: createUrgentList(limits.urgentRowsMax),
     cursors: new Map(),
@@ -107,7 +111,9 @@ export function createReplica({
 /** Takes one event and returns what is to be done, in order. Bad messages change nothing and come back as `refused`. */
 export function stepReplica(replica: Replica, event: ReplicaEvent, nowMs: number): ReplicaEffect[] {
   turnCache(replica.cache, replica.store, { nowMs, known: () => knownTimes(replica.store, knownOf(replica)) });
+  const { version } = replica;
   const effects = take(replica, event, nowMs);
+  if (replica.version !== version) effects.push(...answerHeld(replica));
   effects.push(...watchEarly(replica));
   return effects;
 }
@@ -120,6 +126,8 @@ function take(replica: Replica, event: ReplicaEvent, nowMs: number): ReplicaEffe
       return startPull(replica, event);
     case "grant":
       return grantFrames(replica, event);
+    case "hurry":
+      return hurryPull(replica, event);
     case "give-up":
       return giveUpPull(replica, event);
     case "settle":
@@ -130,6 +138,7 @@ function take(replica: Replica, event: ReplicaEvent, nowMs: number): ReplicaEffe
       return succeed(replica, event);
     case "timer":
       if (event.name === SWEEP_TIMER) return sweepAnswers(replica);
+      if (isHeldTimer(event.name)) return forgetHeld(replica, event.name);
       return event.name === ORPHAN_TIMER ? sweepEarly(replica, nowMs) : timePull(replica, event.name);
     case "message":
       try {

@@ -18,6 +18,7 @@ import { buildReport, parseReport, parseSurvey, type SurveyMessage } from "../wi
 import { type Horizon, isWithinReach } from "./horizon.ts";
 import { type ReadonlyKnowledge } from "./knowledge.ts";
 import { holdsLate, layHorizon } from "./lay-horizon.ts";
+import { hurryPull } from "./pull-asks.ts";
 import { knownOf, newVersion, type Replica, type ReplicaEffect } from "./replica-state.ts";
 import { isPlausible } from "./stamper.ts";
 import { type WriterId } from "./version.ts";
@@ -76,17 +77,18 @@ export function takeSurvey(replica: Replica, { from, body }: { from: string; bod
 
 /** What waited until no pull of ours runs: our report to the primary, or as the primary the end of a round. */
 export function speakUp(replica: Replica): ReplicaEffect[] {
-  const { asked, survey } = replica;
-  if (replica.pull !== undefined) return [];
+  const { asked, survey, pull } = replica;
+  const reports = survey?.members.flatMap((member) => survey.reports.get(member) ?? []) ?? [];
+  const isOver = survey?.isOpen === true && reports.length === survey.members.length;
+  // What stands might be on its way.
+  if (pull !== undefined) return asked !== undefined || isOver ? hurryPull(replica, pull) : [];
   const effects: ReplicaEffect[] = [];
   if (asked !== undefined) {
     const { from, asker, round } = asked;
     replica.asked = undefined;
     effects.push({ kind: "send", to: from, message: "report", body: buildReport({ asker, round }, reportOf(replica)) });
   }
-  if (survey?.isOpen !== true) return effects;
-  const reports = survey.members.flatMap((member) => survey.reports.get(member) ?? []);
-  if (reports.length < survey.members.length) return effects;
+  if (survey?.isOpen !== true || reports.length < survey.members.length) return effects;
   survey.isOpen = false;
   effects.push(...evaluate(replica, survey, [...reports, reportOf(replica)]));
   return effects;

@@ -6,7 +6,7 @@
 import { type Frame } from "../wire/frame.ts";
 import { applyRows, countRows } from "./apply-rows.ts";
 import { checkFrame } from "./check-frame.ts";
-import { askMore, askNext } from "./pull-asks.ts";
+import { askMore, askNext, beginToCome } from "./pull-asks.ts";
 import { newVersion, type OwnPull, type Replica, type ReplicaEffect } from "./replica-state.ts";
 import { laterCursor, type UrgentCursor } from "./urgent-rows.ts";
 
@@ -29,7 +29,7 @@ export function acceptUrgent(
   // It was packed for a cursor that we had, so all up to its number is here now.
   const isNews = moveCursor(replica.cursors, pull.peer, { writer: frame.answer.responder, number });
   if (countRows(effects) > 0) effects.push({ kind: "changed", version: newVersion(replica) });
-  pull.progress = true;
+  effects.push(...beginToCome(replica, pull));
   if (frame.sections.length === 0) effects.push(...goOn(replica, pull));
   // A frame that came twice asks for nothing: each would be answered, and what is repeated would never end.
   else if (isNews) effects.push(...holdBack(replica, pull));

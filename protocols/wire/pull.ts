@@ -3,6 +3,7 @@
  */
 import { SYNC_LIMITS } from "../limits.ts";
 import { knowledgeToJson, parseKnowledge, type ReadonlyKnowledge } from "../sync/knowledge.ts";
+import { parseShardVersion, type ShardVersion } from "../sync/shard-version.ts";
 import { type UrgentCursor } from "../sync/urgent-rows.ts";
 import { isWriterId, type WriterId } from "../sync/version.ts";
 import { DecodeError } from "./decode-error.ts";
@@ -22,7 +23,17 @@ export interface PullMessage {
   readonly urgent?: UrgentCursor;
   /** Bytes of the answer that may come unasked: at least one frame comes, no larger than this. Without it a window of whole frames. */
   readonly burst?: number;
+  /** It may stand: answer when your shard has a version that this one does not cover, or not at all after so long. */
+  readonly stands?: Standing;
 }
+
+/** Until when a pull stands: the version that its asker has of the shard, and milliseconds. */
+export interface Standing extends ShardVersion {
+  readonly forMs: number;
+}
+
+/** A pull that was read. */
+export type ParsedPull = Omit<PullMessage, "knowledge"> & { readonly knowledge: ReadonlyKnowledge };
 
 /** "Send these frames of that answer", for the first time or again; for no frames: "send urgent rows, or say that there are none". */
 export interface MoreMessage {
@@ -57,14 +68,12 @@ export function drawPullId(random: () => number): string {
   return id;
 }
 
-export function buildPull(
-  pull: Omit<PullMessage, "knowledge"> & { readonly knowledge: ReadonlyKnowledge },
-): PullMessage {
+export function buildPull(pull: ParsedPull): PullMessage {
   return { ...pull, knowledge: knowledgeToJson(pull.knowledge) };
 }
 
 /** Throws `DecodeError`, as all of these do, on anything that is not the message. */
-export function parsePull(value: unknown): Omit<PullMessage, "knowledge"> & { readonly knowledge: ReadonlyKnowledge } {
+export function parsePull(value: unknown): ParsedPull {
   const fields = record("pull", value);
   const { declaration, wantsState } = fields;
   if (!isDeclaration(declaration)) {
@@ -83,6 +92,7 @@ export function parsePull(value: unknown): Omit<PullMessage, "knowledge"> & { re
     knowledge: parseKnowledge(fields["knowledge"]),
     ...(burst !== undefined && { burst }),
     ...urgentOf("pull", fields),
+    ...standingOf(fields),
   };
 }
 
@@ -132,6 +142,16 @@ function answerOf(what: string, fields: Readonly<Record<string, unknown>>): Answ
     throw new DecodeError(what, "its answer is not {responder, number}");
   }
   return { responder, number };
+}
+
+function standingOf(fields: Readonly<Record<string, unknown>>): { readonly stands?: Standing } {
+  if (fields["stands"] === undefined) return {};
+  const { forMs } = record("pull", fields["stands"]);
+  if (!isCount(forMs, 1) || forMs > SYNC_LIMITS.heldMsMax) {
+    throw new DecodeError("pull", `it stands for no whole number of milliseconds up to ${SYNC_LIMITS.heldMsMax}`);
+  }
+  const { counter, generator } = parseShardVersion(fields["stands"]);
+  return { stands: { counter, generator, forMs } };
 }
 
 function urgentOf(what: string, fields: Readonly<Record<string, unknown>>): { readonly urgent?: UrgentCursor } {

@@ -92,7 +92,12 @@ export const syncEnd = defineActor<SyncEndProtocol, SyncEndConfig>({
             pulling?.later.resolve({ ms: performance.now() - pulling.sinceMs, rows: effect.rows });
             pulling = undefined;
           }
-          stepPoll({ kind: "pulled", shard: SHARD, outcome: effect.outcome });
+          stepPoll({
+            kind: "pulled",
+            shard: SHARD,
+            outcome: effect.outcome,
+            isLevel: effect.outcome === "complete" && effect.isLevel,
+          });
           return;
         case "frame":
           stepPoll({ kind: "frame", shard: SHARD, bytes: effect.bytes, frames: effect.frames });
@@ -129,7 +134,11 @@ export const syncEnd = defineActor<SyncEndProtocol, SyncEndConfig>({
             peer: effect.peer,
             pullId: drawPullId(() => context.random()),
             burst: effect.burst,
+            ...(effect.standMs !== undefined && { standMs: effect.standMs }),
           });
+          return;
+        case "hurry":
+          stepRows({ kind: "hurry", peer: effect.peer });
           return;
         case "grant":
           stepRows({ kind: "grant", upTo: effect.upTo });

@@ -169,7 +169,15 @@ export class Machine {
         case "pulled":
           out.cost(costs.hop);
           out.done(() => pulled());
-          this.#poll({ kind: "pulled", shard: shardName(shard), outcome: effect.outcome }, out);
+          this.#poll(
+            {
+              kind: "pulled",
+              shard: shardName(shard),
+              outcome: effect.outcome,
+              isLevel: effect.outcome === "complete" && effect.isLevel,
+            },
+            out,
+          );
           break;
         case "frame":
           this.#poll({ kind: "frame", shard: shardName(shard), bytes: effect.bytes, frames: effect.frames }, out);
@@ -207,9 +215,18 @@ export class Machine {
         case "pull":
           this.#step(
             shardNumber(effect.shard),
-            { kind: "pull", peer: effect.peer, pullId: this.#setup.drawPullId(), burst: effect.burst },
+            {
+              kind: "pull",
+              peer: effect.peer,
+              pullId: this.#setup.drawPullId(),
+              burst: effect.burst,
+              ...(effect.standMs !== undefined && { standMs: effect.standMs }),
+            },
             out,
           );
+          break;
+        case "hurry":
+          this.#step(shardNumber(effect.shard), { kind: "hurry", peer: effect.peer }, out);
           break;
         case "grant":
           this.#step(shardNumber(effect.shard), { kind: "grant", upTo: effect.upTo }, out);
@@ -267,6 +284,7 @@ function chargeOf(event: ReplicaEvent, costs: Costs): number {
     case "write":
       return event.writes.reduce((sum, { keys }) => sum + keys.length * costs.writeRow, 0);
     case "pull":
+    case "hurry":
       return costs.ask;
     case "timer":
     case "grant":

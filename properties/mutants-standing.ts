@@ -1,0 +1,84 @@
+// Planted bugs in pulls that stand.
+import { type Mutant } from "./mutant.ts";
+
+const HELD = "protocols/sync/held-pulls.ts";
+const STANDING = "protocols/sync/poll-standing.ts";
+const LINKS = "protocols/sync/links.ts";
+
+export const STANDING_MUTANTS: readonly Mutant[] = [
+  {
+    name: "what-stands-is-not-answered",
+    file: "protocols/sync/answers.ts",
+    edits: [["return takeDue(replica).flatMap(", "return takeDue(replica).slice(1).flatMap("]],
+  },
+  {
+    name: "what-stood-is-no-pull-of-its-link",
+    file: LINKS,
+    edits: [
+      [
+        "  wakeStanding(link, shard);\n  const pull = link.pulls.get(shard);",
+        "  const pull = link.pulls.get(shard);\n  wakeStanding(link, shard);",
+      ],
+    ],
+  },
+  {
+    name: "stands-for-ever",
+    file: HELD,
+    edits: [["if (held.get(from)?.pullId === name.slice(HELD.length, end)) held.delete(from);", "void [held, from];"]],
+  },
+  {
+    name: "held-without-bound",
+    file: HELD,
+    edits: [["if (held.size >= limits.heldMax && oldest", "if (held.size >= 1_000 * limits.heldMax && oldest"]],
+  },
+  {
+    name: "stands-after-nothing",
+    file: "protocols/sync/own-pull.ts",
+    edits: [["const isLevel = changed && sameVersion(", "const isLevel = sameVersion("]],
+  },
+  {
+    name: "stands-with-who-knows-less",
+    file: "protocols/sync/own-pull.ts",
+    edits: [["const isLevel = changed && sameVersion(replica.version, end.version);", "const isLevel = changed;"]],
+  },
+  {
+    name: "what-stands-hides-what-is-listed",
+    file: STANDING,
+    edits: [['if (what !== "hurry") return [];', 'if (what !== "hurry" || turn > 0) return [];']],
+  },
+  {
+    name: "hurried-pull-still-stands",
+    file: "protocols/sync/pull-asks.ts",
+    edits: [
+      [
+        "  pull.retries = Math.max(0, limits.retriesMax - 1);\n  return [ask(replica, pull),",
+        "  pull.retries = Math.max(0, limits.retriesMax - 1);\n  return [ask(replica, pull, 60_000),",
+      ],
+    ],
+  },
+  {
+    name: "reports-while-a-pull-stands",
+    file: "protocols/sync/settling.ts",
+    edits: [["  if (pull !== undefined) return asked", "  if (pull !== undefined && !pull.isStanding) return asked"]],
+  },
+  {
+    name: "waits-for-what-stands-to-report",
+    file: "protocols/sync/settling.ts",
+    edits: [["return asked !== undefined || isOver ? hurryPull(replica, pull) : [];", "return [];"]],
+  },
+  {
+    name: "over-and-answered-again",
+    file: "protocols/sync/answers.ts",
+    edits: [["  if (replica.released.get(from)?.includes(pullId) === true) return [];\n", ""]],
+  },
+  {
+    name: "stands-where-there-is-no-room",
+    file: LINKS,
+    edits: [["if (standing.size > 0 && frames + weight > room) return undefined;", "void [frames, room];"]],
+  },
+  {
+    name: "stands-beyond-the-budget",
+    file: LINKS,
+    edits: [["if (budget !== undefined && bytes + burst > budget.bytesMax) return undefined;", "void bytes;"]],
+  },
+];

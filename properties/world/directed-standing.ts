@@ -1,0 +1,223 @@
+/*
+ * Directed situations of pulls that stand: two replicas and one poller, driven by hand.
+ */
+import { LINK_LIMITS, SYNC_LIMITS } from "../../protocols/limits.ts";
+import { createLink, openStanding } from "../../protocols/sync/links.ts";
+import { framesAllowed } from "../../protocols/sync/link-window.ts";
+import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
+import { createPoller, type PollEffect, type Poller, stepPoller } from "../../protocols/sync/poll.ts";
+import { createReplica, type Replica, type ReplicaEffect, stepReplica } from "../../protocols/sync/replica.ts";
+import { type ReplicaEvent } from "../../protocols/sync/replica-state.ts";
+import { type TableSpec } from "../../protocols/sync/row-store.ts";
+import { parseWriterId } from "../../protocols/sync/version.ts";
+
+const NOW = 1_760_000_000_000;
+const STAND_MS = 5_000;
+const OURS = parseWriterId("0.sim.a.l1");
+const THEIRS = parseWriterId("0.sim.b.l1");
+const TABLES: readonly TableSpec[] = [
+  { name: "rows", dim: 1, valueBytes: 4, stateBytes: 0, precision: "f32", optimizer: "test" },
+];
+
+/** A row is written where a pull stands: it is on its way with that, and makes its asker level again. */
+export function oneCrossing(): string | undefined {
+  const [a, b] = levelPair();
+  const asked = step(a, { kind: "pull", peer: "b", pullId: pullId(2), standMs: STAND_MS });
+  if (framesOf(deliver(b, asked)).length > 0) return "a pull of who has everything is answered at once";
+  const written = write(b, 2n);
+  const taken = deliver(a, written);
+  if (a.store.rows(0) !== 2) return "a pull that stood was not answered with what changed";
+  return taken.some((effect) => effect.kind === "pulled" && effect.outcome === "complete" && effect.isLevel)
+    ? undefined
+    : "the answer to a pull that stood does not make level";
+}
+
+/** Much has changed where a pull stands: what did not come unasked is asked for. */
+export function longAnswer(): string | undefined {
+  const poller = createStanding();
+  const effects = stepPoller(poller, { kind: "frame", shard: "s/0", bytes: 9_000, frames: 5 }, 1);
+  return effects.some((effect) => effect.kind === "grant" && effect.upTo > 1)
+    ? undefined
+    : "the rest of an answer to a pull that stood is never asked for";
+}
+
+/** Nothing changes: both ends let a pull go that stood, and neither says anything. */
+export function endsQuietly(): string | undefined {
+  const [a, b] = levelPair();
+  const held = deliver(b, step(a, { kind: "pull", peer: "b", pullId: pullId(2), standMs: STAND_MS }));
+  const ended = [...timersOf(held).flatMap((name) => step(b, { kind: "timer", name })), ...giveUp(a)];
+  if (b.held.size > 0 || a.pull !== undefined) return "a pull stands for longer than it was to";
+  if (ended.some(({ kind }) => kind === "send")) return "the end of a pull that stood takes a message";
+
+  const poller = createStanding();
+  stepPoller(poller, { kind: "timer", name: "over 2 s/0" });
+  const effects = stepPoller(poller, { kind: "pulled", shard: "s/0", outcome: "failed" });
+  return hasPull(effects) || poller.pulling.size > 0 ? "a pull is left standing where nothing changed" : undefined;
+}
+
+/** Nothing has come of a pull that made both level: none is left standing, or there would be no end to it. */
+export function onlyAfterNews(): string | undefined {
+  const [a, b] = levelPair();
+  const answered = deliver(b, step(a, { kind: "pull", peer: "b", pullId: pullId(2) }));
+  const taken = deliver(a, answered);
+  return taken.some((effect) => effect.kind === "pulled" && effect.outcome === "complete" && effect.isLevel)
+    ? "a pull that brought nothing is followed by one that stands"
+    : undefined;
+}
+
+/** We know what our peer does not: a pull would not stand there, but be answered with nothing at once. */
+export function onlyWhenLevel(): string | undefined {
+  const [a, b] = levelPair();
+  write(a, 3n);
+  write(b, 2n);
+  const taken = deliver(a, deliver(b, step(a, { kind: "pull", peer: "b", pullId: pullId(2) })));
+  return taken.some((effect) => effect.kind === "pulled" && effect.outcome === "complete" && effect.isLevel)
+    ? "a pull is left standing with who knows less"
+    : undefined;
+}
+
+/** The peer lists the shard, or another does, and nothing comes of the pull that stands: it is asked for, and then the other. */
+export function standingExpected(): string | undefined {
+  const poller = createStanding();
+  stepPoller(poller, { kind: "neighbour", peer: "c" });
+  const listed = list(poller, { peer: "c", counter: 9 });
+  if (hasPull(listed)) return "a shard is pulled twice at once";
+  const hurried = timersOf(listed).flatMap((name) => stepPoller(poller, { kind: "timer", name }));
+  if (!hurried.some(({ kind }) => kind === "hurry")) return "a pull that stands hides what is listed";
+  const after = stepPoller(poller, { kind: "pulled", shard: "s/0", outcome: "complete", isLevel: false });
+  return after.some((effect) => effect.kind === "pull" && effect.peer === "c")
+    ? undefined
+    : "who listed a shard while a pull stood is not asked";
+}
+
+/** A pull is hurried while its answer is on its way, and the copy arrives after all is over: it must not bring the rows again. */
+export function lateCopy(): string | undefined {
+  const [a, b] = levelPair();
+  deliver(b, step(a, { kind: "pull", peer: "b", pullId: pullId(2), standMs: STAND_MS }));
+  const answer = write(b, 2n);
+  const hurried = step(a, { kind: "hurry", peer: "b" });
+  deliver(b, deliver(a, answer));
+  return framesOf(deliver(b, hurried)).length > 0 ? "a pull that is over is answered again" : undefined;
+}
+
+/** A member is asked where it stands while a pull of its own stands: first nothing may be on its way to it any more. */
+export function reportsAfterStanding(): string | undefined {
+  const [a, b] = levelPair();
+  deliver(b, step(a, { kind: "pull", peer: "b", pullId: pullId(2), standMs: STAND_MS }));
+  const body = { asker: THEIRS, round: 1 };
+  const during = step(a, { kind: "message", from: "b", message: "survey", body });
+  if (during.some((effect) => effect.kind === "send" && effect.message === "report")) {
+    return "a member reported while rows might be on their way to it";
+  }
+  const after = deliver(a, deliver(b, during));
+  return after.some((effect) => effect.kind === "send" && effect.message === "report")
+    ? undefined
+    : "a member does not report while its pull stands";
+}
+
+/** Hundreds of shards change over one link. */
+export function standingBounded(): string | undefined {
+  const link = createLink("x", { limits: LINK_LIMITS, nowMs: 1 });
+  fill(link);
+  let frames = 0;
+  for (const { weight } of link.standing.values()) frames += weight;
+  const { pullsMax, openingBytes, frameBytes, standingMax } = LINK_LIMITS;
+  const room = Math.max(framesAllowed(link.window), (pullsMax * openingBytes) / frameBytes);
+  if (frames > room) return `pulls that stand may bring ${frames} frames at once, and there is room for ${room}`;
+  link.standing.clear();
+  link.expectedBytes = 1;
+  fill(link);
+  return link.standing.size > standingMax ? `${link.standing.size} pulls stand on one link` : undefined;
+}
+
+/** A link with a budget: what may come unasked is no more than it saves up. */
+export function standingWithinBudget(): string | undefined {
+  const link = createLink("x", { limits: LINK_LIMITS, nowMs: 1, bytesPerSecond: 2_000_000 });
+  link.expectedBytes = 1;
+  fill(link);
+  let bytes = 0;
+  for (const { burst } of link.standing.values()) bytes += burst;
+  const most = link.budget?.bytesMax ?? 0;
+  return bytes > most ? `pulls that stand may bring ${bytes} bytes at once of a budget that holds ${most}` : undefined;
+}
+
+function fill(link: ReturnType<typeof createLink>): void {
+  for (let shard = 0; shard < 1_000; shard += 1) openStanding(link, { shard: `s/${shard}`, nowMs: 1 });
+}
+
+/** a has all that b has, by a pull. */
+function levelPair(): readonly [a: Replica, b: Replica] {
+  const [a, b] = [OURS, THEIRS].map((writer) =>
+    createReplica({ writer, limits: SYNC_LIMITS, store: createMapRowStore(TABLES, { state: true }) }),
+  );
+  if (a === undefined || b === undefined) throw new TypeError("Cannot begin: two replicas were to be made");
+  write(b, 1n);
+  const taken = deliver(a, deliver(b, step(a, { kind: "pull", peer: "b", pullId: pullId(1) })));
+  deliver(b, taken);
+  return [a, b];
+}
+
+/** A poller whose pull of the only shard stands with peer b. */
+function createStanding(): Poller {
+  const poller = createPoller(OURS);
+  stepPoller(poller, { kind: "changed", shard: "s/0", version: { counter: 1, generator: OURS } });
+  stepPoller(poller, { kind: "neighbour", peer: "b" });
+  list(poller, { peer: "b", counter: 1 });
+  stepPoller(poller, { kind: "changed", shard: "s/0", version: { counter: 1, generator: THEIRS } });
+  const pulled = stepPoller(poller, { kind: "pulled", shard: "s/0", outcome: "complete", isLevel: true });
+  const stood = timersOf(pulled).flatMap((name) => stepPoller(poller, { kind: "timer", name }));
+  const isStanding = stood.some((effect) => effect.kind === "pull" && effect.standMs !== undefined);
+  if (!isStanding) throw new Error("No pull is left standing after one that made both level");
+  return poller;
+}
+
+function list(poller: Poller, { peer, counter }: { peer: string; counter: number }): PollEffect[] {
+  const body = {
+    pollId: poller.neighbours.get(peer)?.pollId,
+    cursor: { writer: THEIRS, change: counter },
+    more: false,
+    shards: [{ shard: "s/0", counter, generator: THEIRS }],
+  };
+  return stepPoller(poller, { kind: "message", from: peer, message: "changes", body });
+}
+
+function hasPull(effects: readonly PollEffect[]): boolean {
+  return effects.some((effect) => effect.kind === "pull");
+}
+
+function timersOf(effects: readonly (PollEffect | ReplicaEffect)[]): readonly string[] {
+  return effects.flatMap((effect) =>
+    effect.kind === "timer" && /^(?:stand|hurry|held) /.test(effect.name) ? [effect.name] : [],
+  );
+}
+
+function giveUp(replica: Replica): readonly ReplicaEffect[] {
+  return step(replica, { kind: "give-up", peer: "b" });
+}
+
+/** Gives the messages among these effects to the other replica. */
+function deliver(to: Replica, effects: readonly ReplicaEffect[]): readonly ReplicaEffect[] {
+  const from = to.writer === OURS ? "b" : "a";
+  return effects.flatMap((effect) =>
+    effect.kind === "send" ? step(to, { kind: "message", from, message: effect.message, body: effect.body }) : [],
+  );
+}
+
+function framesOf(effects: readonly ReplicaEffect[]): readonly ReplicaEffect[] {
+  return effects.filter((effect) => effect.kind === "send" && effect.message === "frame");
+}
+
+function write(replica: Replica, key: bigint): readonly ReplicaEffect[] {
+  const writes = [
+    { table: 0, keys: BigUint64Array.of(key), mutate: ({ floats }: { floats: Float32Array }) => void floats.fill(1) },
+  ];
+  return step(replica, { kind: "write", writes });
+}
+
+function step(replica: Replica, event: ReplicaEvent): readonly ReplicaEffect[] {
+  return stepReplica(replica, event, NOW);
+}
+
+function pullId(id: number): string {
+  return id.toString(16).padStart(32, "0");
+}

@@ -1,0 +1,80 @@
+/*
+ * Pulls that stand with a peer. Once a pull has made us level with a peer, the next one is left there, to be answered when the shard changes:
+ * one crossing, where listing, pull and frame are three. Only what changes gets one: it ends where nothing comes for `standMs`, without a
+ * message, and the next comes with the next change. Polls go on as ever. What they list is expected from the pull that stands, and after
+ * `standPatienceMs` asked for: a lost one costs that time, and no peer keeps another from being asked.
+ */
+import { openStanding, wakeStanding } from "./links.ts";
+import { type PollTimer } from "./poll-answers.ts";
+import { roleIn } from "./poll-leaders.ts";
+import { createPending } from "./poll-neighbours.ts";
+import { type PollEffect, type Poller } from "./poll.ts";
+import { type Pulling, pullTimer } from "./pulling.ts";
+
+interface Place {
+  readonly peer: string;
+  readonly shard: string;
+}
+
+/** A pull has made us level with a peer: the next one is left there. Answers keep the distance of polls' answers. */
+export function standSoon(poller: Poller, { peer, shard }: Place, nowMs: number): PollEffect[] {
+  const { latencyMs = 0 } = poller.neighbours.get(peer)?.lane.link.window ?? {};
+  const delayMs = Math.max(0, poller.limits.gapMs - latencyMs);
+  if (delayMs > 0) return [{ kind: "timer", name: `stand 0 ${shard} ${peer}`, delayMs }];
+  return stand(poller, { peer, shard }, nowMs);
+}
+
+/** Standing pulls that are no longer wanted end. */
+export function endStanding(poller: Poller, isUnwanted: (pulling: Pulling) => boolean): PollEffect[] {
+  const effects: PollEffect[] = [];
+  for (const pulling of poller.pulling.values()) {
+    if (pulling.standing !== undefined && isUnwanted(pulling)) effects.push(...end(poller, pulling));
+  }
+  return effects;
+}
+
+export function timeStanding(poller: Poller, { what, turn, rest }: PollTimer, nowMs: number): PollEffect[] {
+  if (what === "stand") {
+    const space = rest.indexOf(" ");
+    return stand(poller, { shard: rest.slice(0, space), peer: rest.slice(space + 1) }, nowMs);
+  }
+  const pulling = poller.pulling.get(rest);
+  if (pulling?.number !== turn || pulling.standing === undefined) return [];
+  if (what === "over" && pulling.standing === "quiet") return end(poller, pulling);
+  if (what !== "hurry") return [];
+  pulling.standing = undefined;
+  const { peer, lane } = pulling.pending;
+  wakeStanding(lane.link, rest);
+  return [{ kind: "hurry", shard: rest, peer }, pullTimer(poller, pulling)];
+}
+
+function stand(poller: Poller, { peer, shard }: Place, nowMs: number): PollEffect[] {
+  const { limits, neighbours, pulling } = poller;
+  const neighbour = neighbours.get(peer);
+  const version = poller.changes.byShard.get(shard)?.version;
+  if (neighbour === undefined || version === undefined || pulling.has(shard) || limits.standMs === 0) return [];
+  for (const { pending } of neighbours.values()) {
+    const waiting = pending.get(shard);
+    // Who has more is asked first.
+    if (waiting !== undefined && (waiting.lane.short.has(waiting) || waiting.lane.long.has(waiting))) return [];
+  }
+  const pending = createPending(neighbour, { shard, version });
+  const role = roleIn(poller, pending);
+  const burst = role === undefined ? undefined : openStanding(neighbour.lane.link, { shard, nowMs });
+  if (role === undefined || burst === undefined) return [];
+  poller.pullNumber += 1;
+  const number = poller.pullNumber;
+  pulling.set(shard, { pending, number, isAlive: false, periods: 0, ending: undefined, standing: "quiet" });
+  const { standMs, graceMs } = limits;
+  return [
+    { kind: "pull", peer, shard, role, burst, standMs },
+    { kind: "timer", name: `over ${number} ${shard}`, delayMs: standMs + graceMs },
+  ];
+}
+
+/** The replica tells the end, as of any pull. */
+function end(poller: Poller, pulling: Pulling): PollEffect[] {
+  pulling.standing = undefined;
+  const { peer, shard } = pulling.pending;
+  return [{ kind: "give-up", shard, peer }, pullTimer(poller, pulling)];
+}
