@@ -9,6 +9,7 @@ import { commandHelp, overviewHelp } from "./cli/help.ts";
 import { memberAdd, memberLs, memberRetire } from "./cli/member.ts";
 import { promote } from "./cli/promote.ts";
 import { start } from "./cli/start.ts";
+import { train } from "./cli/train.ts";
 import { status } from "./cli/status.ts";
 import { nearestName } from "./nearest-name.ts";
 import { freshetVersion } from "./version.ts";
@@ -29,6 +30,7 @@ const COMMANDS: readonly Command[] = [
   configSchema,
   decode,
   dataCheck,
+  train,
 ];
 const FAILED = 1;
 const CALLED_WRONGLY = 2;
