@@ -8,8 +8,8 @@ import { printFailure } from "./cli/failure.ts";
 import { commandHelp, overviewHelp } from "./cli/help.ts";
 import { memberAdd, memberLs, memberRetire } from "./cli/member.ts";
 import { promote } from "./cli/promote.ts";
+import { setupTensorflow } from "./cli/setup.ts";
 import { start } from "./cli/start.ts";
-import { train } from "./cli/train.ts";
 import { status } from "./cli/status.ts";
 import { nearestName } from "./nearest-name.ts";
 import { freshetVersion } from "./version.ts";
@@ -30,7 +30,7 @@ const COMMANDS: readonly Command[] = [
   configSchema,
   decode,
   dataCheck,
-  train,
+  setupTensorflow,
 ];
 const FAILED = 1;
 const CALLED_WRONGLY = 2;

@@ -32,7 +32,7 @@ test("help names every command, and each command has help with its options and e
     "config schema",
     "decode",
     "data check",
-    "train",
+    "setup tensorflow",
   ];
   for (const command of commands) {
     expect(overview.out).toContain(`  ${command} `);

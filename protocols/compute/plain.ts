@@ -1,6 +1,6 @@
 // The reference backend: every operation as its formula says, over typed arrays, with sums in 64-bit floats.
 import { type Backend, type BatchInputs, type BatchLoss, type CompiledProgram } from "./backend.ts";
-import { logLoss, sigmoid } from "./loss.ts";
+import { batchLoss, sigmoid } from "./loss.ts";
 import { columnsStep, columnSumStep, concatStep, sumStep } from "./plain-columns.ts";
 import { biasStep, crossStep, denseStep } from "./plain-layers.ts";
 import { type PlainMemory, type PlainStep } from "./plain-memory.ts";
@@ -37,7 +37,7 @@ function compile(program: Program, { batchMax }: { readonly batchMax: number }):
   function backward(): BatchLoss {
     const size = predicted;
     memory.clearDeltas(size);
-    const loss = lossOf(logits, { size, inputs, delta: memory.deltas(program.logit) });
+    const loss = batchLoss(logits.subarray(0, size), inputs, memory.deltas(program.logit));
     for (let at = steps.length - 1; at >= 0; at -= 1) steps[at]?.backward(size);
     const scale = loss.weightSum > 0 ? 1 / loss.weightSum : 0;
     for (const gradient of memory.gradients) {
@@ -60,25 +60,6 @@ function compile(program: Program, { batchMax }: { readonly batchMax: number }):
       // Memory of the engine's own: nothing is held beside it.
     },
   };
-}
-
-function lossOf(
-  logits: Float32Array,
-  batch: { readonly size: number; readonly inputs: BatchInputs; readonly delta: Float32Array | undefined },
-): BatchLoss {
-  const { size, delta } = batch;
-  const { labels, weights } = batch.inputs;
-  let lossSum = 0;
-  let weightSum = 0;
-  for (let sample = 0; sample < size; sample += 1) {
-    const weight = weights[sample] ?? 0;
-    const label = labels[sample] ?? 0;
-    const logit = logits[sample] ?? 0;
-    lossSum += weight * logLoss(logit, label);
-    weightSum += weight;
-    if (delta !== undefined) delta[sample] = weight * (sigmoid(logit) - label);
-  }
-  return { lossSum, weightSum, loss: weightSum > 0 ? lossSum / weightSum : 0 };
 }
 
 function stepOf(operation: Operation, at: { readonly memory: PlainMemory; readonly result: number }): PlainStep {

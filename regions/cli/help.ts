@@ -21,6 +21,7 @@ export function overviewHelp(commands: readonly Command[], terminal: Terminal): 
     "",
     heading("Environment", terminal),
     "  FRESHET_NATS_SERVER  The nats-server to run instead of one from PATH",
+    "  FRESHET_TENSORFLOW   The folder of `setup tensorflow`",
     "  FRESHET_TOKEN        Bearer token that `status` and `member` send",
     "  FRESHET_DEBUG=1      Show where in the code an error arose",
     "  XDG_STATE_HOME       Where state goes that outlives a restart",
