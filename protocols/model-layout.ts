@@ -7,9 +7,9 @@ import { embeddingColumn, programOf } from "./architectures/architecture.ts";
 import { type Program } from "./compute/program.ts";
 import { CATALOGUE_ROW_BYTES } from "./learning/catalogue-row.ts";
 import { initialDense, initialRow } from "./learning/initial-values.ts";
-import { stateFloats } from "./learning/optimizer.ts";
+import { type Optimizer, stateFloats } from "./learning/optimizer.ts";
 import { keySeed, shardOf } from "./keys.ts";
-import { type ModelDeclaration, type OptimizerDeclaration } from "./model.ts";
+import { type ModelDeclaration } from "./model.ts";
 import { declarationDigest } from "./sync/declaration.ts";
 import { exactBytesOf, valueBytesOf } from "./sync/precision.ts";
 import { type TableSpec } from "./sync/row-store.ts";
@@ -18,7 +18,7 @@ import { type TableSpec } from "./sync/row-store.ts";
 export interface ModelTable extends TableSpec {
   readonly role: "catalogue" | "embedding" | "dense";
   /** How its rows learn; absent for the catalogue. */
-  readonly learning?: OptimizerDeclaration;
+  readonly learning?: Optimizer;
 }
 
 export interface ModelLayout {
@@ -118,7 +118,7 @@ const DENSE_SEED = 20_221_110;
 
 function learnedTable(
   table: Pick<ModelTable, "name" | "role" | "dim" | "precision">,
-  optimizer: OptimizerDeclaration,
+  optimizer: Optimizer,
 ): ModelTable {
   const { precision, dim } = table;
   return {

@@ -2,12 +2,7 @@
  * A model as its owner declares it: which tables, which features, which architecture. What follows from it (layouts of rows,
  * placement of keys) is computed here, the same on every node, and its digest travels with every pull.
  */
-
-/** How rows of a table learn. `learning/optimizer.ts` has the arithmetic. */
-export interface OptimizerDeclaration {
-  readonly kind: "ogd" | "adagrad" | "rowwise-adagrad" | "ftrl" | "adamom" | "adam";
-  readonly learningRate: number;
-}
+import { type Optimizer } from "./learning/optimizer.ts";
 
 /** One embedding table: a row per distinct value of `key`. */
 export interface TableDeclaration {
@@ -79,8 +74,9 @@ export interface ModelDeclaration {
   readonly tables: readonly TableDeclaration[];
   /** Names of the numeric features, in order. */
   readonly dense: readonly string[];
-  readonly optimizer: OptimizerDeclaration;
-  readonly denseOptimizer: OptimizerDeclaration;
+  /** How rows of its tables learn, and how its dense groups do. */
+  readonly optimizer: Optimizer;
+  readonly denseOptimizer: Optimizer;
   /** The share of negatives that are learned from, in (0, 1]; all when left out. Predictions stay those of the whole stream. */
   readonly negativesKept?: number;
   /** Updates above this percentile of the recent ones travel first (urgency.ts); 99 when left out, 100 for none. */

@@ -10,6 +10,7 @@ import { memberAdd, memberLs, memberRetire } from "./cli/member.ts";
 import { promote } from "./cli/promote.ts";
 import { setupTensorflow } from "./cli/setup.ts";
 import { start } from "./cli/start.ts";
+import { train } from "./cli/train.ts";
 import { status } from "./cli/status.ts";
 import { nearestName } from "./nearest-name.ts";
 import { freshetVersion } from "./version.ts";
@@ -31,6 +32,7 @@ const COMMANDS: readonly Command[] = [
   decode,
   dataCheck,
   setupTensorflow,
+  train,
 ];
 const FAILED = 1;
 const CALLED_WRONGLY = 2;

@@ -3,21 +3,8 @@ import { SYNC_LIMITS } from "../protocols/limits.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { architecture } from "./config-architecture.ts";
 import { layoutProblems } from "./config-layout.ts";
+import { optimizer } from "./config-optimizer.ts";
 import { duration, integer, token } from "./config-values.ts";
-
-const OPTIMIZERS = ["ogd", "adagrad", "rowwise-adagrad", "ftrl", "adamom", "adam"] as const;
-
-function optimizer(learningRateDefault: number) {
-  const allowed = "a learning rate above 0 and at most 10";
-  return z.strictObject({
-    kind: z.enum(OPTIMIZERS).default("adagrad").meta({ description: "How rows learn" }),
-    learningRate: z
-      .number({ error: allowed })
-      .positive({ error: allowed })
-      .max(10, { error: allowed })
-      .default(learningRateDefault),
-  });
-}
 
 const featureName = z
   .string()

@@ -33,6 +33,7 @@ test("help names every command, and each command has help with its options and e
     "decode",
     "data check",
     "setup tensorflow",
+    "train",
   ];
   for (const command of commands) {
     expect(overview.out).toContain(`  ${command} `);

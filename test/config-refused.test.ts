@@ -150,6 +150,10 @@ test.each([
     "models[0].architecture.bottom",
   ],
   ["an architecture that there is not", { architecture: { kind: "dlmr" } }, "models[0].architecture.kind"],
+  ["an optimizer that there is not", { optimizer: { kind: "sgd" } }, "models[0].optimizer.kind"],
+  ["a penalty below 0", { optimizer: { kind: "ftrl", l1: -1 } }, "models[0].optimizer.l1"],
+  ["a share of 1", { denseOptimizer: { kind: "adam", beta1: 1 } }, "models[0].denseOptimizer.beta1"],
+  ["another optimizer's field", { optimizer: { kind: "adam", l1: 1 } }, "models[0].optimizer.l1"],
   ["cross layers beyond a row", { architecture: { kind: "dcn-v2", embedding: 256 } }, "models[0].architecture.cross"],
   ["deep layers beyond a row", { architecture: { kind: "deepfm", deep: [4096, 64] } }, "models[0].architecture.deep"],
   [
@@ -188,6 +192,12 @@ test("each architecture has its defaults, and a DLRM is meant where none is name
     { kind: "two-tower", embedding: 16, user: [32], item: [32], output: 16, itemTables: [], itemDense: [] },
     { kind: "logistic" },
   ]);
+});
+
+test("what an optimizer leaves out is left to it, but for the rate; AdaGrad is meant where none is named", () => {
+  const [model] = parse({ ...LEAST, models: [{ name: "m", optimizer: { kind: "ftrl", l1: 3 } }] }).models;
+  expect(model?.optimizer).toEqual({ kind: "ftrl", learningRate: 0.05, l1: 3 });
+  expect(model?.denseOptimizer).toEqual({ kind: "adagrad", learningRate: 0.02 });
 });
 
 test("the largest and longest that can start is taken", () => {

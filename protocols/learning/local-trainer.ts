@@ -1,0 +1,137 @@
+/*
+ * Trains a model on samples that it may see again: the stream's step (predict, learn, one gradient a row, the optimizer) over rows in this
+ * thread's memory, without shards.
+ */
+import { type Backend, type BatchLoss } from "../compute/backend.ts";
+import { type LocalModel, type LocalTable } from "./local-model.ts";
+import { apply, type Optimizer } from "./optimizer.ts";
+import { type SampleSet } from "./sample-set.ts";
+
+export interface LocalTrainer extends Disposable {
+  /** Learns from the samples with these numbers, at most `batchMax`. `rate` multiplies every learning rate. */
+  step(set: SampleSet, samples: Uint32Array, rate: number): BatchLoss;
+  /** Predicts all samples of a set, in order. */
+  predict(set: SampleSet): Float32Array;
+}
+
+export function createLocalTrainer(
+  model: LocalModel,
+  options: { readonly backend: Backend; readonly batchMax: number },
+): LocalTrainer {
+  const { batchMax } = options;
+  const { program } = model.layout;
+  const compiled = options.backend.compile(program, { batchMax });
+  const { inputs } = compiled;
+  const touched = model.embeddings.map((table) => createTouched(table, batchMax));
+  const all = Uint32Array.from({ length: batchMax }, (_, at) => at);
+
+  function place(set: SampleSet, samples: Uint32Array): void {
+    const { tables, dim, denseFeatures } = program;
+    for (const [group, { values }] of model.groups.entries()) compiled.parameters[group]?.set(values);
+    for (let at = 0; at < samples.length; at += 1) {
+      const sample = samples[at] ?? 0;
+      for (let i = 0; i < denseFeatures; i += 1) {
+        inputs.dense[at * denseFeatures + i] = set.dense[sample * denseFeatures + i] ?? 0;
+      }
+      for (let table = 0; table < tables; table += 1) {
+        const values = model.embeddings[table]?.values;
+        if (values === undefined) continue;
+        const from = (set.rows[sample * tables + table] ?? 0) * dim;
+        const to = (at * tables + table) * dim;
+        for (let d = 0; d < dim; d += 1) inputs.embeddings[to + d] = values[from + d] ?? 0;
+      }
+      inputs.labels[at] = set.labels[sample] ?? 0;
+      inputs.weights[at] = set.weights[sample] ?? 0;
+    }
+  }
+
+  return {
+    step(set, samples, rate) {
+      place(set, samples);
+      compiled.forward(samples.length);
+      const loss = compiled.backward();
+      if (!Number.isFinite(loss.lossSum)) return loss;
+      for (const [table, rows] of touched.entries()) {
+        rows.sum(set, { samples, table, tables: program.tables, gradients: compiled.embeddingGradients });
+        rows.apply(rate);
+      }
+      for (const [group, { values, state, optimizer }] of model.groups.entries()) {
+        const gradient = compiled.gradients[group];
+        if (gradient !== undefined) apply(atRate(optimizer, rate), { values, state, gradient });
+      }
+      return loss;
+    },
+    predict(set) {
+      const probabilities = new Float32Array(set.size);
+      for (let from = 0; from < set.size; from += batchMax) {
+        const samples = all.map((at) => from + at).subarray(0, Math.min(batchMax, set.size - from));
+        place(set, samples);
+        probabilities.set(compiled.forward(samples.length), from);
+      }
+      return probabilities;
+    },
+    [Symbol.dispose]() {
+      compiled[Symbol.dispose]();
+    },
+  };
+}
+
+/** The rows of one table that a batch touches, each once, and their summed gradients. */
+interface Touched {
+  sum(
+    set: SampleSet,
+    from: {
+      readonly samples: Uint32Array;
+      readonly table: number;
+      readonly tables: number;
+      readonly gradients: Float32Array;
+    },
+  ): void;
+  apply(rate: number): void;
+}
+
+function createTouched(table: LocalTable, batchMax: number): Touched {
+  const { dim, values, state, stateFloats } = table;
+  const rowsMax = Math.min(batchMax, table.keys.length);
+  const rows = new Uint32Array(rowsMax);
+  const sums = new Float32Array(rowsMax * dim);
+  // Which place among `rows` a row has, and in which batch it got it.
+  const placeOf = new Uint32Array(table.keys.length);
+  const batchOf = new Uint32Array(table.keys.length);
+  let batch = 0;
+  let count = 0;
+  return {
+    sum(set, { samples, table: index, tables, gradients }) {
+      batch += 1;
+      count = 0;
+      for (let at = 0; at < samples.length; at += 1) {
+        const row = set.rows[(samples[at] ?? 0) * tables + index] ?? 0;
+        if (batchOf[row] !== batch) {
+          batchOf[row] = batch;
+          placeOf[row] = count;
+          rows[count] = row;
+          sums.fill(0, count * dim, (count + 1) * dim);
+          count += 1;
+        }
+        const to = (placeOf[row] ?? 0) * dim;
+        const from = (at * tables + index) * dim;
+        for (let d = 0; d < dim; d += 1) sums[to + d] = (sums[to + d] ?? 0) + (gradients[from + d] ?? 0);
+      }
+    },
+    apply(rate) {
+      const optimizer = atRate(table.optimizer, rate);
+      for (let place = 0; place < count; place += 1) {
+        const row = rows[place] ?? 0;
+        apply(optimizer, {
+          values: values.subarray(row * dim, (row + 1) * dim),
+          state: state.subarray(row * stateFloats, (row + 1) * stateFloats),
+          gradient: sums.subarray(place * dim, (place + 1) * dim),
+        });
+      }
+    },
+  };
+}
+
+function atRate(optimizer: Optimizer, rate: number): Optimizer {
+  return rate === 1 ? optimizer : { ...optimizer, learningRate: optimizer.learningRate * rate };
+}

@@ -1,0 +1,73 @@
+import { type Arguments } from "./arguments.ts";
+import { type Command, type Terminal, WrongUsage } from "./command.ts";
+import { stopSignal } from "./stop-signal.ts";
+
+/** `freshet train`. */
+export const train: Command = {
+  name: "train",
+  summary: "Train a model of a config on a labelled data set, in several passes",
+  operands: "",
+  operandsMin: 0,
+  operandsMax: 0,
+  description: [
+    "DIR holds train.csv, valid.csv and, if there is one, test.csv (or .csv.gz). Their first lines name a column label, 0 or 1, and one for each",
+    "table's key and dense feature of the model. After each pass the model is judged on valid; it ends after --passes, or when --patience passes in",
+    "a row were no better, and is then judged on test as it was after the best pass. A pass over real clicks, each seen once, is what regions",
+    "do; this is for the small public sets that need more.",
+    "Ctrl-C stops it; the same command goes on from there, to the same end. report.json, report.html and the checkpoint are written to --out.",
+    "Exit code 0 when it ended, 1 when it was stopped before.",
+  ].join("\n"),
+  options: [
+    { name: "config", value: "FILE", about: "The config file that declares the model" },
+    { name: "data", value: "DIR", about: "The data set" },
+    { name: "model", value: "NAME", about: "Which model of the config", default: "its only one" },
+    { name: "out", value: "DIR", about: "Where the report and the checkpoint go", default: "training-NAME" },
+    { name: "passes", value: "N", about: "At most so many passes", default: "50" },
+    { name: "patience", value: "N", about: "Stop after so many passes in a row that were no better", default: "2" },
+    { name: "slowdown", value: "X", about: "Multiply the learning rates with it after each of these", default: "0.1" },
+    { name: "watch", value: "auc|log-loss", about: "What is better: larger AUC, or smaller log loss", default: "auc" },
+    { name: "batch", value: "N", about: "Samples of a step", default: "4096" },
+    { name: "seed", value: "N", about: "Seed of the samples' order", default: "1" },
+    { name: "backend", value: "kernels|plain", about: "What computes", default: "kernels" },
+    { name: "restart", about: "Begin anew, whatever --out holds of an earlier run" },
+    { name: "json", about: "The report on standard output; progress goes to standard error" },
+  ],
+  examples: [
+    ["freshet train --config regions/examples/frappe.jsonc --data frappe_x1", "the model of the example"],
+    ["freshet train --config my.jsonc --model ctr --data DIR --watch log-loss --passes 5", "one of several models"],
+  ],
+  run,
+};
+
+async function run(args: Arguments, terminal: Terminal): Promise<number> {
+  const [config, data] = [args.text("config"), args.text("data")];
+  if (config === undefined) throw new WrongUsage("train", "--config FILE is missing");
+  if (data === undefined) throw new WrongUsage("train", "--data DIR is missing");
+  const watch = args.text("watch") ?? "auc";
+  if (watch !== "auc" && watch !== "log-loss") throw args.wrong("watch", "auc or log-loss");
+  const backend = args.text("backend") ?? "kernels";
+  if (backend !== "kernels" && backend !== "plain") throw args.wrong("backend", "kernels or plain");
+  const settings = {
+    passesMax: args.number("passes", { min: 1, max: 100_000, integer: true }) ?? 50,
+    patience: args.number("patience", { min: 1, max: 100_000, integer: true }) ?? 2,
+    slowdown: args.number("slowdown", { min: 0.001, max: 1 }) ?? 0.1,
+    batch: args.number("batch", { min: 1, max: 65_536, integer: true }) ?? 4096,
+    seed: args.number("seed", { min: 0, max: 0xffff_ffff, integer: true }) ?? 1,
+    watch,
+  } as const;
+  using stop = stopSignal();
+  const { trainCommand } = await import("../train/train-command.ts");
+  return await trainCommand(
+    {
+      config,
+      data,
+      model: args.text("model"),
+      out: args.text("out"),
+      backend,
+      settings,
+      restart: args.flag("restart"),
+      json: args.flag("json"),
+    },
+    { terminal, signal: stop.signal },
+  );
+}

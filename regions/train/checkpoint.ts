@@ -1,0 +1,108 @@
+/*
+ * Where a training run stands, on disk: one image, written whole or not at all (runtime/image-files.ts). Layout:
+ *   4   length of the header in bytes, little-endian
+ *       the header, JSON: what the run is, and its results
+ *       the floats of each table and group, little-endian: values, state, the best pass's values
+ *   4   CRC-32C of all bytes before
+ */
+import { join } from "node:path";
+import * as z from "zod";
+import { type LocalModel } from "../../protocols/learning/local-model.ts";
+import { type PassResult } from "../../protocols/learning/passes.ts";
+import { crc32c } from "../../protocols/wire/checksum.ts";
+import { imagePath, prepareImageFolder, readImage, writeImage } from "../../runtime/image-files.ts";
+
+export interface Checkpoint {
+  readonly results: readonly PassResult[];
+  /** Samples of the pass that runs, and their losses. */
+  readonly done: number;
+  readonly lossSum: number;
+  readonly bestValues: readonly Float32Array<ArrayBuffer>[];
+}
+
+export interface CheckpointStore {
+  save(model: LocalModel, checkpoint: Checkpoint): Promise<void>;
+  /** Puts values and state back into the model; undefined where nothing was kept. Throws where what was kept is another run's. */
+  load(model: LocalModel): Promise<Checkpoint | undefined>;
+}
+
+/** What is kept is of another run, or broken. */
+export class UnusableCheckpoint extends Error {
+  override readonly name = "UnusableCheckpoint";
+
+  constructor(folder: string, why: string) {
+    super(
+      `Cannot go on from ${JSON.stringify(folder)}: ${why}. Choose another folder with --out, or start anew with --restart`,
+    );
+  }
+}
+
+const NAME = "training";
+const BYTES_MAX = 4 * 2 ** 30;
+
+const metrics = z.object({
+  samples: z.number(),
+  positives: z.number(),
+  auc: z.number().exactOptional(),
+  logLoss: z.number(),
+  calibration: z.number().exactOptional(),
+});
+const header = z.object({
+  run: z.string(),
+  done: z.number(),
+  lossSum: z.number(),
+  results: z.array(z.object({ pass: z.number(), rate: z.number(), trainLoss: z.number(), valid: metrics })),
+});
+
+/** Checkpoints of one run in a folder. `run` says what it is: model, data and settings, so that no other is taken for it. */
+export function openCheckpoints(folder: string, { run }: { readonly run: string }): CheckpointStore {
+  return {
+    async save(model, { results, done, lossSum, bestValues }) {
+      await prepareImageFolder(folder);
+      const head = new TextEncoder().encode(JSON.stringify({ run, done, lossSum, results }));
+      const floats = floatsOf(model, bestValues).map(
+        (each) => new Uint8Array(each.buffer, each.byteOffset, each.byteLength),
+      );
+      const bytes = new Uint8Array(8 + head.length + floats.reduce((sum, { length }) => sum + length, 0));
+      const view = new DataView(bytes.buffer);
+      view.setUint32(0, head.length, true);
+      bytes.set(head, 4);
+      let at = 4 + head.length;
+      for (const part of floats) {
+        bytes.set(part, at);
+        at += part.length;
+      }
+      view.setUint32(at, crc32c(bytes, 0, at), true);
+      await writeImage(folder, NAME, bytes);
+    },
+    async load(model) {
+      const bytes = await readImage(imagePath(folder, NAME, "current"), BYTES_MAX);
+      if (bytes === undefined) return undefined;
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      const end = bytes.length - 4;
+      if (end < 4 || view.getUint32(end, true) !== crc32c(bytes, 0, end)) {
+        throw new UnusableCheckpoint(folder, "what is kept there is damaged");
+      }
+      const headEnd = 4 + view.getUint32(0, true);
+      const kept = header.parse(JSON.parse(new TextDecoder().decode(bytes.subarray(4, headEnd))));
+      if (kept.run !== run) throw new UnusableCheckpoint(folder, "it is of another model, data or settings");
+      const bestValues = [...model.embeddings, ...model.groups].map(({ values }) => new Float32Array(values.length));
+      let at = headEnd;
+      for (const part of floatsOf(model, bestValues)) {
+        new Uint8Array(part.buffer, part.byteOffset, part.byteLength).set(bytes.subarray(at, at + part.byteLength));
+        at += part.byteLength;
+      }
+      const { results, done, lossSum } = kept;
+      return { results, done, lossSum, bestValues };
+    },
+  };
+}
+
+/** Where the image of a folder lies, for those who are told about it. */
+export function checkpointPath(folder: string): string {
+  return imagePath(join(folder), NAME, "current");
+}
+
+function floatsOf(model: LocalModel, bestValues: readonly Float32Array<ArrayBuffer>[]): Float32Array<ArrayBuffer>[] {
+  return [...[...model.embeddings, ...model.groups].flatMap(({ values, state }) => [values, state]), ...bestValues];
+}

@@ -1,0 +1,92 @@
+/** One line of a chart: points from left to right. */
+export interface ChartLine {
+  readonly name: string;
+  readonly points: readonly (readonly [x: number, y: number])[];
+  /** On a light ground and on a dark one alike. */
+  readonly colour: string;
+}
+
+export interface LineChart {
+  readonly title: string;
+  readonly x: string;
+  readonly lines: readonly ChartLine[];
+  /** Drawn as a vertical line, with its name. */
+  readonly mark?: { readonly x: number; readonly name: string };
+}
+
+const WIDTH = 640;
+const HEIGHT = 280;
+const [LEFT, RIGHT, TOP, BELOW] = [64, 16, 44, 44];
+
+/** Lines over linear axes, as an SVG element to stand in a page. Points that are no numbers are left out. */
+export function drawLines({ title, x, lines, mark }: LineChart): string {
+  const points = lines.flatMap(({ points: each }) => each.filter(isDrawn));
+  if (points.length === 0) return `<p>${escapeHtml(title)}: nothing to draw.</p>`;
+  const [left, right] = bounds(points.map(([at]) => at));
+  const [low, high] = bounds(points.map(([, value]) => value));
+  function px(at: number): number {
+    return round(LEFT + ((at - left) / (right - left)) * (WIDTH - LEFT - RIGHT));
+  }
+  function py(value: number): number {
+    return round(HEIGHT - BELOW - ((value - low) / (high - low)) * (HEIGHT - TOP - BELOW));
+  }
+  const bottom = HEIGHT - BELOW;
+  const parts = [
+    `<text class="title" x="${LEFT}" y="18">${escapeHtml(title)}</text>`,
+    ...ticks(low, high).map(
+      (value) =>
+        `<line class="grid" x1="${LEFT}" y1="${py(value)}" x2="${WIDTH - RIGHT}" y2="${py(value)}"/>` +
+        `<text x="${LEFT - 8}" y="${py(value) + 4}" text-anchor="end">${Number(value.toPrecision(4))}</text>`,
+    ),
+    ...ticks(left, right).map(
+      (at) => `<text x="${px(at)}" y="${bottom + 18}" text-anchor="middle">${Number(at.toPrecision(4))}</text>`,
+    ),
+    `<text x="${(LEFT + WIDTH - RIGHT) / 2}" y="${bottom + 36}" text-anchor="middle">${escapeHtml(x)}</text>`,
+    ...(mark === undefined
+      ? []
+      : [
+          `<line class="mark" x1="${px(mark.x)}" y1="${TOP}" x2="${px(mark.x)}" y2="${bottom}"/>`,
+          `<text x="${px(mark.x) + 4}" y="${TOP + 10}">${escapeHtml(mark.name)}</text>`,
+        ]),
+    ...lines.flatMap(({ name, colour, points: each }, index) => [
+      `<polyline fill="none" stroke="${colour}" stroke-width="2" points="${each
+        .filter(isDrawn)
+        .map(([at, value]) => `${px(at)},${py(value)}`)
+        .join(" ")}"/>`,
+      ...(each.length > 40
+        ? []
+        : each
+            .filter(isDrawn)
+            .map(([at, value]) => `<circle cx="${px(at)}" cy="${py(value)}" r="3" fill="${colour}"/>`)),
+      `<text x="${LEFT + index * 170}" y="36" fill="${colour}" style="fill:${colour}">${escapeHtml(name)}</text>`,
+    ]),
+  ];
+  return `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" role="img" aria-label="${escapeHtml(title)}">${parts.join("")}</svg>`;
+}
+
+export function escapeHtml(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
+}
+
+function isDrawn([at, value]: readonly [number, number]): boolean {
+  return Number.isFinite(at) && Number.isFinite(value);
+}
+
+/** The least and the largest, apart also where they are one. */
+function bounds(values: readonly number[]): readonly [number, number] {
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  return low === high ? [low - 0.5, high + 0.5] : [low, high];
+}
+
+/** About five round numbers within a range. */
+function ticks(low: number, high: number): number[] {
+  const rough = (high - low) / 5;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((times) => times * power).find((each) => each >= rough) ?? rough;
+  const first = Math.ceil(low / step);
+  return Array.from({ length: Math.floor(high / step + 1e-9) - first + 1 }, (_, at) => (first + at) * step);
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10;
+}

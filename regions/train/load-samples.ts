@@ -1,0 +1,56 @@
+import {
+  createKeyBook,
+  encodeSamples,
+  joinSamples,
+  type KeyBook,
+  type SampleSet,
+} from "../../protocols/learning/sample-set.ts";
+import { type ModelDeclaration } from "../../protocols/model.ts";
+import { crc32c } from "../../protocols/wire/checksum.ts";
+import { type DataReport, emptyReport } from "../data/data-report.ts";
+import { findParts, NoSamples, PARTS, type Part, readSamples } from "./read-samples.ts";
+
+/** A data set in numbers. */
+export interface LoadedSamples {
+  readonly book: KeyBook;
+  readonly train: SampleSet;
+  readonly valid: SampleSet;
+  readonly test: SampleSet | undefined;
+  readonly report: DataReport;
+  /** Equal for equal samples: what a checkpoint belongs to. */
+  readonly digest: string;
+}
+
+/** Reads all parts of a folder. Keys are numbered in the order of train, valid, test. */
+export async function loadSamples(
+  folder: string,
+  { model, say }: { readonly model: ModelDeclaration; readonly say: (line: string) => void },
+): Promise<LoadedSamples> {
+  const paths = await findParts(folder);
+  const book = createKeyBook(model);
+  const report = emptyReport();
+  const sets = new Map<Part, SampleSet>();
+  for (const part of PARTS) {
+    const path = paths.get(part);
+    if (path === undefined) continue;
+    say(`Reading ${path}`);
+    const pieces: SampleSet[] = [];
+    for await (const samples of readSamples(path, { model, report })) {
+      pieces.push(encodeSamples(model, book, samples));
+    }
+    sets.set(part, joinSamples(pieces));
+  }
+  const [train, valid] = [sets.get("train"), sets.get("valid")];
+  if (train === undefined || valid === undefined || train.size === 0 || valid.size === 0) {
+    throw new NoSamples(folder, `${report.rows} lines are samples, ${report.broken} are not`);
+  }
+  const all = [train, valid, ...(sets.has("test") ? [sets.get("test") ?? valid] : [])];
+  const digest = all.map((set) => `${set.size}-${checksum(set)}`).join(".");
+  return { book, train, valid, test: sets.get("test"), report, digest };
+}
+
+function checksum({ rows, dense, labels }: SampleSet): string {
+  return [rows, dense, labels]
+    .map(({ buffer, byteOffset, byteLength }) => crc32c(new Uint8Array(buffer, byteOffset, byteLength)).toString(36))
+    .join("-");
+}

@@ -1,0 +1,88 @@
+import { access } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { type LabelledExample } from "../../protocols/learning/training-batch.ts";
+import { type ModelDeclaration } from "../../protocols/model.ts";
+import { type DataReport, noteBroken } from "../data/data-report.ts";
+import { readCsv } from "../data/read-csv.ts";
+
+/** The parts of a labelled data set. There may be no `test`. */
+export const PARTS = ["train", "valid", "test"] as const;
+export type Part = (typeof PARTS)[number];
+
+/** A folder without the files that training needs. */
+export class NoSamples extends Error {
+  override readonly name = "NoSamples";
+
+  constructor(folder: string, why: string) {
+    super(
+      `Cannot train on ${JSON.stringify(folder)}: ${why}. It must hold train.csv and valid.csv, and may hold test.csv, each also as .csv.gz,\n` +
+        `whose first line names a column "label" (0 or 1) and one for each table's key and each dense feature of the model`,
+    );
+  }
+}
+
+/** Samples held at once; about 300 bytes each while they are read. */
+const SAMPLES_MAX = 20_000_000;
+
+/** Where each part lies. Throws `NoSamples` where one that is needed is missing. */
+export async function findParts(folder: string): Promise<ReadonlyMap<Part, string>> {
+  const found = new Map<Part, string>();
+  for (const part of PARTS) {
+    for (const name of [`${part}.csv`, `${part}.csv.gz`]) {
+      const path = join(folder, name);
+      if (!found.has(part) && (await isThere(path))) found.set(part, path);
+    }
+    if (!found.has(part) && part !== "test") throw new NoSamples(folder, `there is no ${part}.csv or ${part}.csv.gz`);
+  }
+  return found;
+}
+
+/** Reads one file's samples, some at a time. Lines that are no samples are counted and left out. */
+export async function* readSamples(
+  path: string,
+  { model, report }: { readonly model: ModelDeclaration; readonly report: DataReport },
+): AsyncGenerator<readonly LabelledExample[]> {
+  const features = model.tables.map(({ key }) => key);
+  const columns = ["label", ...features, ...model.dense];
+  const file = basename(path);
+  for await (const rows of readCsv(path, { columns, report })) {
+    const samples: LabelledExample[] = [];
+    for (const { line, fields } of rows) {
+      const [label = "", ...rest] = fields;
+      const dense = model.dense.map((name, at) => [name, Number(rest[features.length + at])] as const);
+      const notFinite = dense.find(([, value]) => !Number.isFinite(value));
+      const why =
+        label !== "0" && label !== "1"
+          ? `label ${JSON.stringify(label.slice(0, 40))} is neither 0 nor 1`
+          : notFinite !== undefined
+            ? `${notFinite[0]} is no number`
+            : report.rows >= SAMPLES_MAX
+              ? `more than ${SAMPLES_MAX} samples`
+              : undefined;
+      if (why !== undefined) {
+        noteBroken(report, { file, line, why });
+        continue;
+      }
+      report.rows += 1;
+      const named = new Map(features.map((name, at) => [name, rest[at] ?? ""]));
+      samples.push({
+        user: named.get("user") ?? "",
+        item: named.get("item") ?? "",
+        features: Object.fromEntries(named),
+        dense: Object.fromEntries(dense),
+        label: Number(label),
+        weight: 1,
+      });
+    }
+    if (samples.length > 0) yield samples;
+  }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,90 @@
+import { type ExactMetrics } from "../../protocols/learning/exact-metrics.ts";
+import { type PassResult } from "../../protocols/learning/passes.ts";
+import { type ModelDeclaration } from "../../protocols/model.ts";
+import { drawLines, escapeHtml } from "./line-chart.ts";
+import { type TrainingSettings } from "./training-run.ts";
+
+/** All that a training run says at its end, as JSON. */
+export interface TrainingReport {
+  readonly model: ModelDeclaration;
+  readonly data: {
+    readonly folder: string;
+    readonly train: number;
+    readonly valid: number;
+    readonly test: number;
+    /** Distinct keys a table, by the table's name. */
+    readonly keys: Readonly<Record<string, number>>;
+    readonly broken: number;
+  };
+  readonly settings: TrainingSettings;
+  readonly backend: string;
+  readonly passes: readonly PassResult[];
+  readonly bestPass: number;
+  readonly test?: ExactMetrics;
+  readonly isOver: boolean;
+  /** Of this process: samples learned a second, evaluation not counted. */
+  readonly samplesPerSecond: number;
+}
+
+const [BLUE, ORANGE] = ["#2f81f7", "#d1760d"];
+
+/** The report as one page without anything from elsewhere. */
+export function reportPage(report: TrainingReport): string {
+  const { model, data, settings, passes, bestPass, test, backend } = report;
+  const best = passes.find(({ pass }) => pass === bestPass);
+  const mark = bestPass > 0 ? { x: bestPass, name: "best" } : undefined;
+  const rows: readonly (readonly [string, string])[] = [
+    ["model", `${model.name}, ${model.architecture.kind}`],
+    ["data", `${data.folder}: ${data.train} samples to train, ${data.valid} to validate, ${data.test} to test`],
+    ["lines left out", String(data.broken)],
+    [
+      "keys",
+      Object.entries(data.keys)
+        .map(([name, count]) => `${name} ${count}`)
+        .join(", "),
+    ],
+    ["batch, seed, backend", `${settings.batch}, ${settings.seed}, ${backend}`],
+    ["best pass", best === undefined ? "none" : `${best.pass} of ${passes.length}: ${figures(best.valid)} on valid`],
+    ["test", test === undefined ? "not measured" : figures(test)],
+    ["samples a second", report.samplesPerSecond.toFixed(0)],
+  ];
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>${escapeHtml(model.name)}</title><style>
+:root{color-scheme:light dark}body{font:15px system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem}
+td,th{padding:.2rem .8rem .2rem 0;text-align:left;vertical-align:top}svg{max-width:100%;height:auto;margin:1rem 0}
+svg text{font:12px system-ui,sans-serif;fill:currentColor}svg .title{font-weight:600;font-size:14px}
+.grid{stroke:currentColor;opacity:.15}.mark{stroke:currentColor;opacity:.5;stroke-dasharray:4 3}
+</style></head><body>
+<h1>${escapeHtml(model.name)}</h1>
+<table>${rows.map(([name, value]) => `<tr><th>${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>`).join("")}</table>
+${drawLines({
+  title: "Log loss by pass",
+  x: "pass",
+  lines: [
+    { name: "train (before learning)", colour: BLUE, points: passes.map(({ pass, trainLoss }) => [pass, trainLoss]) },
+    { name: "valid", colour: ORANGE, points: passes.map(({ pass, valid }) => [pass, valid.logLoss]) },
+  ],
+  ...(mark === undefined ? {} : { mark }),
+})}
+${drawLines({
+  title: "AUC on valid by pass",
+  x: "pass",
+  lines: [{ name: "valid", colour: ORANGE, points: passes.map(({ pass, valid }) => [pass, valid.auc ?? Number.NaN]) }],
+  ...(mark === undefined ? {} : { mark }),
+})}
+<h2>Passes</h2>
+<table><tr><th>pass</th><th>rate</th><th>train log loss</th><th>valid log loss</th><th>valid AUC</th></tr>
+${passes
+  .map(
+    ({ pass, rate, trainLoss, valid }) =>
+      `<tr><td>${pass}</td><td>${rate}</td><td>${trainLoss.toFixed(5)}</td><td>${valid.logLoss.toFixed(5)}</td><td>${valid.auc?.toFixed(5) ?? ""}</td></tr>`,
+  )
+  .join("\n")}
+</table></body></html>
+`;
+}
+
+/** `AUC 0.98123, log loss 0.15432`. */
+export function figures({ auc, logLoss }: ExactMetrics): string {
+  return `${auc === undefined ? "no AUC (one class only)" : `AUC ${auc.toFixed(5)}`}, log loss ${logLoss.toFixed(5)}`;
+}

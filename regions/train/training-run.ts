@@ -1,0 +1,152 @@
+/*
+ * Trains one model on a data set, pass by pass, until it is no longer better on the validation part. What it does depends on the data, the
+ * settings and the seed alone: a run that was stopped goes on from its checkpoint to the same end.
+ */
+import { type Backend } from "../../protocols/compute/backend.ts";
+import { type ExactMetrics, exactMetrics } from "../../protocols/learning/exact-metrics.ts";
+import { createLocalModel, type LocalModel } from "../../protocols/learning/local-model.ts";
+import { createLocalTrainer, type LocalTrainer } from "../../protocols/learning/local-trainer.ts";
+import { judgePasses, passOrder, type PassResult, type PassRules } from "../../protocols/learning/passes.ts";
+import { type ModelLayout } from "../../protocols/model-layout.ts";
+import { type Checkpoint, type CheckpointStore } from "./checkpoint.ts";
+import { type LoadedSamples } from "./load-samples.ts";
+
+export interface TrainingSettings extends PassRules {
+  readonly batch: number;
+  readonly seed: number;
+}
+
+export interface TrainingRun {
+  readonly results: readonly PassResult[];
+  readonly best: number;
+  /** Of the best pass, on the test part; absent where there is none, or the run was stopped. */
+  readonly test?: ExactMetrics;
+  readonly isOver: boolean;
+  /** Samples learned here, and the time that took, evaluation not counted. */
+  readonly samples: number;
+  readonly seconds: number;
+}
+
+/** How a pass goes, now and then while it does. */
+export interface PassProgress {
+  readonly pass: number;
+  readonly done: number;
+  readonly samples: number;
+  readonly perSecond: number;
+}
+
+export interface TrainingOptions {
+  readonly layout: ModelLayout;
+  readonly data: LoadedSamples;
+  readonly backend: Backend;
+  readonly settings: TrainingSettings;
+  readonly checkpoints: CheckpointStore | undefined;
+  readonly signal: AbortSignal;
+  /** There was a checkpoint. */
+  readonly onResume: (passes: number, done: number) => void;
+  readonly onProgress: (progress: PassProgress) => void;
+  readonly onPass: (result: PassResult) => void;
+}
+
+/** Trains until the rules say that it is over, or the signal that it must stop. */
+export async function runTraining(options: TrainingOptions): Promise<TrainingRun> {
+  const { layout, data, settings, checkpoints, signal } = options;
+  const { train, valid, test } = data;
+  const model = createLocalModel(layout, data.book);
+  using trainer = createLocalTrainer(model, { backend: options.backend, batchMax: settings.batch });
+  const kept = await checkpoints?.load(model);
+  if (kept !== undefined) options.onResume(kept.results.length, kept.done);
+  const results: PassResult[] = [...(kept?.results ?? [])];
+  let bestValues = kept?.bestValues ?? valuesOf(model);
+  let resumed: { readonly done: number; readonly lossSum: number } = kept ?? START;
+  let samples = 0;
+  let seconds = 0;
+
+  async function save(at: { readonly done: number; readonly lossSum: number }): Promise<void> {
+    const checkpoint: Checkpoint = { results, bestValues, ...at };
+    await checkpoints?.save(model, checkpoint);
+  }
+
+  for (;;) {
+    const { rate, isOver, best } = judgePasses(results, settings);
+    if (isOver) {
+      if (test === undefined) return { results, best, isOver, samples, seconds };
+      restoreValues(model, bestValues);
+      return { results, best, isOver, samples, seconds, test: exactMetrics(trainer.predict(test), test.labels) };
+    }
+    const pass = results.length + 1;
+    const order = passOrder(train.size, { seed: settings.seed, pass });
+    const at = await runPass(trainer, { options, order, from: resumed, pass, rate });
+    samples += at.done - resumed.done;
+    seconds += at.seconds;
+    if (at.done < train.size) {
+      await save(at);
+      return { results, best, isOver: false, samples, seconds };
+    }
+    resumed = START;
+    const result = {
+      pass,
+      rate,
+      trainLoss: at.lossSum / train.size,
+      valid: exactMetrics(trainer.predict(valid), valid.labels),
+    };
+    results.push(result);
+    if (judgePasses(results, settings).best === pass) bestValues = valuesOf(model);
+    await save(START);
+    options.onPass(result);
+    if (signal.aborted) return { results, best: judgePasses(results, settings).best, isOver: false, samples, seconds };
+  }
+}
+
+const START = { done: 0, lossSum: 0 };
+/** How long the thread computes before it looks whether anybody wants it to stop. */
+const TURN_MS = 200;
+
+async function runPass(
+  trainer: LocalTrainer,
+  pass: {
+    readonly options: TrainingOptions;
+    readonly order: Uint32Array;
+    readonly from: { readonly done: number; readonly lossSum: number };
+    readonly pass: number;
+    readonly rate: number;
+  },
+): Promise<{ readonly done: number; readonly lossSum: number; readonly seconds: number }> {
+  const { options, order } = pass;
+  const { train } = options.data;
+  const { batch } = options.settings;
+  let { done, lossSum } = pass.from;
+  const startedMs = performance.now();
+  let turnMs = startedMs;
+  while (done < train.size && !options.signal.aborted) {
+    const samples = order.subarray(done, done + batch);
+    const loss = trainer.step(train, samples, pass.rate);
+    if (!Number.isFinite(loss.lossSum)) throw new TrainingDiverged(pass.pass, options.layout.model.name);
+    lossSum += loss.lossSum;
+    done += samples.length;
+    if (performance.now() - turnMs > TURN_MS) {
+      const perSecond = (1000 * (done - pass.from.done)) / (performance.now() - startedMs);
+      options.onProgress({ pass: pass.pass, done, samples: train.size, perSecond });
+      await new Promise((resolve) => setImmediate(resolve));
+      turnMs = performance.now();
+    }
+  }
+  return { done, lossSum, seconds: (performance.now() - startedMs) / 1000 };
+}
+
+/** The loss is no number any more. */
+class TrainingDiverged extends Error {
+  override readonly name = "TrainingDiverged";
+
+  constructor(pass: number, model: string) {
+    super(`Cannot train model ${model}: in pass ${pass} its loss is no finite number; lower its learning rates`);
+  }
+}
+
+function valuesOf({ embeddings, groups }: LocalModel): readonly Float32Array<ArrayBuffer>[] {
+  return [...embeddings, ...groups].map(({ values }) => values.slice());
+}
+
+function restoreValues({ embeddings, groups }: LocalModel, values: readonly Float32Array[]): void {
+  for (const [at, table] of [...embeddings, ...groups].entries()) table.values.set(values[at] ?? []);
+}

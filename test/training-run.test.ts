@@ -1,0 +1,188 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { expect, test } from "vitest";
+import { type Backend } from "../protocols/compute/backend.ts";
+import { plain } from "../protocols/compute/plain.ts";
+import { type ModelDeclaration } from "../protocols/model.ts";
+import { modelLayout } from "../protocols/model-layout.ts";
+import { createRandom, nextBelow, nextFloat } from "../protocols/random.ts";
+import { openCheckpoints, UnusableCheckpoint, checkpointPath } from "../regions/train/checkpoint.ts";
+import { loadSamples } from "../regions/train/load-samples.ts";
+import { runTraining, type TrainingRun } from "../regions/train/training-run.ts";
+import { freshet } from "./run-freshet.ts";
+
+/** A made data set: whether a user likes an item follows from whether both numbers are even or odd, with one label in ten wrong. */
+async function madeData(): Promise<AsyncDisposable & { readonly path: string }> {
+  const path = await mkdtemp(join(tmpdir(), "freshet-train-"));
+  const random = createRandom(11);
+  function part(samples: number): string {
+    const lines = Array.from({ length: samples }, () => {
+      const [user, item] = [nextBelow(random, 12), nextBelow(random, 12)];
+      const likes = (user + item) % 2 === (nextFloat(random) < 0.9 ? 0 : 1);
+      return `${likes ? 1 : 0},${user},${item},${nextBelow(random, 3)},${nextFloat(random)}`;
+    });
+    return ["label,user,item,city,age", ...lines, ""].join("\n");
+  }
+  await writeFile(join(path, "train.csv"), part(900));
+  await writeFile(join(path, "valid.csv.gz"), gzipSync(part(200)));
+  await writeFile(join(path, "test.csv"), part(200));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+}
+
+const model: ModelDeclaration = {
+  name: "likes",
+  shards: 1,
+  architecture: { kind: "deepfm", embedding: 4, deep: [8] },
+  tables: [
+    { name: "users", key: "user" },
+    { name: "items", key: "item" },
+    { name: "cities", key: "city" },
+  ],
+  dense: ["age"],
+  optimizer: { kind: "adam", learningRate: 0.02 },
+  denseOptimizer: { kind: "adam", learningRate: 0.01 },
+};
+const layout = modelLayout(model);
+const settings = { passesMax: 5, patience: 2, slowdown: 0.5, watch: "auc", batch: 64, seed: 3 } as const;
+
+/** Plain arithmetic that wants to stop after so many batches. */
+function stoppingAfter(batches: number, stop: AbortController): Backend {
+  let left = batches;
+  return {
+    name: "stopping",
+    compile(program, options) {
+      const compiled = plain.compile(program, options);
+      return {
+        ...compiled,
+        backward() {
+          left -= 1;
+          if (left === 0) stop.abort();
+          return compiled.backward();
+        },
+      };
+    },
+  };
+}
+
+async function trained(
+  folder: string,
+  options: { readonly out?: string; readonly stopAfter?: number; readonly run?: string } = {},
+): Promise<TrainingRun> {
+  const data = await loadSamples(folder, { model, say: () => undefined });
+  const stop = new AbortController();
+  return runTraining({
+    layout,
+    data,
+    backend: stoppingAfter(options.stopAfter ?? 0, stop),
+    settings,
+    checkpoints: options.out === undefined ? undefined : openCheckpoints(options.out, { run: options.run ?? "run" }),
+    signal: stop.signal,
+    onResume: () => undefined,
+    onProgress: () => undefined,
+    onPass: () => undefined,
+  });
+}
+
+test("training learns what the interaction of user and item says, and is judged on test as it was after its best pass", async () => {
+  await using folder = await madeData();
+  const ran = await trained(folder.path);
+  expect(ran.isOver).toBe(true);
+  expect(ran.test?.auc).toBeGreaterThan(0.8);
+  const aucs = ran.results.map(({ valid }) => valid.auc ?? 0);
+  expect(ran.best).toBe(1 + aucs.indexOf(Math.max(...aucs)));
+});
+
+test.each([1, 14, 15, 16, 40])(
+  "a run that is stopped in its batch %i goes on to the end of one that was not",
+  async (stopAfter) => {
+    await using folder = await madeData();
+    const whole = await trained(folder.path);
+    const out = join(folder.path, "out");
+    const stopped = await trained(folder.path, { out, stopAfter });
+    expect(stopped.isOver).toBe(false);
+    expect(stopped.test).toBeUndefined();
+    const again = await trained(folder.path, { out });
+    expect(again).toMatchObject({ results: whole.results, best: whole.best, test: whole.test, isOver: true });
+    expect(again.samples + stopped.samples).toBe(whole.samples);
+    // A run that is over says so again, without learning.
+    expect(await trained(folder.path, { out })).toMatchObject({ results: whole.results, test: whole.test, samples: 0 });
+  },
+);
+
+test("a checkpoint of another run, or one that is damaged, is refused with what to do", async () => {
+  await using folder = await madeData();
+  const out = join(folder.path, "out");
+  await trained(folder.path, { out, stopAfter: 3 });
+  await expect(trained(folder.path, { out, run: "another" })).rejects.toThrow(
+    "it is of another model, data or settings. Choose",
+  );
+  const bytes = await readFile(checkpointPath(out));
+  for (const at of [0, 100, bytes.length - 1]) {
+    const broken = Uint8Array.from(bytes);
+    broken[at] = (broken[at] ?? 0) ^ 1;
+    await writeFile(checkpointPath(out), broken);
+    await expect(trained(folder.path, { out })).rejects.toThrow(UnusableCheckpoint);
+  }
+  await writeFile(checkpointPath(out), bytes.subarray(0, 3));
+  await expect(trained(folder.path, { out })).rejects.toThrow(UnusableCheckpoint);
+});
+
+const CONFIG = {
+  region: "lab",
+  training: "lab",
+  models: [{ ...model, denseOptimizer: { kind: "adam", learningRate: 0.01 } }],
+};
+
+test("freshet train trains, reports and ends; what is wrong is said with what to do", async () => {
+  await using folder = await madeData();
+  const config = join(folder.path, "lab.jsonc");
+  await writeFile(config, JSON.stringify(CONFIG));
+  const args = ["train", "--config", config, "--data", folder.path, "--out", join(folder.path, "out"), "--batch", "64"];
+  const ran = await freshet([...args, "--passes", "3", "--json"]);
+  expect(ran).toMatchObject({ code: 0 });
+  expect(ran.err).toContain("900 samples to train, 200 to validate, 200 to test");
+  const report: unknown = JSON.parse(ran.out);
+  expect(report).toMatchObject({
+    isOver: true,
+    backend: "kernels",
+    data: { keys: { users: 12, items: 12, cities: 3 }, broken: 0 },
+  });
+  expect(JSON.parse(await readFile(join(folder.path, "out", "report.json"), "utf8"))).toEqual(report);
+  const page = await readFile(join(folder.path, "out", "report.html"), "utf8");
+  expect(page.match(/<polyline/g)).toHaveLength(3);
+  expect(page).not.toMatch(/NaN|undefined|https?:/);
+
+  const other = await freshet([...args, "--passes", "4", "--seed", "2"]);
+  expect(other.code).toBe(1);
+  expect(other.err).toContain("--restart");
+  expect(await freshet([...args, "--passes", "1", "--seed", "2", "--restart"])).toMatchObject({ code: 0 });
+  for (const [change, said] of [
+    [["--model", "x"], 'it has likes, not "x"'],
+    [["--data", "/nowhere"], "there is no train.csv"],
+    [["--watch", "f1"], "allowed: auc or log-loss"],
+    [["--backend", "gpu"], "allowed: kernels or plain"],
+  ] as const) {
+    const refused = await freshet([...args, ...change]);
+    expect(refused.code).not.toBe(0);
+    expect(refused.err).toContain(said);
+  }
+});
+
+test("lines that are no samples are counted and left out; files without a column, or without one sample, are refused", async () => {
+  await using folder = await madeData();
+  const quiet = { model, say: () => undefined };
+  const train = join(folder.path, "train.csv");
+  await writeFile(train, 'label,user,item,city,age\n2,1,1,1,0\n1,1,1,1,x\n1,1\n1,é,"a,b",,1e3\n0,1,1,1,0\n');
+  const { report, train: samples, book } = await loadSamples(folder.path, quiet);
+  expect([samples.size, report.broken]).toEqual([2, 3]);
+  expect([...samples.dense]).toEqual([1000, 0]);
+  expect(book[2]?.numberOf.has("")).toBe(true);
+  await writeFile(train, "label,user,item\n1,1,1\n");
+  await expect(loadSamples(folder.path, quiet)).rejects.toThrow("missing are city, age");
+  await writeFile(train, "label,user,item,city,age\n");
+  await expect(loadSamples(folder.path, quiet)).rejects.toThrow("400 lines are samples, 0 are not");
+  await rm(train);
+  await expect(loadSamples(folder.path, quiet)).rejects.toThrow("there is no train.csv or train.csv.gz");
+});
