@@ -99,7 +99,8 @@ function pass(replica: Replica, { fromMs, ms }: { fromMs: number; ms: number }):
 /** Rows in the answer to a pull. */
 function pull(replica: Replica, knowledge: Knowledge, nowMs: number): number {
   const body = {
-    pullId: "0".repeat(32),
+    // An id that was released is not answered again.
+    pullId: String(replica.answersOpened).padStart(32, "0"),
     declaration: replica.declaration,
     wantsState: true,
     settled: 0,
