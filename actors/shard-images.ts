@@ -73,6 +73,15 @@ class ImagesUnusable extends Error {
   }
 }
 
+/** What had to be durable is not. The actor's next life goes on from the last image, of which others may know. */
+class ImageNotWritten extends Error {
+  override readonly name = "ImageNotWritten";
+
+  constructor(name: string) {
+    super(`Cannot go on with shard '${name}': its image must be on disk first, and could not be written`);
+  }
+}
+
 /** Images of a replica: at most one being written, and the trainers' positions of the last one that reached the disk. */
 export interface ShardImages {
   /** Something changed that the last image lacks. */
@@ -81,6 +90,8 @@ export interface ShardImages {
   saveIfChanged(): void;
   /** Fulfilled with the bytes on disk; 0 when there was nothing to write, or it failed. */
   saveNow(): Promise<number>;
+  /** Fulfilled once the replica is on disk as it is now; rejects with `ImageNotWritten`. Take no other message meanwhile. */
+  mustSave(): Promise<void>;
   saved(outcome: Outcome<SaveOutcome>): void;
 }
 
@@ -122,6 +133,15 @@ export function createImages(config: ShardConfig, context: Context<ShardProtocol
     return 0;
   }
 
+  async function saveNow(): Promise<number> {
+    if (!changed) return 0;
+    try {
+      return settle({ kind: "done", value: await begin() });
+    } catch (error) {
+      return settle({ kind: "failed", error: error instanceof Error ? error : new Error(String(error)) });
+    }
+  }
+
   return {
     note: () => {
       changed = true;
@@ -130,13 +150,10 @@ export function createImages(config: ShardConfig, context: Context<ShardProtocol
     saveIfChanged: () => {
       if (changed && saving === undefined) context.pipe(begin(), "saved", (outcome) => ({ outcome }));
     },
-    saveNow: async (): Promise<number> => {
-      if (!changed) return 0;
-      try {
-        return settle({ kind: "done", value: await begin() });
-      } catch (error) {
-        return settle({ kind: "failed", error: error instanceof Error ? error : new Error(String(error)) });
-      }
+    saveNow,
+    mustSave: async (): Promise<void> => {
+      changed = true;
+      if ((await saveNow()) === 0) throw new ImageNotWritten(config.name);
     },
     saved: (outcome: Outcome<SaveOutcome>) => {
       settle(outcome);

@@ -21,7 +21,8 @@ import { createRowFeed } from "./row-feed.ts";
 import { viewRow } from "./row-view.ts";
 import { expiryOf } from "./expiry.ts";
 import { createImages, openReplica, primaryOf } from "./shard-images.ts";
-import { peerAddress, peerText, rememberWay } from "./shard-name.ts";
+import { peerText, rememberWay } from "./shard-name.ts";
+import { sendToPeer } from "./shard-sends.ts";
 import {
   type KeyList,
   type Push,
@@ -89,19 +90,36 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     let refused = 0;
     let isPrimary = false;
 
-    /** `source` is the push that a write was made of: the write itself holds functions. */
-    function step(event: ReplicaEvent, source?: Push): readonly ReplicaEffect[] {
+    function decide(event: ReplicaEvent, source?: Push): readonly ReplicaEffect[] {
       const nowMs = context.now();
       const effects = stepReplica(replica, event, nowMs);
       trace.step({ event: source === undefined ? event : { kind: "push", push: source }, nowMs, effects });
+      return effects;
+    }
+
+    /** What this node has the replica do. `source` is the push that a write was made of: the write itself holds functions. */
+    function step(event: ReplicaEvent, source?: Push): readonly ReplicaEffect[] {
+      const effects = decide(event, source);
       for (const effect of effects) perform(effect);
       return effects;
     }
 
+    /** What comes from elsewhere or with time. While an image is on its way to disk that must be there first, no other message is taken. */
+    async function take(event: ReplicaEvent & { kind: "message" | "timer" | "give-up" }): Promise<void> {
+      for (const effect of decide(event)) {
+        if (effect.kind === "save") await images.mustSave();
+        else perform(effect);
+      }
+    }
+
     function perform(effect: ReplicaEffect): void {
       switch (effect.kind) {
+        case "save":
+          throw new RangeError(
+            `Cannot go on with shard ${config.name}: nothing that this node asks for waits for the disk`,
+          );
         case "send":
-          send(effect);
+          sendToPeer(context, { effect, ways });
           return;
         case "timer":
           context.after(effect.delayMs, "due", { timer: effect.name });
@@ -168,33 +186,9 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
       }
     }
 
-    function send(effect: ReplicaEffect & { kind: "send" }): void {
-      const to = peerAddress("shard", effect.to);
-      const peer = context.ref<ShardProtocol>(to);
-      const asker = context.ref<ShardProtocol>(ways.get(effect.to) ?? to);
-      switch (effect.message) {
-        case "pull":
-          return peer.tell("pull", effect.body);
-        case "more":
-          return peer.tell("more", effect.body);
-        case "release":
-          return peer.tell("release", effect.body);
-        case "orphans":
-          return peer.tell("orphans", effect.body);
-        case "refuse":
-          return asker.tell("refuse", effect.body);
-        case "survey":
-          return peer.tell("survey", effect.body);
-        case "report":
-          return asker.tell("report", effect.body);
-        case "frame":
-          return asker.tell("frame", effect.body);
-      }
-    }
-
-    function fromAsker(message: "pull" | "more" | "release" | "survey", body: unknown, from: Address): void {
+    function fromAsker(message: "pull" | "more" | "release" | "survey", body: unknown, from: Address): Promise<void> {
       rememberWay(ways, from);
-      step({ kind: "message", from: peerText(from), message, body });
+      return take({ kind: "message", from: peerText(from), message, body });
     }
 
     function takeRole({ duty, training }: Role): void {
@@ -274,7 +268,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         },
         hurry: ({ peer }) => void step({ kind: "hurry", peer: peerText(peer) }),
         grant: ({ upTo }) => void step({ kind: "grant", upTo }),
-        "give-up": ({ peer }) => void step({ kind: "give-up", peer: peerText(peer) }),
+        "give-up": ({ peer }) => take({ kind: "give-up", peer: peerText(peer) }),
         status: () => ({
           shard: config.shard,
           rows: layout.tables.reduce((sum, _, table) => sum + replica.store.rows(table), 0),
@@ -287,20 +281,12 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         pull: (body, from) => fromAsker("pull", body, from),
         more: (body, from) => fromAsker("more", body, from),
         release: (body, from) => fromAsker("release", body, from),
-        refuse: (body, from) => {
-          step({ kind: "message", from: peerText(from), message: "refuse", body });
-        },
-        frame: (body, from) => {
-          step({ kind: "message", from: peerText(from), message: "frame", body });
-        },
+        refuse: (body, from) => take({ kind: "message", from: peerText(from), message: "refuse", body }),
+        frame: (body, from) => take({ kind: "message", from: peerText(from), message: "frame", body }),
         survey: (body, from) => fromAsker("survey", body, from),
-        report: (body, from) => {
-          step({ kind: "message", from: peerText(from), message: "report", body });
-        },
-        orphans: (body, from) => {
-          step({ kind: "message", from: peerText(from), message: "orphans", body });
-        },
-        due: ({ timer }) => {
+        report: (body, from) => take({ kind: "message", from: peerText(from), message: "report", body }),
+        orphans: (body, from) => take({ kind: "message", from: peerText(from), message: "orphans", body }),
+        due: async ({ timer }) => {
           if (timer === EXPIRE && expiry !== undefined) {
             for (const { table, ttlMs } of replica.primary?.kind === "self" && isPrimary ? expiry.tables : []) {
               step({ kind: "expire", table, before: Math.floor((context.now() - ttlMs) * 1000) });
@@ -309,7 +295,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
             return;
           }
           if (timer !== ANNOUNCE) {
-            step({ kind: "timer", name: timer });
+            await take({ kind: "timer", name: timer });
             return;
           }
           // A leader that restarted knows no shards; telling it again costs nothing.

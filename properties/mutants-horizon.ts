@@ -28,6 +28,16 @@ export const HORIZON_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: "settles-before-it-is-on-disk",
+    file: SETTLING,
+    edits: [['return [{ kind: "save" }, ...effects,', "return [...effects,"]],
+  },
+  {
+    name: "reports-with-an-answer-half-taken",
+    file: SETTLING,
+    edits: [["if (asked !== undefined || survey?.isOpen === true) replica.unfinished.clear();", ""]],
+  },
+  {
     name: "settles-over-early-rows",
     file: SETTLING,
     edits: [["for (const slot of early) upTo = Math.min(upTo, store.versionAt(slot).t - 1);", "void early;"]],

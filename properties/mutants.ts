@@ -18,7 +18,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: "join-on-last-frame",
     file: "protocols/sync/own-pull.ts",
     edits: [
-      ["if (answer.receivedCount === frame.frames && answer.end !== undefined)", "if (answer.end !== undefined)"],
+      ["if (answer.receivedCount === framesOf(answer) && answer.end !== undefined)", "if (answer.end !== undefined)"],
     ],
   },
   {
@@ -42,7 +42,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: "protocols/sync/own-pull.ts",
     edits: [
       [
-        "if (pull === undefined || pull.pullId !== frame.pullId || pull.peer !== from)",
+        "if (pull === undefined || pull.asksAs !== frame.pullId || pull.peer !== from)",
         "if (pull === undefined || pull.peer !== from)",
       ],
     ],
@@ -130,6 +130,23 @@ export const MUTANTS: readonly Mutant[] = [
       ],
       ["  asker.resting = true;", "  sent.set(asker, upTo); asker.resting = true;"],
     ],
+  },
+  {
+    name: "failed-pull-forgets-its-frames",
+    file: "protocols/sync/own-pull.ts",
+    edits: [['if (pull.answer !== undefined && reason === "no-answer") {', "if (false) {"]],
+  },
+  {
+    name: "older-answer-completes-a-pull",
+    file: "protocols/sync/own-pull.ts",
+    edits: [
+      ["  if (pull.asksAs !== pull.pullId) {\n    replica.pull = pull;", "  if (false) {\n    replica.pull = pull;"],
+    ],
+  },
+  {
+    name: "goes-on-with-a-closed-answer",
+    file: "protocols/sync/own-pull.ts",
+    edits: [['if (reason !== "gone" || pull.asksAs === pull.pullId)', 'if (reason === "gone")']],
   },
   {
     name: "failed-pull-forgets-shard",

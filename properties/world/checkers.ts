@@ -5,7 +5,7 @@ import { type Horizon, type Known, NO_HORIZON } from "../../protocols/sync/horiz
 import { type Replica } from "../../protocols/sync/replica.ts";
 import { type ShardVersion } from "../../protocols/sync/shard-version.ts";
 import { type Version, type WriterId } from "../../protocols/sync/version.ts";
-import { expiryOf, HorizonBook } from "./horizon-book.ts";
+import { type Answered, expiryOf, HorizonBook } from "./horizon-book.ts";
 import { type Judge } from "./judge.ts";
 import {
   countAhead,
@@ -109,17 +109,14 @@ export class ShardChecker {
   /** V9: looks at a settled time that a replica has just moved to, with those who answered for it, and all there are (X10). */
   settled(
     replica: Replica,
-    { answered, all, where }: { answered: readonly Replica[]; all: readonly Replica[]; where: string },
+    { answered, all, where }: { answered: readonly Answered[]; all: readonly Replica[]; where: string },
   ): void {
     this.book.moved(replica.horizon);
     for (const other of all) this.book.note(other.horizon, other.writer);
     this.book.settled(replica.horizon, {
       updates: this.#updates,
-      answered: answered.map((member) => ({
-        writer: member.writer,
-        knows: ({ t, writer }) => t <= member.horizon.settled || t <= (member.knowledge.get(writer) ?? 0),
-        held: this.#keys.flatMap((keys) => member.store.versionOf(0, keys[0] ?? 0n) ?? []),
-      })),
+      answered: [{ replica, told: replica.knowledge }, ...answered],
+      held: this.#keys.flatMap((keys) => replica.store.versionOf(0, keys[0] ?? 0n) ?? []),
       where,
     });
   }

@@ -18,6 +18,8 @@ const RESTARTS = 300;
 /** Some replicas by name, and the messages between them, delivered at once. */
 class Shard {
   readonly replicas = new Map<string, Replica>();
+  /** The last image of each that had to be on disk. */
+  readonly disks = new Map<string, Uint8Array>();
   rowsSent = 0;
   #pullIds = 0;
 
@@ -76,6 +78,7 @@ class Shard {
     const inbox = effects.map((effect) => ({ from, effect }));
     for (let next = inbox.shift(); next !== undefined; next = inbox.shift()) {
       const { effect } = next;
+      if (effect.kind === "save") this.disks.set(next.from, encodeImage(this.at(next.from)));
       if (!passes(next.from, effect) || effect.kind !== "send") continue;
       const { to, message, body } = effect;
       const replica = this.replicas.get(to);
@@ -171,6 +174,21 @@ export function lateRowGivesWay(): string | undefined {
   if (shard.at("b").store.digest() !== shard.at("a").store.digest()) return "a late row stays over a settled one";
   shard.pull("b", "stranger");
   return shard.at("b").store.digest() === shard.at("a").store.digest() ? undefined : "a late row came back";
+}
+
+/** X10: no member knows a settled time that a restart of the primary could go behind. */
+export function settledOnDisk(): string | undefined {
+  const shard = new Shard();
+  for (const name of ["a", "b"]) shard.start(name);
+  shard.write("a", 1n, NOW, undefined);
+  shard.pull("b", "a");
+  shard.disks.set("a", encodeImage(shard.at("a")));
+  for (let turn = 0; turn < 2; turn += 1) shard.settle("a", ["b"]);
+  shard.pull("b", "a");
+  const { settled } = shard.at("b").horizon;
+  if (settled === 0) return "something was to be settled";
+  shard.start("a", 2, shard.disks.get("a"));
+  return shard.at("a").horizon.settled === settled ? undefined : "a primary starts behind what it had settled";
 }
 
 /** V9: a primary that starts hundreds of times leaves no trail of writers in any vector, and nothing is sent again for it. */

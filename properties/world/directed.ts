@@ -19,10 +19,18 @@ import {
   withoutState,
 } from "./directed-frames.ts";
 import { answersAsAScan, cacheBounded, floorInPlace } from "./directed-cache.ts";
-import { deathBetweenAnswers, earlyRowsHoldBack, lateRowGivesWay, manyLives, reportsWait } from "./directed-horizon.ts";
+import {
+  deathBetweenAnswers,
+  earlyRowsHoldBack,
+  lateRowGivesWay,
+  manyLives,
+  reportsWait,
+  settledOnDisk,
+} from "./directed-horizon.ts";
 import { orphanReported, orphanSuperseded, reportsBounded } from "./directed-orphans.ts";
 import { dominating, joining, jumps, lastStamps, mergingInAnyOrder, ordering } from "./directed-laws.ts";
 import { besideCatchUps, inUse, manyShards, restlessPeer, withinBudget } from "./directed-links.ts";
+import { answerOverABadLink, answerThatIsClosed, nothingHalfTaken, olderAnswer } from "./directed-resume.ts";
 import { notHalf, roundedOnce, smallStepsAddUp } from "./directed-precision.ts";
 import { placeOfAnotherStart } from "./directed-urgent.ts";
 import { cursorOfAnotherLife, failedPull, listedAgain } from "./directed-polls.ts";
@@ -54,6 +62,7 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["V9", reportsWait],
   ["V9", reportsAfterStanding],
   ["V9", manyLives],
+  ["V9", nothingHalfTaken],
   ["V10", jumps],
   ["V10", fromTheFuture],
   ["S4", framesOfTwoAnswers],
@@ -70,15 +79,19 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["X9", withoutState],
   ["X9", smallStepsAddUp],
   ["X10", lateRowGivesWay],
+  ["X10", settledOnDisk],
   ["X11", listedAgain],
   ["X11", failedPull],
   ["X11", standingExpected],
+  ["X11", olderAnswer],
   ["X11", cursorOfAnotherLife],
   ["X12", orphanReported],
   ["L1", rowsOfAFailedPull],
   ["L4", onlyAfterNews],
   ["L4", onlyWhenLevel],
   ["L5", lateCopy],
+  ["L2", answerOverABadLink],
+  ["L2", answerThatIsClosed],
   ["I1", anyBytes],
   ["I2", oneEncoding],
   ["I3", notFinite],

@@ -2,6 +2,8 @@
  * Every horizon that a shard ever had, and what lies below each, worked out from what was written and not by the core's rules.
  */
 import { type Horizon } from "../../protocols/sync/horizon.ts";
+import { type ReadonlyKnowledge } from "../../protocols/sync/knowledge.ts";
+import { type Replica } from "../../protocols/sync/replica.ts";
 import { type Version, type WriterId } from "../../protocols/sync/version.ts";
 import { type Judge } from "./judge.ts";
 import { isOlder, type Update } from "./seen-row.ts";
@@ -9,6 +11,12 @@ import { isOlder, type Update } from "./seen-row.ts";
 /** The time below which the only table of simulated shards has expired. */
 export function expiryOf({ expired }: Horizon): number {
   return expired.get(0) ?? 0;
+}
+
+/** Who answered for a settled time, and what it said that it knows. */
+export interface Answered {
+  readonly replica: Pick<Replica, "writer" | "knowledge" | "horizon">;
+  readonly told: ReadonlyKnowledge;
 }
 
 export class HorizonBook {
@@ -82,46 +90,45 @@ export class HorizonBook {
     );
   }
 
-  /** V9: what a settled time leaves behind is known to all whom it was settled with, and they hold nothing that it leaves out. */
+  /**
+   * V9: what a settled time leaves behind is known to all whom it was settled with, and they held nothing that it leaves out when they
+   * said where they stand. Later a member may pull what somebody stamped who is no member any more: that came too late, and it takes a copy.
+   */
   settled(
     horizon: Horizon,
     {
       updates,
       answered,
+      held,
       where,
     }: {
       readonly updates: ReadonlyMap<WriterId, readonly Update[]>;
-      /** Who answered: the lives, what they know now, and what they hold. */
-      readonly answered: readonly {
-        readonly writer: WriterId;
-        readonly knows: (version: Version) => boolean;
-        readonly held: readonly Version[];
-      }[];
+      readonly answered: readonly Answered[];
+      /** What the primary holds. */
+      readonly held: readonly Version[];
       readonly where: string;
     },
   ): void {
     if (!this.#judge.watches("V9")) return;
+    const breach = (what: string): void => this.#judge.breach("V9", `${where} settled ${what}`);
     const leavesOut = (version: Version): boolean =>
       version.t > horizon.before && this.isLate(version, horizon.settled);
-    for (const { writer, knows, held } of answered) {
+    for (const version of held) {
+      if (leavesOut(version)) breach(`${horizon.settled} without ${version.t}, which it holds`);
+    }
+    for (const { replica, told } of answered) {
+      const { writer, knowledge, horizon: ours } = replica;
       for (const { version } of updates.get(writer) ?? []) {
-        if (leavesOut(version)) {
-          this.#judge.breach(
-            "V9",
-            `${where} settled ${horizon.settled} without ${version.t} of ${writer}, who answered`,
-          );
-        }
+        if (leavesOut(version)) breach(`${horizon.settled} without ${version.t} of ${writer}, who answered`);
+      }
+      for (const [other, t] of told) {
+        const late = updates.get(other)?.find(({ version }) => version.t <= t && leavesOut(version));
+        if (late !== undefined) breach(`${horizon.settled} without ${late.version.t}, of which ${writer} told`);
       }
       for (const [other, t] of horizon.graveyard) {
-        const last = (updates.get(other) ?? []).findLast(({ version }) => version.t <= t)?.version;
-        if (last !== undefined && !knows(last)) {
-          this.#judge.breach("V9", `${where} settled ${t} of ${other}, which ${writer} does not know`);
-        }
-      }
-      for (const version of held) {
-        if (leavesOut(version)) {
-          this.#judge.breach("V9", `${where} settled ${horizon.settled} without ${version.t}, held by ${writer}`);
-        }
+        const last = updates.get(other)?.findLast(({ version }) => version.t <= t)?.version;
+        if (last === undefined || last.t <= Math.max(ours.settled, knowledge.get(other) ?? 0)) continue;
+        breach(`${t} of ${other}, which ${writer} does not know`);
       }
     }
   }

@@ -13,6 +13,11 @@ export interface Envelope {
   readonly damaged: boolean;
 }
 
+/** As the actor that it is for is given it. */
+export function bodyOf({ body }: Envelope): unknown {
+  return typeof body === "string" ? JSON.parse(body) : body;
+}
+
 /** A directed link. */
 interface Link {
   cut: boolean;

@@ -77,18 +77,21 @@ export class Primaries {
     if (primary.survey === undefined || checker === undefined || checker.book.holds(primary.horizon)) return;
     this.#world.count("settled");
     const { members, reports } = primary.survey;
-    const lives = new Set(members.map((member) => reports.get(member)?.writer));
+    const told = new Map(
+      members.flatMap((member) => reports.get(member) ?? []).map((report) => [report.writer, report]),
+    );
     const all = this.#world.nodes.flatMap((node) => node?.replicas[shard] ?? []);
     checker.settled(primary, {
-      answered: all.filter((replica) => replica === primary || lives.has(replica.writer)),
+      answered: all.flatMap((replica) => {
+        const report = told.get(replica.writer);
+        return report === undefined ? [] : [{ replica, told: report.knowledge }];
+      }),
       all,
       where: `shard ${shard}`,
     });
   }
 
   #settle(node: SimulatedNode, shard: number): void {
-    // What the next round may confirm was found by the last, so this image covers it.
-    this.save(node.index, shard);
     const members = [...this.#members].filter((member) => member !== node.index).map((member) => `n${member}`);
     node.step(shard, { kind: "settle", members }, this.#world.clock(node.index));
   }

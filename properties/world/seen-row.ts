@@ -52,7 +52,10 @@ export function listRows(rows: readonly (SeenRow | undefined)[]): string {
 export function hashKnowledge({ knowledge, horizon }: Pick<Replica, "knowledge" | "horizon">): number {
   const { settled, expired } = horizon;
   let low = mixUint32(mixUint32(1, settled % 0x1_0000_0000), settled / 0x1_0000_0000);
-  let high = mixUint32(low, (expired.get(0) ?? 0) % 0x1_0000_0000);
+  const gone = expired.get(0) ?? 0;
+  // Into both halves: of one alone too few bits are left, and two expiries of one knowledge were once taken for the same.
+  low = mixUint32(mixUint32(low, gone % 0x1_0000_0000), gone / 0x1_0000_0000);
+  let high = mixUint32(low, gone % 0x1_0000_0000);
   for (const [writer, t] of knowledge) {
     let name = writer.length;
     for (let at = 0; at < writer.length; at += 1) name = (Math.imul(name, 31) + writer.charCodeAt(at)) | 0;

@@ -9,10 +9,10 @@ import { buildWriterId, type Version } from "../../protocols/sync/version.ts";
 import { drawPullId, parsePull } from "../../protocols/wire/pull.ts";
 import { parseChanges, parsePoll } from "../../protocols/wire/poll.ts";
 import { type ShardChecker } from "./checkers.ts";
-import { APPLIED, PULLED_AS, SENT, TOLD } from "./counted.ts";
+import { APPLIED, PULLED_AS, TOLD } from "./counted.ts";
 import { type Disk } from "./disk.ts";
 import { type Timer } from "./happening.ts";
-import { type Envelope } from "./network.ts";
+import { bodyOf, type Envelope } from "./network.ts";
 import { regionOf } from "./leases.ts";
 import { pollLimitsOf, startShard } from "./shard-start.ts";
 import { type Surroundings } from "./surroundings.ts";
@@ -85,9 +85,9 @@ export class SimulatedNode {
   }
 
   receive(envelope: Envelope, nowMs: number): void {
-    const { shard, message, body } = envelope;
+    const { shard, message } = envelope;
     const from = `n${envelope.from}`;
-    const parsed: unknown = typeof body === "string" ? JSON.parse(body) : body;
+    const parsed = bodyOf(envelope);
     if (shard === undefined) {
       if (message === "poll") this.#takePoll({ from, body: parsed }, nowMs);
       else if (message === "changes") this.#takeChanges({ from, body: parsed }, nowMs);
@@ -171,9 +171,9 @@ export class SimulatedNode {
     this.scan();
     this.replicas.forEach((replica, shard) => {
       this.look(shard);
-      const options = { checker: this.#checker(shard), where: this.#place(shard) };
-      this.#world.steps.won(replica, { greatest: greatest[shard] ?? [], ...options });
-      this.#world.steps.stateHeld(replica, options.where);
+      const [where, checker] = [this.#place(shard), this.#checker(shard)];
+      this.#world.steps.won(replica, { greatest: greatest[shard] ?? [], checker, where });
+      this.#world.steps.stateHeld(replica, where);
     });
   }
 
@@ -185,8 +185,8 @@ export class SimulatedNode {
     const replica = this.#replica(shard);
     const { steps, judge } = this.#world;
     const where = this.#place(shard);
-    const { answersOpened } = replica;
-    const { scans, gaveUp } = replica.cache.counts;
+    const { answersOpened, cache } = replica;
+    const { scans, gaveUp } = cache.counts;
     if (event.message === "pull") this.#pulls.set(parsePull(event.body).pullId, event.body);
     if (event.message === "pull" && replica.answers.size >= this.#world.knobs.answersMax) {
       this.#world.count("pull while all answers are in use");
@@ -194,7 +194,7 @@ export class SimulatedNode {
     const effects = stepReplica(replica, { kind: "message", ...event }, nowMs);
     steps.served(this.look(shard), where);
     if (replica.answersOpened > answersOpened) {
-      this.#world.count(replica.cache.counts.scans > scans ? "answer by a scan" : "answer from the cache");
+      this.#world.count(cache.counts.scans > scans ? "answer by a scan" : "answer from the cache");
       if (gaveUp > 0) this.#world.count("answer after the cache gave up");
       const answer = [...replica.answers.values()].at(-1);
       if (!judge.isBlind && answer !== undefined) {
@@ -233,12 +233,15 @@ export class SimulatedNode {
       switch (effect.kind) {
         case "send": {
           const body = effect.message === "frame" ? effect.body : JSON.stringify(effect.body);
-          this.#world.count(SENT[effect.message]);
+          this.#world.steps.sent(this.#replica(shard), effect, this.#place(shard));
           this.#send(effect.to, { shard, message: effect.message, body });
           break;
         }
         case "timer":
           this.#after(effect.delayMs, { shard, name: effect.name });
+          break;
+        case "save":
+          this.#world.disks[this.index]?.save(shard, this.image(shard));
           break;
         case "changed":
           if (effect.version.generator !== this.poller.writer) this.#world.count("shard version adopted");
@@ -285,12 +288,14 @@ export class SimulatedNode {
         case "left":
           this.#world.count("shard left to its leader");
           break;
-        case "pull":
+        case "pull": {
           this.#world.count(PULLED_AS[effect.role]);
           if (effect.standMs !== undefined) this.#world.count("pull left standing");
           this.#world.leases.pulled(this.index, Number(effect.shard.slice(2)), effect.role);
-          this.step(Number(effect.shard.slice(2)), { ...effect, pullId: this.#drawPullId() }, nowMs);
+          const pullId = drawPullId(() => nextFloat(this.#world.random));
+          this.step(Number(effect.shard.slice(2)), { ...effect, pullId }, nowMs);
           break;
+        }
         case "grant":
         case "hurry":
         case "give-up":
@@ -302,10 +307,6 @@ export class SimulatedNode {
           break;
       }
     }
-  }
-
-  #drawPullId(): string {
-    return drawPullId(() => nextFloat(this.#world.random));
   }
 
   #send(to: string, { shard, message, body }: Pick<Envelope, "shard" | "message" | "body">): void {

@@ -3,11 +3,19 @@
  */
 import { type Poller } from "../../protocols/sync/poll.ts";
 import { type Known } from "../../protocols/sync/horizon.ts";
-import { type OpenAnswer, type OwnPull, type Replica, type ReplicaEffect } from "../../protocols/sync/replica-state.ts";
+import {
+  type OpenAnswer,
+  type OwnPull,
+  type Replica,
+  type ReplicaEffect,
+  type SendEffect,
+} from "../../protocols/sync/replica-state.ts";
 import { type Version, type WriterId } from "../../protocols/sync/version.ts";
 import { type ChangesMessage } from "../../protocols/wire/poll.ts";
 import { FLAG_URGENT } from "../../protocols/wire/frame.ts";
 import { parsePull } from "../../protocols/wire/pull.ts";
+import { parseReport } from "../../protocols/wire/survey.ts";
+import { SENT } from "./counted.ts";
 import { type ShardChecker } from "./checkers.ts";
 import { type Judge } from "./judge.ts";
 import { type Knobs } from "./knobs.ts";
@@ -132,6 +140,19 @@ export class StepChecker {
     const ahead = checker.rowsAhead(replica);
     if (ahead !== replica.early.size) {
       this.#judge.breach("S8", `${where} has ${ahead} rows ahead of its knowledge, and ${replica.early.size} early`);
+    }
+  }
+
+  /** Counts what is sent. V9: what a replica says of itself is so: up to `upTo` it holds nothing that the knowledge it tells does not cover. */
+  sent({ store }: Replica, { message, body }: SendEffect, where: string): void {
+    this.#count(SENT[message]);
+    if (message !== "report" || !this.#judge.watches("V9")) return;
+    const { upTo, knowledge, horizon } = parseReport(body);
+    for (let key = 0; key < this.#knobs.keys; key += 1) {
+      const version = store.versionOf(0, BigInt(key));
+      if (version === undefined || version.t > upTo) continue;
+      if (version.t <= Math.max(horizon.settled, knowledge.get(version.writer) ?? 0)) continue;
+      this.#judge.breach("V9", `${where} holds ${version.t} of ${version.writer}, and reports only what it knows`);
     }
   }
 

@@ -2,6 +2,7 @@ import { type Random } from "../../protocols/random.ts";
 import { type Replica } from "../../protocols/sync/replica.ts";
 import { type ShardChecker } from "./checkers.ts";
 import { type Timer } from "./happening.ts";
+import { type Disk } from "./disk.ts";
 import { type Judge } from "./judge.ts";
 import { type Knobs } from "./knobs.ts";
 import { type Leases } from "./leases.ts";
@@ -10,6 +11,7 @@ import { type StepChecker } from "./step-checks.ts";
 
 /** What a node asks of its world. */
 export interface Surroundings {
+  readonly disks: readonly Disk[];
   readonly knobs: Knobs;
   readonly random: Random;
   readonly checkers: readonly ShardChecker[];

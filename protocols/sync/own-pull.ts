@@ -1,6 +1,12 @@
 /*
  * Pulling. Rows are applied as they come, as early rows; the peer's knowledge is joined when all frames of one answer were
  * applied, never before and never from two answers together.
+ *
+ * A pull that ends because nothing came any more keeps what it has of its answer, and the next pull of that peer asks for the rest: a
+ * long answer over a bad link would never come whole otherwise. The answer is of one instant at the peer all the same, and what
+ * happens here meanwhile takes nothing from it that is not superseded or gone for good. But that instant lies before the pull, which
+ * was begun for what the peer has now: so it asks anew when it has the rest. A replica that says where it stands (settling.ts) keeps
+ * none, so that only what it asks for later is on its way to it.
  */
 import { type SyncLimits } from "../limits.ts";
 import { DecodeError } from "../wire/decode-error.ts";
@@ -13,7 +19,7 @@ import { checkFrame } from "./check-frame.ts";
 import { sameHorizon } from "./horizon.ts";
 import { equalKnowledge, join, type ReadonlyKnowledge } from "./knowledge.ts";
 import { holdsLate, layHorizon } from "./lay-horizon.ts";
-import { ask, askMore, askNext, beginToCome, timer, timerName } from "./pull-asks.ts";
+import { ask, askMore, askNext, beginToCome, frameAt, framesOf, timer, timerName } from "./pull-asks.ts";
 import {
   dropRows,
   knownTimes,
@@ -25,6 +31,7 @@ import {
   type Replica,
   type ReplicaEffect,
   settleEarly,
+  type UnfinishedPull,
 } from "./replica-state.ts";
 import { type SlotVersions } from "./row-store.ts";
 import { speakUp } from "./settling.ts";
@@ -46,6 +53,7 @@ export function startPull(
   const pull: OwnPull = {
     peer,
     pullId,
+    asksAs: pullId,
     burst,
     isStanding: standMs !== undefined,
     upTo: 0,
@@ -60,8 +68,32 @@ export function startPull(
     retries: 0,
   };
   replica.pull = pull;
+  const unfinished = replica.unfinished.get(peer);
+  replica.unfinished.delete(peer);
   // Nothing is late before there is anything.
-  return standMs === undefined ? [ask(replica, pull), timer(replica, pull)] : [ask(replica, pull, standMs)];
+  if (standMs !== undefined) return [ask(replica, pull, standMs)];
+  const asked = unfinished === undefined ? [ask(replica, pull)] : goOn(replica, pull, unfinished);
+  return [...asked, timer(replica, pull)];
+}
+
+/** After an answer of an earlier pull, or instead of it. */
+function askAnew(replica: Replica, pull: OwnPull): ReplicaEffect {
+  pull.asksAs = pull.pullId;
+  pull.answer = undefined;
+  pull.staged = [];
+  return ask(replica, pull);
+}
+
+/** Asks for the rest of an answer of which an earlier pull brought a part. */
+function goOn(replica: Replica, pull: OwnPull, { asksAs, answer, staged }: UnfinishedPull): ReplicaEffect[] {
+  const left: number[] = [];
+  for (const [index, isThere] of answer.received.entries()) if (isThere !== 1) left.push(index);
+  pull.asksAs = asksAs;
+  pull.staged = staged;
+  const rest = { ...answer, left: Uint32Array.from(left), receivedCount: 0, asked: 0 };
+  pull.answer = rest;
+  rest.asked = Math.min(burstFrames(replica.limits, pull.burst), left.length);
+  return [askMore(replica, pull, { answer: rest, frames: left.slice(0, rest.asked) })];
 }
 
 /** Applies a frame of our pull's answer; anything else changes nothing. */
@@ -72,7 +104,7 @@ export function acceptFrame(
   if (!(body instanceof Uint8Array)) throw new DecodeError("frame", "it is not bytes");
   const frame = decodeFrame(body);
   const { pull } = replica;
-  if (pull === undefined || pull.pullId !== frame.pullId || pull.peer !== from) return [stale(from, "of another pull")];
+  if (pull === undefined || pull.asksAs !== frame.pullId || pull.peer !== from) return [stale(from, "of another pull")];
   if (frame.urgent !== undefined) {
     return acceptUrgent(replica, pull, { frame, bytes: body.length, number: frame.urgent, nowMs });
   }
@@ -90,20 +122,21 @@ export function acceptFrame(
   if (frame.replaces) pull.staged.push(frame);
   else effects.push(...applyRows(replica, { frame, origin: "peer", fresh }));
   pull.rows += countRows(effects);
-  effects.push({ kind: "frame", pullId: pull.pullId, bytes: body.length, frames: frame.frames });
   effects.push(...beginToCome(replica, pull));
   const answer = (pull.answer ??= {
     id: frame.answer,
     received: new Uint8Array(frame.frames),
+    left: undefined,
     receivedCount: 0,
     asked: Math.min(burstFrames(replica.limits, pull.burst), frame.frames),
     end: undefined,
   });
+  effects.push({ kind: "frame", pullId: pull.pullId, bytes: body.length, frames: framesOf(answer) });
   answer.received[frame.index] = 1;
   answer.receivedCount += 1;
   pull.window = Math.min(replica.limits.windowFrames, pull.window + 1);
   answer.end ??= frame.end;
-  if (answer.receivedCount === frame.frames && answer.end !== undefined) {
+  if (answer.receivedCount === framesOf(answer) && answer.end !== undefined) {
     return [...effects, ...complete(replica, pull, { answer, end: answer.end, fresh })];
   }
   noteRows(replica, ...fresh);
@@ -129,8 +162,10 @@ export function giveUpPull(replica: Replica, { peer }: { readonly peer: string }
 export function acceptRefusal(replica: Replica, { from, body }: { from: string; body: unknown }): ReplicaEffect[] {
   const { pullId, reason } = parseRefuse(body);
   const { pull } = replica;
-  if (pull === undefined || pull.pullId !== pullId || pull.peer !== from) return [stale(from, "of another pull")];
-  return fail(replica, pull, reason);
+  if (pull === undefined || pull.asksAs !== pullId || pull.peer !== from) return [stale(from, "of another pull")];
+  if (reason !== "gone" || pull.asksAs === pull.pullId) return fail(replica, pull, reason);
+  // The answer that we were to go on with is closed.
+  return [askAnew(replica, pull)];
 }
 
 /** Asks again where nothing came since the last time, a bounded number of times. */
@@ -172,13 +207,16 @@ function complete(
   const isBehind = isCopy ? end.horizon.settled <= horizon.settled : holdsLate(replica, end.horizon);
   if (isCopy || isBehind) noteRows(replica, ...fresh);
   if (isBehind) {
-    replica.wantsCopy ||= !isCopy;
+    if (!isCopy) {
+      replica.wantsCopy = true;
+      replica.unfinished.clear();
+    }
     return fail(replica, pull, "behind");
   }
   replica.pull = undefined;
   replica.wantsCopy = false;
   const effects: ReplicaEffect[] = [
-    { kind: "send", to: pull.peer, message: "release", body: { pullId: pull.pullId, answer: answer.id } },
+    { kind: "send", to: pull.peer, message: "release", body: { pullId: pull.asksAs, answer: answer.id } },
   ];
   for (const t of end.knowledge.values()) observe(stamper, t);
   if (isCopy) effects.push(...dropCovered(replica, pull, end));
@@ -199,6 +237,10 @@ function complete(
   if (version === "new") newVersion(replica);
   else replica.version = version;
   if (!sameVersion(replica.version, before)) effects.push({ kind: "changed", version: replica.version });
+  if (pull.asksAs !== pull.pullId) {
+    replica.pull = pull;
+    return [...effects, askAnew(replica, pull)];
+  }
   const isLevel = changed && sameVersion(replica.version, end.version);
   effects.push({ kind: "pulled", peer: pull.peer, pullId: pull.pullId, outcome: "complete", rows: pull.rows, isLevel });
   effects.push(...speakUp(replica));
@@ -220,12 +262,14 @@ function beyond(knowledge: ReadonlyKnowledge, settled: number): ReadonlyKnowledg
 function fail(replica: Replica, pull: OwnPull, reason: PullFailure): ReplicaEffect[] {
   replica.pull = undefined;
   const effects: ReplicaEffect[] = [];
-  if (pull.answer !== undefined && reason !== "gone") {
+  if (pull.answer !== undefined && reason === "no-answer") {
+    keepUnfinished(replica, pull, pull.answer);
+  } else if (pull.answer !== undefined && reason !== "gone") {
     effects.push({
       kind: "send",
       to: pull.peer,
       message: "release",
-      body: { pullId: pull.pullId, answer: pull.answer.id },
+      body: { pullId: pull.asksAs, answer: pull.answer.id },
     });
   }
   // The rows that came are visible here and must be found by others, even if their sender never returns.
@@ -235,9 +279,17 @@ function fail(replica: Replica, pull: OwnPull, reason: PullFailure): ReplicaEffe
   return effects;
 }
 
-function missingFrames({ received, asked }: ReceivedAnswer, limits: SyncLimits): number[] {
+/** Of copies, which wait in memory, one at most. */
+function keepUnfinished({ unfinished }: Replica, { peer, asksAs, staged }: OwnPull, answer: ReceivedAnswer): void {
+  if (staged.length > 0) for (const [other, held] of unfinished) if (held.staged.length > 0) unfinished.delete(other);
+  unfinished.set(peer, { asksAs, answer, staged });
+}
+
+function missingFrames(answer: ReceivedAnswer, limits: SyncLimits): number[] {
+  const { received, asked } = answer;
   const missing: number[] = [];
-  for (let index = 0; index < asked && missing.length < limits.windowFrames; index += 1) {
+  for (let position = 0; position < asked && missing.length < limits.windowFrames; position += 1) {
+    const index = frameAt(answer, position);
     if (received[index] !== 1) missing.push(index);
   }
   return missing;

@@ -13,7 +13,7 @@ export function ask(replica: Replica, pull: OwnPull, standMs?: number): ReplicaE
     to: pull.peer,
     message: "pull",
     body: buildPull({
-      pullId: pull.pullId,
+      pullId: pull.asksAs,
       declaration,
       wantsState: store.hasState,
       settled: horizon.settled,
@@ -31,7 +31,7 @@ export function askMore(
   pull: OwnPull,
   { answer, frames }: { readonly answer: ReceivedAnswer; readonly frames: readonly number[] },
 ): ReplicaEffect {
-  const body = { pullId: pull.pullId, answer: answer.id, frames, ...cursorOf(replica, pull) };
+  const body = { pullId: pull.asksAs, answer: answer.id, frames, ...cursorOf(replica, pull) };
   return { kind: "send", to: pull.peer, message: "more", body };
 }
 
@@ -39,12 +39,12 @@ export function askMore(
 export function askNext(replica: Replica, pull: OwnPull): ReplicaEffect[] {
   const { answer, burst, upTo, window, hold } = pull;
   if (answer === undefined || hold === "on") return [];
-  const end = Math.min(answer.received.length, burst === undefined ? answer.receivedCount + window : upTo);
+  const end = Math.min(framesOf(answer), burst === undefined ? answer.receivedCount + window : upTo);
   const effects: ReplicaEffect[] = [];
   while (answer.asked < end) {
     const frames: number[] = [];
     for (; answer.asked < end && frames.length < replica.limits.windowFrames; answer.asked += 1) {
-      frames.push(answer.asked);
+      frames.push(frameAt(answer, answer.asked));
     }
     effects.push(askMore(replica, pull, { answer, frames }));
   }
@@ -67,6 +67,16 @@ export function beginToCome(replica: Replica, pull: OwnPull): ReplicaEffect[] {
   if (!pull.isStanding) return [];
   pull.isStanding = false;
   return [timer(replica, pull)];
+}
+
+/** How many frames a pull is to bring. */
+export function framesOf({ left, received }: ReceivedAnswer): number {
+  return left?.length ?? received.length;
+}
+
+/** The index, in the answer, of one of the frames that a pull is to bring. */
+export function frameAt({ left }: ReceivedAnswer, position: number): number {
+  return left === undefined ? position : (left[position] ?? 0);
 }
 
 /** Comes back when nothing may have come for too long. */

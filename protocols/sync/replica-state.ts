@@ -63,6 +63,8 @@ export interface Replica {
   /** By asker: the pulls that it was done with last, the latest first. Whatever of them is still on its way is too late. */
   readonly released: Map<string, readonly string[]>;
   pull: OwnPull | undefined;
+  /** By peer: where the next pull goes on, if the answer is still open there. */
+  readonly unfinished: Map<string, UnfinishedPull>;
   /** What travels before all else. */
   readonly urgent: UrgentList;
   /** Peer -> how far into its urgent list we are, for at most `CURSORS_MAX` peers. */
@@ -106,6 +108,8 @@ export interface OpenAnswer {
 export interface OwnPull {
   readonly peer: string;
   readonly pullId: string;
+  /** The id under which its answer was opened: its own, or that of the pull that it goes on with. */
+  asksAs: string;
   /** Bytes that may come unasked. Without it the pull paces itself: so many frames in flight. */
   readonly burst: number | undefined;
   /** Its peer answers when it has more than we; nothing is missed meanwhile. */
@@ -115,7 +119,7 @@ export interface OwnPull {
   /** The answer taken up with its first frame; frames of any other are ignored. */
   answer: ReceivedAnswer | undefined;
   /** Frames of an answer that replaces: kept until all are there. */
-  readonly staged: Frame[];
+  staged: Frame[];
   /** Rows applied so far. */
   rows: number;
   /** A frame came since the timer last fired. */
@@ -135,10 +139,19 @@ export interface ReceivedAnswer {
   readonly id: AnswerId;
   /** Which frames were applied. */
   readonly received: Uint8Array;
+  /** Which frames this pull is to bring, in that order: all, or those that the pull before did not. */
+  readonly left: Uint32Array | undefined;
   receivedCount: number;
-  /** Frames below this were asked for. */
+  /** Of the frames to bring, the first so many were asked for. */
   asked: number;
   end: AnswerEnd | undefined;
+}
+
+/** What came of an answer before its pull failed for want of more. */
+export interface UnfinishedPull {
+  readonly asksAs: string;
+  readonly answer: ReceivedAnswer;
+  readonly staged: Frame[];
 }
 
 /** Local changes to rows of one table. */
@@ -215,6 +228,8 @@ export type SendEffect =
 export type ReplicaEffect =
   | SendEffect
   | { readonly kind: "timer"; readonly name: string; readonly delayMs: number }
+  /** An image of now must be on disk before anything of what follows is done, or before any other event is taken; else this life must end. */
+  | { readonly kind: "save" }
   /** The shard has this version now. */
   | { readonly kind: "changed"; readonly version: ShardVersion }
   | {

@@ -87,6 +87,7 @@ export function createReplica({
     held: new Map(),
     released: new Map(),
     pull: undefined,
+    unfinished: new Map(),
     urgent: createUrgentList(limits.urgentRowsMax),
     cursors: new Map(),
     primary,

@@ -12,7 +12,8 @@
  * is no member, or lost with a disk.
  *
  * A writer that may hold back what it writes must have on disk what it answers; the shell sees to that. The primary
- * itself needs an image that covers G before it lays S: what starts from that image is within reach of S.
+ * itself has S on disk before anybody hears of it (the effect `save`): a start from an older image could settle another time after the
+ * same one before it, which members that know of S, and were retired meanwhile, could never follow.
  */
 import { buildReport, parseReport, parseSurvey, type SurveyMessage } from "../wire/survey.ts";
 import { type Horizon, isWithinReach } from "./horizon.ts";
@@ -83,6 +84,7 @@ export function speakUp(replica: Replica): ReplicaEffect[] {
   // What stands might be on its way.
   if (pull !== undefined) return asked !== undefined || isOver ? hurryPull(replica, pull) : [];
   const effects: ReplicaEffect[] = [];
+  if (asked !== undefined || survey?.isOpen === true) replica.unfinished.clear();
   if (asked !== undefined) {
     const { from, asker, round } = asked;
     replica.asked = undefined;
@@ -164,7 +166,7 @@ function moveTo(replica: Replica, next: Horizon): ReplicaEffect[] {
   if (holdsLate(replica, next)) return [];
   const effects = layHorizon(replica, next);
   if (replica.horizon === before) return [];
-  return [...effects, { kind: "changed", version: newVersion(replica) }];
+  return [{ kind: "save" }, ...effects, { kind: "changed", version: newVersion(replica) }];
 }
 
 function reportOf(replica: Replica): Report {

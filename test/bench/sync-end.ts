@@ -115,6 +115,7 @@ export const syncEnd = defineActor<SyncEndProtocol, SyncEndConfig>({
           context.log.error("A message was refused", { reason: effect.reason, why: effect.detail });
           break;
         case "dropped":
+        case "save":
         case "written":
       }
     }

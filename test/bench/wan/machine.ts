@@ -187,6 +187,7 @@ export class Machine {
           break;
         case "applied":
         case "dropped":
+        case "save":
         case "written":
           break;
         case "refused":

@@ -1,0 +1,130 @@
+/*
+ * Pulls that go on with what an earlier one brought of an answer, built by hand. Each says what does not hold.
+ */
+import { SYNC_LIMITS, type SyncLimits } from "../../protocols/limits.ts";
+import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
+import { timerName } from "../../protocols/sync/pull-asks.ts";
+import { createReplica, type Replica, type ReplicaEffect, stepReplica } from "../../protocols/sync/replica.ts";
+import { type TableSpec } from "../../protocols/sync/row-store.ts";
+import { parseWriterId } from "../../protocols/sync/version.ts";
+
+const NOW = 1_760_000_000_000;
+const TABLES: readonly TableSpec[] = [
+  { name: "rows", dim: 1, valueBytes: 4, stateBytes: 0, precision: "f32", optimizer: "test" },
+];
+/** One row a frame, two frames in flight. */
+const LIMITS: SyncLimits = { ...SYNC_LIMITS, frameBytes: 30, windowFrames: 2, answersMax: 1, entriesKept: 0 };
+const ROWS = 40;
+
+/** L2: a link over which only a few frames in a row get through carries any answer in the end, each frame once. */
+export function answerOverABadLink(): string | undefined {
+  const peer = start("peer");
+  for (let key = 0; key < ROWS; key += 1) write(peer, BigInt(key));
+  const puller = start("puller");
+  let applied = 0;
+  for (let pulls = 1; pulls <= ROWS; pulls += 1) {
+    const effects = pullThrough(puller, peer, { pull: pulls, frames: 3 });
+    applied += effects.reduce((sum, effect) => sum + (effect.kind === "applied" ? effect.keys.length : 0), 0);
+    if (puller.pull !== undefined) return "a pull did not fail although nothing came any more";
+    if (puller.knowledge.get(peer.writer) !== peer.stamper.last) continue;
+    if (applied !== ROWS) return `${applied} rows were sent for ${ROWS}`;
+    return puller.store.digest() === peer.store.digest() ? undefined : "knowledge was joined over a hole";
+  }
+  return "an answer never came whole over a link that always carries three frames";
+}
+
+/** L2: where the answer was closed meanwhile, the pull asks for a new one. */
+export function answerThatIsClosed(): string | undefined {
+  const peer = start("peer");
+  for (let key = 0; key < 6; key += 1) write(peer, BigInt(key));
+  const puller = start("puller");
+  pullThrough(puller, peer, { pull: 1, frames: 3 });
+  // The peer keeps one answer, and now it is another's.
+  write(peer, 0n);
+  pullThrough(start("other"), peer, { pull: 2, frames: 1 });
+  pullThrough(puller, peer, { pull: 3, frames: Infinity });
+  return puller.store.digest() === peer.store.digest() && puller.knowledge.get(peer.writer) === peer.stamper.last
+    ? undefined
+    : "a pull came to nothing because the answer that it was to go on with had been closed";
+}
+
+/** X11: a pull that went on with an older answer is complete when it knows what its peer had when it began. */
+export function olderAnswer(): string | undefined {
+  const peer = start("peer");
+  for (let key = 0; key < 6; key += 1) write(peer, BigInt(key));
+  const puller = start("puller");
+  pullThrough(puller, peer, { pull: 1, frames: 3 });
+  write(peer, 100n);
+  pullThrough(puller, peer, { pull: 2, frames: Infinity });
+  return puller.store.digest() === peer.store.digest()
+    ? undefined
+    : "a pull was complete with an answer from before it began";
+}
+
+/** V9: who has said where it stands takes no frame that it had asked for before. */
+export function nothingHalfTaken(): string | undefined {
+  const dead = start("dead");
+  write(dead, 1n);
+  write(dead, 2n);
+  const member = start("member");
+  const held: Uint8Array[] = [];
+  pullThrough(member, dead, { pull: 1, frames: 1, held });
+  const [late] = held;
+  if (late === undefined) return "a frame was to be under way";
+  // Its row is superseded, so nothing is early any more; then the member says where it stands.
+  const primary = start("primary");
+  write(primary, 1n, NOW + 1_000);
+  pullThrough(member, primary, { pull: 2, frames: Infinity });
+  const survey = { asker: primary.writer, round: 1 };
+  stepReplica(member, { kind: "message", from: "primary", message: "survey", body: survey }, NOW);
+  stepReplica(member, { kind: "pull", peer: dead.writer, pullId: pullId(3) }, NOW);
+  const effects = stepReplica(member, { kind: "message", from: dead.writer, message: "frame", body: late }, NOW);
+  return effects.some(({ kind }) => kind === "applied")
+    ? "a frame asked for before a report was taken after it"
+    : undefined;
+}
+
+/** Pulls while so many frames get through and no more, until the pull ends; those that do not go to `held`. */
+function pullThrough(
+  puller: Replica,
+  peer: Replica,
+  { pull, frames, held = [] }: { readonly pull: number; readonly frames: number; readonly held?: Uint8Array[] },
+): ReplicaEffect[] {
+  const all: ReplicaEffect[] = [];
+  const from = peer.writer;
+  const inbox = stepReplica(puller, { kind: "pull", peer: from, pullId: pullId(pull) }, NOW);
+  let left = frames;
+  while (puller.pull !== undefined) {
+    for (let effect = inbox.shift(); effect !== undefined; effect = inbox.shift()) {
+      all.push(effect);
+      if (effect.kind !== "send") continue;
+      const { message, body } = effect;
+      for (const answer of stepReplica(peer, { kind: "message", from: puller.writer, message, body }, NOW)) {
+        if (answer.kind !== "send") continue;
+        if (answer.message === "frame") left -= 1;
+        if (answer.message === "frame" && left < 0) held.push(answer.body);
+        else {
+          const { message: name, body: reply } = answer;
+          inbox.push(...stepReplica(puller, { kind: "message", from, message: name, body: reply }, NOW));
+        }
+      }
+    }
+    if (puller.pull === undefined) break;
+    inbox.push(...stepReplica(puller, { kind: "timer", name: timerName(puller.pull) }, NOW));
+  }
+  return all.concat(inbox);
+}
+
+function start(name: string): Replica {
+  const store = createMapRowStore(TABLES, { state: true });
+  return createReplica({ writer: parseWriterId(`0.sim.${name}.l1`), limits: LIMITS, store });
+}
+
+function write(replica: Replica, key: bigint, nowMs = NOW): void {
+  const writes = [{ table: 0, keys: BigUint64Array.of(key), mutate: () => undefined }];
+  stepReplica(replica, { kind: "write", writes }, nowMs);
+}
+
+function pullId(id: number): string {
+  return id.toString(16).padStart(32, "0");
+}
