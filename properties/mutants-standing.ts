@@ -44,7 +44,9 @@ export const STANDING_MUTANTS: readonly Mutant[] = [
   {
     name: "what-stands-hides-what-is-listed",
     file: STANDING,
-    edits: [['if (what !== "hurry") return [];', 'if (what !== "hurry" || turn > 0) return [];']],
+    edits: [
+      ['return what === "hurry" ? hurry(poller, pulling) : [];', "return what === '' ? hurry(poller, pulling) : [];"],
+    ],
   },
   {
     name: "hurried-pull-still-stands",

@@ -125,6 +125,7 @@ describe("the protocol's own world", () => {
       ...plan({ ...LINKS, machinesPerRegion: 3 }),
       parts: { cache: true, versions: true, leaders: true },
       everyone: false,
+      roundsBefore: 0,
       toTheEnd: false,
       shardsTotal: 20,
       shardsListed: 20,

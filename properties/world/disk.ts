@@ -39,7 +39,10 @@ export class Disk {
         if (image === undefined) continue;
         const bytes = image.bytes.slice();
         const at = nextBelow(random, bytes.length);
-        bytes[at] = (bytes[at] ?? 0) ^ (1 << nextBelow(random, 8));
+        const bit = 1 << nextBelow(random, 8);
+        // The same bit a second time would mend it.
+        if (image.damaged) continue;
+        bytes[at] = (bytes[at] ?? 0) ^ bit;
         images[0] = { bytes, damaged: true };
       }
       return "disk damaged";

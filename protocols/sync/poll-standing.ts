@@ -24,13 +24,20 @@ export function standSoon(poller: Poller, { peer, shard }: Place, nowMs: number)
   return stand(poller, { peer, shard }, nowMs);
 }
 
-/** Standing pulls that are no longer wanted end. */
-export function endStanding(poller: Poller, isUnwanted: (pulling: Pulling) => boolean): PollEffect[] {
+/** Nothing more is wanted of a peer: the pulls that stand there end. */
+export function endStanding(poller: Poller, peer: string): PollEffect[] {
   const effects: PollEffect[] = [];
   for (const pulling of poller.pulling.values()) {
-    if (pulling.standing !== undefined && isUnwanted(pulling)) effects.push(...end(poller, pulling));
+    if (pulling.standing !== undefined && pulling.pending.peer === peer) effects.push(...end(poller, pulling));
   }
   return effects;
+}
+
+/** Another leads a shard now: a pull that stands where we would pull no more keeps us from asking others. What it has is taken. */
+export function reviewStanding(poller: Poller, shard: string): PollEffect[] {
+  const pulling = poller.pulling.get(shard);
+  if (pulling?.standing === undefined || roleIn(poller, pulling.pending) !== undefined) return [];
+  return hurry(poller, pulling);
 }
 
 export function timeStanding(poller: Poller, { what, turn, rest }: PollTimer, nowMs: number): PollEffect[] {
@@ -41,11 +48,7 @@ export function timeStanding(poller: Poller, { what, turn, rest }: PollTimer, no
   const pulling = poller.pulling.get(rest);
   if (pulling?.number !== turn || pulling.standing === undefined) return [];
   if (what === "over" && pulling.standing === "quiet") return end(poller, pulling);
-  if (what !== "hurry") return [];
-  pulling.standing = undefined;
-  const { peer, lane } = pulling.pending;
-  wakeStanding(lane.link, rest);
-  return [{ kind: "hurry", shard: rest, peer }, pullTimer(poller, pulling)];
+  return what === "hurry" ? hurry(poller, pulling) : [];
 }
 
 function stand(poller: Poller, { peer, shard }: Place, nowMs: number): PollEffect[] {
@@ -70,6 +73,14 @@ function stand(poller: Poller, { peer, shard }: Place, nowMs: number): PollEffec
     { kind: "pull", peer, shard, role, burst, standMs },
     { kind: "timer", name: `over ${number} ${shard}`, delayMs: standMs + graceMs },
   ];
+}
+
+/** From here on it is a pull as any other. */
+function hurry(poller: Poller, pulling: Pulling): PollEffect[] {
+  pulling.standing = undefined;
+  const { peer, shard, lane } = pulling.pending;
+  wakeStanding(lane.link, shard);
+  return [{ kind: "hurry", shard, peer }, pullTimer(poller, pulling)];
 }
 
 /** The replica tells the end, as of any pull. */

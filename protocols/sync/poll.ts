@@ -22,9 +22,9 @@ import {
   timeNeighbour,
 } from "./poll-neighbours.ts";
 import { type Lane } from "./lanes.ts";
-import { type LeaderOf, type PullRole, roleIn } from "./poll-leaders.ts";
+import { type LeaderOf, type PullRole } from "./poll-leaders.ts";
 import { noteFrame, noteStalled, settlePull, startPulls, timePulls } from "./poll-pulls.ts";
-import { endStanding, standSoon, timeStanding } from "./poll-standing.ts";
+import { endStanding, reviewStanding, standSoon, timeStanding } from "./poll-standing.ts";
 import { type Pulling } from "./pulling.ts";
 import { type ShardVersion } from "./shard-version.ts";
 import { type WriterId } from "./version.ts";
@@ -149,13 +149,9 @@ export function stepPoller(poller: Poller, event: PollEvent, nowMs = 0): PollEff
       return addNeighbour(poller, event, nowMs);
     case "neighbour-removed":
       removeNeighbour(poller, event.peer);
-      return endStanding(poller, ({ pending }) => pending.peer === event.peer);
+      return endStanding(poller, event.peer);
     case "led":
-      return [
-        ...endStanding(poller, ({ pending }) => pending.shard === event.shard && roleIn(poller, pending) === undefined),
-        ...askFarther(poller, event.shard),
-        ...startPulls(poller, nowMs),
-      ];
+      return [...reviewStanding(poller, event.shard), ...askFarther(poller, event.shard), ...startPulls(poller, nowMs)];
     case "pulled": {
       const peer = poller.pulling.get(event.shard)?.pending.peer;
       const effects = [...settlePull(poller, event), ...startPulls(poller, nowMs)];

@@ -26,6 +26,8 @@ const MACHINES_PER_REGION = 3;
 const WARM_UP_MS = 40_000;
 const UNTIL_MS = 3_600_000;
 const ROUNDS_MAX = 45;
+/** A shard that changes for the first time is listed, asked for and sent; then pulls stand. */
+const ROUNDS_BEFORE = 2;
 
 /** How one run is made. */
 export interface RunOptions {
@@ -36,11 +38,15 @@ export interface RunOptions {
   readonly signal: AbortSignal;
   /** All links between regions alike. */
   readonly even?: boolean;
+  /** Rounds that are not counted. */
+  readonly roundsBefore?: number;
+  /** Instead of one each second. */
+  readonly roundEveryMs?: number;
 }
 
 /** Links, updates and costs that all ways to distribute are given. */
 export function planWorld(options: RunOptions, rounds: number): WorldPlan {
-  const { regions, costs, seed, updatesPerRound, signal, even = false } = options;
+  const { regions, costs, seed, updatesPerRound, signal, even = false, roundEveryMs = ROUND_MS } = options;
   const links: LinkPlan = {
     places: PLACES.slice(0, regions),
     machinesPerRegion: MACHINES_PER_REGION,
@@ -48,19 +54,21 @@ export function planWorld(options: RunOptions, rounds: number): WorldPlan {
     ...(even && { slowBytesPerSecond: EKKO_RATES.linkBytesPerSecond }),
   };
   const { keysChanging: keys, shardsChanging: shards } = MODEL;
-  const updates = { seed, keys, shards, updatesPerRound, roundEveryMs: ROUND_MS, rounds };
+  const updates = { seed, keys, shards, updatesPerRound, roundEveryMs, rounds };
   return { links, costs, updates, startMs: 1_000, untilMs: UNTIL_MS, signal };
 }
 
 /** A run of the protocol with some of its parts. Without shard versions a run is as long as two passes over all shards. */
 export function planStep(parts: Parts, options: RunOptions & { readonly rounds: number }): PullPlan {
   const rounds = parts.versions ? options.rounds : Math.max(options.rounds, passRounds(parts, options));
-  const world = planWorld(options, rounds);
+  const roundsBefore = parts.versions ? (options.roundsBefore ?? ROUNDS_BEFORE) : 0;
+  const world = planWorld(options, rounds + roundsBefore);
   return {
     ...world,
     parts,
     startMs: parts.versions ? world.startMs : WARM_UP_MS,
     everyone: false,
+    roundsBefore,
     toTheEnd: false,
     shardsTotal: MODEL.shardsTotal,
     shardsListed: MODEL.shardsChanging,

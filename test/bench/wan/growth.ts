@@ -49,6 +49,7 @@ export async function measureGrowth(plan: GrowthPlan): Promise<Growth> {
       costs,
       parts: { cache: true, versions: true, leaders: true },
       everyone: false,
+      roundsBefore: 0,
       updates: {
         seed: plan.seed * 1_000 + group,
         keys: shards * UPDATES_PER_CHANGE * 4,

@@ -38,6 +38,8 @@ export interface PullPlan extends WorldPlan {
   readonly parts: Parts;
   /** Poll everyone, instead of the primary and one's own region. */
   readonly everyone: boolean;
+  /** Rounds before those that are counted: polls and pulls have found their way by then. */
+  readonly roundsBefore: number;
   /** Go on until `untilMs`, whatever has been seen. */
   readonly toTheEnd: boolean;
   /** All shards, also those that do not change in this time; of these, how many the pollers hold; rows of each, for which a scan is charged. */
@@ -48,11 +50,11 @@ export interface PullPlan extends WorldPlan {
   readonly gapMs: number;
 }
 
-/** What came of it. Latencies are from when the primary has an update. */
+/** What came of it. Latencies are from when the primary is given an update: what it has to do first is in them. */
 export interface WorldOutcome {
   readonly sightings: Sightings;
   readonly links: Links;
-  /** From the first round to the end, as all counts are; and how long each machine's core was busy in it, milliseconds. */
+  /** From the first round that is counted to the end, as all counts are; and how long each machine's core was busy in it, milliseconds. */
   readonly tookMs: number;
   readonly busyMs: readonly number[];
 }
@@ -98,7 +100,8 @@ class PullWorld {
   }
 
   async run(): Promise<WorldOutcome> {
-    const { parts, updates, startMs, untilMs, toTheEnd, signal } = this.#plan;
+    const { parts, updates, startMs, untilMs, toTheEnd, roundsBefore, signal } = this.#plan;
+    const countedMs = startMs + roundsBefore * updates.roundEveryMs;
     this.#machines.forEach((machine, at) => {
       // The primary pulls from nobody.
       if (at === PRIMARY) return;
@@ -108,7 +111,7 @@ class PullWorld {
       });
     });
     // What it takes to get going is not counted.
-    this.#clock.at(startMs, () => {
+    this.#clock.at(countedMs, () => {
       this.#links.bytes.fill(0);
       for (const { core } of this.#machines) core.busyMs = 0;
     });
@@ -116,7 +119,8 @@ class PullWorld {
     for (const shards of drawRounds(updates)) {
       this.#writesLeft += shards.length;
       this.#clock.at(startMs + round * updates.roundEveryMs, () => {
-        for (const { shard, keys, updates: count } of shards) this.#write(shard, { keys, count });
+        const isCounted = this.#clock.nowMs >= countedMs;
+        for (const { shard, keys, updates: count } of shards) this.#write(shard, { keys, count, isCounted });
       });
       round += 1;
     }
@@ -127,7 +131,7 @@ class PullWorld {
     return {
       sightings: this.#sightings,
       links: this.#links,
-      tookMs: this.#clock.nowMs - startMs,
+      tookMs: this.#clock.nowMs - countedMs,
       busyMs: this.#machines.map(({ core }) => core.busyMs),
     };
   }
@@ -174,13 +178,18 @@ class PullWorld {
     });
   }
 
-  #write(shard: number, { keys, count }: { readonly keys: BigUint64Array; readonly count: number }): void {
+  #write(
+    shard: number,
+    { keys, count, isCounted }: { readonly keys: BigUint64Array; readonly count: number; readonly isCounted: boolean },
+  ): void {
+    const atMs = this.#clock.nowMs;
     const primary = this.#machines[PRIMARY];
     const replica = primary?.replicas[shard];
     if (primary === undefined || replica === undefined) throw new RangeError(`Cannot write to shard ${shard}: none`);
     primary.write({ shard, keys }, () => {
       this.#writesLeft -= 1;
-      const see = this.#sightings.written({ machine: PRIMARY, atMs: this.#clock.nowMs, updates: count });
+      if (!isCounted) return;
+      const see = this.#sightings.written({ machine: PRIMARY, atMs, updates: count });
       const awaited = { t: replica.stamper.last, see };
       this.#awaited.forEach((shards, machine) => {
         if (machine !== PRIMARY) shards[shard]?.push(awaited);
