@@ -10,7 +10,7 @@ export const HORIZON_MUTANTS: readonly Mutant[] = [
   {
     name: "settles-without-waiting-for-members",
     file: SETTLING,
-    edits: [["  if (reports.length < survey.members.length) return effects;", ""]],
+    edits: [["if (survey?.isOpen !== true || reports.length < survey.members.length)", "if (survey?.isOpen !== true)"]],
   },
   {
     name: "retire-by-age",
@@ -45,7 +45,7 @@ export const HORIZON_MUTANTS: readonly Mutant[] = [
   {
     name: "reports-in-the-middle-of-a-pull",
     file: SETTLING,
-    edits: [["  if (replica.pull !== undefined) return [];\n  const effects", "  const effects"]],
+    edits: [["  if (pull !== undefined) return asked !== undefined || isOver ? hurryPull(replica, pull) : [];\n", ""]],
   },
   {
     name: "second-round-looks-at-no-strangers",

@@ -1,0 +1,15 @@
+/*
+ * A planted bug is an edit of a text. This says in a moment, and not after minutes of worlds, that a change has moved one of them.
+ */
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { COST_MUTANTS } from "./mutants-cost.ts";
+import { MUTANTS } from "./mutants.ts";
+
+test("the text that each planted bug edits stands once in its file", () => {
+  const moved = [...MUTANTS, ...COST_MUTANTS].flatMap(({ name, file, edits }) => {
+    const source = readFileSync(new URL(`../${file}`, import.meta.url), "utf8");
+    return edits.every(([find]) => source.split(find).length === 2) ? [] : [name];
+  });
+  expect(moved).toEqual([]);
+});
