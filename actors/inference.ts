@@ -11,14 +11,14 @@ import { type ModelDeclaration } from "../protocols/model.ts";
 import { CATALOGUE, initialValues, modelLayout, requiredTable } from "../protocols/model-layout.ts";
 import { floatsOf } from "../protocols/sync/precision.ts";
 import { type ActorRef, type Address, type Context, defineActor, Refused } from "../runtime/actor.ts";
-import { backendNamed, type BackendName } from "../runtime/compute/backends.ts";
+import { type BackendChoice, openBackend } from "../runtime/compute/backends.ts";
 import { type CandidateIndex, createCandidateIndex } from "./candidate-index.ts";
 import { type RowsChanged, type ShardProtocol } from "./shard-protocol.ts";
 
 export interface InferenceConfig {
   readonly model: ModelDeclaration;
   readonly shards: readonly Address[];
-  readonly compute: BackendName;
+  readonly compute: BackendChoice;
 }
 
 export interface RecommendRequest {
@@ -62,7 +62,7 @@ export const inference = defineActor<InferenceProtocol, InferenceConfig>({
   messages: ["recommend", "popular", "status", "rows", "follow"],
   fromElsewhere: ["status"],
   setup: async (config, context) => {
-    const backend = await backendNamed(config.compute);
+    const backend = await openBackend(config.compute);
     const index = createCandidateIndex(modelLayout(config.model).program);
     const following = followShards(config, context, index);
     const rank = createRanking(config, context, { index, backend });

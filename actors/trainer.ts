@@ -2,7 +2,7 @@
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { type Role } from "../protocols/model-state/role.ts";
 import { type Address, defineActor, type Outcome } from "../runtime/actor.ts";
-import { backendNamed, type BackendName } from "../runtime/compute/backends.ts";
+import { type BackendChoice, openBackend } from "../runtime/compute/backends.ts";
 import { startTraining } from "./training.ts";
 
 export interface TrainerConfig {
@@ -12,7 +12,7 @@ export interface TrainerConfig {
   readonly stateManager: Address;
   readonly joiner: Address;
   readonly region: string;
-  readonly compute: BackendName;
+  readonly compute: BackendChoice;
   /** Samples of a step, at most about twice this. */
   readonly batch: number;
   /** How long a step waits for a full batch. */
@@ -45,7 +45,7 @@ export const trainer = defineActor<TrainerProtocol, TrainerConfig>({
   messages: ["role", "status", "turn", "report"],
   fromElsewhere: ["status"],
   setup: async (config, context) => {
-    const training = startTraining({ config, context, backend: await backendNamed(config.compute) });
+    const training = startTraining({ config, context, backend: await openBackend(config.compute) });
     let failures = 0;
     let isWanted = false;
     let isLearning = false;

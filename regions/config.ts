@@ -56,7 +56,7 @@ export function regionConfigSchema(folder: string) {
     trainer: trainer.prefault({}),
     compute: z.enum(BACKEND_NAMES).default("kernels").meta({
       description:
-        "What computes models: kernels (WebAssembly), or plain (TypeScript: the same numbers, at a tenth of the speed)",
+        "What computes models: kernels (WebAssembly), plain (TypeScript: the same numbers, at a tenth of the speed), or tensorflow (for large dense layers and GPUs; `freshet setup tensorflow` sets it up)",
     }),
     sync: sync.prefault({}),
     snapshot: snapshot.prefault({}),

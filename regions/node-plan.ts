@@ -10,6 +10,7 @@ import { type StateManagerConfig } from "../actors/state-manager.ts";
 import { type TrainerConfig } from "../actors/trainer.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { type Address } from "../runtime/actor.ts";
+import { backendPermissions } from "../runtime/compute/backends.ts";
 import { type FileStoreConfig } from "../runtime/file-store.ts";
 import { type WorkerSpec } from "../runtime/managed-worker.ts";
 import { type RestartPolicy } from "../runtime/supervisor.ts";
@@ -90,13 +91,13 @@ export function planWorkers(config: RegionConfig): WorkerSpec[] {
     },
     ...config.models.map((model) => ({
       name: `inference-${model.name}`,
-      permissions: {},
+      permissions: backendPermissions(config.compute),
       actors: [inference(config, model)],
     })),
     ...(isTraining
       ? config.models.map((model) => ({
           name: `trainer-${model.name}`,
-          permissions: {},
+          permissions: backendPermissions(config.compute),
           actors: [trainer(config, model)],
         }))
       : []),

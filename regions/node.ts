@@ -6,6 +6,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Labels } from "../runtime/actor.ts";
+import { prepareTensorflow } from "../runtime/compute/tensorflow/load.ts";
 import { createLogger, type LogSink } from "../runtime/log.ts";
 import { codeFolder } from "../runtime/permissions.ts";
 import { type Canary } from "../runtime/probe.ts";
@@ -44,6 +45,7 @@ const STATUS_MS = 5_000;
  * to do, and then nothing is left running.
  */
 export async function startNode(config: RegionConfig, options: NodeOptions): Promise<RegionNode> {
+  if (config.compute.kind === "tensorflow") prepareTensorflow(config.compute.home);
   await using undo = new AsyncDisposableStack();
   const log = createLogger(options.log, { source: config.region, nowMs: () => Date.now(), level: config.log.level });
   const startedMs = Date.now();

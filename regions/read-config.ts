@@ -1,5 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { type BackendChoice, backendChoice } from "../runtime/compute/backends.ts";
 import { parseDocument, valueAt } from "./config-document.ts";
 import { allowedText, fieldsAt } from "./config-fields.ts";
 import {
@@ -19,7 +20,10 @@ import { NODE_USER } from "./server-users.ts";
 import { type Environment, stateHome } from "./state-home.ts";
 
 /** A region node's configuration, whole and checked: every default is filled in and every path absolute. */
-export interface RegionConfig extends Omit<RegionConfigFile, "$schema" | "state" | "nodes" | "grants" | "peers"> {
+export interface RegionConfig extends Omit<
+  RegionConfigFile,
+  "$schema" | "state" | "nodes" | "grants" | "peers" | "compute"
+> {
   /** The file it came from, for messages. */
   readonly file: string;
   readonly state: string;
@@ -27,6 +31,7 @@ export interface RegionConfig extends Omit<RegionConfigFile, "$schema" | "state"
   readonly nodes: readonly string[];
   readonly grants: readonly Grant[];
   readonly peers: readonly Peer[];
+  readonly compute: BackendChoice;
 }
 
 /** A peer region that may connect here. */
@@ -132,13 +137,14 @@ function oneEach(problems: readonly ConfigProblem[]): ConfigProblem[] {
 }
 
 function complete(config: RegionConfigFile, from: { readonly file: string; readonly env?: Environment }): RegionConfig {
-  const { $schema: _, state, grants, peers, nats, nodes = [config.node], ...rest } = config;
+  const { $schema: _, state, grants, peers, nats, compute, nodes = [config.node], ...rest } = config;
   const { region } = config;
   return {
     ...rest,
     file: from.file,
     state: state ?? join(stateHome(from.env), `${region}-${config.node}`),
     nodes,
+    compute: backendChoice(compute, from.env ?? process.env),
     nats: withSiblings(nats, { region, isAlone: nodes.length === 1, env: from.env }),
     grants: grants.map((grant) => ({
       region: grant.region,

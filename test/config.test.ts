@@ -56,8 +56,9 @@ test("parseConfig() fills in every default", () => {
     scatterMsMax: 0,
   });
   expect(config.http).toMatchObject({ bodyBytesMax: 2 ** 20, deadlineMs: 30 });
-  expect(config.compute).toBe("kernels");
-  expect(parse({ ...LEAST, compute: "plain" }).compute).toBe("plain");
+  expect(config.compute).toEqual({ kind: "kernels" });
+  expect(parse({ ...LEAST, compute: "plain" }).compute).toEqual({ kind: "plain" });
+  expect(parse({ ...LEAST, compute: "tensorflow" }).compute).toMatchObject({ kind: "tensorflow" });
 });
 
 test("durations are whole milliseconds, and the longest poll is one that peers take", () => {

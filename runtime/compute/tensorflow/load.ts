@@ -31,12 +31,17 @@ export function isSetUp(home: string): boolean {
   return existsSync(join(home, "node_modules", TFJS.package, "package.json"));
 }
 
+/** To be called on the main thread, whose environment is what the library sees, before others load it. Throws where it is not set up. */
+export function prepareTensorflow(home: string): void {
+  if (!isSetUp(home)) throw new TensorflowUnavailable(home, `it is not set up in ${home}`);
+  // Or it tells of its CPU's features on standard error.
+  process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "2";
+}
+
 /** Loads what was set up in `home`. Several threads may, each for itself; one with permissions needs addons and to read `home`. */
 export function loadTensorflow(home: string): Tensorflow {
-  if (!isSetUp(home)) throw new TensorflowUnavailable(home, `it is not set up in ${home}`);
+  prepareTensorflow(home);
   restoreUtil();
-  // Or it tells of its CPU's features on standard error. Only the main thread's environment reaches it.
-  process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "2";
   let loaded: unknown;
   try {
     loaded = createRequire(join(home, "package.json"))(TFJS.package);

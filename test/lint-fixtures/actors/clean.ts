@@ -7,5 +7,5 @@ export function first(names: readonly ActorName[]): ActorName | undefined {
   return compare({ t: 1, writer: "a" }, { t: 2, writer: "b" }) < 0 ? names.at(0) : undefined;
 }
 
-export { backendNamed } from "../runtime/compute/backends.ts";
+export { openBackend } from "../runtime/compute/backends.ts";
 export { type StreamProtocol } from "../runtime/stream-protocol.ts";
