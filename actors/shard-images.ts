@@ -5,7 +5,7 @@
 import { SYNC_LIMITS } from "../protocols/limits.ts";
 import { modelLayout } from "../protocols/model-layout.ts";
 import { encodeImage, loadImage } from "../protocols/sync/image.ts";
-import { createColumnRowStore } from "../protocols/sync/column-row-store.ts";
+import { createTableRowStore } from "../runtime/compute/table/table-row-store.ts";
 import { createReplica, type Primary, type Replica } from "../protocols/sync/replica.ts";
 import { seenBeforeLoss } from "../protocols/sync/stamper.ts";
 import { buildWriterId } from "../protocols/sync/version.ts";
@@ -32,7 +32,7 @@ export async function openReplica(config: ShardConfig, context: Context<ShardPro
   const { images } = await files.ask("load", { name: config.name }, { signal: context.deadline(SAVE_MS_MAX) });
   let why = "";
   for (const image of images) {
-    const store = createColumnRowStore(layout.tables, { state: config.full });
+    const store = createTableRowStore(layout.tables, { state: config.full });
     try {
       const loaded = loadImage(image, store);
       context.log.info("A shard was restored from its image", {
@@ -53,7 +53,7 @@ export async function openReplica(config: ShardConfig, context: Context<ShardPro
   }
   // Starting empty over images that exist would overwrite them: that is for a person to decide.
   if (images.length > 0) throw new ImagesUnusable(config.name, why);
-  return createReplica({ writer, limits, primary, store: createColumnRowStore(layout.tables, { state: config.full }) });
+  return createReplica({ writer, limits, primary, store: createTableRowStore(layout.tables, { state: config.full }) });
 }
 
 /** The replica at this address as the one at `self` knows it. */

@@ -1,12 +1,12 @@
-import { createColumnRowStore } from "../protocols/sync/column-row-store.ts";
 import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
+import { createTableRowStore } from "../runtime/compute/table/table-row-store.ts";
 import { testFrozenRows } from "./frozen-rows-conformance.ts";
 import { testRowStore } from "./row-store-conformance.ts";
 import { testRowWrites } from "./row-writes-conformance.ts";
 
 for (const [name, create] of [
   ["map row store", createMapRowStore],
-  ["column row store", createColumnRowStore],
+  ["table row store", createTableRowStore],
 ] as const) {
   testRowStore(name, create);
   testRowWrites(name, create);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createColumnRowStore } from "../protocols/sync/column-row-store.ts";
+import { createTableRowStore } from "../runtime/compute/table/table-row-store.ts";
 import {
   contentOf,
   createReplica,
@@ -18,7 +18,7 @@ const NOW_MS = 1_700_000_000_000;
 
 function start(region: string): Replica {
   const writer = buildWriterId({ epoch: 0, region, node: "a", nonce: "n1" });
-  return createReplica({ writer, store: createColumnRowStore(TABLES, { state: true }) });
+  return createReplica({ writer, store: createTableRowStore(TABLES, { state: true }) });
 }
 
 function learn(replica: Replica, id: number, key: bigint): ReplicaEffect[] {

@@ -67,6 +67,8 @@ export interface Knobs {
   readonly patienceMs: number;
   /** The table's numbers are held as f16. */
   readonly halves: boolean;
+  /** Rows are held as region nodes hold them, in compiled tables, and not in Maps. */
+  readonly compiled: boolean;
   /** Of writes, how many are urgent. */
   readonly urgentRate: number;
   readonly urgentRowsMax: number;
@@ -159,6 +161,7 @@ export function drawKnobs(random: Random): Knobs {
     cacheAgeMs: between(50, 5_000),
     // Looked at, not drawn: a seed keeps the rest of its world.
     halves: random.a % 4 === 0,
+    compiled: (random.a >>> 2) % 8 === 0,
     ...drawRoles(createRandom(random.b), { calm, nodes, serving, graves }),
     ...drawUrgent(createRandom(random.c)),
     ...drawStanding(createRandom(random.d), { calm, lossRate: inGraves(0, lossRate) }),

@@ -4,6 +4,7 @@ import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
 import { createReplica, type Primary, type Replica } from "../../protocols/sync/replica.ts";
 import { type RowStore } from "../../protocols/sync/row-store.ts";
 import { type WriterId } from "../../protocols/sync/version.ts";
+import { createTableRowStore } from "../../runtime/compute/table/table-row-store.ts";
 import { DecodeError } from "../../protocols/wire/decode-error.ts";
 import { type SavedImage } from "./disk.ts";
 import { type Knobs } from "./knobs.ts";
@@ -76,7 +77,9 @@ function load(
   { image, state, where }: { readonly image: SavedImage | undefined; readonly state: boolean; readonly where: string },
 ): LoadedImage | { readonly store: RowStore } {
   const tables = tablesOf(world.knobs);
-  const store = new WatchedStore(createMapRowStore(tables, { state }));
+  const create = world.knobs.compiled ? createTableRowStore : createMapRowStore;
+  if (world.knobs.compiled) world.count("start with compiled tables");
+  const store = new WatchedStore(create(tables, { state }));
   if (image === undefined) return { store };
   try {
     const loaded = loadImage(image.bytes, store);
@@ -85,6 +88,6 @@ function load(
   } catch (error) {
     if (!image.damaged || !(error instanceof DecodeError)) throw error;
     world.count("restart with a damaged image");
-    return { store: new WatchedStore(createMapRowStore(tables, { state })) };
+    return { store: new WatchedStore(create(tables, { state })) };
   }
 }

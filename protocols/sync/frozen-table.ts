@@ -1,6 +1,21 @@
 import { RowBits } from "./row-bits.ts";
-import { type RowBatch, type TableKeys } from "./row-store.ts";
-import { type TableRows } from "./table-rows.ts";
+import { type RowBatch, type TableKeys, type TableSpec } from "./row-store.ts";
+
+/** Rows of one table by number, as a moment of them is read. */
+export interface FreezableRows {
+  readonly spec: TableSpec;
+  /** Rows from here on were never used. */
+  readonly end: number;
+  /** Rows that are not empty. */
+  readonly held: number;
+  isEmpty(row: number): boolean;
+  /** These rows as a batch. */
+  pack(rows: readonly number[], options: { readonly table: number; readonly state: boolean }): RowBatch;
+  /** Room for so many rows. */
+  emptyBatch(count: number, options: { readonly table: number; readonly state: boolean }): RowBatch;
+  /** One row into a place of a batch. */
+  packRow(row: number, place: { readonly batch: RowBatch; readonly at: number }): void;
+}
 
 /** Rows kept aside lie in blocks of so many, so that none has to grow. */
 const BLOCK_ROWS = 4096;
@@ -16,7 +31,7 @@ interface Moment {
 
 /** Which rows of a table changed, and those of a frozen moment that were not read yet. Whoever changes a row says so here first. */
 export class FrozenTable {
-  readonly #rows: TableRows;
+  readonly #rows: FreezableRows;
   readonly #options: { readonly table: number; readonly state: boolean };
   #changed = new RowBits();
   #gone: BigUint64Array<ArrayBuffer>[] = [];
@@ -28,7 +43,7 @@ export class FrozenTable {
   /** Rows as they were at the moment, which have changed since. */
   #aside: { readonly block: RowBatch; rows: number }[] = [];
 
-  constructor(rows: TableRows, options: { readonly table: number; readonly state: boolean }) {
+  constructor(rows: FreezableRows, options: { readonly table: number; readonly state: boolean }) {
     this.#rows = rows;
     this.#options = options;
   }
@@ -41,6 +56,11 @@ export class FrozenTable {
   /** More was dropped than is remembered. */
   get isLost(): boolean {
     return this.#isLost;
+  }
+
+  /** Rows of a moment wait to be read, so that those about to change must be named before they do. */
+  get isFrozen(): boolean {
+    return this.#moment !== undefined;
   }
 
   /** A row is about to change, or to go. */

@@ -1,13 +1,12 @@
-import { FrozenTable } from "./frozen-table.ts";
+import { type FreezableRows, FrozenTable } from "./frozen-table.ts";
 import { type FrozenRows } from "./row-store.ts";
-import { type TableRows } from "./table-rows.ts";
 
 /** What changed in the tables of one store, and its rows of one moment. */
 export class FrozenTables {
   readonly #tables: readonly FrozenTable[];
   #isFrozen = false;
 
-  constructor(tables: readonly TableRows[], { state }: { readonly state: boolean }) {
+  constructor(tables: readonly FreezableRows[], { state }: { readonly state: boolean }) {
     this.#tables = tables.map((rows, table) => new FrozenTable(rows, { table, state }));
   }
 

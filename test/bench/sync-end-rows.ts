@@ -1,5 +1,5 @@
 import { mixUint32 } from "../../protocols/random.ts";
-import { createColumnRowStore } from "../../protocols/sync/column-row-store.ts";
+import { createTableRowStore } from "../../runtime/compute/table/table-row-store.ts";
 import { createReplica, type Replica } from "../../protocols/sync/replica.ts";
 import { type ShardVersion } from "../../protocols/sync/shard-version.ts";
 import { parseWriterId, type WriterId } from "../../protocols/sync/version.ts";
@@ -13,7 +13,7 @@ const BATCH_ROWS = 10_000;
 
 /** A replica that holds its first rows, as one that has loaded an image does: known, and in no cache. */
 export function fillReplica({ table, rows }: SyncEndConfig, writer: WriterId): Replica {
-  const store = createColumnRowStore([table], { state: false });
+  const store = createTableRowStore([table], { state: false });
   const before = store.writerIndex(BEFORE);
   for (let first = 0; first < rows; first += BATCH_ROWS) {
     const count = Math.min(BATCH_ROWS, rows - first);

@@ -4,7 +4,7 @@
  */
 import { MessageChannel, receiveMessageOnPort } from "node:worker_threads";
 import { SYNC_LIMITS, POLL_LIMITS } from "../../../protocols/limits.ts";
-import { createColumnRowStore } from "../../../protocols/sync/column-row-store.ts";
+import { createTableRowStore } from "../../../runtime/compute/table/table-row-store.ts";
 import { createPoller, stepPoller } from "../../../protocols/sync/poll.ts";
 import { createReplica, type Replica, stepReplica } from "../../../protocols/sync/replica.ts";
 import { type ReplicaMessage } from "../../../protocols/sync/replica-state.ts";
@@ -214,7 +214,7 @@ function measureHop(): number {
 function replicaNamed(region: string): Replica {
   return createReplica({
     writer: parseWriterId(`0.${region}.a.cost`),
-    store: createColumnRowStore(TABLES, { state: false }),
+    store: createTableRowStore(TABLES, { state: false }),
     limits: { ...SYNC_LIMITS, cacheRowsMax: ROWS },
   });
 }

@@ -8,4 +8,5 @@ export function first(names: readonly ActorName[]): ActorName | undefined {
 }
 
 export { openBackend } from "../runtime/compute/backends.ts";
+export { createTableRowStore } from "../runtime/compute/table/table-row-store.ts";
 export { type StreamProtocol } from "../runtime/stream-protocol.ts";

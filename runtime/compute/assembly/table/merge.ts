@@ -1,0 +1,81 @@
+// Rows of others, newest wins.
+import { addressOf, ANSWER, find, STATE_BYTES, T, VALUE_BYTES, WRITER } from "./layout";
+import { addRow, isNewer, writeRow } from "./rows";
+
+function knownTo(known: usize, writers: u32, writer: u32): f64 {
+  return writer < writers ? load<f64>(known + ((<usize>writer) << 3)) : 0;
+}
+
+/** The rows that a merge of this batch would change, where they are now. Gives how many. */
+export function rowsToMerge(
+  count: u32,
+  keys: usize,
+  t: usize,
+  writers: usize,
+  known: usize,
+  knownWriters: u32,
+  rows: usize,
+): u32 {
+  let found: u32 = 0;
+  for (let at: u32 = 0; at < count; at++) {
+    const time = load<f64>(t + ((<usize>at) << 3));
+    const writer = load<u16>(writers + ((<usize>at) << 1));
+    if (time <= knownTo(known, knownWriters, writer)) continue;
+    const row = find(load<u64>(keys + ((<usize>at) << 3)));
+    if (row < 0) continue;
+    const held = addressOf(row);
+    if (!isNewer(time, writer, load<f64>(held, T), load<u16>(held, WRITER))) continue;
+    store<u32>(rows + ((<usize>found) << 2), row);
+    found += 1;
+  }
+  return found;
+}
+
+/**
+ * Stores each row of a batch that is newer than what is held and not known already. Gives how many were stored; their places in the batch, their
+ * rows, and whether each is new here (1), as columns; in ANSWER how many were known. Negative: memory ended after that many, less 1.
+ */
+export function mergeRows(
+  count: u32,
+  keys: usize,
+  t: usize,
+  writers: usize,
+  flags: usize,
+  values: usize,
+  state: usize,
+  known: usize,
+  knownWriters: u32,
+  places: usize,
+  rows: usize,
+  added: usize,
+): i32 {
+  const valueBytes = <usize>load<u32>(VALUE_BYTES);
+  const stateBytes = <usize>load<u32>(STATE_BYTES);
+  let stored: u32 = 0;
+  let ignored: u32 = 0;
+  for (let at: u32 = 0; at < count; at++) {
+    const time = load<f64>(t + ((<usize>at) << 3));
+    const writer = load<u16>(writers + ((<usize>at) << 1));
+    if (time <= knownTo(known, knownWriters, writer)) {
+      ignored += 1;
+      continue;
+    }
+    const key = load<u64>(keys + ((<usize>at) << 3));
+    let row = find(key);
+    const isNew = row < 0;
+    if (isNew) {
+      row = addRow(key);
+      if (row < 0) return -1 - <i32>stored;
+    }
+    const held = addressOf(row);
+    if (!isNew && !isNewer(time, writer, load<f64>(held, T), load<u16>(held, WRITER))) continue;
+    const flag = load<u8>(flags + at);
+    writeRow(held, time, writer, flag, values + <usize>at * valueBytes, state ? state + <usize>at * stateBytes : 0);
+    store<u32>(places + ((<usize>stored) << 2), at);
+    store<u32>(rows + ((<usize>stored) << 2), row);
+    store<u8>(added + stored, isNew ? 1 : 0);
+    stored += 1;
+  }
+  store<u32>(ANSWER, ignored);
+  return <i32>stored;
+}

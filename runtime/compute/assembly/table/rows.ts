@@ -1,0 +1,156 @@
+// One row at a time, and the sequence word that tells readers of a row that is being written.
+import {
+  addressOf,
+  ANSWER,
+  EMPTY,
+  END,
+  fileKey,
+  find,
+  FLAGS,
+  FREE,
+  HELD,
+  KEY,
+  LIVE,
+  RANKS,
+  reserveRow,
+  SEQUENCE,
+  STATE_BYTES,
+  T,
+  TOMBSTONE,
+  unfileKey,
+  VALUE_BYTES,
+  VALUES,
+  WRITER,
+} from "./layout";
+
+/** The rows of keys, -1 where there is none. */
+export function findRows(keys: usize, count: u32, rows: usize): void {
+  for (let at: u32 = 0; at < count; at++)
+    store<i32>(rows + ((<usize>at) << 2), find(load<u64>(keys + ((<usize>at) << 3))));
+}
+
+/** A row for a key that has none, deleted until it is stored; -1 where memory is at its end. */
+export function addRow(key: u64): i32 {
+  const free = load<u32>(FREE);
+  const row = free == 0 ? load<u32>(END) : free - 1;
+  if (!reserveRow(row)) return -1;
+  const at = addressOf(row);
+  if (free == 0) {
+    // This memory may have been an index.
+    store<u32>(at, 0, SEQUENCE);
+    store<u32>(END, row + 1);
+  } else store<u32>(FREE, <u32>load<u64>(at, KEY));
+  store<u64>(at, key, KEY);
+  store<f64>(at, 0, T);
+  store<u16>(at, 0, WRITER);
+  store<u8>(at, <u8>TOMBSTONE, FLAGS);
+  store<u32>(HELD, load<u32>(HELD) + 1);
+  if (!fileKey(key, row)) {
+    leave(at, row);
+    return -1;
+  }
+  return <i32>row;
+}
+
+function leave(at: usize, row: u32): void {
+  store<u8>(at, <u8>EMPTY, FLAGS);
+  store<u64>(at, load<u32>(FREE), KEY);
+  store<u32>(FREE, row + 1);
+  store<u32>(HELD, load<u32>(HELD) - 1);
+}
+
+/** Forgets a row. */
+export function dropRow(row: u32): void {
+  const at = addressOf(row);
+  unfileKey(load<u64>(at, KEY));
+  if (load<u8>(at, FLAGS) == 0) store<u32>(LIVE, load<u32>(LIVE) - 1);
+  beginRow(at);
+  leave(at, row);
+  endRow(at);
+}
+
+/** Tells readers that the row is being written: what they read from here on is not to be used. */
+export function beginRow(at: usize): void {
+  // An exchange and not a store: nothing that follows is seen before it.
+  atomic.xchg<u32>(at, load<u32>(at, SEQUENCE) | 1, SEQUENCE);
+}
+
+/** The row is whole. The number goes on from 2^32 to 0. */
+export function endRow(at: usize): void {
+  atomic.store<u32>(at, (load<u32>(at, SEQUENCE) | 1) + 1, SEQUENCE);
+}
+
+/** Gives a row this version, flags and contents. `state` may be 0: the row's state stays. */
+export function writeRow(at: usize, t: f64, writer: u32, flags: u32, values: usize, state: usize): void {
+  const before = load<u8>(at, FLAGS);
+  beginRow(at);
+  store<f64>(at, t, T);
+  store<u16>(at, <u16>writer, WRITER);
+  store<u8>(at, <u8>flags, FLAGS);
+  const valueBytes = <usize>load<u32>(VALUE_BYTES);
+  copy(at + VALUES, values, valueBytes);
+  if (state) copy(at + VALUES + valueBytes, state, load<u32>(STATE_BYTES));
+  endRow(at);
+  const lives = load<u32>(LIVE);
+  if ((before == 0) != (flags == 0)) store<u32>(LIVE, flags == 0 ? lives + 1 : lives - 1);
+}
+
+export function storeRow(row: u32, t: f64, writer: u32, flags: u32, values: usize, state: usize): void {
+  writeRow(addressOf(row), t, writer, flags, values, state);
+}
+
+/** Copies a row's values and state; gives its flags. */
+export function loadRow(row: u32, values: usize, state: usize): u32 {
+  const at = addressOf(row);
+  const valueBytes = <usize>load<u32>(VALUE_BYTES);
+  copy(values, at + VALUES, valueBytes);
+  copy(state, at + VALUES + valueBytes, load<u32>(STATE_BYTES));
+  return load<u8>(at, FLAGS);
+}
+
+/** Short copies inline; the engine's own costs a call. */
+export function copy(to: usize, from: usize, bytes: usize): void {
+  if (bytes > 512) {
+    memory.copy(to, from, bytes);
+    return;
+  }
+  let at: usize = 0;
+  for (; at + 16 <= bytes; at += 16) v128.store(to + at, v128.load(from + at));
+  for (; at + 4 <= bytes; at += 4) store<u32>(to + at, load<u32>(from + at));
+  for (; at < bytes; at++) store<u8>(to + at, load<u8>(from + at));
+}
+
+/** Whether version a wins over b: the newer epoch, then the later t, then the greater text of the writer. */
+export function isNewer(tA: f64, writerA: u32, tB: f64, writerB: u32): bool {
+  if (writerA == writerB) return tA > tB;
+  const rankA = load<u32>(RANKS + ((<usize>writerA) << 2));
+  const rankB = load<u32>(RANKS + ((<usize>writerB) << 2));
+  const epochA = rankA & 0xffff;
+  const epochB = rankB & 0xffff;
+  if (epochA != epochB) return epochA > epochB;
+  if (tA != tB) return tA > tB;
+  return rankA >> 16 > rankB >> 16;
+}
+
+/**
+ * What a writer that died in the middle left: rows whose number is odd are torn, so they are dropped, and their keys are given, as many as fit. An
+ * index that it was changing is even again. Gives how many there were; again from the start until there are none.
+ */
+export function repairRows(keys: usize, max: u32): u32 {
+  let torn: u32 = 0;
+  const end = load<u32>(END);
+  for (let row: u32 = 0; row < end && torn < max; row++) {
+    const at = addressOf(row);
+    if ((load<u32>(at, SEQUENCE) & 1) == 0) continue;
+    store<u64>(keys + ((<usize>torn) << 3), load<u64>(at, KEY));
+    torn += 1;
+    unfileKey(load<u64>(at, KEY));
+    leave(at, row);
+    endRow(at);
+  }
+  let live: u32 = 0;
+  for (let row: u32 = 0; row < end; row++) live += load<u8>(addressOf(row), FLAGS) == 0 ? 1 : 0;
+  store<u32>(LIVE, live);
+  store<u32>(ANSWER, end);
+  return torn;
+}

@@ -1,0 +1,160 @@
+// Rows by number: what a knowledge lacks, columns of rows, digests.
+import {
+  addressOf,
+  ANSWER,
+  ANSWER_TOO,
+  EMPTY,
+  END,
+  FLAGS,
+  KEY,
+  STATE_BYTES,
+  T,
+  VALUE_BYTES,
+  VALUES,
+  WRITER,
+} from "./layout";
+import { copy } from "./rows";
+
+function isAhead(at: usize, known: usize, writers: u32): bool {
+  if (load<u8>(at, FLAGS) == EMPTY) return false;
+  const writer = load<u16>(at, WRITER);
+  return load<f64>(at, T) > (writer < writers ? load<f64>(known + ((<usize>writer) << 3)) : 0);
+}
+
+/** Rows from a number on that a knowledge lacks, as many as fit; in ANSWER where the next call goes on. */
+export function collectRows(from: u32, known: usize, writers: u32, rows: usize, max: u32): u32 {
+  let found: u32 = 0;
+  let row = from;
+  for (const end = load<u32>(END); row < end && found < max; row++) {
+    if (!isAhead(addressOf(row), known, writers)) continue;
+    store<u32>(rows + ((<usize>found) << 2), row);
+    found += 1;
+  }
+  store<u32>(ANSWER, row);
+  return found;
+}
+
+/** Leaves of a list of rows, in place, those that a knowledge lacks. */
+export function collectAmong(rows: usize, count: u32, known: usize, writers: u32): u32 {
+  let found: u32 = 0;
+  const end = load<u32>(END);
+  for (let at: u32 = 0; at < count; at++) {
+    const row = load<u32>(rows + ((<usize>at) << 2));
+    if (row >= end || !isAhead(addressOf(row), known, writers)) continue;
+    store<u32>(rows + ((<usize>found) << 2), row);
+    found += 1;
+  }
+  return found;
+}
+
+/** Rows as columns; `state` may be 0. */
+export function packRows(
+  rows: usize,
+  count: u32,
+  keys: usize,
+  t: usize,
+  writers: usize,
+  flags: usize,
+  values: usize,
+  state: usize,
+): void {
+  const valueBytes = <usize>load<u32>(VALUE_BYTES);
+  const stateBytes = <usize>load<u32>(STATE_BYTES);
+  for (let at: u32 = 0; at < count; at++) {
+    const row = addressOf(load<u32>(rows + ((<usize>at) << 2)));
+    store<u64>(keys + ((<usize>at) << 3), load<u64>(row, KEY));
+    store<f64>(t + ((<usize>at) << 3), load<f64>(row, T));
+    store<u16>(writers + ((<usize>at) << 1), load<u16>(row, WRITER));
+    store<u8>(flags + at, load<u8>(row, FLAGS));
+    copy(values + <usize>at * valueBytes, row + VALUES, valueBytes);
+    if (state) copy(state + <usize>at * stateBytes, row + VALUES + valueBytes, stateBytes);
+  }
+}
+
+/** The versions and flags of rows; one that is empty or never was has the flags EMPTY. */
+export function readVersions(rows: usize, count: u32, t: usize, writers: usize, flags: usize): void {
+  const end = load<u32>(END);
+  for (let at: u32 = 0; at < count; at++) {
+    const number = load<u32>(rows + ((<usize>at) << 2));
+    if (number >= end) {
+      store<u8>(flags + at, <u8>EMPTY);
+      continue;
+    }
+    const row = addressOf(number);
+    store<f64>(t + ((<usize>at) << 3), load<f64>(row, T));
+    store<u16>(writers + ((<usize>at) << 1), load<u16>(row, WRITER));
+    store<u8>(flags + at, load<u8>(row, FLAGS));
+  }
+}
+
+/** Heads of the rows from a number on that are not empty, as many as fit; in ANSWER where the next call goes on. */
+export function glanceRows(from: u32, max: u32, rows: usize, keys: usize, t: usize, writers: usize, flags: usize): u32 {
+  let found: u32 = 0;
+  let row = from;
+  for (const end = load<u32>(END); row < end && found < max; row++) {
+    const at = addressOf(row);
+    const flag = load<u8>(at, FLAGS);
+    if (flag == EMPTY) continue;
+    store<u32>(rows + ((<usize>found) << 2), row);
+    store<u64>(keys + ((<usize>found) << 3), load<u64>(at, KEY));
+    store<f64>(t + ((<usize>found) << 3), load<f64>(at, T));
+    store<u16>(writers + ((<usize>found) << 1), load<u16>(at, WRITER));
+    store<u8>(flags + found, flag);
+    found += 1;
+  }
+  store<u32>(ANSWER, row);
+  return found;
+}
+
+function mix(seed: u32, value: u32): u32 {
+  let word: u32 = (seed ^ 0x5bd1e995) * 0x2c1b3c6d + value * 0x9e3779b1 + 0x7f4a7c15;
+  word = (word ^ (word >> 16)) * 0x85ebca6b;
+  word = (word ^ (word >> 13)) * 0xc2b2ae35;
+  return word ^ (word >> 16);
+}
+
+/** The sums of the hashes of all rows, as protocols/sync/content-hash.ts has them, in ANSWER and ANSWER_TOO; gives how many rows. */
+export function digestRows(table: u32, writerHashes: usize): u32 {
+  const valueBytes = load<u32>(VALUE_BYTES);
+  const words = valueBytes & ~3;
+  let sum: u32 = 0;
+  let sumToo: u32 = 0;
+  let count: u32 = 0;
+  for (let row: u32 = 0, end = load<u32>(END); row < end; row++) {
+    const at = addressOf(row);
+    const flags = load<u8>(at, FLAGS);
+    if (flags == EMPTY) continue;
+    const t = <u64>load<f64>(at, T);
+    const writerHash = load<u32>(writerHashes + ((<usize>load<u16>(at, WRITER)) << 2));
+    let first: u32 = 1;
+    let second: u32 = 2;
+    first = mix(first, table);
+    second = mix(second, table);
+    first = mix(first, load<u32>(at, KEY));
+    second = mix(second, load<u32>(at, KEY));
+    first = mix(first, load<u32>(at, KEY + 4));
+    second = mix(second, load<u32>(at, KEY + 4));
+    first = mix(first, <u32>t);
+    second = mix(second, <u32>t);
+    first = mix(first, <u32>(t >> 32));
+    second = mix(second, <u32>(t >> 32));
+    first = mix(first, writerHash);
+    second = mix(second, writerHash);
+    first = mix(first, flags);
+    second = mix(second, flags);
+    const values = at + VALUES;
+    for (let byte: u32 = 0; byte < words; byte += 4) {
+      const word = bswap(load<u32>(values + byte));
+      first = mix(first, word);
+      second = mix(second, word);
+    }
+    let rest: u32 = 0;
+    for (let byte: u32 = words; byte < valueBytes; byte++) rest = (rest << 8) | load<u8>(values + byte);
+    sum += mix(first, rest);
+    sumToo += mix(second, rest);
+    count += 1;
+  }
+  store<u32>(ANSWER, sum);
+  store<u32>(ANSWER_TOO, sumToo);
+  return count;
+}

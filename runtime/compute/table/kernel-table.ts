@@ -1,0 +1,274 @@
+import { type FreezableRows } from "../../../protocols/sync/frozen-table.ts";
+import { type RowBatch, type RowGlance, type TableSpec } from "../../../protocols/sync/row-store.ts";
+import { createMemory, type SharedMemory } from "../load.ts";
+import { HEAD, openTableCode, type TableCode } from "./table-code.ts";
+import { TableColumns, TableFull } from "./table-columns.ts";
+
+/** Rows of a batch from one on, and what of each writer is known. */
+interface MergePiece {
+  readonly known: Float64Array;
+  readonly from: number;
+  readonly count: number;
+}
+
+/** No row is here. Never leaves the store. */
+export const EMPTY = 2;
+const MEMORY_BYTES_FIRST = 2 ** 20;
+const MEMORY_BYTES_MAX = 2 ** 32;
+
+/** One table in a memory of its own, which other threads may read: rows by number, found by key. Only the thread that made it writes. */
+export class KernelTable implements FreezableRows {
+  readonly spec: TableSpec;
+  readonly memory: SharedMemory;
+  readonly code: TableCode;
+  readonly columns: TableColumns;
+  readonly #head: Uint32Array;
+  /** How often a row was dropped, for those that were. */
+  readonly #generations = new Map<number, number>();
+
+  constructor(spec: TableSpec) {
+    this.spec = spec;
+    this.memory = createMemory({ bytes: MEMORY_BYTES_FIRST, bytesMax: MEMORY_BYTES_MAX });
+    this.code = openTableCode(this.memory);
+    if (this.code.createTable(spec.valueBytes, spec.stateBytes) < 0) throw new TableFull();
+    this.columns = new TableColumns(this.memory, this.code, {
+      ...spec,
+      dim: spec.precision === "bytes" ? 0 : spec.dim,
+    });
+    this.#head = new Uint32Array(this.memory.buffer, 0, HEAD.ranks / 4);
+  }
+
+  /** Rows from here on were never used. */
+  get end(): number {
+    return this.#head[HEAD.end / 4] ?? 0;
+  }
+
+  /** Rows that are neither empty nor deleted. */
+  get live(): number {
+    return this.#head[HEAD.live / 4] ?? 0;
+  }
+
+  /** Rows that are not empty. */
+  get held(): number {
+    return this.#head[HEAD.held / 4] ?? 0;
+  }
+
+  /** What the last call gave besides its result. */
+  get answer(): number {
+    return this.#head[HEAD.answer / 4] ?? 0;
+  }
+
+  get answerToo(): number {
+    return this.#head[HEAD.answerToo / 4] ?? 0;
+  }
+
+  /** Bytes of memory taken from the machine's. */
+  get bytes(): number {
+    return this.memory.buffer.byteLength;
+  }
+
+  /** By index of a writer: the place of its epoch and, in the high half, that of its text. */
+  setRanks(ranks: Uint32Array): void {
+    new Uint32Array(this.memory.buffer, HEAD.ranks, ranks.length).set(ranks);
+  }
+
+  generationOf(row: number): number {
+    return this.#generations.size === 0 ? 0 : (this.#generations.get(row) ?? 0);
+  }
+
+  /** The row of one key, or -1. */
+  find(key: bigint): number {
+    const { keys, rows } = this.columns;
+    keys.view[0] = key;
+    this.code.findRows(keys.at, 1, rows.at);
+    return (rows.view[0] ?? 0) | 0;
+  }
+
+  add(key: bigint): number {
+    const row = this.code.addRow(key);
+    if (row < 0) throw new TableFull();
+    return row;
+  }
+
+  drop(row: number): void {
+    this.code.dropRow(row);
+    this.#generations.set(row, this.generationOf(row) + 1);
+  }
+
+  isEmpty(row: number): boolean {
+    return this.versionAt(row) === undefined;
+  }
+
+  /** The version of a row, unless it is empty. */
+  versionAt(row: number): { readonly t: number; readonly writer: number } | undefined {
+    const { rows, t, writers, flags } = this.columns;
+    rows.view[0] = row;
+    this.code.readVersions(rows.at, 1, t.at, writers.at, flags.at);
+    return flags.view[0] === EMPTY ? undefined : { t: t.view[0] ?? 0, writer: writers.view[0] ?? 0 };
+  }
+
+  /** The versions of rows that are named by something else, none of which is empty. */
+  versionsOf(
+    names: Float64Array,
+    rowOf: (name: number) => number,
+  ): { readonly t: Float64Array; readonly writers: Uint16Array } {
+    const { columns, code } = this;
+    const t = new Float64Array(names.length);
+    const writers = new Uint16Array(names.length);
+    for (const { from, count } of columns.pieces(names.length)) {
+      for (let at = 0; at < count; at += 1) columns.rows.view[at] = rowOf(names[from + at] ?? 0);
+      code.readVersions(columns.rows.at, count, columns.t.at, columns.writers.at, columns.flags.at);
+      if (columns.flags.view.subarray(0, count).includes(EMPTY)) {
+        throw new RangeError("Cannot read the versions of rows: one is empty");
+      }
+      t.set(columns.t.view.subarray(0, count), from);
+      writers.set(columns.writers.view.subarray(0, count), from);
+    }
+    return { t, writers };
+  }
+
+  /** The rows that a knowledge lacks. */
+  rowsAhead(known: Float64Array): number[] {
+    const { columns, code } = this;
+    columns.known.view.set(known);
+    const ahead: number[] = [];
+    const { end } = this;
+    for (let from = 0; from < end; from = this.answer) {
+      const count = code.collectRows(from, columns.known.at, known.length, columns.rows.at, columns.rowsMax);
+      for (let at = 0; at < count; at += 1) ahead.push(columns.rows.view[at] ?? 0);
+    }
+    return ahead;
+  }
+
+  /** Those of some rows that a knowledge lacks. */
+  aheadAmong(rows: readonly number[], known: Float64Array): number[] {
+    const { columns, code } = this;
+    columns.known.view.set(known);
+    const ahead: number[] = [];
+    for (const { from, count } of columns.pieces(rows.length)) {
+      for (let at = 0; at < count; at += 1) columns.rows.view[at] = rows[from + at] ?? 0;
+      const left = code.collectAmong(columns.rows.at, count, columns.known.at, known.length);
+      for (let at = 0; at < left; at += 1) ahead.push(columns.rows.view[at] ?? 0);
+    }
+    return ahead;
+  }
+
+  /** Rows that a condition holds for, and their keys. */
+  rowsWhere(table: number, holds: (row: RowGlance) => boolean): { readonly rows: number[]; readonly keys: bigint[] } {
+    const { columns, code } = this;
+    const found: { rows: number[]; keys: bigint[] } = { rows: [], keys: [] };
+    const glance = { table, key: 0n, t: 0, writer: 0, flags: 0 };
+    const { end } = this;
+    for (let from = 0; from < end; from = this.answer) {
+      const count = code.glanceRows(
+        ...([from, columns.rowsMax, columns.rows.at, columns.keys.at] as const),
+        ...([columns.t.at, columns.writers.at, columns.flags.at] as const),
+      );
+      for (let at = 0; at < count; at += 1) {
+        glance.key = columns.keys.view[at] ?? 0n;
+        glance.t = columns.t.view[at] ?? 0;
+        glance.writer = columns.writers.view[at] ?? 0;
+        glance.flags = columns.flags.view[at] ?? 0;
+        if (!holds(glance)) continue;
+        found.rows.push(columns.rows.view[at] ?? 0);
+        found.keys.push(glance.key);
+      }
+    }
+    return found;
+  }
+
+  /** The rows that merging a piece would change, where they are now. */
+  rowsToMerge(batch: RowBatch, piece: MergePiece): Uint32Array {
+    const { columns, code } = this;
+    this.#place(batch, piece);
+    const { known, count } = piece;
+    const found = code.rowsToMerge(
+      ...([count, columns.keys.at, columns.t.at, columns.writers.at] as const),
+      ...([columns.known.at, known.length, columns.rows.at] as const),
+    );
+    return columns.rows.view.slice(0, found);
+  }
+
+  /** Stores the rows of a piece that are newer and not known: their places in it, where they lie, and whether each was added (1). */
+  mergePiece(
+    batch: RowBatch,
+    piece: MergePiece & { readonly state: boolean },
+  ): { places: Uint32Array; rows: Uint32Array; added: Uint8Array; ignored: number } {
+    const { columns, code } = this;
+    const { valueBytes, stateBytes } = this.spec;
+    const { known, from, count } = piece;
+    this.#place(batch, piece);
+    const to = from + count;
+    const state = piece.state && stateBytes > 0 ? batch.state : undefined;
+    columns.flags.view.set(batch.flags.subarray(from, to));
+    columns.values.view.set(batch.values.subarray(from * valueBytes, to * valueBytes));
+    if (state !== undefined) columns.state.view.set(state.subarray(from * stateBytes, to * stateBytes));
+    const stored = code.mergeRows(
+      ...([count, columns.keys.at, columns.t.at, columns.writers.at, columns.flags.at] as const),
+      ...([columns.values.at, state === undefined ? 0 : columns.state.at, columns.known.at, known.length] as const),
+      ...([columns.places.at, columns.rows.at, columns.added.at] as const),
+    );
+    if (stored < 0) throw new TableFull();
+    return {
+      places: columns.places.view.slice(0, stored),
+      rows: columns.rows.view.slice(0, stored),
+      added: columns.added.view.slice(0, stored),
+      ignored: this.answer,
+    };
+  }
+
+  #place({ keys, t, writers }: RowBatch, { known, from, count }: MergePiece): void {
+    const { columns } = this;
+    columns.keys.view.set(keys.subarray(from, from + count));
+    columns.t.view.set(t.subarray(from, from + count));
+    columns.writers.view.set(writers.subarray(from, from + count));
+    columns.known.view.set(known);
+  }
+
+  /** These rows as a batch. */
+  pack(rows: ArrayLike<number>, options: { readonly table: number; readonly state: boolean }): RowBatch {
+    const batch = this.emptyBatch(rows.length, options);
+    const { columns } = this;
+    const { valueBytes, stateBytes } = this.spec;
+    for (const { from, count } of columns.pieces(rows.length)) {
+      for (let at = 0; at < count; at += 1) columns.rows.view[at] = rows[from + at] ?? 0;
+      this.code.packRows(
+        ...([columns.rows.at, count, columns.keys.at, columns.t.at, columns.writers.at, columns.flags.at] as const),
+        ...([columns.values.at, batch.state === undefined ? 0 : columns.state.at] as const),
+      );
+      batch.keys.set(columns.keys.view.subarray(0, count), from);
+      batch.t.set(columns.t.view.subarray(0, count), from);
+      batch.writers.set(columns.writers.view.subarray(0, count), from);
+      batch.flags.set(columns.flags.view.subarray(0, count), from);
+      batch.values.set(columns.values.view.subarray(0, count * valueBytes), from * valueBytes);
+      batch.state?.set(columns.state.view.subarray(0, count * stateBytes), from * stateBytes);
+    }
+    return batch;
+  }
+
+  /** Room for so many rows. */
+  emptyBatch(count: number, options: { readonly table: number; readonly state: boolean }): RowBatch {
+    const { valueBytes, stateBytes } = this.spec;
+    return {
+      table: options.table,
+      keys: new BigUint64Array(count),
+      t: new Float64Array(count),
+      writers: new Uint16Array(count),
+      flags: new Uint8Array(count),
+      values: new Uint8Array(count * valueBytes),
+      state: options.state ? new Uint8Array(count * stateBytes) : undefined,
+    };
+  }
+
+  /** One row into a place of a batch. */
+  packRow(row: number, { batch, at }: { readonly batch: RowBatch; readonly at: number }): void {
+    const { valueBytes, stateBytes } = this.spec;
+    const one = this.pack([row], { table: batch.table, state: batch.state !== undefined });
+    batch.keys[at] = one.keys[0] ?? 0n;
+    batch.t[at] = one.t[0] ?? 0;
+    batch.writers[at] = one.writers[0] ?? 0;
+    batch.flags[at] = one.flags[0] ?? 0;
+    batch.values.set(one.values, at * valueBytes);
+    if (one.state !== undefined) batch.state?.set(one.state, at * stateBytes);
+  }
+}

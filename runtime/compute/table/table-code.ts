@@ -1,0 +1,100 @@
+import { type Arities, loadSubject, type SharedMemory } from "../load.ts";
+
+/** The compiled code of assembly/table.ts, whose comments say what each does. Addresses and counts are numbers, keys bigints. */
+export interface TableCode {
+  readonly allocate: (bytes: number) => number;
+  readonly createTable: (valueBytes: number, stateBytes: number) => number;
+  readonly growIndex: (moves: number) => void;
+  readonly addRow: (key: bigint) => number;
+  readonly dropRow: (row: number) => void;
+  readonly findRows: (keys: number, count: number, rows: number) => void;
+  readonly loadRow: (row: number, values: number, state: number) => number;
+  readonly repairRows: (keys: number, max: number) => number;
+  readonly storeRow: (
+    ...row: [row: number, t: number, writer: number, flags: number, values: number, state: number]
+  ) => void;
+  readonly mergeRows: (
+    ...batch: [
+      ...[count: number, keys: number, t: number, writers: number, flags: number, values: number, state: number],
+      ...[known: number, knownWriters: number, places: number, rows: number, added: number],
+    ]
+  ) => number;
+  readonly rowsToMerge: (
+    ...batch: [
+      count: number,
+      keys: number,
+      t: number,
+      writers: number,
+      known: number,
+      knownWriters: number,
+      rows: number,
+    ]
+  ) => number;
+  readonly collectAmong: (rows: number, count: number, known: number, knownWriters: number) => number;
+  readonly collectRows: (
+    ...scan: [from: number, known: number, knownWriters: number, rows: number, max: number]
+  ) => number;
+  readonly digestRows: (table: number, writerHashes: number) => number;
+  readonly glanceRows: (
+    ...columns: [from: number, max: number, rows: number, keys: number, t: number, writers: number, flags: number]
+  ) => number;
+  readonly packRows: (
+    ...columns: [
+      ...[rows: number, count: number, keys: number, t: number, writers: number, flags: number],
+      ...[values: number, state: number],
+    ]
+  ) => void;
+  readonly readVersions: (...columns: [rows: number, count: number, t: number, writers: number, flags: number]) => void;
+  readonly gatherKeys: (
+    ...gather: [
+      ...[keys: number, count: number, statuses: number, values: number],
+      ...[tries: number, scratch: number, rows: number],
+    ]
+  ) => number;
+  readonly gatherRows: (
+    ...gather: [
+      ...[rows: number, keys: number, count: number, statuses: number, values: number],
+      ...[tries: number, scratch: number],
+    ]
+  ) => number;
+  readonly readRows: (keys: number, count: number, found: number, values: number) => void;
+  readonly stepRows: (
+    ...steps: [
+      ...[kind: number, numbers: number, half: number, count: number, keys: number, rows: number, gradients: number],
+      ...[initial: number, read: number, firstT: number, writer: number, scratch: number],
+      ...[places: number, added: number, norms: number],
+    ]
+  ) => number;
+}
+
+const ARITIES: Arities<TableCode> = {
+  allocate: 1,
+  createTable: 2,
+  growIndex: 1,
+  addRow: 1,
+  dropRow: 1,
+  findRows: 3,
+  loadRow: 3,
+  repairRows: 2,
+  storeRow: 6,
+  mergeRows: 12,
+  rowsToMerge: 7,
+  collectAmong: 4,
+  collectRows: 5,
+  digestRows: 2,
+  glanceRows: 7,
+  packRows: 8,
+  readVersions: 5,
+  gatherKeys: 7,
+  gatherRows: 7,
+  readRows: 4,
+  stepRows: 15,
+};
+
+/** Words of a table's head, in bytes from the start of its memory (assembly/table/layout.ts). */
+export const HEAD = { end: 20, live: 28, held: 32, answer: 68, answerToo: 72, ranks: 256 } as const;
+
+/** The code over a table's memory. It computes the same bits everywhere. */
+export function openTableCode(memory: SharedMemory): TableCode {
+  return loadSubject<TableCode>("table", { memory, arities: ARITIES, build: "plain" });
+}

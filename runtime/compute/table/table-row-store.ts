@@ -1,0 +1,293 @@
+/*
+ * The row store that region nodes run on: each table in WebAssembly memory of its own, which other threads of the process read while this one
+ * writes. It does what protocols/sync/map-row-store.ts does, which is there to be read.
+ */
+import { checkBatch } from "../../../protocols/sync/check-batch.ts";
+import { hashText } from "../../../protocols/sync/content-hash.ts";
+import { checkTables } from "../../../protocols/sync/declaration.ts";
+import { FrozenTables } from "../../../protocols/sync/frozen-tables.ts";
+import {
+  type DroppedRows,
+  type FrozenRows,
+  type MergeOutcome,
+  type RowBatch,
+  type RowGlance,
+  type RowStore,
+  type Slot,
+  type SlotList,
+  type SlotVersions,
+  type TableKeys,
+  type TableSpec,
+  TOMBSTONE,
+  type UpdateOutcome,
+  type UpdateRequest,
+} from "../../../protocols/sync/row-store.ts";
+import { StoredRows, versionsAt } from "../../../protocols/sync/stored-rows.ts";
+import { type Version, type WriterId } from "../../../protocols/sync/version.ts";
+import { WriterDictionary } from "../../../protocols/sync/writer-dictionary.ts";
+import { EditedRow } from "./edited-row.ts";
+import { KernelTable } from "./kernel-table.ts";
+import { TableDigest } from "./table-digest.ts";
+
+/** An empty store for these tables. `state: false` makes a serving replica's store, which keeps values only. */
+export function createTableRowStore(tables: readonly TableSpec[], options: { readonly state: boolean }): RowStore {
+  checkTables(tables);
+  return new TableRowStore(tables, options.state);
+}
+
+/** A slot is row * tables + table. */
+class TableRowStore implements RowStore {
+  readonly tables: readonly TableSpec[];
+  readonly declared: readonly TableSpec[];
+  readonly hasState: boolean;
+  readonly #writers = new WriterDictionary();
+  readonly #tables: readonly KernelTable[];
+  readonly #edits: readonly EditedRow[];
+  readonly #frozen: FrozenTables;
+  readonly #open = new Set<SlotList>();
+
+  constructor(tables: readonly TableSpec[], state: boolean) {
+    this.declared = tables;
+    this.tables = state ? tables : tables.map((table) => ({ ...table, stateBytes: 0 }));
+    this.hasState = state;
+    this.#tables = this.tables.map((spec) => new KernelTable(spec));
+    this.#edits = this.#tables.map((table) => new EditedRow(table));
+    this.#frozen = new FrozenTables(this.#tables, { state });
+  }
+
+  get writers(): readonly WriterId[] {
+    return this.#writers.ids;
+  }
+
+  writerIndex(id: WriterId): number {
+    const before = this.writers.length;
+    const index = this.#writers.indexOf(id);
+    if (this.writers.length > before) for (const table of this.#tables) table.setRanks(this.#writers.ranks());
+    return index;
+  }
+
+  get tombstones(): number {
+    return this.#tables.reduce((sum, { held, live }) => sum + held - live, 0);
+  }
+
+  rows(table: number): number {
+    return this.#table(table).live;
+  }
+
+  read(table: number, keys: BigUint64Array): { found: Uint8Array; values: Uint8Array } {
+    const { code, columns, spec } = this.#table(table);
+    const found = new Uint8Array(keys.length);
+    const values = new Uint8Array(keys.length * spec.valueBytes);
+    for (const { from, to, count } of columns.pieces(keys.length)) {
+      columns.keys.view.set(keys.subarray(from, to));
+      code.readRows(columns.keys.at, count, columns.flags.at, columns.values.at);
+      found.set(columns.flags.view.subarray(0, count), from);
+      values.set(columns.values.view.subarray(0, count * spec.valueBytes), from * spec.valueBytes);
+    }
+    return { found, values };
+  }
+
+  versionOf(table: number, key: bigint): Version | undefined {
+    const rows = this.#table(table);
+    const version = rows.versionAt(rows.find(key) >>> 0);
+    const writer = version && this.writers[version.writer];
+    return writer && version && { t: version.t, writer };
+  }
+
+  versionAt(slot: Slot): { t: number; writer: number } {
+    const version = this.#table(slot % this.tables.length).versionAt(Math.floor(slot / this.tables.length));
+    if (version === undefined) throw new RangeError(`Cannot read the version in slot ${slot}: it is empty`);
+    return version;
+  }
+
+  versionsAt(slots: Float64Array): SlotVersions {
+    const tables = this.tables.length;
+    // Of one table and in pieces, or one by one.
+    const table = (slots[0] ?? 0) % tables;
+    if (!slots.every((slot) => slot % tables === table)) return versionsAt(slots, (slot) => this.versionAt(slot));
+    const versions = this.#table(table).versionsOf(slots, (slot) => (slot - table) / tables);
+    return { slots, ...versions };
+  }
+
+  update({ table, keys, writer, firstT, mutate }: UpdateRequest): UpdateOutcome {
+    const rows = this.#table(table);
+    const edit = this.#edits[table] ?? new EditedRow(rows);
+    const frozen = this.#frozen.table(table);
+    this.#writers.check(writer);
+    const owned = new BigUint64Array(keys);
+    const stored = new StoredRows(keys.length);
+    let refused = 0;
+    let stamped = 0;
+    for (let index = 0; index < keys.length; index += 1) {
+      const key = owned[index] ?? 0n;
+      let row = rows.find(key);
+      edit.index = index;
+      edit.key = key;
+      edit.load(row);
+      const verdict = mutate(edit);
+      if (verdict === "skip") continue;
+      if (verdict === "delete") edit.clear();
+      else if (!edit.isFinite()) {
+        refused += 1;
+        continue;
+      }
+      const t = firstT + stamped;
+      stamped += 1;
+      // A stamp is later than all that was seen, but a row of a newer epoch still wins.
+      if (row >= 0 && !this.#writers.isNewer({ t, writer }, rows.versionAt(row) ?? { t: 0, writer })) {
+        refused += 1;
+        continue;
+      }
+      if (row < 0) {
+        row = rows.add(key);
+        frozen?.added(row);
+      } else frozen?.touch(row);
+      edit.store(row, { t, writer, flags: verdict === "delete" ? TOMBSTONE : 0 });
+      stored.add({ index, slot: row * this.tables.length + table, t, writer });
+    }
+    return { keys: stored.keysOf(owned), indexes: stored.indexes, ...stored.versions, refused, stamped };
+  }
+
+  merge(batch: RowBatch, known: Float64Array): MergeOutcome {
+    const table = this.#table(batch.table);
+    const rows = checkBatch(batch, { spec: table.spec, state: this.hasState });
+    for (const writer of batch.writers) this.#writers.check(writer);
+    const { columns } = table;
+    const stored = new StoredRows(rows);
+    let ignored = 0;
+    for (const { from, count } of columns.pieces(rows)) {
+      ignored += this.#mergePiece(batch, { table, known, from, count, stored });
+    }
+    return { applied: stored.indexes, ...stored.versions, ignored };
+  }
+
+  collect(known: Float64Array, slots?: Float64Array): SlotList {
+    const rowsOf = this.#tables.map((table) => (slots === undefined ? table.rowsAhead(known) : []));
+    if (slots !== undefined) {
+      const among: number[][] = this.tables.map(() => []);
+      const tables = this.tables.length;
+      for (let at = 0; at < slots.length; at += 1) {
+        const slot = slots[at] ?? 0;
+        among[slot % tables]?.push(Math.floor(slot / tables));
+      }
+      for (const [table, rows] of among.entries()) rowsOf[table] = this.#table(table).aheadAmong(rows, known);
+    }
+    return this.#openList(rowsOf);
+  }
+
+  pack(list: SlotList, range: { readonly from: number; readonly to: number }): RowBatch[] {
+    if (!this.#open.has(list)) throw new RangeError("Cannot pack rows of a list: it was released");
+    const batches: RowBatch[] = [];
+    for (const { table, from, to } of list.sections) {
+      const rows = this.#table(table);
+      const held: number[] = [];
+      for (let at = Math.max(from, range.from); at < Math.min(to, range.to); at += 1) {
+        const row = Math.floor((list.slots[at] ?? 0) / this.tables.length);
+        if (rows.generationOf(row) === list.generations[at]) held.push(row);
+      }
+      if (held.length > 0) batches.push(rows.pack(held, { table, state: this.hasState }));
+    }
+    return batches;
+  }
+
+  release(list: SlotList): void {
+    this.#open.delete(list);
+  }
+
+  dropWhere(isDoomed: (row: RowGlance) => boolean): DroppedRows[] {
+    return this.#tables.flatMap((rows, table) => {
+      const doomed = rows.rowsWhere(table, isDoomed);
+      if (doomed.rows.length === 0) return [];
+      const keys = BigUint64Array.from(doomed.keys);
+      this.#drop(table, doomed.rows, keys);
+      return [{ table, keys, slots: Float64Array.from(doomed.rows, (row) => row * this.tables.length + table) }];
+    });
+  }
+
+  dropKeys({ table, keys }: TableKeys): void {
+    const rows = this.#table(table);
+    this.#drop(
+      table,
+      [...keys].map((key) => rows.find(key)).filter((row) => row >= 0),
+      keys.slice(),
+    );
+  }
+
+  get changes(): number {
+    return this.#frozen.changes;
+  }
+
+  freeze(what: "all" | "changed"): FrozenRows {
+    return this.#frozen.freeze(what);
+  }
+
+  digest(): string {
+    const digest = new TableDigest(this.writers.map(hashText));
+    for (const [index, table] of this.#tables.entries()) digest.add(table, index);
+    return digest.text();
+  }
+
+  /** Gives how many were known. */
+  #mergePiece(
+    batch: RowBatch,
+    piece: {
+      readonly table: KernelTable;
+      readonly known: Float64Array;
+      readonly from: number;
+      readonly count: number;
+      readonly stored: StoredRows;
+    },
+  ): number {
+    const { table, known, from, count, stored } = piece;
+    const frozen = this.#frozen.table(batch.table);
+    if (frozen?.isFrozen === true) {
+      for (const row of table.rowsToMerge(batch, { known, from, count })) frozen.touch(row);
+    }
+    const merged = table.mergePiece(batch, { known, from, count, state: this.hasState });
+    for (let at = 0; at < merged.rows.length; at += 1) {
+      const row = merged.rows[at] ?? 0;
+      const index = from + (merged.places[at] ?? 0);
+      if (merged.added[at] === 1) frozen?.added(row);
+      else frozen?.touch(row);
+      const slot = row * this.tables.length + batch.table;
+      stored.add({ index, slot, t: batch.t[index] ?? 0, writer: batch.writers[index] ?? 0 });
+    }
+    return merged.ignored;
+  }
+
+  #drop(table: number, rows: readonly number[], keys: BigUint64Array<ArrayBuffer>): void {
+    const frozen = this.#frozen.table(table);
+    for (const row of rows) {
+      frozen?.touch(row);
+      this.#table(table).drop(row);
+    }
+    frozen?.dropped(keys);
+  }
+
+  #openList(rowsOf: readonly (readonly number[])[]): SlotList {
+    const slots = new Float64Array(rowsOf.reduce((sum, { length }) => sum + length, 0));
+    const generations = new Uint32Array(slots.length);
+    const sections: { table: number; from: number; to: number }[] = [];
+    let end = 0;
+    for (const [table, lacking] of rowsOf.entries()) {
+      if (lacking.length === 0) continue;
+      const rows = this.#table(table);
+      sections.push({ table, from: end, to: end + lacking.length });
+      for (let at = 0; at < lacking.length; at += 1) {
+        const row = lacking[at] ?? 0;
+        slots[end] = row * this.tables.length + table;
+        generations[end] = rows.generationOf(row);
+        end += 1;
+      }
+    }
+    const list = { slots, generations, sections };
+    this.#open.add(list);
+    return list;
+  }
+
+  #table(table: number): KernelTable {
+    const rows = this.#tables[table];
+    if (rows === undefined) throw new RangeError(`Cannot use table ${table}: there are ${this.tables.length}`);
+    return rows;
+  }
+}
