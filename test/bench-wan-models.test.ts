@@ -123,7 +123,7 @@ describe("the protocol's own world", () => {
   function pullPlan(more: Partial<PullPlan>): PullPlan {
     return {
       ...plan({ ...LINKS, machinesPerRegion: 3 }),
-      parts: { cache: true, versions: true, leaders: true },
+      parts: { cache: true, versions: true, leaders: true, standing: true },
       everyone: false,
       roundsBefore: 0,
       toTheEnd: false,
@@ -146,6 +146,16 @@ describe("the protocol's own world", () => {
     expect(p50(outcome)).toBeLessThan(least + 4);
   });
 
+  test("where pulls stand, what changes is there after one crossing and its bytes", async () => {
+    const links = { ...LINKS, places: PLACES.slice(0, 2) };
+    const updates = { ...ONE_ROUND, keys: 400, rounds: 3 };
+    const { links: carried, sightings } = await runPullWorld(pullPlan({ links, updates, roundsBefore: 2 }));
+    const least = carried.delayMs(0, 1) + (carried.bytes[1] ?? 0) / 500;
+    const ms = sightings.byRegion[1]?.quantile(0.5) ?? Number.NaN;
+    expect(ms).toBeGreaterThan(carried.delayMs(0, 1));
+    expect(ms).toBeLessThan(least + 4);
+  });
+
   test("each part of the protocol pays, leaders in bytes: one copy of a region's three", async () => {
     const costs = COSTS;
     const updates = { seed: 2, keys: 4_000, shards: 4, updatesPerRound: 3_000, roundEveryMs: 1_000, rounds: 4 };
@@ -154,10 +164,12 @@ describe("the protocol's own world", () => {
         runPullWorld(pullPlan({ costs, parts, updates, rowsPerShard: 500_000, shardsTotal: 20_000 })),
       ),
     );
-    const [vectors, cache, versions, leaders] = outcomes;
+    const [vectors, cache, versions, leaders, standing] = outcomes;
     if (vectors === undefined || cache === undefined || versions === undefined || leaders === undefined) {
       throw new TypeError("A step is missing");
     }
+    if (standing === undefined) throw new TypeError("The last step is missing");
+    expect(p50(standing)).toBeLessThan(p50(leaders));
     expect(p50(cache)).toBeLessThan(p50(vectors));
     expect(p50(versions)).toBeLessThan(p50(cache));
     expect(leaders.links.bytesAcross()).toBeLessThan(0.5 * versions.links.bytesAcross());

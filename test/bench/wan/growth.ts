@@ -47,7 +47,7 @@ export async function measureGrowth(plan: GrowthPlan): Promise<Growth> {
     const { links, busyMs } = await runPullWorld({
       links: { places: PLACES, machinesPerRegion, ...EKKO_RATES },
       costs,
-      parts: { cache: true, versions: true, leaders: true },
+      parts: { cache: true, versions: true, leaders: true, standing: true },
       everyone: false,
       roundsBefore: 0,
       updates: {

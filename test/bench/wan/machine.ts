@@ -34,6 +34,8 @@ export interface MachineSetup {
   readonly cache: boolean;
   readonly pullsMax: number;
   readonly gapMs: number;
+  /** Pulls are left standing. */
+  readonly standing: boolean;
   readonly send: (to: number, message: Message, bytes: number) => void;
   /** Which machine leads a shard in this one's region. */
   readonly leaderOf: (shard: number) => number | undefined;
@@ -67,7 +69,8 @@ export class Machine {
     this.replicas = Array.from({ length: shards }, () =>
       createReplica({ writer, store: createMapRowStore(TABLES, { state: false }), limits }),
     );
-    const pollLimits = { ...POLL_LIMITS, pullsMax: setup.pullsMax, gapMs: setup.gapMs };
+    const { pullsMax, gapMs, standing } = setup;
+    const pollLimits = { ...POLL_LIMITS, pullsMax, gapMs, standMs: standing ? POLL_LIMITS.standMs : 0 };
     this.poller = createPoller(writer, pollLimits, (shard) => {
       const leader = setup.leaderOf(shardNumber(shard));
       return leader === undefined ? undefined : leader === setup.machine ? "self" : { peer: String(leader) };

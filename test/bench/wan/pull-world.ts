@@ -20,6 +20,7 @@ export interface Parts {
   readonly cache: boolean;
   readonly versions: boolean;
   readonly leaders: boolean;
+  readonly standing: boolean;
 }
 
 /** What every way to distribute updates is given. */
@@ -160,6 +161,7 @@ class PullWorld {
       cache: parts.cache,
       pullsMax,
       gapMs,
+      standing: parts.standing,
       send: (to, message, bytes) => {
         const atMs = this.#links.send({ from: machine, to, bytes, nowMs: this.#clock.nowMs });
         this.#clock.at(atMs, () => this.#machines[to]?.receive(machine, message));
