@@ -117,6 +117,11 @@ function buildTargets(): Target[] {
     { name: "loadImage()", ...images, isBinary: true, decode: (bytes) => loadImage(bytes, newStore()) },
     { name: "describeFrame()", ...frames, isBinary: true, decode: (bytes) => describeFrame(bytes) },
     control("parsePull()", pull, parsePull),
+    control(
+      "parsePull() of one that may stand",
+      { ...pull, stands: { counter: 5, generator: THEIRS, forMs: 9 } },
+      parsePull,
+    ),
     control("parseMore()", { pullId: PULL, answer: ANSWER, frames: [1, 2] }, parseMore),
     control("parseMore() of urgent rows", { pullId: PULL, answer: ANSWER, frames: [], urgent: URGENT }, parseMore),
     control(

@@ -15,8 +15,10 @@ import {
   notePullFrame,
   noteStall,
   openPull,
+  openStanding,
   turnLink,
   wakeLink,
+  wakeStanding,
 } from "../protocols/sync/links.ts";
 import { type LinkPlan, runLink } from "./link-model.ts";
 
@@ -110,7 +112,7 @@ test("spending only without a debt spends no more than the rate, what was saved 
 
 test("whatever comes, late, lost or never: in flight is no more than the window, one pull does not starve another, and all is given out", () => {
   const step = fc.record({
-    kind: fc.constantFrom("open", "open-long", "frame", "frame", "frame", "stall", "close", "wake"),
+    kind: fc.constantFrom("open", "open-long", "stand", "hurry", "frame", "frame", "frame", "stall", "close", "wake"),
     shard: fc.nat(30).map((shard) => `s/${shard}`),
     frames: fc.integer({ min: 1, max: 40 }),
     passMs: fc.nat(300),
@@ -125,11 +127,15 @@ test("whatever comes, late, lost or never: in flight is no more than the window,
         const before = framesAllowed(link.window);
         let effects: LinkEffect[] = [];
         if (kind === "open" || kind === "open-long") {
-          if (!link.pulls.has(shard)) {
+          if (!link.pulls.has(shard) && !link.standing.has(shard)) {
             const burst = openPull(link, { shard, isLong: kind === "open-long", nowMs });
             if (burst !== undefined) framesOf.set(shard, frames);
           }
-        } else if (kind === "frame") {
+        } else if (kind === "stand") {
+          const isFree = !link.pulls.has(shard) && !link.standing.has(shard);
+          if (isFree && openStanding(link, { shard, nowMs }) !== undefined) framesOf.set(shard, frames);
+        } else if (kind === "hurry") wakeStanding(link, shard);
+        else if (kind === "frame") {
           effects = notePullFrame(link, { shard, bytes: frameBytes, frames: framesOf.get(shard) ?? 1, nowMs });
         } else if (kind === "stall") noteStall(link, shard);
         else if (kind === "close") closePull(link, shard);
