@@ -32,6 +32,16 @@ const BENCHES: Readonly<Record<string, Entry>> = {
       "labels that come late: window join and Fast Emit against an oracle, bursts of positives spread (--data DIR of TalkingData, --quick)",
     load: async () => (await import("./delays.ts")).delays,
   },
+  freshness: {
+    about:
+      "what it is worth that a model is fresh: the next click of real readers (--data DIR of Globo.com), and the simulated market (--chart FILE, --quick)",
+    load: async () => (await import("./freshness.ts")).freshness,
+  },
+  staleness: {
+    about:
+      "steps that take effect late, as with many trainers at once: what they cost in AUC and log loss, with and without delay compensation (--quick)",
+    load: async () => (await import("./staleness.ts")).staleness,
+  },
   sync: {
     about:
       "synchronisation between two nodes over a real nats-server: bytes and CPU of live updates, of catch-up, of idle polls",
