@@ -110,6 +110,9 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["W7", endsQuietly],
 ];
 
+/** The properties that they look at. */
+export const DIRECTED: readonly string[] = [...new Set(SITUATIONS.map(([property]) => property))];
+
 /** Runs them all, or those of some properties; returns what did not hold. */
 export function runDirected(only?: readonly string[]): { readonly property: string; readonly message: string }[] {
   return SITUATIONS.flatMap(([property, run]) => {

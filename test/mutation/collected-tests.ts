@@ -34,10 +34,12 @@ export function test(name: string, ...rest: readonly unknown[]): void {
   add(name, () => Reflect.apply(body, undefined, []));
 }
 
-/** The rows of a table as tests of their own, with a row's fields in the name. */
+/** The rows of a table as tests of their own, with the row or its fields in the name. */
 test.each = function each(rows: readonly unknown[]) {
-  return (name: string, body: (row: unknown) => unknown): void => {
-    for (const row of rows) add(withFields(name, row), () => body(row));
+  return (name: string, ...rest: readonly unknown[]): void => {
+    const body = rest.find((argument) => typeof argument === "function");
+    if (body === undefined) throw new TypeError(`Cannot collect the test '${name}': it has no body`);
+    for (const row of rows) add(withRow(name, row), () => Reflect.apply(body, undefined, [row]));
   };
 };
 
@@ -49,8 +51,9 @@ function add(name: string, run: Body): void {
   collecting.tests.push({ name, run });
 }
 
-function withFields(name: string, row: unknown): string {
-  return name.replaceAll(/\$(\w+)/g, (whole, field: string) => {
+function withRow(name: string, row: unknown): string {
+  return name.replaceAll(/%s|\$(\w+)/g, (whole, field?: string) => {
+    if (field === undefined) return String(row);
     const value: unknown = typeof row === "object" && row !== null ? Reflect.get(row, field) : undefined;
     return typeof value === "string" || typeof value === "number" ? `${value}` : whole;
   });

@@ -1,10 +1,15 @@
 /*
  * A test runner of StrykerJS for pure code. What is planted in protocols/ is looked for by tests that need no threads, sockets or files
  * and keep nothing between them, so they are imported once and called again and again in one thread: a change that is seen at once costs
- * milliseconds, where a run of vitest costs a third of a second. What is cheap is tried first, laws with few draws before laws with many.
+ * milliseconds, where a run of vitest costs a third of a second. Laws are tried with few draws before they are tried with many, and what has
+ * seen much for its time goes first.
+ *
+ * MUTATION_BUDGET_MS=1500 gives a change that nobody saw up by then; it counts as survived, so the score is at most too low.
+ * MUTATION_SAMPLE=1/8 tries the first eighth of all changes, drawn by their places; the others count as errors, which a score leaves out.
  */
 import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { registerHooks } from "node:module";
+import { relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type CollectedFile, collect } from "./collected-tests.ts";
 import { askedRuns, limitRuns } from "./few-runs.ts";
@@ -36,7 +41,14 @@ interface Instrumentation {
 interface MutantRun {
   readonly testFilter?: readonly string[];
   readonly hitLimit?: number;
-  readonly activeMutant: { readonly id: string };
+  readonly activeMutant: PlantedChange;
+}
+
+interface PlantedChange {
+  readonly id: string;
+  readonly fileName: string;
+  readonly location: { readonly start: { readonly line: number; readonly column: number } };
+  readonly replacement: string;
 }
 
 interface PureTest {
@@ -45,11 +57,13 @@ interface PureTest {
   readonly run: () => Promise<void>;
 }
 
-/** A test with so many draws, and what that took when nothing was planted. */
+/** A test with so many draws, and the time of a core that it took when nothing was planted; how often it looked, and saw. */
 interface Attempt {
   readonly test: PureTest;
   readonly draws: number;
   readonly ms: number;
+  looked: number;
+  saw: number;
 }
 
 declare global {
@@ -59,6 +73,9 @@ declare global {
 
 /** One of the runners makes the first run and leaves here what it measured: for those beside it, and for one that takes over from it. */
 const MEASURED = ".pure-runner.txt";
+
+const BUDGET_MS = Number(process.env["MUTATION_BUDGET_MS"] ?? Infinity);
+const [PART = 1, PARTS = 1] = (process.env["MUTATION_SAMPLE"] ?? "1/1").split("/").map(Number);
 
 const SUCCESS = 0;
 const FAILED = 1;
@@ -101,25 +118,48 @@ function createPureRunner() {
     },
 
     async mutantRun({ testFilter, hitLimit, activeMutant }: MutantRun) {
+      if (!isSampled(activeMutant)) return { status: "error", errorMessage: "not in the sample" };
       if (attempts.length === 0) attempts.push(...readMeasured(tests));
       Object.assign(instrumentation, { activeMutant: activeMutant.id, hitLimit, hitCount: 0 });
       const covering = new Set(testFilter);
       const order = attempts
         .filter(({ test }) => testFilter === undefined || covering.has(test.id))
-        .toSorted((a, b) => Number(b === lastKiller) - Number(a === lastKiller) || a.ms - b.ms);
+        .toSorted((a, b) => Number(b === lastKiller) - Number(a === lastKiller) || worth(b) - worth(a));
+      const startedMs = coreMs();
       for (const [nrOfTests, attempt] of order.entries()) {
+        if (coreMs() - startedMs > BUDGET_MS) return { status: "survived", nrOfTests };
         limitRuns(attempt.draws);
+        attempt.looked += 1;
         const failure = await failureOf(attempt.test);
         if (hitLimit !== undefined && (instrumentation.hitCount ?? 0) > hitLimit) {
           return { status: "timeout", reason: `the changed place ran more than ${hitLimit} times` };
         }
         if (failure === undefined) continue;
+        attempt.saw += 1;
         lastKiller = attempt;
         return { status: "killed", killedBy: [attempt.test.id], failureMessage: failure, nrOfTests: nrOfTests + 1 };
       }
       return { status: "survived", nrOfTests: order.length };
     },
   };
+}
+
+/** Changes it may see for the time it takes, with a little for who has not looked yet. */
+function worth({ ms, looked, saw }: Attempt): number {
+  return (saw + 0.5) / (looked + 1) / (ms + 0.5);
+}
+
+/** By a hash of the place (FNV-1a), so that the choice does not depend on what else is tried. */
+function isSampled({ fileName, location, replacement }: PlantedChange): boolean {
+  const place = `${relative(process.cwd(), fileName)}:${location.start.line}:${location.start.column}:${replacement}`;
+  let hash = 0x811c9dc5;
+  for (const char of place) hash = Math.imul(hash ^ (char.codePointAt(0) ?? 0), 0x01000193);
+  return (hash >>> 8) % PARTS === PART - 1;
+}
+
+function coreMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }
 
 function testsOf(fileName: string, { tests, before }: CollectedFile): PureTest[] {
@@ -140,7 +180,7 @@ function readMeasured(tests: readonly PureTest[]): Attempt[] {
     .flatMap((line) => {
       const [, ms, draws, id = ""] = /^(\S+) (\S+) (.*)$/.exec(line) ?? [];
       const test = byId.get(id);
-      return test === undefined ? [] : [{ test, draws: Number(draws), ms: Number(ms) }];
+      return test === undefined ? [] : [{ test, draws: Number(draws), ms: Number(ms), looked: 0, saw: 0 }];
     });
 }
 
@@ -149,9 +189,9 @@ async function attemptsOf(test: PureTest): Promise<{ passed: Attempt[]; failure:
   let failure: string | undefined;
   for (const draws of DRAWS) {
     limitRuns(draws);
-    const startedMs = performance.now();
+    const startedMs = coreMs();
     failure = await failureOf(test);
-    if (failure === undefined) passed.push({ test, draws, ms: performance.now() - startedMs });
+    if (failure === undefined) passed.push({ test, draws, ms: coreMs() - startedMs, looked: 0, saw: 0 });
     if (failure === undefined && (draws >= MORE || askedRuns() <= draws)) break;
   }
   return { passed, failure };
