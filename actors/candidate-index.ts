@@ -1,6 +1,6 @@
+import { type RowMatrix } from "../protocols/compute/topk.ts";
 import { CATALOGUE_DECAY, readCatalogueRow } from "../protocols/learning/catalogue-row.ts";
 import { createTopList, offerTop, popularityAt, rankedTop } from "../protocols/learning/popularity.ts";
-import { topK } from "../protocols/learning/topk.ts";
 
 /** An item that may be recommended, and the channel that brought it. */
 export interface Candidate {
@@ -36,11 +36,17 @@ interface Named {
 
 const LIST_MAX = 500;
 
-export function createCandidateIndex({ dim }: { readonly dim: number }): CandidateIndex {
+/** `matrix` has rows of `dim` numbers, and none yet. */
+export function createCandidateIndex({
+  dim,
+  matrix,
+}: {
+  readonly dim: number;
+  readonly matrix: RowMatrix;
+}): CandidateIndex {
   const names = new Map<bigint, Named>();
   const rowOf = new Map<bigint, number>();
   const keyOfRow: bigint[] = [];
-  let matrix = new Float32Array(1024 * dim);
   const popularList = createTopList(LIST_MAX);
   const newestList = createTopList(LIST_MAX);
 
@@ -66,13 +72,8 @@ export function createCandidateIndex({ dim }: { readonly dim: number }): Candida
           row = keyOfRow.length;
           keyOfRow.push(key);
           rowOf.set(key, row);
-          if (keyOfRow.length * dim > matrix.length) {
-            const larger = new Float32Array(matrix.length * 2);
-            larger.set(matrix);
-            matrix = larger;
-          }
         }
-        matrix.set(floats.subarray(at * dim, (at + 1) * dim), row * dim);
+        matrix.put(row, floats.subarray(at * dim, (at + 1) * dim));
       }
     },
     candidates({ query, neighbours, popular, newest }) {
@@ -81,7 +82,7 @@ export function createCandidateIndex({ dim }: { readonly dim: number }): Candida
         const item = names.get(key)?.item;
         if (item !== undefined && !found.has(key)) found.set(key, { item, key, from });
       }
-      for (const { index } of topK(query, { matrix, rows: keyOfRow.length, k: neighbours })) {
+      for (const { index } of matrix.top(query, neighbours)) {
         add(keyOfRow[index] ?? 0n, "neighbour");
       }
       for (const [key] of rankedTop(popularList).slice(0, popular)) add(BigInt(key), "popular");

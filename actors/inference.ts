@@ -11,7 +11,7 @@ import { type ModelDeclaration } from "../protocols/model.ts";
 import { CATALOGUE, initialValues, modelLayout, requiredTable } from "../protocols/model-layout.ts";
 import { floatsOf } from "../protocols/sync/precision.ts";
 import { type ActorRef, type Address, type Context, defineActor, Refused } from "../runtime/actor.ts";
-import { type BackendChoice, openBackend } from "../runtime/compute/backends.ts";
+import { type BackendChoice, matrixFor, openBackend } from "../runtime/compute/backends.ts";
 import { type CandidateIndex, createCandidateIndex } from "./candidate-index.ts";
 import { type RowsChanged, type ShardProtocol } from "./shard-protocol.ts";
 
@@ -63,7 +63,8 @@ export const inference = defineActor<InferenceProtocol, InferenceConfig>({
   fromElsewhere: ["status"],
   setup: async (config, context) => {
     const backend = await openBackend(config.compute);
-    const index = createCandidateIndex(modelLayout(config.model).program);
+    const { dim } = modelLayout(config.model).program;
+    const index = createCandidateIndex({ dim, matrix: matrixFor(config.compute, dim) });
     const following = followShards(config, context, index);
     const rank = createRanking(config, context, { index, backend });
     context.after(0, "follow", {});

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { plainMatrix } from "../protocols/compute/topk.ts";
 import { createCandidateIndex } from "../actors/candidate-index.ts";
 import { createLagMeter } from "../actors/lag-meter.ts";
 import { keyOf } from "../protocols/keys.ts";
@@ -21,7 +22,7 @@ function rowsOf(
 }
 
 test("candidates come from neighbours, popular and new items, each once; an item without a name never", () => {
-  const index = createCandidateIndex({ dim: 2 });
+  const index = createCandidateIndex({ dim: 2, matrix: plainMatrix(2) });
   index.putNames(
     ...rowsOf([
       { item: "old-hit", clicks: 9, ageMs: 9e6 },
@@ -45,7 +46,7 @@ test("candidates come from neighbours, popular and new items, each once; an item
 });
 
 test("rows beyond the first thousands are held, replaced in place, and broken ones passed over", () => {
-  const index = createCandidateIndex({ dim: 2 });
+  const index = createCandidateIndex({ dim: 2, matrix: plainMatrix(2) });
   const items = Array.from({ length: 5000 }, (_, at) => ({ item: `item-${at}`, clicks: 1, ageMs: at }));
   index.putNames(...rowsOf(items));
   const keys = BigUint64Array.from(items, ({ item }) => keyOf(item));

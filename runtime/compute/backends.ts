@@ -1,6 +1,8 @@
 import { type Backend } from "../../protocols/compute/backend.ts";
 import { plain } from "../../protocols/compute/plain.ts";
+import { plainMatrix, type RowMatrix } from "../../protocols/compute/topk.ts";
 import { type Permissions } from "../permissions.ts";
+import { kernelMatrix } from "./kernel-matrix.ts";
 import { kernelsBackend } from "./kernels-backend.ts";
 import { tensorflowHome } from "./tensorflow/home.ts";
 
@@ -37,4 +39,9 @@ export async function openBackend(choice: BackendChoice): Promise<Backend> {
       return tensorflowBackend(loadTensorflow(choice.home));
     }
   }
+}
+
+/** Rows for the largest inner products. A GPU has no part in it: a question is over sooner than its rows would be there. */
+export function matrixFor(choice: BackendChoice, dim: number): RowMatrix {
+  return choice.kind === "plain" ? plainMatrix(dim) : kernelMatrix(dim);
 }

@@ -228,8 +228,8 @@ function lowerVectors(operation: DotInteraction | FactorizationMachine, { loweri
   const { inputs, dim, kind } = operation;
   const values = inputs.map((input) => ({ input, vectors: layout.width(input) / dim, values: layout.values(input) }));
   const vectors = values.reduce((sum, part) => sum + part.vectors, 0);
-  const stride = Math.ceil(dim / 4) * 4;
-  // Tiles of four vectors read up to three beyond the last.
+  const stride = Math.ceil(dim / 8) * 8;
+  // Tiles read up to three vectors beyond the last, and write up to five.
   const all = { count: inputs.length, dim, vectors, scratch: layout.take((vectors + 3) * stride).address };
   const parts = values.map((part): VectorPart => ({ ...part, deltas: undefined, mode: REPLACE }));
   const forward = { ...all, parts: record(partWords(parts)) };
@@ -240,11 +240,11 @@ function lowerVectors(operation: DotInteraction | FactorizationMachine, { loweri
     backward() {
       const back = values.map((part) => ({ ...part, deltas: deltaOf(part.input), mode: modeFor(part.input) }));
       const delta = layout.deltas(result);
-      const gradients = layout.take(vectors * stride).address;
+      const gradients = layout.take((vectors + 5) * stride).address;
       const backward = { ...all, parts: record(partWords(back)) };
       if (kind === "factorization-machine") return [factorizeBackStep(backward, { delta, gradients })];
-      const pairs = layout.take(vectors * vectors).address;
-      return [pairDotsBackStep(backward, { delta, gradients, pairs })];
+      const square = layout.take(36).address;
+      return [pairDotsBackStep(backward, { delta, gradients, square })];
     },
   };
 }

@@ -145,10 +145,10 @@ export function pairDotsStep(vectors: Vectors, to: Place): Step {
 
 export function pairDotsBackStep(
   vectors: Vectors,
-  of: { readonly delta: Place; readonly pairs: number; readonly gradients: number },
+  of: { readonly delta: Place; readonly square: number; readonly gradients: number },
 ): Step {
   const { parts, count, dim, vectors: all, scratch } = vectors;
-  return [9, parts, count, ...words(of.delta), dim, all, scratch, of.pairs, of.gradients];
+  return [9, parts, count, ...words(of.delta), dim, all, scratch, of.square, of.gradients];
 }
 
 export function factorizeStep(vectors: Vectors, { to, sums }: { readonly to: Place; readonly sums: number }): Step {

@@ -16,14 +16,42 @@ interface Kernels {
       floats: number,
     ]
   ) => void;
-  /** out[r] = query . row r. */
-  readonly innerProducts: (...values: [query: number, matrix: number, rows: number, dim: number, out: number]) => void;
+  /** Makes 7-bit codes of a row; `about` is a 32-bit scale and, 8 and 16 bytes on, in 64 bits the row's length and the length of what is lost. */
+  readonly encodeRow: (...values: [row: number, dim: number, codes: number, about: number]) => void;
+  /** Looks through rows of codes for those that may have one of the `k` largest inner products. */
+  readonly scanCodes: (
+    ...values: [
+      rows: number,
+      width: number,
+      codes: number,
+      scales: number,
+      query: number,
+      queryScale: number,
+      error: number,
+      first: number,
+      k: number,
+      found: number,
+      entries: number,
+    ]
+  ) => void;
+  /** Scores the rows that were noted, and gives how many of them have an upper bound of at least `least`. */
+  readonly scoreEntries: (
+    ...values: [
+      count: number,
+      least: number,
+      entries: number,
+      query: number,
+      dim: number,
+      values: number,
+      scores: number,
+    ]
+  ) => number;
 }
 
 export function loadKernels(memory: SharedMemory, build?: Build): Kernels {
   return loadSubject<Kernels>("kernels", {
     memory,
-    arities: { runSteps: 4, runBackward: 7, innerProducts: 5 },
+    arities: { runSteps: 4, runBackward: 7, encodeRow: 4, scanCodes: 11, scoreEntries: 7 },
     ...(build === undefined ? {} : { build }),
   });
 }

@@ -4,6 +4,6 @@ import { loadKernels } from "../../runtime/compute/kernels.ts";
 import { type Build, type SharedMemory } from "../../runtime/compute/load.ts";
 
 parentPort?.on("message", ({ memory, build }: { readonly memory: SharedMemory; readonly build: Build }) => {
-  loadKernels(memory, build).innerProducts(0, 16, 2, 3, 64);
+  loadKernels(memory, build).encodeRow(0, 3, 16, 64);
   parentPort?.postMessage("done");
 });

@@ -1,3 +1,3 @@
 // Dense arithmetic over flat rows of 32-bit floats. Addresses are in bytes, all else is counted in floats; no address need be aligned.
-export { innerProducts } from "./kernels/inner-products";
 export { runBackward, runSteps } from "./kernels/steps";
+export { encodeRow, scanCodes, scoreEntries } from "./kernels/top-rows";

@@ -1,11 +1,16 @@
 // What multiplies features with each other. A sample's vectors come in parts, each from a tensor of its own; they are laid side by side first,
-// each filled up with zeros to a multiple of 4 floats.
+// each filled up with zeros to a multiple of 8 floats.
 import { madd, sum4, sums4 } from "../common/fused";
-import { ADD, gemm, REPLACE } from "./gemm";
+import { ADD } from "./gemm";
 import { copyFloats, dot } from "./rows";
 
 /** A part's record: where its values and its gradients stand (address, bytes a row, bytes a sample), its vectors, and how its gradients are put. */
 const PART_BYTES: i32 = 32;
+
+/** Bytes from one laid vector to the next. */
+function strideOf(dim: i32): i32 {
+  return ((dim + 7) & ~7) << 2;
+}
 
 function valuesOf(part: usize, sample: i32): usize {
   return load<i32>(part) + sample * load<i32>(part, 4);
@@ -78,7 +83,7 @@ export function pairDots(
   outRow: i32,
   scratch: usize,
 ): void {
-  const stride = ((dim + 3) & ~3) << 2;
+  const stride = strideOf(dim);
   for (let row = 0; row < rows; row++) {
     layVectors(parts, count, start + row, dim, stride, scratch);
     for (let i = 1; i < vectors; i += 2) {
@@ -98,7 +103,7 @@ export function pairDots(
         let b1 = a0;
         let b2 = a0;
         let b3 = a0;
-        for (let d = 0; d < stride; d += 16) {
+        for (let d = 0; d < dim << 2; d += 16) {
           const x = v128.load(left0 + d);
           const y = v128.load(left1 + d);
           let from = right + d;
@@ -136,7 +141,11 @@ function putDots(to: usize, dots: v128, count: i32): void {
   if (count > 2) store<f32>(to, f32x4.extract_lane(dots, 2), 8);
 }
 
-/** Gradients by the vectors: for vector i the sum over j of delta(i, j) times vector j. `pairs` is vectors x vectors, its diagonal 0. */
+/**
+ * Gradients by the vectors: for vector i the sum over j of delta(i, j) times vector j. Six vectors by eight columns are a tile of sums, as in
+ * gemm. Where j is before the six, their deltas stand in six rows; where it is after, side by side in j's row; of the six among themselves they
+ * are copied to `square`, 6 x 6 with zeros on its diagonal.
+ */
 export function pairDotsBack(
   rows: i32,
   parts: usize,
@@ -147,30 +156,135 @@ export function pairDotsBack(
   delta: usize,
   deltaRow: i32,
   scratch: usize,
-  pairs: usize,
+  square: usize,
   gradients: usize,
 ): void {
-  const stride = ((dim + 3) & ~3) << 2;
-  const pairsRow = vectors << 2;
+  const stride = strideOf(dim);
   for (let row = 0; row < rows; row++) {
     layVectors(parts, count, start + row, dim, stride, scratch);
-    let from = delta;
-    for (let i = 1; i < vectors; i++) {
-      let across = pairs + i * pairsRow;
-      let down = pairs + (i << 2);
-      for (let j = 0; j < i; j++) {
-        const value = load<f32>(from);
-        store<f32>(across, value);
-        store<f32>(down, value);
-        from += 4;
-        across += 4;
-        down += pairsRow;
+    for (let i = 0; i < vectors; i += 6) {
+      const last = min(5, vectors - 1 - i);
+      fillSquare(square, delta, i, last);
+      for (let column = 0; column < stride; column += 32) {
+        sixGradients(vectors, i, last, delta, square, scratch + column, stride, gradients + i * stride + column);
       }
     }
-    gemm(vectors, stride >> 2, vectors, pairs, pairsRow, 4, scratch, stride, gradients, stride, REPLACE, 0, false);
     putGradients(parts, count, start, row, dim, stride, gradients);
     delta += deltaRow;
   }
+}
+
+/** Where the deltas of vector i begin: those of the pairs (i, 0), (i, 1)... */
+function pairsOf(delta: usize, i: i32): usize {
+  return delta + ((i * (i - 1)) << 1);
+}
+
+function fillSquare(square: usize, delta: usize, i: i32, last: i32): void {
+  for (let r = 1; r <= last; r++) {
+    const from = pairsOf(delta, i + r) + (i << 2);
+    for (let c = 0; c < r; c++) {
+      const value = load<f32>(from + (c << 2));
+      store<f32>(square + r * 24 + (c << 2), value);
+      store<f32>(square + c * 24 + (r << 2), value);
+    }
+  }
+}
+
+function sixGradients(
+  vectors: i32,
+  i: i32,
+  last: i32,
+  delta: usize,
+  square: usize,
+  from: usize,
+  stride: i32,
+  to: usize,
+): void {
+  let s00 = f32x4.splat(0);
+  let s01 = s00;
+  let s10 = s00;
+  let s11 = s00;
+  let s20 = s00;
+  let s21 = s00;
+  let s30 = s00;
+  let s31 = s00;
+  let s40 = s00;
+  let s41 = s00;
+  let s50 = s00;
+  let s51 = s00;
+  let a = pairsOf(delta, i);
+  const o1 = pairsOf(delta, i + min(1, last)) - a;
+  const o2 = pairsOf(delta, i + min(2, last)) - a;
+  const o3 = pairsOf(delta, i + min(3, last)) - a;
+  const o4 = pairsOf(delta, i + min(4, last)) - a;
+  const o5 = pairsOf(delta, i + min(5, last)) - a;
+  for (let j = 0; j < i; j++) {
+    const b0 = v128.load(from);
+    const b1 = v128.load(from, 16);
+    let x = v128.load32_splat(a);
+    s00 = madd(x, b0, s00);
+    s01 = madd(x, b1, s01);
+    x = v128.load32_splat(a + o1);
+    s10 = madd(x, b0, s10);
+    s11 = madd(x, b1, s11);
+    x = v128.load32_splat(a + o2);
+    s20 = madd(x, b0, s20);
+    s21 = madd(x, b1, s21);
+    x = v128.load32_splat(a + o3);
+    s30 = madd(x, b0, s30);
+    s31 = madd(x, b1, s31);
+    x = v128.load32_splat(a + o4);
+    s40 = madd(x, b0, s40);
+    s41 = madd(x, b1, s41);
+    x = v128.load32_splat(a + o5);
+    s50 = madd(x, b0, s50);
+    s51 = madd(x, b1, s51);
+    a += 4;
+    from += stride;
+  }
+  for (let j = i; j < vectors; j++) {
+    const within = j - i;
+    a = within <= last ? square + within * 24 : pairsOf(delta, j) + (i << 2);
+    const b0 = v128.load(from);
+    const b1 = v128.load(from, 16);
+    let x = v128.load32_splat(a);
+    s00 = madd(x, b0, s00);
+    s01 = madd(x, b1, s01);
+    x = v128.load32_splat(a, 4);
+    s10 = madd(x, b0, s10);
+    s11 = madd(x, b1, s11);
+    x = v128.load32_splat(a, 8);
+    s20 = madd(x, b0, s20);
+    s21 = madd(x, b1, s21);
+    x = v128.load32_splat(a, 12);
+    s30 = madd(x, b0, s30);
+    s31 = madd(x, b1, s31);
+    x = v128.load32_splat(a, 16);
+    s40 = madd(x, b0, s40);
+    s41 = madd(x, b1, s41);
+    x = v128.load32_splat(a, 20);
+    s50 = madd(x, b0, s50);
+    s51 = madd(x, b1, s51);
+    from += stride;
+  }
+  // There is room for six: what is beyond the last vector is not put anywhere.
+  v128.store(to, s00);
+  v128.store(to, s01, 16);
+  to += stride;
+  v128.store(to, s10);
+  v128.store(to, s11, 16);
+  to += stride;
+  v128.store(to, s20);
+  v128.store(to, s21, 16);
+  to += stride;
+  v128.store(to, s30);
+  v128.store(to, s31, 16);
+  to += stride;
+  v128.store(to, s40);
+  v128.store(to, s41, 16);
+  to += stride;
+  v128.store(to, s50);
+  v128.store(to, s51, 16);
 }
 
 /** The sum of the same dots: column by column half of what the square of the sum has over the sum of squares. `sums` is one vector. */
@@ -186,7 +300,7 @@ export function factorize(
   scratch: usize,
   sums: usize,
 ): void {
-  const stride = ((dim + 3) & ~3) << 2;
+  const stride = strideOf(dim);
   for (let row = 0; row < rows; row++) {
     layVectors(parts, count, start + row, dim, stride, scratch);
     let total = f32x4.splat(0);
@@ -221,7 +335,7 @@ export function factorizeBack(
   scratch: usize,
   gradients: usize,
 ): void {
-  const stride = ((dim + 3) & ~3) << 2;
+  const stride = strideOf(dim);
   for (let row = 0; row < rows; row++) {
     layVectors(parts, count, start + row, dim, stride, scratch);
     const by = v128.load32_splat(delta);

@@ -19,8 +19,8 @@ import {
 import { addBiases, columnSums, denseRows, maskRelu, moveRows, scale, turn, zeroRows } from "./rows";
 
 const STEP_BYTES: i32 = 80;
-/** Turning the weights costs as much as this many samples do. */
-const FEW: i32 = 4;
+/** Turning the weights pays from so many samples on (measured on the DLRM of `bench -- compute`). */
+const FEW: i32 = 20;
 
 /** One word of a step. */
 function word(step: usize, at: i32): i32 {

@@ -1,7 +1,7 @@
 // Goal: topK() is what sorting everything would give, ties by index. Method: a full sort, over scores with many ties.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { topK } from "../protocols/learning/topk.ts";
+import { topK } from "../protocols/compute/topk.ts";
 
 test("topK() agrees with a full sort", () => {
   const value = fc.oneof(

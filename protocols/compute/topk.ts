@@ -6,6 +6,47 @@ export interface Scored {
   readonly score: number;
 }
 
+/** Rows by number, looked through for the largest inner products. */
+export interface RowMatrix {
+  /** How many rows there are. */
+  size(): number;
+  /** Replaces row `index`, or adds it where it is the next one. */
+  put(index: number, values: Float32Array): void;
+  /** What `topK` says of all rows: exactly that, whatever the way. */
+  top(query: Float32Array, k: number): Scored[];
+}
+
+/** The reference: looks at every number of every row. */
+export function plainMatrix(dim: number): RowMatrix {
+  let rows = 0;
+  let matrix = new Float32Array(64 * dim);
+  return {
+    size: () => rows,
+    put(index, values) {
+      checkPut(index, { values, dim, rows });
+      if (index === rows) rows += 1;
+      if (rows * dim > matrix.length) {
+        const larger = new Float32Array(matrix.length * 2);
+        larger.set(matrix);
+        matrix = larger;
+      }
+      matrix.set(values, index * dim);
+    },
+    top: (query, k) => topK(query, { matrix, rows, k }),
+  };
+}
+
+/** Throws where a row cannot be put. */
+export function checkPut(
+  index: number,
+  { values, dim, rows }: { readonly values: Float32Array; readonly dim: number; readonly rows: number },
+): void {
+  if (!Number.isSafeInteger(index) || index < 0 || index > rows) {
+    throw new RangeError(`Cannot put row ${index}: there are ${rows}`);
+  }
+  if (values.length !== dim) throw new RangeError(`Cannot put ${values.length} numbers: a row has ${dim}`);
+}
+
 /**
  * The `k` rows of the flat `rows` x `query.length` matrix with the largest inner products, best first; equal scores go to the smaller
  * index. A score that is NaN never wins. Memory is in proportion to `k`.
