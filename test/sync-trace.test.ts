@@ -59,6 +59,7 @@ const OF_THE_PRIMARY = [
 ];
 const OF_OTHERS = [
   "shard pull",
+  "shard pull that stands",
   "shard message frame",
   "shard gives pulled",
   "shard timer",

@@ -137,7 +137,10 @@ function isPush(event: unknown): event is { readonly push: Push } {
 }
 
 function describe(thing: unknown): string {
-  const { kind, message } = z.object({ kind: z.string(), message: z.string().optional() }).parse(thing);
+  const { kind, message, standMs } = z
+    .object({ kind: z.string(), message: z.string().optional(), standMs: z.number().optional() })
+    .parse(thing);
+  if (standMs !== undefined) return `${kind} that stands`;
   return message === undefined ? kind : `${kind} ${message}`;
 }
 

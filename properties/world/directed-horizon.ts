@@ -117,6 +117,24 @@ export function earlyRowsHoldBack(): string | undefined {
   return shard.at("a").horizon.settled < t ? undefined : "a settled time went past an early row of a member";
 }
 
+/** S1: rows of an answer expire before all of it is sent: its knowledge would cover what was never given. */
+export function rowsGoneMidway(): string | undefined {
+  const shard = new Shard();
+  for (const name of ["a", "b"]) shard.start(name);
+  shard.write("a", 1n, NOW);
+  shard.write("a", 2n, NOW);
+  shard.pull("b", "a", 1);
+  const [a, b] = [shard.at("a"), shard.at("b")];
+  stepReplica(a, { kind: "expire", table: 0, before: (NOW + 1_000) * 1_000 }, NOW);
+  const timer = { kind: "timer", name: `pull ${b.pull?.pullId}` } as const;
+  const asked = [1, 2].flatMap(() => stepReplica(b, timer, NOW)).find((effect) => effect.kind === "send");
+  if (asked?.message !== "more") return "a pull was to ask for the frame that did not come";
+  const message = { kind: "message", from: "b", message: "more", body: asked.body } as const;
+  return stepReplica(a, message, NOW).some((effect) => effect.kind === "send" && effect.message === "frame")
+    ? "an answer goes on although rows that it lists are gone"
+    : undefined;
+}
+
 /** V9: a member dies after another learned from it and before it answered; the one in its place knows nothing of that. */
 export function deathBetweenAnswers(): string | undefined {
   const shard = new Shard();

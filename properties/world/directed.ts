@@ -26,6 +26,7 @@ import {
   manyLives,
   reportsWait,
   settledOnDisk,
+  rowsGoneMidway,
 } from "./directed-horizon.ts";
 import { orphanReported, orphanSuperseded, reportsBounded } from "./directed-orphans.ts";
 import { dominating, joining, jumps, lastStamps, mergingInAnyOrder, ordering } from "./directed-laws.ts";
@@ -65,6 +66,7 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["V9", nothingHalfTaken],
   ["V10", jumps],
   ["V10", fromTheFuture],
+  ["S1", rowsGoneMidway],
   ["S4", framesOfTwoAnswers],
   ["S10", mergingInAnyOrder],
   ["S11", foreignAnswer],
