@@ -3,7 +3,7 @@
  * an image on disk. Synchronisation itself is protocols/sync; this carries its messages and timers.
  *
  * What holds:
- * 1. Rows, knowledge and the trainers' positions are in one image, taken between two messages: a restart never sees one without the others.
+ * 1. Rows, knowledge and the trainers' positions are in one image, all as they were between two messages: a restart never sees one without the others.
  * 2. A batch of a trainer takes effect whole and once, or not at all.
  * 3. What a trainer is told is durable, is in an image on disk.
  */
@@ -20,7 +20,8 @@ import { type LeaderProtocol } from "./leader-protocol.ts";
 import { createRowFeed } from "./row-feed.ts";
 import { viewRow } from "./row-view.ts";
 import { expiryOf } from "./expiry.ts";
-import { createImages, openReplica, primaryOf } from "./shard-images.ts";
+import { openReplica, primaryOf } from "./open-replica.ts";
+import { createImages } from "./shard-images.ts";
 import { peerText, rememberWay } from "./shard-name.ts";
 import { sendToPeer } from "./shard-sends.ts";
 import {
@@ -76,11 +77,12 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
   ],
   setup: async (config, context) => {
     const layout = modelLayout(config.model);
-    const replica = await openReplica(config, context);
+    const opened = await openReplica(config, context);
+    const { replica } = opened;
     const leader = context.ref<LeaderProtocol>(config.leader);
     const lag = createLagMeter(context.now());
     const feed = createRowFeed(config.shard, replica.store, context);
-    const images = createImages(config, context, replica);
+    const images = createImages(config, context, opened);
     /** By which way a peer asked: its answer goes back there. */
     const ways = new Map<string, Address>();
     const labels = { model: config.model.name };
@@ -308,9 +310,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         },
         saved: ({ outcome }) => images.saved(outcome),
       },
-      stop: async () => {
-        await images.saveNow();
-      },
+      stop: async () => void (await images.saveNow()),
     };
   },
 });

@@ -7,18 +7,24 @@ import { decodeEvents } from "../protocols/learning/event-message.ts";
 import { decodeSampleBatch, encodeSampleBatch } from "../protocols/learning/sample-batch.ts";
 import { decodeEntry, encodeEntry } from "../protocols/model-state/region-log.ts";
 import { createRandom, nextBelow, nextFloat, type Random } from "../protocols/random.ts";
+import { decodeBlock } from "../protocols/sync/image-block.ts";
+import { decodeHead } from "../protocols/sync/image-head.ts";
 import { encodeImage, loadImage } from "../protocols/sync/image.ts";
 import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
 import { createReplica, type Replica, stepReplica } from "../protocols/sync/replica.ts";
 import { type TableSpec } from "../protocols/sync/row-store.ts";
+import { takeImage } from "../protocols/sync/take-image.ts";
 import { parseWriterId } from "../protocols/sync/version.ts";
+import { ByteWriter } from "../protocols/wire/bytes.ts";
 import { crc32c } from "../protocols/wire/checksum.ts";
 import { DecodeError } from "../protocols/wire/decode-error.ts";
 import { describeFrame } from "../protocols/wire/describe-frame.ts";
 import { decodeFrame, encodeFrame } from "../protocols/wire/frame-codec.ts";
+import { decodeManifest, encodeManifest } from "../protocols/wire/manifest.ts";
 import { buildOrphans, parseOrphans } from "../protocols/wire/orphans.ts";
 import { encodePoll, parseChanges, parsePoll } from "../protocols/wire/poll.ts";
 import { buildPull, parseMore, parsePull, parseRefuse, parseRelease } from "../protocols/wire/pull.ts";
+import { decodeSegmentEnd, encodeSegmentEnd, SEGMENT_TAIL_BYTES } from "../protocols/wire/segment.ts";
 import { buildReport, parseReport, parseSurvey } from "../protocols/wire/survey.ts";
 import { type DecodeCost, type Decoding } from "./decode-cost.ts";
 
@@ -92,6 +98,8 @@ function buildTargets(): Target[] {
   const [small, large] = [filled(3), filled(LARGE_ROWS)];
   const frames = { sample: frameOf(small), large: frameOf(large) };
   const images = { sample: encodeImage(small), large: encodeImage(large) };
+  const [smallImage, largeImage] = [imageOf(small), imageOf(large)];
+  const manifest = encodeManifest([{ id: PULL.slice(16), bytes: 300, checksum: 7 }]);
   const knowledge = new Map([[OURS, 7]]);
   const pull = buildPull({ pullId: PULL, declaration: small.declaration, wantsState: true, settled: 6, knowledge });
   const horizon = { settled: 6, before: 2, graveyard: new Map([[THEIRS, 5]]), expired: new Map([[1, 4]]) };
@@ -115,6 +123,14 @@ function buildTargets(): Target[] {
     { name: "decodeFrame()", ...frames, isBinary: true, decode: decodeFrame },
     { name: "decodeFrame() of urgent rows", sample: urgentFrameOf(small), isBinary: true, decode: decodeFrame },
     { name: "loadImage()", ...images, isBinary: true, decode: (bytes) => loadImage(bytes, newStore()) },
+    unsealed("decodeHead()", { sample: smallImage.head, decode: decodeHead }),
+    unsealed("decodeBlock()", {
+      sample: smallImage.block,
+      large: largeImage.block,
+      decode: (bytes) => decodeBlock(bytes, { tables: TABLES, hasState: true, writers: 1 }),
+    }),
+    unsealed("decodeSegmentEnd()", { sample: segmentOf(smallImage), decode: decodeSegment }),
+    { name: "decodeManifest()", sample: manifest, isBinary: true, decode: decodeManifest },
     { name: "describeFrame()", ...frames, isBinary: true, decode: (bytes) => describeFrame(bytes) },
     control("parsePull()", pull, parsePull),
     control(
@@ -179,6 +195,51 @@ function filled(rows: number): Replica {
     stepReplica(peer, { kind: "write", writes: [{ table, keys, mutate: ({ bytes }) => void bytes.fill(1) }] }, NOW);
   }
   return peer;
+}
+
+/** A decoder of bytes that another layer has checked. */
+function unsealed(name: string, target: Pick<Target, "sample" | "large" | "decode">): Target {
+  const { sample, large, decode } = target;
+  return {
+    name,
+    isBinary: true,
+    sample: withoutSeal(sample),
+    ...(large !== undefined && { large: withoutSeal(large) }),
+    decode: (bytes) => decode(bytes.subarray(0, Math.max(0, bytes.length - 4))),
+  };
+}
+
+function withoutSeal(bytes: Uint8Array): Uint8Array {
+  return Uint8Array.from([...bytes, 0, 0, 0, 0]);
+}
+
+/** The head and the first block of a replica's image. */
+function imageOf(replica: Replica): { readonly head: Uint8Array; readonly block: Uint8Array } {
+  const image = takeImage(replica, { what: "all" });
+  const block = image.next();
+  image.close("lost");
+  if (block === undefined) throw new RangeError("Cannot fuzz blocks: there is none");
+  return { head: image.head, block };
+}
+
+/** Of the blocks that `segmentOf` names. */
+const SEGMENT_BYTES = 300;
+
+/** What a segment says of itself, without its tail. */
+function segmentOf({ head }: { readonly head: Uint8Array }): Uint8Array {
+  const stored = { storedBytes: SEGMENT_BYTES - 9, bytes: SEGMENT_BYTES - 9, method: "stored", checksum: 5 } as const;
+  const { bytes } = encodeSegmentEnd({ head, blocks: [stored, { ...stored, storedBytes: 9, method: "zstd" }] });
+  return bytes.subarray(0, bytes.length - SEGMENT_TAIL_BYTES);
+}
+
+/** With a tail that fits, whatever came before it. */
+function decodeSegment(bytes: Uint8Array): unknown {
+  const writer = new ByteWriter(bytes.length + SEGMENT_TAIL_BYTES);
+  writer.bytes(bytes);
+  writer.u32(crc32c(bytes));
+  writer.u32(bytes.length + 4);
+  for (const byte of [0x46, 0x72, 0x53, 0x01]) writer.u8(byte);
+  return decodeSegmentEnd(writer.finish(), writer.length + SEGMENT_BYTES);
 }
 
 /** The same rows as a frame of urgent ones. */

@@ -121,3 +121,22 @@ export const POLL_LIMITS = {
 
 /** Bounds in the shape of `POLL_LIMITS`. */
 export type PollLimits = Readonly<Record<keyof typeof POLL_LIMITS, number>>;
+
+/** What an image on disk may hold. */
+export const IMAGE_LIMITS = {
+  /** Rows are cut into blocks of about so many bytes: one is packed between two messages. */
+  blockBytes: 512 * 1024,
+  /** No block is larger. */
+  blockBytesMax: 4 * 1024 * 1024,
+  /** Blocks of one segment. */
+  blocksMax: 2 ** 22,
+  /** What a segment says of itself behind its blocks. */
+  endBytesMax: 64 * 1024 * 1024,
+  /** Segments of one image: a whole one, and the increments after it. */
+  segmentsMax: 256,
+  /** Increments are followed by a whole segment once they have this share of its bytes, and at least `incrementBytes`. */
+  incrementShare: 0.5,
+  incrementBytes: 256 * 1024,
+  /** Blocks of one image on their way to the disk, or from it, at once. */
+  blocksInFlight: 4,
+} as const;

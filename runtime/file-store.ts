@@ -1,125 +1,285 @@
-import { readdir, stat } from "node:fs/promises";
-import { isToken } from "../protocols/subjects.ts";
-import { type Context, defineActor, type Later, type Promised, Refused } from "./actor.ts";
-import { errorCode } from "./error-code.ts";
-import { type FileStoreProtocol, type SaveOutcome } from "./file-store-protocol.ts";
-import { imagePath, prepareImageFolder, readImage, writeImage } from "./image-files.ts";
-
-/** The newest image of one name. */
-export interface StoredImage {
-  readonly name: string;
-  readonly bytes: number;
-  readonly savedAtMs: number;
-}
-
-/**
- * What the store answers; behaviours see the part in `file-store-protocol.ts`. `saved` means that the image survives a power failure, and
- * `failed` that an image from before is still there and a later save may succeed. The bytes must not change until the answer. Saves of one
- * name keep their order. A `load` is refused where there is an image and none can be read, so that a bad disk never looks like an empty
- * one. Names are tokens (1 to 64 of a-z, 0-9, `-`, `_`), so that none leaves the folder. A name that is none, an image that is empty or too
- * large, and work beyond what may wait are refused (`AskFailed`, code `refused`).
+/*
+ * Keeps images of a folder for behaviours that may touch no files (`FileStoreProtocol`). image-files.ts says how they lie there.
+ *
+ * What holds, of each name:
+ * 1. One segment at a time is being written; a new one, or whoever loads, ends it for good. So of two lives of a behaviour only the last writes.
+ * 2. An increment is committed only behind the segment that it follows.
  */
-export interface ImageStoreProtocol extends FileStoreProtocol {
-  /** Every name that has an image, in the order of the names. */
-  readonly list: { request: Readonly<Record<string, never>>; reply: { readonly files: readonly StoredImage[] } };
-}
+import { isToken } from "../protocols/subjects.ts";
+import { DecodeError } from "../protocols/wire/decode-error.ts";
+import { type NamedSegment } from "../protocols/wire/manifest.ts";
+import { type Context, defineActor, type Later, Refused } from "./actor.ts";
+import { nodeDisk } from "./disk.ts";
+import { errorCode } from "./error-code.ts";
+import {
+  type FileStoreProtocol,
+  type NotWritten,
+  type SaveOutcome,
+  type StoredImage,
+  type StoredSegment,
+} from "./file-store-protocol.ts";
+import { type ImagePlace, prepareImageFolder, segmentPath, sweepSegments, writeManifest } from "./image-files.ts";
+import { loadImages } from "./image-loading.ts";
+import { readBlocks, SegmentWriter } from "./segment-files.ts";
 
 export interface FileStoreConfig {
   /** Made where it is missing, open to its owner only. One store at a time may use it. */
   readonly folder: string;
-  /** Default: 512 MiB. */
-  readonly imageBytesMax?: number;
 }
 
-const IMAGE_BYTES_MAX = 512 * 1024 * 1024;
-/** Saves and loads on their way, over all names. */
+/** Names that wait for their turn to write. */
 const WAITING_MAX = 1024;
-/** Saves and loads that touch the disk at one time. Node has four threads for files. */
-const RUNNING_MAX = 4;
+/** Segments that are written at one time: what waits for the disk is kept in memory. Node has four threads for files. */
+const WRITING_MAX = 4;
 
-interface Job<Reply> {
-  readonly after: Promise<void> | undefined;
-  readonly work: () => Promise<Reply>;
-  readonly answer: Promised<Reply>;
+/** What is known of one name. */
+interface Kept {
+  readonly place: ImagePlace;
+  /** The image as it was loaded or committed last; empty where there is none, or none that an increment may follow. */
+  segments: readonly NamedSegment[];
+  /** The segment that is begun, or waits to be. */
+  writing: Writing | undefined;
+  /** Nobody may take the segment away any more. */
+  committing: Promise<unknown> | undefined;
+  /** The last that was ended, or is about to be. */
+  ending: Promise<void> | undefined;
 }
 
-/** Keeps images of a folder for behaviours that may touch no files: `ImageStoreProtocol`. */
-export const fileStore = defineActor<ImageStoreProtocol, FileStoreConfig>({
-  kind: "files",
-  messages: ["save", "load", "list"],
-  async setup({ folder, imageBytesMax = IMAGE_BYTES_MAX }, context) {
-    await prepareImageFolder(folder);
-    /** The last piece of work of each name that has any; these never reject. */
-    const lastOf = new Map<string, Promise<void>>();
-    const waiting: (() => void)[] = [];
-    let accepted = 0;
-    let running = 0;
+interface Writing {
+  writer: SegmentWriter | undefined;
+  hasPlace: boolean;
+  isOver: boolean;
+}
 
-    function queue<Reply>(name: string, work: () => Promise<Reply>): Later<Reply> {
+export const fileStore = defineActor<FileStoreProtocol, FileStoreConfig>({
+  kind: "files",
+  messages: ["begin", "append", "commit", "abandon", "load", "read"],
+  async setup({ folder }, context) {
+    await prepareImageFolder(nodeDisk, folder);
+    const names = new Map<string, Kept>();
+    const waiting: (() => void)[] = [];
+    const work = new Set<Promise<unknown>>();
+    let writing = 0;
+
+    function keptOf(name: string): Kept {
       if (!isToken(name)) throw new Refused(`Cannot use ${JSON.stringify(name.slice(0, 80))} as a name: no token`);
-      if (accepted >= WAITING_MAX) throw new Refused(`Cannot take more work: ${accepted} saves and loads are waiting`);
-      accepted += 1;
+      const known = names.get(name);
+      if (known !== undefined) return known;
+      const kept: Kept = {
+        place: { disk: nodeDisk, folder, name },
+        segments: [],
+        writing: undefined,
+        committing: undefined,
+        ending: undefined,
+      };
+      names.set(name, kept);
+      return kept;
+    }
+
+    function writerOf(name: string, segment: string): { kept: Kept; writer: SegmentWriter } {
+      const kept = keptOf(name);
+      const writer = kept.writing?.writer;
+      if (writer?.id !== segment) throw new Refused(`Cannot write image '${name}': segment ${segment} is not begun`);
+      return { kept, writer };
+    }
+
+    function later<Reply>(promise: Promise<Reply>): Later<Reply> {
       const answer = context.later<Reply>();
-      const mine = perform({ after: lastOf.get(name), work, answer }).finally(() => {
-        accepted -= 1;
-        if (lastOf.get(name) === mine) lastOf.delete(name);
-      });
-      lastOf.set(name, mine);
+      track(
+        promise.then(answer.resolve, (error: unknown) =>
+          answer.reject(error instanceof Error ? error : new Error(String(error))),
+        ),
+      );
       return answer.reply;
     }
 
-    /** Works when this name has nothing before it, and the disk has room for one more. */
-    async function perform<Reply>(job: Job<Reply>): Promise<void> {
-      await job.after;
-      if (running < RUNNING_MAX) running += 1;
-      else await new Promise<void>((resolve) => waiting.push(resolve));
-      try {
-        job.answer.resolve(await job.work());
-      } catch (error) {
-        job.answer.reject(error instanceof Error ? error : new Error(String(error)));
-      }
+    function track(promise: Promise<void>): void {
+      const mine: Promise<void> = promise.finally(() => work.delete(mine));
+      work.add(mine);
+    }
+
+    function giveUpPlace(): void {
       const next = waiting.shift();
-      if (next === undefined) running -= 1;
+      if (next === undefined) writing -= 1;
       else next(); // which takes over this one's place
+    }
+
+    /** Ends what a name has begun, or only this, once it is not being committed. */
+    function end(kept: Kept, only?: Writing): Promise<void> {
+      kept.ending = endAfter(kept, { before: kept.ending, only });
+      return kept.ending;
+    }
+
+    async function endAfter(
+      kept: Kept,
+      { before, only }: { readonly before: Promise<void> | undefined; readonly only: Writing | undefined },
+    ): Promise<void> {
+      await before;
+      await kept.committing;
+      const old = kept.writing;
+      if (old === undefined || (only !== undefined && old !== only)) return;
+      kept.writing = undefined;
+      old.isOver = true;
+      await old.writer?.[Symbol.asyncDispose]();
+      if (old.hasPlace) giveUpPlace();
+    }
+
+    async function begin(kept: Kept): Promise<{ kind: "begun"; segment: string } | NotWritten> {
+      await end(kept);
+      const mine: Writing = { writer: undefined, hasPlace: false, isOver: false };
+      kept.writing = mine;
+      if (writing < WRITING_MAX) writing += 1;
+      else await new Promise<void>((resolve) => waiting.push(resolve));
+      if (mine.isOver) {
+        giveUpPlace();
+        throw new Refused(`Cannot write image '${kept.place.name}': another was begun meanwhile`);
+      }
+      mine.hasPlace = true;
+      try {
+        const writer = await SegmentWriter.open(kept.place);
+        mine.writer = writer;
+        if (!mine.isOver) return { kind: "begun", segment: writer.id };
+        await writer[Symbol.asyncDispose]();
+      } catch (error) {
+        await end(kept, mine);
+        return failed(kept, error);
+      }
+      throw new Refused(`Cannot write image '${kept.place.name}': another was begun meanwhile`);
+    }
+
+    async function append(kept: Kept, step: { writer: SegmentWriter; block: Uint8Array }) {
+      try {
+        await step.writer.append(step.block);
+        return { kind: "taken" as const };
+      } catch (error) {
+        return failed(kept, error);
+      }
+    }
+
+    async function commit(
+      kept: Kept,
+      step: { writer: SegmentWriter; head: Uint8Array; after: string | undefined },
+    ): Promise<SaveOutcome> {
+      const { writer, head, after } = step;
+      const before = after === undefined ? [] : kept.segments;
+      if (after !== undefined && before.at(-1)?.id !== after) {
+        throw new Refused(`Cannot write image '${kept.place.name}': its last segment is not ${after}`);
+      }
+      try {
+        const named = await writer.finish(head);
+        const segments = [...before, named];
+        // From here on it may be named already when something fails; then it must not go.
+        writer.keep();
+        await writeManifest(kept.place, segments);
+        kept.segments = segments;
+        if (after === undefined) await sweep(kept);
+        context.metrics.count("freshet_images_saved_total", 1, {
+          segment: after === undefined ? "whole" : "increment",
+        });
+        context.metrics.count("freshet_images_saved_bytes_total", named.bytes);
+        return { kind: "saved", bytes: named.bytes };
+      } catch (error) {
+        await sweep(kept);
+        return failed(kept, error);
+      }
+    }
+
+    /** What is left lying costs room and nothing else. */
+    async function sweep({ place }: Kept): Promise<void> {
+      try {
+        await sweepSegments(place);
+      } catch (error) {
+        context.log.warn("segments that nobody needs were not removed", { image: place.name, error });
+      }
+    }
+
+    function failed(kept: Kept, error: unknown): NotWritten {
+      const code = failureCode(error);
+      const why = error instanceof Error ? error.message : String(error);
+      context.log.error("an image was not saved; the one from before is kept", { image: kept.place.name, code, error });
+      context.metrics.count("freshet_images_not_saved_total", 1, { code });
+      return { kind: "failed", code, message: `Cannot save image '${kept.place.name}' in '${folder}': ${why}` };
     }
 
     return {
       handlers: {
-        save({ name, bytes }) {
-          if (bytes.length === 0 || bytes.length > imageBytesMax) {
-            throw new Refused(`Cannot save an image of ${bytes.length} bytes: 1 to ${imageBytesMax} are allowed`);
-          }
-          return queue(name, () => save({ folder, name, bytes }, context));
+        begin({ name }) {
+          if (waiting.length >= WAITING_MAX) throw new Refused(`Cannot take more work: ${waiting.length} images wait`);
+          return later(begin(keptOf(name)));
         },
-        load: ({ name }) => queue(name, async () => ({ images: await load({ folder, name, imageBytesMax }, context) })),
-        list: async () => ({ files: await list(folder) }),
+        append({ name, segment, block }) {
+          const { kept, writer } = writerOf(name, segment);
+          return later(append(kept, { writer, block }));
+        },
+        commit({ name, segment, head, after }) {
+          const { kept, writer } = writerOf(name, segment);
+          if (kept.committing !== undefined) throw new Refused(`Cannot write image '${name}': it is being committed`);
+          const mine = kept.writing;
+          const committed = commit(kept, { writer, head, after });
+          kept.committing = settled(committed).then(() => (kept.committing = undefined));
+          return later(
+            settled(committed)
+              .then(() => end(kept, mine))
+              .then(() => committed),
+          );
+        },
+        abandon({ name, segment }) {
+          const kept = keptOf(name);
+          if (kept.writing?.writer?.id === segment) track(end(kept));
+        },
+        load({ name }) {
+          const kept = keptOf(name);
+          return later(end(kept).then(() => load(kept, context)));
+        },
+        read: ({ name, segment, from, to }) => later(read(keptOf(name).place, { segment, from, to }, context)),
       },
       async stop() {
-        await Promise.all(lastOf.values());
+        await Promise.all(work);
+        for (const kept of names.values()) await end(kept);
       },
     };
   },
 });
 
-async function save(
-  { folder, name, bytes }: { folder: string; name: string; bytes: Uint8Array },
-  { log, metrics }: Context<ImageStoreProtocol>,
-): Promise<SaveOutcome> {
+/** Fulfilled when it is over, however. */
+async function settled(work: Promise<unknown>): Promise<void> {
+  await Promise.allSettled([work]);
+}
+
+/** Takes up what is there. */
+async function load(
+  kept: Kept,
+  { log, metrics }: Context<FileStoreProtocol>,
+): Promise<{ images: readonly StoredImage[] }> {
+  const { images, segments, problems } = await loadImages(kept.place);
+  kept.segments = segments;
+  for (const { age, error } of problems) {
+    log.error("an image cannot be read", { image: kept.place.name, age, error });
+    metrics.count("freshet_images_not_read_total", 1, { age });
+  }
+  const [problem] = problems;
+  if (images.length === 0 && problem !== undefined) {
+    throw new Refused(`Cannot load image '${kept.place.name}' from '${kept.place.folder}': ${problem.error.message}`);
+  }
+  return { images };
+}
+
+async function read(
+  place: ImagePlace,
+  { segment, from, to }: { readonly segment: StoredSegment; readonly from: number; readonly to: number },
+  { log, metrics }: Context<FileStoreProtocol>,
+): Promise<{ blocks: readonly Uint8Array[]; problem: string | undefined }> {
   try {
-    await writeImage(folder, name, bytes);
-    metrics.count("freshet_images_saved_total");
-    metrics.count("freshet_images_saved_bytes_total", bytes.length);
-    return { kind: "saved", bytes: bytes.length };
+    await using file = await place.disk.open(segmentPath(place, segment.id));
+    return { blocks: await readBlocks(file, { blocks: segment.blocks, from, to }), problem: undefined };
   } catch (error) {
-    const code = failureCode(error);
-    const message = `Cannot save image '${name}' in '${folder}': ${error instanceof Error ? error.message : String(error)}`;
-    log.error("an image was not saved; the one from before is kept", { image: name, code, error });
-    metrics.count("freshet_images_not_saved_total", 1, { code });
-    return { kind: "failed", code, message };
+    log.error("a part of an image cannot be read", { image: place.name, segment: segment.id, from, to, error });
+    metrics.count("freshet_images_not_read_total", 1, { age: error instanceof DecodeError ? "damaged" : "unreadable" });
+    return { blocks: [], problem: error instanceof Error ? error.message : String(error) };
   }
 }
 
-function failureCode(error: unknown): "full" | "denied" | "io" {
+function failureCode(error: unknown): NotWritten["code"] {
   switch (errorCode(error)) {
     case "ENOSPC":
     case "EDQUOT":
@@ -134,47 +294,4 @@ function failureCode(error: unknown): "full" | "denied" | "io" {
     default:
       return "io";
   }
-}
-
-async function load(
-  { folder, name, imageBytesMax }: { folder: string; name: string; imageBytesMax: number },
-  { log, metrics }: Context<ImageStoreProtocol>,
-): Promise<Uint8Array[]> {
-  const images: Uint8Array[] = [];
-  let unreadable: Error | undefined;
-  for (const age of ["current", "previous"] as const) {
-    try {
-      const image = await readImage(imagePath(folder, name, age), imageBytesMax);
-      if (image !== undefined) images.push(image);
-    } catch (error) {
-      unreadable = error instanceof Error ? error : new Error(String(error));
-      log.error("an image cannot be read", { image: name, age, error });
-      metrics.count("freshet_images_not_read_total", 1, { age });
-    }
-  }
-  if (images.length === 0 && unreadable !== undefined) {
-    throw new Refused(`Cannot load image '${name}' from '${folder}': ${unreadable.message}`);
-  }
-  return images;
-}
-
-async function list(folder: string): Promise<StoredImage[]> {
-  const names = new Set<string>();
-  for (const file of await readdir(folder)) {
-    const name = /^image-(.+)\.(?:current|previous)$/.exec(file)?.[1];
-    if (name !== undefined && isToken(name)) names.add(name);
-  }
-  const files: StoredImage[] = [];
-  for (const name of [...names].sort()) {
-    // A save may be between its two renames: whoever finds no current and then no previous finds a current.
-    for (const age of ["current", "previous", "current"] as const) {
-      const stats = await stat(imagePath(folder, name, age)).catch((error: unknown) => {
-        if (errorCode(error) !== "ENOENT") throw error;
-      });
-      if (stats === undefined) continue;
-      files.push({ name, bytes: stats.size, savedAtMs: stats.mtimeMs });
-      break;
-    }
-  }
-  return files;
 }

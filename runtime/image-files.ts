@@ -1,114 +1,160 @@
 /*
- * Images of one folder, each written whole or not at all. One image of a name is written at a time and never in place:
+ * Images of one folder. Of a name there are:
  *
- *   1. write `saving` through to the disk    2. current -> previous    3. saving -> current    4. make the names durable
+ *   image-NAME.current       the manifest: which segments are the image (protocols/wire/manifest.ts)
+ *   image-NAME.previous      the manifest of the image before the current one's whole segment
+ *   image-NAME.ID.segment    a segment (protocols/wire/segment.ts), never changed once it has been written
+ *   image-NAME.ID.saving     a manifest that is being written
  *
- * A crash before 2 leaves current and previous as they were. Between 2 and 3 there is no current, and previous is the image that was
- * current. From 3 on current is the new image. A name only ever points to a file whose bytes were on the disk before it got that name,
- * so nothing half-written can be loaded; what 1 left behind is removed at the next start. Step 4 makes it true after a power failure
+ * In old versions `current` and `previous` were whole images in one piece; such ones are still read.
+ *
+ *   1. write a segment through to the disk     2. write `saving` through     3. if the segment is whole: current -> previous
+ *   4. saving -> current                       5. make the names durable    6. remove the segments that no manifest names
+ *
+ * A crash before 3 leaves current and previous as they were. Between 3 and 4 there is no current, and previous is the image that was
+ * current. From 4 on current is the new image. A name only ever points to a file whose bytes were on the disk before it got that name,
+ * so nothing half-written can be loaded; what 1 and 2 left behind is removed at the next start. Step 5 makes it true after a power failure
  * that the image was saved; without it the one before would be found, whole.
- *
- * Node refuses fsync to a thread that has permissions, whatever they are. So files are written with O_SYNC, which is fsync with each
- * write; and where the folder cannot be synced, the last byte of the renamed file is written once more. To sync a file after its
- * rename also makes its new name durable where the journal keeps order (ext4, XFS, APFS, NTFS) or logs a file's name with it (Btrfs).
  */
-import { randomUUID } from "node:crypto";
-import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
 import { join } from "node:path";
+import { DecodeError } from "../protocols/wire/decode-error.ts";
+import {
+  decodeManifest,
+  encodeManifest,
+  isManifest,
+  MANIFEST_BYTES_MAX,
+  type NamedSegment,
+} from "../protocols/wire/manifest.ts";
+import { type Disk } from "./disk.ts";
 import { errorCode } from "./error-code.ts";
 
-/** Bytes of one write: large, since each one waits for the disk. */
-const WRITE_BYTES = 8 * 1024 * 1024;
-// Windows has no O_SYNC flag in Node; there the bytes are in the system's cache when the name changes.
-const SYNCHRONOUS = constants.O_WRONLY | (constants.O_SYNC ?? 0);
+/** The file of a segment: name and id. */
+const SEGMENT = /^image-([^.]+)\.([0-9a-f]{16})\.segment$/;
+/** Of an image in one piece, as old versions wrote them. */
+const PIECE_BYTES_MAX = 512 * 1024 * 1024;
 
-/** The file of an image. The prefix keeps names that Windows reserves (`nul`) harmless. */
-export function imagePath(folder: string, name: string, age: "current" | "previous"): string {
+/** Where the images of one name lie. */
+export interface ImagePlace {
+  readonly disk: Disk;
+  readonly folder: string;
+  readonly name: string;
+}
+
+/** What a `current` or `previous` file is. */
+export type ImageFile =
+  | { readonly kind: "manifest"; readonly segments: readonly NamedSegment[] }
+  | { readonly kind: "piece"; readonly bytes: Uint8Array };
+
+/** The file that says what an image is. The prefix keeps names that Windows reserves (`nul`) harmless. */
+export function imagePath({ folder, name }: Omit<ImagePlace, "disk">, age: "current" | "previous"): string {
   return join(folder, `image-${name}.${age}`);
 }
 
-/** Makes the folder, open to its owner only, and removes what writers that were killed left half-written. */
-export async function prepareImageFolder(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const unfinished = (await readdir(folder)).filter((file) => /^image-.*\.saving$/.test(file));
-  for (const file of unfinished) await rm(join(folder, file), { force: true });
+export function segmentPath({ folder, name }: Omit<ImagePlace, "disk">, id: string): string {
+  return join(folder, `image-${name}.${id}.segment`);
 }
 
-/** Replaces the image of `name`, durably and at once. Rejects with Node's error, and then an image from before is still there. */
-export async function writeImage(folder: string, name: string, bytes: Uint8Array): Promise<void> {
+/** The id of a segment that never was. */
+export function newSegmentId(): string {
+  return randomBytes(8).toString("hex");
+}
+
+/** Makes the folder, open to its owner only, and removes what writers that were killed left half-written. */
+export async function prepareImageFolder(disk: Disk, folder: string): Promise<void> {
+  await disk.makeFolder(folder);
+  const files = await disk.list(folder);
+  for (const file of files) if (/^image-.*\.saving$/.test(file)) await disk.remove(join(folder, file));
+  const names = new Set(files.map((file) => SEGMENT.exec(file)?.[1] ?? ""));
+  names.delete("");
+  for (const name of names) await sweepSegments({ disk, folder, name });
+}
+
+/** Makes these segments the image, durably and at once. Rejects with Node's error, and then an image from before is still there. */
+export function writeManifest(place: ImagePlace, segments: readonly NamedSegment[]): Promise<void> {
+  return replace(place, encodeManifest(segments), { keepsPrevious: segments.length === 1 });
+}
+
+/** An image in one piece, where nothing of it can stay as it was: likewise. */
+export function writePiece(place: ImagePlace, bytes: Uint8Array): Promise<void> {
+  return replace(place, bytes, { keepsPrevious: true });
+}
+
+async function replace(
+  place: ImagePlace,
+  bytes: Uint8Array,
+  { keepsPrevious }: { readonly keepsPrevious: boolean },
+): Promise<void> {
+  const { disk, folder, name } = place;
   // A name of its own: a writer that outlived its actor can fail to rename its file, but never rename another's half-written one.
-  const saving = join(folder, `image-${name}.${randomUUID()}.saving`);
-  const current = imagePath(folder, name, "current");
+  const saving = join(folder, `image-${name}.${newSegmentId()}.saving`);
+  const current = imagePath(place, "current");
   try {
-    await writeFileThrough(saving, bytes);
-    await rename(current, imagePath(folder, name, "previous")).catch((error: unknown) => {
-      if (errorCode(error) !== "ENOENT") throw error; // the first image of this name, or the first after a crash between 2 and 3
-    });
-    await rename(saving, current);
+    const file = await disk.create(saving);
+    try {
+      await file.write([bytes]);
+    } finally {
+      await file.close();
+    }
+    if (keepsPrevious) {
+      await disk.rename(current, imagePath(place, "previous")).catch((error: unknown) => {
+        if (errorCode(error) !== "ENOENT") throw error; // the first image of this name, or the first after a crash between 3 and 4
+      });
+    }
+    await disk.rename(saving, current);
   } catch (error) {
     // A full disk needs the space back. If even this fails, the next start removes it.
-    await rm(saving, { force: true }).catch(() => undefined);
+    await disk.remove(saving).catch(() => undefined);
     throw error;
   }
-  if (!(await syncFolder(folder))) await syncAgain(current, bytes);
+  await disk.syncNames(current);
 }
 
-/** The bytes of an image, or undefined where there is none. Rejects where there is one that cannot be read, or none that we would write. */
-export async function readImage(path: string, bytesMax: number): Promise<Uint8Array | undefined> {
-  let file: FileHandle;
+/** Removes the segments of a name that no manifest of it names. Where one cannot be read nothing is removed: somebody may still mend it. */
+export async function sweepSegments(place: ImagePlace): Promise<void> {
+  const { disk, folder, name } = place;
+  const kept = new Set<string>();
+  for (const age of ["current", "previous"] as const) {
+    try {
+      const image = await readImageFile(place, age);
+      if (image?.kind === "manifest") for (const { id } of image.segments) kept.add(id);
+    } catch {
+      return; // whoever loads it says why
+    }
+  }
+  for (const file of await disk.list(folder)) {
+    const [, of, id] = SEGMENT.exec(file) ?? [];
+    if (of === name && id !== undefined && !kept.has(id)) await disk.remove(join(folder, file));
+  }
+}
+
+/** The newest image in one piece, or undefined where there is none. */
+export async function readPiece(place: ImagePlace, bytesMax: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
   try {
-    file = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
+    await using file = await place.disk.open(imagePath(place, "current"));
+    const { size } = file;
+    if (size > bytesMax) throw new Error(`Cannot read an image: ${size} bytes are over ${bytesMax}`);
+    return await file.read({ from: 0, bytes: size });
   } catch (error) {
     if (errorCode(error) === "ENOENT") return undefined;
     throw error;
   }
-  await using opened = file;
-  const stats = await opened.stat();
-  if (!stats.isFile()) throw new Error(`Cannot read image '${path}': it is not a file`);
-  if (stats.size > bytesMax) throw new Error(`Cannot read image '${path}': ${stats.size} bytes are over ${bytesMax}`);
-  const bytes = new Uint8Array(stats.size);
-  let offset = 0;
-  while (offset < bytes.length) {
-    const { bytesRead } = await opened.read(bytes, offset, Math.min(bytes.length - offset, WRITE_BYTES), offset);
-    if (bytesRead === 0) throw new Error(`Cannot read image '${path}': it ended at ${offset} of ${bytes.length} bytes`);
-    offset += bytesRead;
-  }
-  return bytes;
 }
 
-async function writeFileThrough(path: string, bytes: Uint8Array): Promise<void> {
-  await using file = await open(path, SYNCHRONOUS | constants.O_CREAT | constants.O_EXCL, 0o600);
-  let offset = 0;
-  while (offset < bytes.length) {
-    const { bytesWritten } = await file.write(bytes, offset, Math.min(bytes.length - offset, WRITE_BYTES), offset);
-    if (bytesWritten === 0) throw new Error(`Cannot write an image: the disk took ${offset} of ${bytes.length} bytes`);
-    offset += bytesWritten;
-  }
-  await trySync(file); // says more than O_SYNC on macOS, where a disk keeps a cache, and on Windows
-}
-
-/** Whether the folder's names are durable now. */
-async function syncFolder(folder: string): Promise<boolean> {
-  if (process.platform === "win32") return false; // Node opens no folders there
-  await using handle = await open(folder, constants.O_RDONLY);
-  return await trySync(handle);
-}
-
-/** False where syncing is refused to this thread, or unknown to the file system. */
-async function trySync(file: FileHandle): Promise<boolean> {
+/** What `current` or `previous` is, or undefined where there is none. Rejects where it cannot be read, or is none that we would write. */
+export async function readImageFile(place: ImagePlace, age: "current" | "previous"): Promise<ImageFile | undefined> {
   try {
-    await file.sync();
-    return true;
+    await using file = await place.disk.open(imagePath(place, age));
+    const { size } = file;
+    const start = await file.read({ from: 0, bytes: Math.min(size, MANIFEST_BYTES_MAX) });
+    if (isManifest(start)) {
+      if (size > MANIFEST_BYTES_MAX) throw new DecodeError("manifest", `${size} bytes are too many`);
+      return { kind: "manifest", segments: decodeManifest(start) };
+    }
+    if (size > PIECE_BYTES_MAX) throw new Error(`Cannot read an image: ${size} bytes are over ${PIECE_BYTES_MAX}`);
+    return { kind: "piece", bytes: await file.read({ from: 0, bytes: size }) };
   } catch (error) {
-    if (["ERR_ACCESS_DENIED", "EINVAL", "ENOTSUP"].includes(errorCode(error) ?? "")) return false;
+    if (errorCode(error) === "ENOENT") return undefined;
     throw error;
   }
-}
-
-/** Writes the last byte again, where it is: the one way in which a thread with permissions can sync a file. */
-async function syncAgain(path: string, bytes: Uint8Array): Promise<void> {
-  await using file = await open(path, SYNCHRONOUS);
-  await file.write(bytes, bytes.length - 1, 1, bytes.length - 1);
-  await trySync(file);
 }

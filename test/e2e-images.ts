@@ -1,11 +1,12 @@
 import { modelLayout } from "../protocols/model-layout.ts";
-import { loadImage } from "../protocols/sync/image.ts";
+import { createImageLoader } from "../protocols/sync/load-image.ts";
 import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
 import { modelSchema } from "../regions/config-model.ts";
-import { imagePath, readImage } from "../runtime/image-files.ts";
+import { nodeDisk } from "../runtime/disk.ts";
+import { segmentPath } from "../runtime/image-files.ts";
+import { loadImages } from "../runtime/image-loading.ts";
+import { readBlocks } from "../runtime/segment-files.ts";
 import { eventually, SMALL_MODEL, type TestNode } from "./e2e-support.ts";
-
-const IMAGE_BYTES_MAX = 10_000_000;
 
 /** Waits until the images on a serving node's disk are of what it holds now: a kill then loses nothing of it. */
 export async function imagesWritten(node: TestNode): Promise<void> {
@@ -20,10 +21,20 @@ async function imageDigest({ state }: TestNode): Promise<string> {
   const { tables } = modelLayout(modelSchema.parse(SMALL_MODEL));
   const digests: string[] = [];
   for (let shard = 0; shard < SMALL_MODEL.shards; shard++) {
-    const path = imagePath(`${state}/shards`, `${SMALL_MODEL.name}-${shard}`, "current");
-    const image = await readImage(path, IMAGE_BYTES_MAX);
+    const place = { disk: nodeDisk, folder: `${state}/shards`, name: `${SMALL_MODEL.name}-${shard}` };
     const store = createMapRowStore(tables, { state: false });
-    if (image !== undefined) loadImage(image, store);
+    const {
+      images: [image],
+    } = await loadImages(place);
+    if (image?.kind === "segments") {
+      const loader = createImageLoader(store);
+      for (const segment of image.segments) {
+        loader.begin(segment.head);
+        await using file = await place.disk.open(segmentPath(place, segment.id));
+        const range = { blocks: segment.blocks, from: 0, to: segment.blocks.length };
+        for (const block of await readBlocks(file, range)) loader.add(block);
+      }
+    }
     digests.push(store.digest());
   }
   return digests.join("-");

@@ -1,5 +1,6 @@
 /*
- * What a shard replica keeps on disk, all of one moment: rows, knowledge, the greatest t seen and the highest batch per trainer.
+ * A shard replica as one piece of bytes, all of one moment: rows, knowledge, the greatest t seen and the highest batch per trainer. Traces
+ * begin with it; until version 2 it was also what lay on disk, and such files are still loaded. What lies there now: image-head.ts.
  * Little-endian; varint, text, horizon, knowledge and table sections as in wire/frame.ts.
  *
  *   4           magic 0x46 0x72 0x49 0x6d ("FrIm")
@@ -20,20 +21,18 @@
 import { SYNC_LIMITS, T_MAX } from "../limits.ts";
 import { ByteReader, ByteWriter } from "../wire/bytes.ts";
 import { crc32c } from "../wire/checksum.ts";
-import { DecodeError } from "../wire/decode-error.ts";
 import { readHorizon, writeHorizon } from "../wire/horizon-section.ts";
 import { readDictionary, readKnowledge, writeKnowledge } from "../wire/knowledge-section.ts";
 import { readSection, reindexWriters, writeSection } from "../wire/row-section.ts";
 import { declarationDigest } from "./declaration.ts";
 import { type Horizon } from "./horizon.ts";
+import { readApplied, writeApplied } from "./image-head.ts";
 import { type Knowledge } from "./knowledge.ts";
 import { type Replica } from "./replica-state.ts";
 import { type RowStore } from "./row-store.ts";
 
 const MAGIC = [0x46, 0x72, 0x49, 0x6d] as const;
 const VERSION = 2;
-/** The longest name of a trainer. */
-export const TRAINER_CHARS_MAX = 200;
 
 /** What an image holds besides rows: give it to `createReplica` with a writer id never used before. */
 export interface LoadedImage {
@@ -65,12 +64,7 @@ export function encodeImage(replica: Replica): Uint8Array<ArrayBuffer> {
   writer.varint(Math.max(stamper.last, stamper.greatestSeen));
   writeHorizon(writer, replica.horizon);
   writeKnowledge(writer, knowledge);
-  const trainers = [...applied].sort(([a], [b]) => (a < b ? -1 : 1));
-  writer.varint(trainers.length);
-  for (const [trainer, batch] of trainers) {
-    writer.text(trainer);
-    writer.varint(batch);
-  }
+  writeApplied(writer, applied);
   const dictionary = new Map<number, number>();
   const sections = batches.map((batch) => ({ ...batch, writers: reindexWriters(batch.writers, dictionary) }));
   writer.varint(dictionary.size);
@@ -131,17 +125,4 @@ export function loadImage(bytes: Uint8Array, store: RowStore): LoadedImage {
   }
   reader.finish();
   return { store, knowledge, horizon, greatestSeen, applied };
-}
-
-function readApplied(reader: ByteReader): Map<string, number> {
-  const count = reader.varint(SYNC_LIMITS.trainersMax);
-  const applied = new Map<string, number>();
-  let before = "";
-  for (let entry = 0; entry < count; entry += 1) {
-    const trainer = reader.text(TRAINER_CHARS_MAX);
-    if (trainer <= before) throw new DecodeError("image", "its trainers are not in rising order");
-    applied.set(trainer, reader.varint());
-    before = trainer;
-  }
-  return applied;
 }

@@ -29,7 +29,7 @@ import {
 } from "./replica-state.ts";
 import { ORPHAN_TIMER, sweepEarly, takeOrphans, watchEarly } from "./orphans.ts";
 import { type RowStore, type UpdateOutcome } from "./row-store.ts";
-import { TRAINER_CHARS_MAX } from "./image.ts";
+import { TRAINER_CHARS_MAX } from "./image-head.ts";
 import { settle, takeReport, takeSurvey } from "./settling.ts";
 import { SlotSet } from "./slot-set.ts";
 import { canStamp, createStamper, nextTime, noteStamped, observe } from "./stamper.ts";

@@ -122,6 +122,13 @@ export class ByteReader {
     return value;
   }
 
+  u32(): number {
+    const end = this.#take(4);
+    let value = 0;
+    for (let at = end - 1; at >= end - 4; at -= 1) value = value * 256 + (this.#bytes[at] ?? 0);
+    return value;
+  }
+
   varint(max: number = Number.MAX_SAFE_INTEGER): number {
     let value = 0;
     let scale = 1;

@@ -10,7 +10,8 @@ import * as z from "zod";
 import { type LocalModel } from "../../protocols/learning/local-model.ts";
 import { type PassResult } from "../../protocols/learning/passes.ts";
 import { crc32c } from "../../protocols/wire/checksum.ts";
-import { imagePath, prepareImageFolder, readImage, writeImage } from "../../runtime/image-files.ts";
+import { nodeDisk } from "../../runtime/disk.ts";
+import { imagePath, prepareImageFolder, readPiece, writePiece } from "../../runtime/image-files.ts";
 
 export interface Checkpoint {
   readonly results: readonly PassResult[];
@@ -58,7 +59,7 @@ const header = z.object({
 export function openCheckpoints(folder: string, { run }: { readonly run: string }): CheckpointStore {
   return {
     async save(model, { results, done, lossSum, bestValues }) {
-      await prepareImageFolder(folder);
+      await prepareImageFolder(nodeDisk, folder);
       const head = new TextEncoder().encode(JSON.stringify({ run, done, lossSum, results }));
       const floats = floatsOf(model, bestValues).map(
         (each) => new Uint8Array(each.buffer, each.byteOffset, each.byteLength),
@@ -73,10 +74,10 @@ export function openCheckpoints(folder: string, { run }: { readonly run: string 
         at += part.length;
       }
       view.setUint32(at, crc32c(bytes, 0, at), true);
-      await writeImage(folder, NAME, bytes);
+      await writePiece({ disk: nodeDisk, folder, name: NAME }, bytes);
     },
     async load(model) {
-      const bytes = await readImage(imagePath(folder, NAME, "current"), BYTES_MAX);
+      const bytes = await readPiece({ disk: nodeDisk, folder, name: NAME }, BYTES_MAX);
       if (bytes === undefined) return undefined;
       const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
       const end = bytes.length - 4;
@@ -100,7 +101,7 @@ export function openCheckpoints(folder: string, { run }: { readonly run: string 
 
 /** Where the image of a folder lies, for those who are told about it. */
 export function checkpointPath(folder: string): string {
-  return imagePath(join(folder), NAME, "current");
+  return imagePath({ folder: join(folder), name: NAME }, "current");
 }
 
 function floatsOf(model: LocalModel, bestValues: readonly Float32Array<ArrayBuffer>[]): Float32Array<ArrayBuffer>[] {

@@ -1,0 +1,160 @@
+import { IMAGE_LIMITS, SYNC_LIMITS } from "../protocols/limits.ts";
+import { modelLayout } from "../protocols/model-layout.ts";
+import { type LoadedImage, loadImage } from "../protocols/sync/image.ts";
+import { createImageLoader } from "../protocols/sync/load-image.ts";
+import { createReplica, type Primary, type Replica } from "../protocols/sync/replica.ts";
+import { type RowStore } from "../protocols/sync/row-store.ts";
+import { seenBeforeLoss } from "../protocols/sync/stamper.ts";
+import { buildWriterId } from "../protocols/sync/version.ts";
+import { DecodeError } from "../protocols/wire/decode-error.ts";
+import { type ActorRef, type Address, type Context } from "../runtime/actor.ts";
+import { type FileStoreProtocol, type StoredImage, type StoredSegment } from "../runtime/file-store-protocol.ts";
+import { createTableRowStore } from "../runtime/compute/table/table-row-store.ts";
+import { type ShardConfig } from "./shard.ts";
+import { peerText } from "./shard-name.ts";
+import { type ShardProtocol } from "./shard-protocol.ts";
+import { drawNonce } from "./writer-nonce.ts";
+
+/** For one step of loading an image. */
+const STEP_MS_MAX = 60_000;
+/** Blocks asked for at once, and such asks on their way. */
+const READ_BLOCKS = IMAGE_LIMITS.blocksInFlight;
+const READS_AHEAD = 2;
+
+/** The segments that the next increment follows; none where the next one is whole. */
+export interface ImageChain {
+  last: string | undefined;
+  wholeBytes: number;
+  incrementBytes: number;
+  segments: number;
+}
+
+export interface OpenedReplica {
+  readonly replica: Replica;
+  readonly chain: ImageChain;
+}
+
+/** The replica as the newest whole image has it, or empty; always as a new writer. */
+export async function openReplica(config: ShardConfig, context: Context<ShardProtocol>): Promise<OpenedReplica> {
+  const writer = buildWriterId({ epoch: 0, region: config.region, node: config.node, nonce: drawNonce(context) });
+  const { jumpMs, urgentHoldMs, orphanMs } = config;
+  const limits = { ...SYNC_LIMITS, jumpMs, urgentHoldMs, orphanMs };
+  const known = primaryOf(config.primaryAt, context.self);
+  // Whether this one is, its role says: another region may train by now.
+  const primary = known.kind === "self" ? undefined : known;
+  const layout = modelLayout(config.model);
+  const files = context.ref<FileStoreProtocol>(config.files);
+  const { images } = await files.ask("load", { name: config.name }, { signal: context.deadline(STEP_MS_MAX) });
+  let why = "";
+  for (const [age, image] of images.entries()) {
+    // One segment less with each try: what was damaged last is left out.
+    for (let left = image.kind === "piece" ? 1 : image.segments.length; left > 0;) {
+      const store = createTableRowStore(layout.tables, { state: config.full });
+      const outcome = await tryImage(image, { left, store, name: config.name, files, context });
+      if (outcome.kind === "loaded") {
+        const { loaded } = outcome;
+        context.log.info("A shard was restored from its image", { shard: config.name, rows: store.rows(1) });
+        // Full ones may have been primaries, or become them. The last turn to write may have come to nothing, so what is lost may be of two.
+        const lostMs = config.full ? 2 * config.snapshotMs : 0;
+        const greatestSeen = seenBeforeLoss(loaded.greatestSeen, { lostMs });
+        const isCurrent = age === 0 && left === outcome.segments.length;
+        return {
+          replica: createReplica({ writer, limits, primary, ...loaded, greatestSeen }),
+          chain: isCurrent && image.kind === "segments" && !image.isDamaged ? chainOf(image.segments) : chainOf([]),
+        };
+      }
+      ({ why } = outcome);
+      left = outcome.usable;
+      context.metrics.count("freshet_images_refused_total");
+      context.log.error("An image, or the end of one, cannot be used; trying what is before", {
+        shard: config.name,
+        why,
+      });
+    }
+  }
+  // Starting empty over images that exist would overwrite them: that is for a person to decide.
+  if (images.length > 0) throw new ImagesUnusable(config.name, why);
+  const store = createTableRowStore(layout.tables, { state: config.full });
+  return { replica: createReplica({ writer, limits, primary, store }), chain: chainOf([]) };
+}
+
+interface LoadOptions {
+  /** Segments to load. */
+  readonly left: number;
+  readonly store: RowStore;
+  readonly name: string;
+  readonly files: ActorRef<FileStoreProtocol>;
+  readonly context: Context<ShardProtocol>;
+}
+
+type Tried =
+  | { readonly kind: "loaded"; readonly loaded: LoadedImage; readonly segments: readonly StoredSegment[] }
+  /** So many of its segments may be tried again. */
+  | { readonly kind: "unusable"; readonly why: string; readonly usable: number };
+
+async function tryImage(image: StoredImage, options: LoadOptions): Promise<Tried> {
+  const { left, store } = options;
+  let at = 0;
+  try {
+    if (image.kind === "piece") return { kind: "loaded", loaded: loadImage(image.bytes, store), segments: [] };
+    const loader = createImageLoader(store);
+    for (; at < left; at += 1) {
+      const segment = image.segments[at];
+      if (segment === undefined) break;
+      loader.begin(segment.head);
+      for await (const block of blocksOf(segment, options)) loader.add(block);
+    }
+    return { kind: "loaded", loaded: loader.finish(), segments: image.segments };
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    return { kind: "unusable", why: error.message, usable: at };
+  }
+}
+
+/** The blocks of a segment in their order; some are read and unpacked while others are loaded. */
+async function* blocksOf(
+  segment: StoredSegment,
+  { name, files, context }: LoadOptions,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  function readFrom(from: number) {
+    const to = Math.min(from + READ_BLOCKS, segment.blocks.length);
+    const reading = files.ask("read", { name, segment, from, to }, { signal: context.deadline(STEP_MS_MAX) });
+    reading.catch(() => undefined); // told to whoever comes to it
+    return reading;
+  }
+  const ahead: ReturnType<typeof readFrom>[] = [];
+  let next = 0;
+  while (next < segment.blocks.length || ahead.length > 0) {
+    for (; ahead.length < READS_AHEAD && next < segment.blocks.length; next += READ_BLOCKS) ahead.push(readFrom(next));
+    const read = await ahead.shift();
+    if (read?.problem !== undefined) throw new DecodeError("image", read.problem);
+    yield* read?.blocks ?? [];
+  }
+}
+
+function chainOf(segments: readonly StoredSegment[]): ImageChain {
+  const [whole, ...increments] = segments;
+  return {
+    last: segments.at(-1)?.id,
+    wholeBytes: whole?.bytes ?? 0,
+    incrementBytes: increments.reduce((sum, { bytes }) => sum + bytes, 0),
+    segments: segments.length,
+  };
+}
+
+/** The replica at this address as the one at `self` knows it. */
+export function primaryOf(at: Address, self: Address): Primary {
+  return at.region === self.region && at.id === self.id ? { kind: "self" } : { kind: "peer", peer: peerText(at) };
+}
+
+/** No image of a shard can be loaded, though there are some. */
+class ImagesUnusable extends Error {
+  override readonly name = "ImagesUnusable";
+
+  constructor(name: string, why: string) {
+    super(
+      `Cannot restore shard '${name}': none of its images can be used (${why}). Undo the change to the model's declaration, or move the images of the ` +
+        "shard out of the state folder's 'shards' to start it empty: it then pulls what its peers hold",
+    );
+  }
+}

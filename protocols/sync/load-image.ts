@@ -1,0 +1,88 @@
+import { DecodeError } from "../wire/decode-error.ts";
+import { declarationDigest } from "./declaration.ts";
+import { type LoadedImage } from "./image.ts";
+import { decodeBlock } from "./image-block.ts";
+import { decodeHead, type ImageHead } from "./image-head.ts";
+import { type Knowledge } from "./knowledge.ts";
+import { type RowStore, type TableSpec } from "./row-store.ts";
+
+/** Fills an empty store from the segments of an image, in their order. Whatever throws `DecodeError` leaves a store of no use. */
+export interface ImageLoader {
+  /** The next segment has this head. */
+  begin(head: Uint8Array): void;
+  /** The next block of it. */
+  add(block: Uint8Array): void;
+  /** All is there. What was loaded does not count as changed. */
+  finish(): LoadedImage;
+}
+
+export function createImageLoader(store: RowStore): ImageLoader {
+  let head: (ImageHead & { readonly knowledge: Knowledge }) | undefined;
+  /** By index of the head's dictionary: the store's, once a row has it. Writers of whom no row is left are not kept. */
+  let indexes: number[] = [];
+
+  function indexOf(index: number): number {
+    const id = head?.writers[index];
+    return (indexes[index] ??= id === undefined ? 0 : store.writerIndex(id));
+  }
+
+  return {
+    begin: (bytes) => {
+      const next = decodeHead(bytes);
+      checkFit(next, store);
+      if (next.whole !== (head === undefined)) {
+        throw new DecodeError(
+          "image",
+          next.whole ? "a whole segment follows another" : "its first segment is not whole",
+        );
+      }
+      head = next;
+      indexes = [];
+    },
+    add: (bytes) => {
+      if (head === undefined) throw new RangeError("Cannot load a block: no segment was begun");
+      const { hasState, writers } = head;
+      const block = decodeBlock(bytes, { tables: store.tables, hasState, writers: writers.length });
+      if (block.kind === "dropped") store.dropKeys(block.dropped);
+      else store.merge({ ...block.rows, writers: block.rows.writers.map(indexOf) }, new Float64Array());
+    },
+    finish: () => {
+      if (head === undefined) throw new DecodeError("image", "it has no segment");
+      store.freeze("changed").close("kept");
+      const { knowledge, horizon, greatestSeen, applied } = head;
+      return { store, knowledge, horizon, greatestSeen, applied };
+    },
+  };
+}
+
+function checkFit({ hasState, declared }: ImageHead, store: RowStore): void {
+  if (hasState !== store.hasState) {
+    throw new DecodeError(
+      "image",
+      hasState ? "it is a full replica's and this one is serving" : "it is a serving replica's and this one is full",
+    );
+  }
+  if (declarationDigest(declared) === declarationDigest(store.declared)) return;
+  throw new DecodeError(
+    "image",
+    `its tables are declared otherwise than these: ${difference(declared, store.declared)}`,
+  );
+}
+
+/** The first thing in which two declarations differ; how they learn last, as that is long and changes with all else. */
+function difference(held: readonly TableSpec[], wanted: readonly TableSpec[]): string {
+  for (const [index, table] of held.entries()) {
+    const now = wanted[index];
+    if (now?.name !== table.name) return `table '${table.name}' is ${now === undefined ? "gone" : `now '${now.name}'`}`;
+  }
+  for (const field of ["dim", "precision", "valueBytes", "stateBytes", "optimizer"] as const) {
+    for (const [index, { name, [field]: was }] of held.entries()) {
+      const is = wanted[index]?.[field];
+      if (was === is) continue;
+      return field === "optimizer"
+        ? `'${name}' is learned otherwise, or by another model`
+        : `'${name}' has ${field} ${was} in the image, now ${is}`;
+    }
+  }
+  return `table '${wanted[held.length]?.name ?? ""}' is new`;
+}

@@ -1,0 +1,134 @@
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { shard, type ShardConfig } from "../actors/shard.ts";
+import { type ShardProtocol } from "../actors/shard-protocol.ts";
+import { encodeImage } from "../protocols/sync/image.ts";
+import { type ActorRef } from "../runtime/actor.ts";
+import { ActorHost } from "../runtime/actor-host.ts";
+import { fileStore } from "../runtime/file-store.ts";
+import { type LogLine } from "../runtime/log.ts";
+import { soon, temporaryFolder } from "./file-store-support.ts";
+import { batchOf, MODEL, REGION, replicaAfter, shardConfig, TRAINER } from "./snapshot-model.ts";
+
+const NEVER_MS = 1_000_000;
+
+test("an image in one piece, as older versions wrote it, is loaded and followed by segments", async () => {
+  await using folder = await temporaryFolder();
+  await writeFile(join(folder.path, "image-clicks-0.current"), encodeImage(replicaAfter(20)));
+  {
+    await using node = await start(folder.path);
+    expect(await node.shard.ask("position", { trainer: TRAINER }, { signal: soon() })).toEqual({
+      applied: 20,
+      durable: 20,
+    });
+    await push(node.shard, 21);
+  }
+  expect((await readFile(join(folder.path, "image-clicks-0.current"))).subarray(0, 4).toString()).toBe("FrMa");
+  for (const batch of [22, 23]) {
+    await using node = await start(folder.path);
+    await push(node.shard, batch);
+  }
+  await using node = await start(folder.path);
+  expect(await node.shard.ask("position", { trainer: TRAINER }, { signal: soon() })).toEqual({
+    applied: 23,
+    durable: 23,
+  });
+  expect((await rowOf(node.shard)).values).toEqual(expectedRow(23));
+  // A whole segment, and what two lives added to it.
+  expect((await readdir(folder.path)).filter((file) => file.endsWith(".segment"))).toHaveLength(3);
+});
+
+test("a model that no longer fits its image is refused, and what is different is said", async () => {
+  await using folder = await temporaryFolder();
+  {
+    await using node = await start(folder.path);
+    await push(node.shard, 1);
+  }
+  const model = { ...MODEL, architecture: { ...MODEL.architecture, embedding: 8 } };
+  await expect(start(folder.path, { model })).rejects.toThrow(
+    /^Cannot restore shard 'clicks-0': none of its images can be used .*'users' has dim 4 in the image, now 8.* Undo the change to the model's declaration, or move/,
+  );
+  await using node = await start(folder.path);
+  expect(await node.shard.ask("position", { trainer: TRAINER }, { signal: soon() })).toMatchObject({ applied: 1 });
+});
+
+test("a damaged increment is left out, a damaged whole segment gives way to the image before; the next image is whole", async () => {
+  await using folder = await temporaryFolder();
+  const segments: string[] = [];
+  for (let batch = 1; batch <= 3; batch += 1) {
+    await using node = await start(folder.path);
+    await push(node.shard, batch);
+    await node[Symbol.asyncDispose]();
+    for (const file of await readdir(folder.path)) {
+      if (file.endsWith(".segment") && !segments.includes(file)) segments.push(file);
+    }
+  }
+  await damage(folder.path, segments[2]);
+  {
+    await using node = await start(folder.path);
+    expect(await node.shard.ask("position", { trainer: TRAINER }, { signal: soon() })).toMatchObject({ durable: 2 });
+    expect((await rowOf(node.shard)).values).toEqual(expectedRow(2));
+    expect(node.lines.map(({ text }) => text)).toContain(
+      "An image, or the end of one, cannot be used; trying what is before",
+    );
+    await push(node.shard, 3);
+  }
+  {
+    await using node = await start(folder.path);
+    expect((await rowOf(node.shard)).values).toEqual(expectedRow(3));
+  }
+  const whole = (await readdir(folder.path)).find((file) => file.endsWith(".segment") && !segments.includes(file));
+  await damage(folder.path, whole);
+  await using node = await start(folder.path);
+  // The image before is the one whose last increment is damaged.
+  expect(await node.shard.ask("position", { trainer: TRAINER }, { signal: soon() })).toMatchObject({ durable: 2 });
+});
+
+interface StartedShard extends AsyncDisposable {
+  readonly shard: ActorRef<ShardProtocol>;
+  readonly lines: readonly LogLine[];
+}
+
+/** A shard that writes an image when it is stopped. */
+async function start(folder: string, changed: Partial<ShardConfig> = {}): Promise<StartedShard> {
+  const lines: LogLine[] = [];
+  const host = new ActorHost({
+    region: REGION,
+    thread: "main",
+    sink: (line) => lines.push(line),
+    onFailure: () => undefined,
+  });
+  host.declare({ definition: fileStore, id: "a", config: { folder } });
+  const config = { ...shardConfig({ snapshotMs: NEVER_MS }), ...changed };
+  const address = host.declare({ definition: shard, id: "clicks-0-a", config });
+  try {
+    await host.start();
+  } catch (error) {
+    await host.stop(1_000);
+    throw error;
+  }
+  const ref = host.ref<ShardProtocol>(address);
+  ref.tell("role", { duty: "trains", training: REGION, term: 0 });
+  return { shard: ref, lines, [Symbol.asyncDispose]: () => host.stop(20_000) };
+}
+
+async function push(ref: ActorRef<ShardProtocol>, batch: number): Promise<void> {
+  expect(await ref.ask("push", batchOf(batch), { signal: soon() })).toMatchObject({ kind: "applied" });
+}
+
+function rowOf(ref: ActorRef<ShardProtocol>): Promise<ShardProtocol["row"]["reply"]> {
+  return ref.ask("row", { table: "users", key: "0" }, { signal: soon() });
+}
+
+function expectedRow(batches: number): number[] | undefined {
+  const { found, values } = replicaAfter(batches).store.read(1, BigUint64Array.of(0n));
+  return found[0] === 1 ? [...new Float32Array(values.buffer)] : undefined;
+}
+
+async function damage(folder: string, file = ""): Promise<void> {
+  const path = join(folder, file);
+  const bytes = await readFile(path);
+  bytes[9] = (bytes[9] ?? 0) ^ 4;
+  await writeFile(path, bytes);
+}
