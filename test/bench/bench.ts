@@ -23,6 +23,11 @@ const BENCHES: Readonly<Record<string, Entry>> = {
       "lossless compression of frames of a trained model: what it saves, its speed, and below which link speed it pays",
     load: async () => (await import("./compress.ts")).compress,
   },
+  compute: {
+    about:
+      "the model's arithmetic by the kernels, plain TypeScript, TensorFlow, C and ONNX Runtime (--peers DIR), as far as they are there; nearest rows",
+    load: async () => (await import("./compute.ts")).compute,
+  },
   crash: {
     about: "clicks through processes that are killed at random moments (--kills N): each takes effect once",
     load: async () => (await import("./crash.ts")).crash,
@@ -68,7 +73,7 @@ The exit code is 1 when a figure misses its target.
   --data DIR   real clicks: a folder of Globo.com's clicks_hour_*.csv.gz or of MovieLens' ratings.csv and movies.csv
   --for TIME   how long the measured part takes, such as 60s
   --kills N    how many processes \`crash\` ends with SIGKILL (default 200)
-  --peers DIR  a folder with a package.json, in which \`npm install yjs loro-crdt @automerge/automerge\` was run, and with Redis from Debian's
+  --peers DIR  a folder with a package.json, in which \`npm install yjs loro-crdt @automerge/automerge onnxruntime-node\` was run, and with Redis from Debian's
                packages in its subfolder redis; redis-server on the PATH is found too. What is not there is named and left out
   --seed N     of everything drawn by chance (default 1)
   --chart FILE where \`wan\` leaves its chart, as SVG
