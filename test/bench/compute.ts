@@ -13,7 +13,7 @@ import { compileReference, type Reference } from "./compute-reference.ts";
 /** Something that is measured: CPU microseconds of one batch, all threads together. */
 interface Contender {
   readonly name: string;
-  measure(): Promise<number>;
+  readonly measure: () => Promise<number>;
 }
 
 /** A promise about the kernels beside somebody. */
@@ -38,8 +38,9 @@ export async function* compute(options: BenchOptions): AsyncGenerator<BenchFigur
     if ("why" in reference) progress.write(`compute: no reference in C: ${reference.why}\n`);
     await using inC = "why" in reference ? undefined : reference;
     const onnx = openOnnx(peers);
-    if (onnx === undefined)
+    if (onnx === undefined) {
       progress.write("compute: no ONNX Runtime: npm install onnxruntime-node in a folder, and name it with --peers\n");
+    }
 
     progress.write(`compute: training, batch ${TRAINING}\n`);
     const trained = backends.map((backend) => trainer(backend));
@@ -57,8 +58,9 @@ export async function* compute(options: BenchOptions): AsyncGenerator<BenchFigur
       if (signal.aborted) return;
       progress.write(`compute: inference, batch ${size}\n`);
       const all: Contender[] = backends.map((backend) => predictor(backend, size));
-      if (inC !== undefined && size === 128)
+      if (inC !== undefined && size === 128) {
         all.push(await referenceOf(inC, { what: "infer", size, signal, losses: [] }));
+      }
       if (onnx !== undefined) {
         using compiled = filledProgram(plain, size);
         const expected = compiled.forward(size);
