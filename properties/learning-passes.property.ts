@@ -52,7 +52,7 @@ test("createLocalTrainer(): a step does to each row what the learner and its sha
       const local = createLocalModel(layout, book);
       using trainer = createLocalTrainer(local, { backend: plain, batchMax: samples.length });
       const order = passOrder(samples.length, { seed, pass: 1 }).map((at) => at + 1);
-      trainer.step(set, order, 1);
+      trainer.step(set, order, { rate: 1, l2: 0, dropout: 0, seed: 0 });
       const expected = rowsAfterStep(samples);
       for (const [at, table] of local.embeddings.entries()) {
         for (const [row, key] of table.keys.entries()) {
@@ -114,11 +114,43 @@ test("createLocalTrainer(): predict() gives each sample what it has alone, whate
       using whole = createLocalTrainer(local, { backend: plain, batchMax: samples.length });
       expectNear(trainer.predict(set), whole.predict(set));
       const before = local.embeddings.map(({ values }) => values.slice());
-      trainer.step(set, Uint32Array.of(0), 0);
+      trainer.step(set, Uint32Array.of(0), { rate: 0, l2: 1, dropout: 0.5, seed: 0 });
       expect(local.embeddings.map(({ values }) => values)).toEqual(before);
     }),
     { numRuns: 40 },
   );
+});
+
+test("createLocalTrainer(): dropout leaves out its share, drawn by the seed, and their gradients; l2 pulls the touched rows to 0", () => {
+  const book = createKeyBook(model);
+  const samples = Array.from({ length: 300 }, (_, at): LabelledExample => {
+    return { user: `${at}`, item: `${at}`, features: { colour: `${at}` }, dense: {}, label: at % 2, weight: 1 };
+  });
+  const set = encodeSamples(model, book, samples);
+  const all = Uint32Array.from(samples, (_, at) => at);
+  function moved(how: { readonly dropout: number; readonly seed: number; readonly l2: number }): Float32Array {
+    const local = createLocalModel(layout, book);
+    const before = local.embeddings.map(({ values }) => values.slice());
+    using trainer = createLocalTrainer(local, { backend: plain, batchMax: samples.length });
+    trainer.step(set, all, { rate: 1, ...how });
+    return Float32Array.from(
+      local.embeddings.flatMap(({ values }, table) =>
+        [...values].map((value, at) => value - (before[table]?.[at] ?? 0)),
+      ),
+    );
+  }
+  const one = moved({ dropout: 0.3, seed: 1, l2: 0 });
+  expect(one).toEqual(moved({ dropout: 0.3, seed: 1, l2: 0 }));
+  expect(one).not.toEqual(moved({ dropout: 0.3, seed: 2, l2: 0 }));
+  // 3 x 300 x 4 numbers: the share has a deviation of 0.008.
+  expect(Math.abs(one.filter((by) => by === 0).length / one.length - 0.3)).toBeLessThan(0.04);
+  expect(moved({ dropout: 0, seed: 1, l2: 0 }).every((by) => by !== 0)).toBe(true);
+  const start = createLocalModel(layout, book).embeddings.flatMap(({ values }) => [...values]);
+  const pulled = moved({ dropout: 0, seed: 1, l2: 100 });
+  for (const [at, by] of pulled.entries()) {
+    const value = start[at] ?? 0;
+    if (Math.abs(value) > 0.01) expect(Math.sign(by)).toBe(-Math.sign(value));
+  }
 });
 
 test("exactMetrics(): the area is the share of pairs in the right order, a tie half a pair; the loss is the mean", () => {

@@ -45,7 +45,16 @@ const model: ModelDeclaration = {
   denseOptimizer: { kind: "adam", learningRate: 0.01 },
 };
 const layout = modelLayout(model);
-const settings = { passesMax: 5, patience: 2, slowdown: 0.5, watch: "auc", batch: 64, seed: 3 } as const;
+const settings = {
+  passesMax: 5,
+  patience: 2,
+  slowdown: 0.5,
+  watch: "auc",
+  batch: 64,
+  seed: 3,
+  l2: 0.001,
+  dropout: 0.1,
+} as const;
 
 /** Plain arithmetic that wants to stop after so many batches. */
 function stoppingAfter(batches: number, stop: AbortController): Backend {

@@ -4,14 +4,26 @@
  */
 import { type Backend, type BatchLoss } from "../compute/backend.ts";
 import { type LocalModel, type LocalTable } from "./local-model.ts";
+import { createRandom, nextUint32 } from "../random.ts";
 import { apply, type Optimizer } from "./optimizer.ts";
 import { type SampleSet } from "./sample-set.ts";
 
 export interface LocalTrainer extends Disposable {
-  /** Learns from the samples with these numbers, at most `batchMax`. `rate` multiplies every learning rate. */
-  step(set: SampleSet, samples: Uint32Array, rate: number): BatchLoss;
+  /** Learns from the samples with these numbers, at most `batchMax`. */
+  step(set: SampleSet, samples: Uint32Array, how: StepOptions): BatchLoss;
   /** Predicts all samples of a set, in order. */
   predict(set: SampleSet): Float32Array;
+}
+
+/** Samples that are seen again are learned by heart unless something holds that back. A stream that is seen once needs none of it. */
+export interface StepOptions {
+  /** Multiplies every learning rate. */
+  readonly rate: number;
+  /** So much of the square of each row that the batch touches is half added to the mean loss. */
+  readonly l2: number;
+  /** This share of the embeddings' numbers is 0 in this step, the others are larger for it (Srivastava et al. 2014); which, the seed says. */
+  readonly dropout: number;
+  readonly seed: number;
 }
 
 export function createLocalTrainer(
@@ -23,6 +35,7 @@ export function createLocalTrainer(
   const compiled = options.backend.compile(program, { batchMax });
   const { inputs } = compiled;
   const touched = model.embeddings.map((table) => createTouched(table, batchMax));
+  const masked = createMask(batchMax * program.tables * program.dim);
   const all = Uint32Array.from({ length: batchMax }, (_, at) => at);
 
   function place(set: SampleSet, samples: Uint32Array): void {
@@ -46,14 +59,17 @@ export function createLocalTrainer(
   }
 
   return {
-    step(set, samples, rate) {
+    step(set, samples, { rate, l2, dropout, seed }) {
+      const floats = samples.length * program.tables * program.dim;
       place(set, samples);
+      if (dropout > 0) masked.draw(inputs.embeddings, { floats, dropout, seed });
       compiled.forward(samples.length);
       const loss = compiled.backward();
       if (!Number.isFinite(loss.lossSum)) return loss;
+      if (dropout > 0) masked.apply(compiled.embeddingGradients, floats);
       for (const [table, rows] of touched.entries()) {
         rows.sum(set, { samples, table, tables: program.tables, gradients: compiled.embeddingGradients });
-        rows.apply(rate);
+        rows.apply({ rate, pull: l2 * samples.length });
       }
       for (const [group, { values, state, optimizer }] of model.groups.entries()) {
         const gradient = compiled.gradients[group];
@@ -87,7 +103,8 @@ interface Touched {
       readonly gradients: Float32Array;
     },
   ): void;
-  apply(rate: number): void;
+  /** A step of each, after `pull` times the row was added to its gradient. */
+  apply(how: { readonly rate: number; readonly pull: number }): void;
 }
 
 function createTouched(table: LocalTable, batchMax: number): Touched {
@@ -118,10 +135,14 @@ function createTouched(table: LocalTable, batchMax: number): Touched {
         for (let d = 0; d < dim; d += 1) sums[to + d] = (sums[to + d] ?? 0) + (gradients[from + d] ?? 0);
       }
     },
-    apply(rate) {
+    apply({ rate, pull }) {
       const optimizer = atRate(table.optimizer, rate);
       for (let place = 0; place < count; place += 1) {
         const row = rows[place] ?? 0;
+        for (let d = 0; d < dim; d += 1) {
+          const at = place * dim + d;
+          sums[at] = (sums[at] ?? 0) + pull * (values[row * dim + d] ?? 0);
+        }
         apply(optimizer, {
           values: values.subarray(row * dim, (row + 1) * dim),
           state: state.subarray(row * stateFloats, (row + 1) * stateFloats),
@@ -129,6 +150,28 @@ function createTouched(table: LocalTable, batchMax: number): Touched {
         });
       }
     },
+  };
+}
+
+/** Which numbers a step keeps, and what they are multiplied with. */
+function createMask(floatsMax: number): {
+  draw(floats: Float32Array, of: { readonly floats: number; readonly dropout: number; readonly seed: number }): void;
+  apply(floats: Float32Array, count: number): void;
+} {
+  let mask = new Float32Array(0);
+  function apply(floats: Float32Array, count: number): void {
+    for (let at = 0; at < count; at += 1) floats[at] = (floats[at] ?? 0) * (mask[at] ?? 0);
+  }
+  return {
+    draw(floats, { floats: count, dropout, seed }) {
+      if (mask.length === 0) mask = new Float32Array(floatsMax);
+      const random = createRandom(seed);
+      const threshold = dropout * 0x1_0000_0000;
+      const kept = 1 / (1 - dropout);
+      for (let at = 0; at < count; at += 1) mask[at] = nextUint32(random) < threshold ? 0 : kept;
+      apply(floats, count);
+    },
+    apply,
   };
 }
 

@@ -27,7 +27,14 @@ export const train: Command = {
     { name: "slowdown", value: "X", about: "Multiply the learning rates with it after each of these", default: "0.1" },
     { name: "watch", value: "auc|log-loss", about: "What is better: larger AUC, or smaller log loss", default: "auc" },
     { name: "batch", value: "N", about: "Samples of a step", default: "4096" },
-    { name: "seed", value: "N", about: "Seed of the samples' order", default: "1" },
+    { name: "l2", value: "X", about: "Add half of X times each touched row's square to the mean loss", default: "0" },
+    {
+      name: "dropout",
+      value: "X",
+      about: "Leave out this share of the embeddings' numbers in each step",
+      default: "0",
+    },
+    { name: "seed", value: "N", about: "Seed of what is drawn: order and dropout", default: "1" },
     { name: "backend", value: "kernels|plain", about: "What computes", default: "kernels" },
     { name: "restart", about: "Begin anew, whatever --out holds of an earlier run" },
     { name: "json", about: "The report on standard output; progress goes to standard error" },
@@ -53,6 +60,8 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
     slowdown: args.number("slowdown", { min: 0.001, max: 1 }) ?? 0.1,
     batch: args.number("batch", { min: 1, max: 65_536, integer: true }) ?? 4096,
     seed: args.number("seed", { min: 0, max: 0xffff_ffff, integer: true }) ?? 1,
+    l2: args.number("l2", { min: 0, max: 1000 }) ?? 0,
+    dropout: args.number("dropout", { min: 0, max: 0.95 }) ?? 0,
     watch,
   } as const;
   using stop = stopSignal();

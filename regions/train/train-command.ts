@@ -55,6 +55,8 @@ export async function trainCommand(
     settings.seed,
     settings.slowdown,
     settings.watch,
+    settings.l2,
+    settings.dropout,
     request.backend,
   ]);
   if (request.restart) await rm(checkpointPath(out), { force: true });

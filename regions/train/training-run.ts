@@ -7,6 +7,7 @@ import { type ExactMetrics, exactMetrics } from "../../protocols/learning/exact-
 import { createLocalModel, type LocalModel } from "../../protocols/learning/local-model.ts";
 import { createLocalTrainer, type LocalTrainer } from "../../protocols/learning/local-trainer.ts";
 import { judgePasses, passOrder, type PassResult, type PassRules } from "../../protocols/learning/passes.ts";
+import { mixUint32 } from "../../protocols/random.ts";
 import { type ModelLayout } from "../../protocols/model-layout.ts";
 import { type Checkpoint, type CheckpointStore } from "./checkpoint.ts";
 import { type LoadedSamples } from "./load-samples.ts";
@@ -14,6 +15,8 @@ import { type LoadedSamples } from "./load-samples.ts";
 export interface TrainingSettings extends PassRules {
   readonly batch: number;
   readonly seed: number;
+  readonly l2: number;
+  readonly dropout: number;
 }
 
 export interface TrainingRun {
@@ -114,13 +117,14 @@ async function runPass(
 ): Promise<{ readonly done: number; readonly lossSum: number; readonly seconds: number }> {
   const { options, order } = pass;
   const { train } = options.data;
-  const { batch } = options.settings;
+  const { batch, seed, l2, dropout } = options.settings;
   let { done, lossSum } = pass.from;
   const startedMs = performance.now();
   let turnMs = startedMs;
   while (done < train.size && !options.signal.aborted) {
     const samples = order.subarray(done, done + batch);
-    const loss = trainer.step(train, samples, pass.rate);
+    const drawn = mixUint32(mixUint32(seed, pass.pass), done);
+    const loss = trainer.step(train, samples, { rate: pass.rate, l2, dropout, seed: drawn });
     if (!Number.isFinite(loss.lossSum)) throw new TrainingDiverged(pass.pass, options.layout.model.name);
     lossSum += loss.lossSum;
     done += samples.length;
