@@ -52,6 +52,14 @@ test("createLocalTrainer(): a step does to each row what the learner and its sha
       const local = createLocalModel(layout, book);
       using trainer = createLocalTrainer(local, { backend: plain, batchMax: samples.length });
       const order = passOrder(samples.length, { seed, pass: 1 }).map((at) => at + 1);
+      const tables = [...local.embeddings, ...local.groups];
+      const start = tables.map(({ values, state }) => ({ values: values.slice(), state: state.slice() }));
+      trainer.step(set, order, { rate: 1, l2: 0, dropout: 0, seed: 0 });
+      // Once more from the start: a step leaves nothing behind but rows.
+      for (const [at, { values, state }] of tables.entries()) {
+        values.set(start[at]?.values ?? []);
+        state.set(start[at]?.state ?? []);
+      }
       trainer.step(set, order, { rate: 1, l2: 0, dropout: 0, seed: 0 });
       const expected = rowsAfterStep(samples);
       for (const [at, table] of local.embeddings.entries()) {

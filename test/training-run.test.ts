@@ -46,8 +46,8 @@ const model: ModelDeclaration = {
 };
 const layout = modelLayout(model);
 const settings = {
-  passesMax: 5,
-  patience: 2,
+  passesMax: 12,
+  patience: 3,
   slowdown: 0.5,
   watch: "auc",
   batch: 64,
@@ -77,7 +77,12 @@ function stoppingAfter(batches: number, stop: AbortController): Backend {
 
 async function trained(
   folder: string,
-  options: { readonly out?: string; readonly stopAfter?: number; readonly run?: string } = {},
+  options: {
+    readonly out?: string;
+    readonly stopAfter?: number;
+    readonly run?: string;
+    readonly passesMax?: number;
+  } = {},
 ): Promise<TrainingRun> {
   const data = await loadSamples(folder, { model, say: () => undefined });
   const stop = new AbortController();
@@ -85,7 +90,7 @@ async function trained(
     layout,
     data,
     backend: stoppingAfter(options.stopAfter ?? 0, stop),
-    settings,
+    settings: { ...settings, passesMax: options.passesMax ?? settings.passesMax },
     checkpoints: options.out === undefined ? undefined : openCheckpoints(options.out, { run: options.run ?? "run" }),
     signal: stop.signal,
     onResume: () => undefined,
@@ -101,9 +106,11 @@ test("training learns what the interaction of user and item says, and is judged 
   expect(ran.test?.auc).toBeGreaterThan(0.8);
   const aucs = ran.results.map(({ valid }) => valid.auc ?? 0);
   expect(ran.best).toBe(1 + aucs.indexOf(Math.max(...aucs)));
+  expect(ran.best).toBeLessThan(ran.results.length);
+  expect((await trained(folder.path, { passesMax: ran.best })).test).toEqual(ran.test);
 });
 
-test.each([1, 14, 15, 16, 40])(
+test.each([1, 15, 16, 40, 70, 100])(
   "a run that is stopped in its batch %i goes on to the end of one that was not",
   async (stopAfter) => {
     await using folder = await madeData();

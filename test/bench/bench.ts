@@ -47,6 +47,10 @@ const BENCHES: Readonly<Record<string, Entry>> = {
       "steps that take effect late, as with many trainers at once: what they cost in AUC and log loss, with and without delay compensation (--quick)",
     load: async () => (await import("./staleness.ts")).staleness,
   },
+  frappe: {
+    about: "test AUC and log loss of each built-in model on Frappe (--data DIR), beside the published ones",
+    load: async () => (await import("./frappe.ts")).frappe,
+  },
   sync: {
     about:
       "synchronisation between two nodes over a real nats-server: bytes and CPU of live updates, of catch-up, of idle polls",
