@@ -125,9 +125,11 @@ function clickLoss(optimizer: Optimizer, seed: number): { readonly loss: number;
     const logit = present.reduce((sum, at) => sum + (rows[at]?.values[0] ?? 0), 0);
     if (sample >= samples / 2) loss += logLoss(logit, label);
     for (const at of new Set(present)) {
-      const row = rows[at];
+      const weight = rows[at];
       const times = present.filter((other) => other === at).length;
-      if (row !== undefined) apply(optimizer, { ...row, gradient: Float32Array.of(times * (sigmoid(logit) - label)) });
+      if (weight !== undefined) {
+        apply(optimizer, { ...weight, gradient: Float32Array.of(times * (sigmoid(logit) - label)) });
+      }
     }
   }
   const zeros = rows.filter(({ values }) => values[0] === 0).length / features;

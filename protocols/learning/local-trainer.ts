@@ -66,7 +66,7 @@ export function createLocalTrainer(
       compiled.forward(samples.length);
       const loss = compiled.backward();
       if (!Number.isFinite(loss.lossSum)) return loss;
-      if (dropout > 0) masked.apply(compiled.embeddingGradients, floats);
+      if (dropout > 0) masked.multiply(compiled.embeddingGradients, floats);
       for (const [table, rows] of touched.entries()) {
         rows.sum(set, { samples, table, tables: program.tables, gradients: compiled.embeddingGradients });
         rows.apply({ rate, pull: l2 * samples.length });
@@ -156,10 +156,10 @@ function createTouched(table: LocalTable, batchMax: number): Touched {
 /** Which numbers a step keeps, and what they are multiplied with. */
 function createMask(floatsMax: number): {
   draw(floats: Float32Array, of: { readonly floats: number; readonly dropout: number; readonly seed: number }): void;
-  apply(floats: Float32Array, count: number): void;
+  multiply(floats: Float32Array, count: number): void;
 } {
   let mask = new Float32Array(0);
-  function apply(floats: Float32Array, count: number): void {
+  function multiply(floats: Float32Array, count: number): void {
     for (let at = 0; at < count; at += 1) floats[at] = (floats[at] ?? 0) * (mask[at] ?? 0);
   }
   return {
@@ -169,9 +169,9 @@ function createMask(floatsMax: number): {
       const threshold = dropout * 0x1_0000_0000;
       const kept = 1 / (1 - dropout);
       for (let at = 0; at < count; at += 1) mask[at] = nextUint32(random) < threshold ? 0 : kept;
-      apply(floats, count);
+      multiply(floats, count);
     },
-    apply,
+    multiply,
   };
 }
 

@@ -40,7 +40,7 @@ export const train: Command = {
     { name: "json", about: "The report on standard output; progress goes to standard error" },
   ],
   examples: [
-    ["freshet train --config regions/examples/frappe.jsonc --data frappe_x1", "the model of the example"],
+    ["freshet train --config regions/examples/training/frappe.jsonc --data frappe_x1", "the model of the example"],
     ["freshet train --config my.jsonc --model ctr --data DIR --watch log-loss --passes 5", "one of several models"],
   ],
   run,

@@ -23,25 +23,25 @@ export const FRAPPE_MODELS: readonly FrappeModel[] = [
   {
     model: declare(
       "dlrm",
-      { kind: "dlrm", embedding: 10, bottom: [], top: [128, 64] },
-      { embeddings: 0.003, layers: 0.002 },
+      { kind: "dlrm", embedding: 16, bottom: [], top: [192, 96] },
+      { embeddings: 0.003, layers: 0.001 },
     ),
-    settings: { ...RULES, l2: 0.001, dropout: 0.1 },
+    settings: { ...RULES, l2: 0.006, dropout: 0.1 },
     published: { auc: 0.984, logLoss: 0.1444 },
     aucTarget: 0.981,
   },
   {
-    model: declare("deepfm", { kind: "deepfm", embedding: 10, deep: [256, 128] }, { embeddings: 0.003, layers: 0.001 }),
-    settings: { ...RULES, l2: 0.001, dropout: 0.1 },
+    model: declare("deepfm", { kind: "deepfm", embedding: 10, deep: [128, 64] }, { embeddings: 0.003, layers: 0.002 }),
+    settings: { ...RULES, l2: 0.004, dropout: 0.1 },
     published: { auc: 0.9842, logLoss: 0.1482 },
   },
   {
     model: declare(
       "dcn-v2",
-      { kind: "dcn-v2", embedding: 10, cross: 2, deep: [256, 128] },
-      { embeddings: 0.003, layers: 0.001 },
+      { kind: "dcn-v2", embedding: 10, cross: 2, deep: [128, 64] },
+      { embeddings: 0.005, layers: 0.002 },
     ),
-    settings: { ...RULES, l2: 0.001, dropout: 0.1 },
+    settings: { ...RULES, l2: 0.004, dropout: 0.1 },
     published: { auc: 0.9845, logLoss: 0.1491 },
   },
   {
@@ -50,7 +50,7 @@ export const FRAPPE_MODELS: readonly FrappeModel[] = [
       { kind: "two-tower", embedding: 10, user: [128], item: [64], output: 32, itemTables: [], itemDense: [] },
       { embeddings: 0.003, layers: 0.002 },
     ),
-    settings: { ...RULES, l2: 0.001, dropout: 0.1 },
+    settings: { ...RULES, l2: 0.004, dropout: 0.1 },
   },
 ];
 

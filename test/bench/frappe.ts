@@ -49,7 +49,7 @@ async function trained(
   },
 ): Promise<TrainingRun> {
   const { folder, seed, signal, say } = of;
-  return await runTraining({
+  return runTraining({
     layout: modelLayout(model),
     data: await loadSamples(folder, { model, say: () => undefined }),
     backend: kernelsBackend(),
