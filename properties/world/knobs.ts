@@ -100,7 +100,7 @@ export function drawKnobs(random: Random): Knobs {
   const lossRate = sometimes(() => between(0, 0.3));
   const lasting = calm ? 1 : nextFloat(random);
   // A world of deletions that are settled soon, and of replicas that come back from long ago.
-  const graves = nextFloat(random) < 0.3 && !calm;
+  const graves = nextFloat(random) < 0.36 && !calm;
   function inGraves(often: number, drawn: number): number {
     return graves ? often : drawn;
   }
@@ -134,7 +134,7 @@ export function drawKnobs(random: Random): Knobs {
       1_200,
       sometimes(() => between(500, 6_000)),
     ),
-    pauseEveryMs: sometimes(() => between(1_000, 8_000)),
+    pauseEveryMs: sometimes(() => between(800, 5_000)),
     saveEveryMs: between(200, 3_000),
     jumpEveryMs: sometimes(() => between(500, 5_000)),
     settleEveryMs: inGraves(100, nextFloat(random) < 0.2 ? 0 : between(50, 800)),
