@@ -116,7 +116,7 @@ export function drawKnobs(random: Random): Knobs {
     ring,
     troubleMs: between(5_000, 20_000),
     lasting:
-      lossRate > 0 && !graves && lasting < 0.36 ? "loss" : nodes > 2 && !ring && lasting < 0.53 ? "cut" : "nothing",
+      lossRate > 0 && !graves && lasting < 0.42 ? "loss" : nodes > 2 && !ring && lasting < 0.53 ? "cut" : "nothing",
     delayMs,
     heavyTail: nextFloat(random) < 0.2 && !calm,
     inOrder: nextFloat(random) < 0.3,
