@@ -4,6 +4,7 @@
  * milliseconds, where a run of vitest costs a third of a second. Laws are tried with few draws before they are tried with many, and what has
  * seen much for its time goes first.
  *
+ * MUTATION_TESTS="properties/sync-*.property.ts test/sync-*.test.ts" names other tests than those below.
  * MUTATION_BUDGET_MS=1500 gives a change that nobody saw up by then; it counts as survived, so the score is at most too low.
  * MUTATION_SAMPLE=1/8 tries the first eighth of all changes, drawn by their places; the others count as errors, which a score leaves out.
  */
@@ -95,7 +96,9 @@ function createPureRunner() {
 
     async init() {
       replaceModules();
-      for (const fileName of globSync(TESTS, { exclude: LEFT_OUT }).toSorted()) {
+      for (const fileName of globSync(process.env["MUTATION_TESTS"]?.split(" ") ?? TESTS, {
+        exclude: LEFT_OUT,
+      }).toSorted()) {
         tests.push(...testsOf(fileName, await collect(pathToFileURL(fileName).href)));
       }
     },
