@@ -15,6 +15,8 @@ export const GRADIENT_NORM_MAX = 1_000;
 /** One gradient per key: keys x dim floats, each the sum over the batch. */
 export interface GradientPart extends KeyList {
   readonly gradients: Float32Array;
+  /** The values that the gradients were computed at, as `gather` gave them; where delays are to be compensated. */
+  readonly read?: Float32Array;
 }
 
 /** An item that stood in a batch: how often it was clicked there (0 creates its catalogue row only), and when last. */
@@ -32,11 +34,15 @@ export interface Push {
   readonly previous: number;
   readonly parts: readonly GradientPart[];
   readonly sightings: readonly Sighting[];
+  /** The `steps` of the gather that the gradients are of. */
+  readonly readAt?: number;
+  /** Lambda of delay compensation (protocols/learning/optimizer.ts, `compensateDelay`); absent or 0 for none. */
+  readonly compensation?: number;
 }
 
 export type PushOutcome =
-  /** It took effect, or had before. `durable` is the trainer's position in the image on disk. */
-  | { readonly kind: "applied"; readonly durable: number }
+  /** It took effect, or had before. `durable` is the trainer's position in the image on disk, `late` how many steps were between reading and writing. */
+  | { readonly kind: "applied"; readonly durable: number; readonly late: number }
   /** The shard stands elsewhere than `previous`: it, or the trainer, restarted. Nothing took effect. */
   | { readonly kind: "elsewhere"; readonly applied: number; readonly durable: number }
   /** A gradient that must not enter. Nothing took effect. */
@@ -93,14 +99,16 @@ export interface ShardProtocol {
   /** Values of rows, keys x dim floats per list; a row nobody has trained has its first values. */
   readonly gather: {
     request: { readonly lists: readonly KeyList[] };
-    reply: { readonly values: readonly Float32Array[] };
+    /** `steps` is how many steps of trainers took effect here since the shard's start; `found` is 1 for each row that was ever trained. */
+    reply: { readonly values: readonly Float32Array[]; readonly found: readonly Uint8Array[]; readonly steps: number };
   };
   /** Applies one batch of one trainer, once. Only a primary does. */
   readonly push: { request: Push; reply: PushOutcome };
   /** Where a trainer stands on this shard; 0 before its first batch. */
   readonly position: {
     request: { readonly trainer: string };
-    reply: { readonly applied: number; readonly durable: number };
+    /** `known` are the positions of all trainers that the shard ever heard of. */
+    reply: { readonly applied: number; readonly durable: number; readonly known: ReadonlyMap<string, number> };
   };
   /** What this node's region has to do. Told again and again; before the first, the shard takes no gradients. */
   readonly role: { request: Role; reply: void };
@@ -109,12 +117,12 @@ export interface ShardProtocol {
    * `seal`. Before that it could restart, and write again under new versions what another region goes on from.
    */
   readonly standing: {
-    request: { readonly trainer: string; readonly seal: number };
+    request: { readonly trainers: readonly string[]; readonly seal: number };
     reply: { readonly durable: number; readonly content?: string };
   };
-  /** Goes on in another region's place, whose rows were these when its trainer had learned all up to `seal`. */
+  /** Goes on in another region's place, whose rows were these when its trainers had learned all up to `seal`. */
   readonly succeed: {
-    request: { readonly trainer: string; readonly seal: number; readonly content: string };
+    request: { readonly trainers: readonly string[]; readonly seal: number; readonly content: string };
     reply: SucceedOutcome;
   };
   /** Sends every row of these tables, then each change. Repeating it with the same token only keeps it alive. */

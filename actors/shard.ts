@@ -31,6 +31,7 @@ import {
   type ShardProtocol,
   type SucceedOutcome,
 } from "./shard-protocol.ts";
+import { compensated, stepsLate } from "./late-gradients.ts";
 import { createUrgentRule, problemOf, writesOf } from "./shard-writes.ts";
 import { openTrace, type TraceConfig } from "./step-trace.ts";
 
@@ -90,6 +91,8 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     const trace = openTrace(config.trace, context);
     trace.start(() => ({ writer: replica.writer, primary: replica.primary, image: encodeImage(replica) }));
     let refused = 0;
+    /** Steps of trainers that took effect since the start. */
+    let steps = 0;
     let isPrimary = false;
 
     function decide(event: ReplicaEvent, source?: Push): readonly ReplicaEffect[] {
@@ -200,35 +203,48 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
       replica.primary = duty === "hands-over" ? undefined : primaryOf(at, context.self);
     }
 
-    function succeed({ trainer, seal, content }: ShardProtocol["succeed"]["request"]): SucceedOutcome {
-      if (replica.applied.get(trainer) !== seal) {
-        const effects = step({ kind: "succeed", content, applied: new Map([[trainer, seal]]) });
+    function succeed({ trainers, seal, content }: ShardProtocol["succeed"]["request"]): SucceedOutcome {
+      if (trainers.some((trainer) => replica.applied.get(trainer) !== seal)) {
+        const applied = new Map(trainers.map((trainer) => [trainer, seal]));
+        const effects = step({ kind: "succeed", content, applied });
         if (effects.some((effect) => effect.kind === "refused")) return { kind: "differs" };
       }
       images.saveIfChanged();
-      return { kind: images.durable(trainer) === seal ? "succeeded" : "saving" };
+      return { kind: durableOf(trainers) === seal ? "succeeded" : "saving" };
+    }
+
+    /** The message up to which all these trainers' steps are in the image on disk. */
+    function durableOf(trainers: readonly string[]): number {
+      return Math.min(...trainers.map((trainer) => images.durable(trainer)));
     }
 
     function push(request: Push): PushOutcome {
       if (!isPrimary) throw new Refused(`shard ${config.name} of region ${config.region} is not the primary`);
       const { trainer, batch, previous } = request;
       const applied = replica.applied.get(trainer) ?? 0;
-      if (batch <= applied) return { kind: "applied", durable: images.durable(trainer) };
+      if (batch <= applied) return { kind: "applied", durable: images.durable(trainer), late: 0 };
       if (applied !== previous) return { kind: "elsewhere", applied, durable: images.durable(trainer) };
-      const problem = problemOf(layout, request);
+      const late = stepsLate(request, steps);
+      const current = late === 0 ? request : compensated(request, (list) => gather(list).values);
+      const problem = problemOf(layout, request) ?? problemOf(layout, current);
       if (problem !== undefined) {
         context.metrics.count("freshet_pushes_refused_total", 1, { ...labels, reason: problem });
         context.log.warn("A push was refused whole", { shard: config.name, trainer, reason: problem });
         return { kind: "refused", reason: problem };
       }
-      const writes = writesOf(layout, request, { shard: config.shard, isUrgent });
-      const effects = step({ kind: "write", writes, batch: { trainer, id: batch } }, request);
+      const writes = writesOf(layout, current, { shard: config.shard, isUrgent });
+      const effects = step({ kind: "write", writes, batch: { trainer, id: batch } }, current);
       const stopped = effects.find((effect) => effect.kind === "refused");
       if (stopped !== undefined) return { kind: "refused", reason: stopped.reason };
-      return { kind: "applied", durable: images.durable(trainer) };
+      if (request.parts.length > 0) {
+        steps += 1;
+        context.metrics.count("freshet_steps_total", 1, labels);
+        context.metrics.count("freshet_steps_late_total", late, labels);
+      }
+      return { kind: "applied", durable: images.durable(trainer), late };
     }
 
-    function gather({ table, keys }: KeyList): Float32Array {
+    function gather({ table, keys }: KeyList): { readonly values: Float32Array; readonly found: Uint8Array } {
       const declared = layout.tables[table];
       if (declared?.learning === undefined) {
         throw new Refused(`table ${table} of model '${config.model.name}' has no rows to gather`);
@@ -238,7 +254,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
       for (const [at, key] of keys.entries()) {
         if (found[at] === 0) floats.set(initialValues(layout, table, key), at * declared.dim);
       }
-      return floats;
+      return { values: floats, found };
     }
 
     leader.tell("shard-changed", { shard: config.name, ...replica.version });
@@ -248,13 +264,19 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     if (expiry !== undefined) context.after(expiry.everyMs, "due", { timer: EXPIRE });
     return {
       handlers: {
-        gather: ({ lists }) => ({ values: lists.map(gather) }),
+        gather: ({ lists }) => {
+          const read = lists.map(gather);
+          return { values: read.map(({ values }) => values), found: read.map(({ found }) => found), steps };
+        },
         push,
-        position: ({ trainer }) => ({ applied: replica.applied.get(trainer) ?? 0, durable: images.durable(trainer) }),
+        position: ({ trainer }) => {
+          const applied = replica.applied.get(trainer) ?? 0;
+          return { applied, durable: images.durable(trainer), known: new Map(replica.applied) };
+        },
         role: takeRole,
-        standing: ({ trainer, seal }) => {
+        standing: ({ trainers, seal }) => {
           images.saveIfChanged();
-          const durable = images.durable(trainer);
+          const durable = durableOf(trainers);
           return durable === seal ? { durable, content: contentOf(replica) } : { durable };
         },
         succeed,

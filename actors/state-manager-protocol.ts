@@ -2,6 +2,7 @@ import { type Member, type NodeName } from "../protocols/model-state/members.ts"
 import { type LogEntry } from "../protocols/model-state/region-log.ts";
 import { type Role } from "../protocols/model-state/role.ts";
 import { type ProgressiveMetrics } from "../protocols/learning/progressive-metrics.ts";
+import { type Slices } from "../protocols/learning/quality-slices.ts";
 import { type Outcome } from "../runtime/actor.ts";
 import { type AppendOutcome, type StreamMessage } from "../runtime/stream-protocol.ts";
 import { type ModelSummary } from "./watched-model.ts";
@@ -35,7 +36,13 @@ export interface Standing {
 export interface StateManagerProtocol {
   /** A trainer's metrics since its last report. */
   readonly progress: {
-    request: { readonly model: string; readonly trainer: string; readonly window: ProgressiveMetrics };
+    request: {
+      readonly model: string;
+      readonly trainer: string;
+      readonly window: ProgressiveMetrics;
+      /** The same of parts of the samples, since they were told last. */
+      readonly slices: Slices;
+    };
     reply: void;
   };
   readonly summary: {

@@ -33,7 +33,7 @@ import {
   type Unsent,
 } from "./state-manager-protocol.ts";
 import { type Holding, type ShardPorts, standingOf, takeOver } from "./take-over.ts";
-import { judged, loggedHealth, newWatch, summaryOf } from "./watched-model.ts";
+import { judged, loggedHealth, newWatch, summaryOf, noteSlices } from "./watched-model.ts";
 
 export interface StateManagerConfig {
   readonly region: string;
@@ -184,11 +184,12 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
     context.after(config.windowMs, "judge", {});
     return {
       handlers: {
-        progress: ({ model, window }) => {
+        progress: ({ model, window, slices }) => {
           const watch = watched.get(model);
           if (watch === undefined) return;
           mergeMetrics(watch.total, window);
           mergeMetrics(watch.window, window);
+          noteSlices(model, watch, { slices, metrics: context.metrics });
         },
         summary: () => {
           const { training, term, duty } = role();

@@ -4,7 +4,7 @@
  *      region makes no sample, whatever its processes know or forget.
  *   2. The old region's shards have learned all up to that message, and have it on disk. Nothing comes after it, so their rows stand still,
  *      also over a restart.
- *   3. Each shard here has pulled until its rows are the same, by their digest, and has the trainer's position with them on its disk.
+ *   3. Each shard here has pulled until its rows are the same, by their digest, and has the trainers' positions with them on its disk.
  * So every sample took effect once in the old region and none is left there; the joiner here resumes from the last message, as after a
  * crash.
  */
@@ -15,11 +15,11 @@ import { copyStream } from "./copy-stream.ts";
 import { type ShardProtocol } from "./shard-protocol.ts";
 import { type Standing } from "./state-manager-protocol.ts";
 
-/** A shard of this node, and the trainer that learns into it where it is the primary. */
+/** A shard of this node, and the trainers that learn into it where it is the primary. */
 export interface Holding {
   readonly name: string;
   readonly shard: Address;
-  readonly trainer: string;
+  readonly trainers: readonly string[];
 }
 
 export interface TakeOver {
@@ -72,10 +72,10 @@ export async function takeOver(task: TakeOver, ports: TakeOverPorts): Promise<vo
   const most = Math.max(...left);
   if (most > 0) throw new NotYet(`${from} has up to ${most} messages of samples left to learn, or to have on disk`);
   const outcomes = await Promise.all(
-    holdings.map(({ name, shard, trainer }) => {
+    holdings.map(({ name, shard, trainers }) => {
       const content = theirs.get(name)?.content;
       if (content === undefined) throw new NotYet(`${from} does not say what its shard ${name} holds`);
-      return ports.shard(shard).ask("succeed", { trainer, seal, content }, { signal: deadline(ASK_MS) });
+      return ports.shard(shard).ask("succeed", { trainers, seal, content }, { signal: deadline(ASK_MS) });
     }),
   );
   for (const kind of ["differs", "saving"] as const) {
@@ -92,8 +92,8 @@ export async function standingOf(
   { seal, shard, deadline }: ShardPorts & { readonly seal: number },
 ): Promise<Standing["shards"]> {
   return Promise.all(
-    holdings.map(async ({ name, shard: address, trainer }) => {
-      const standing = await shard(address).ask("standing", { trainer, seal }, { signal: deadline(ASK_MS) });
+    holdings.map(async ({ name, shard: address, trainers }) => {
+      const standing = await shard(address).ask("standing", { trainers, seal }, { signal: deadline(ASK_MS) });
       return { name, ...standing };
     }),
   );

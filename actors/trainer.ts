@@ -1,6 +1,7 @@
 /* One trainer of one model: an actor round training.ts, which says what holds. */
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { type Role } from "../protocols/model-state/role.ts";
+import { type TrainerShare } from "../protocols/learning/trainer-layout.ts";
 import { type Address, defineActor, type Outcome } from "../runtime/actor.ts";
 import { type BackendChoice, openBackend } from "../runtime/compute/backends.ts";
 import { startTraining } from "./training.ts";
@@ -12,6 +13,11 @@ export interface TrainerConfig {
   readonly stateManager: Address;
   readonly joiner: Address;
   readonly region: string;
+  /** What the ids of the model's trainers begin with, and which of them this is. */
+  readonly base: string;
+  readonly share: TrainerShare;
+  /** Lambda of delay compensation; 0 for none. */
+  readonly compensation: number;
   readonly compute: BackendChoice;
   /** Samples of a step, at most about twice this. */
   readonly batch: number;
@@ -26,6 +32,8 @@ export interface TrainerStatus {
   /** Messages of the stream not learned from yet. */
   readonly backlog: number;
   readonly samples: number;
+  /** Steps of other trainers between the reading of a step's rows and its writing, in the mean of the last hundred or so. */
+  readonly late: number;
 }
 
 export interface TrainerProtocol {

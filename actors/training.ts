@@ -8,11 +8,12 @@
  * 3. A batch that cannot be learned from (undecodable, not finite, too large a step) is counted and passed over, on all shards alike.
  */
 import { type Backend } from "../protocols/compute/backend.ts";
-import { checkFinite } from "../protocols/learning/guard.ts";
 import { keyOf } from "../protocols/keys.ts";
 import { evaluationWeight, isKept } from "../protocols/learning/label-weights.ts";
-import { createLearner, learn, placeRows, planExamples, type ShardGradients } from "../protocols/learning/learner.ts";
+import { createLearner, learn, placeRows, planExamples } from "../protocols/learning/learner.ts";
 import { addPrediction, createMetrics, type ProgressiveMetrics } from "../protocols/learning/progressive-metrics.ts";
+import { newRows, type NewRows, NO_NEW_ROWS } from "../protocols/learning/new-rows.ts";
+import { addToSlices, type Slices } from "../protocols/learning/quality-slices.ts";
 import { decodeSampleBatch, type PublishedSample } from "../protocols/learning/sample-batch.ts";
 import {
   afterApplied,
@@ -22,23 +23,22 @@ import {
   type SamplePositions,
   shardsLacking,
 } from "../protocols/learning/sample-positions.ts";
+import { isOwnMessage, startOf } from "../protocols/learning/trainer-layout.ts";
 import { modelLayout } from "../protocols/model-layout.ts";
 import { DecodeError } from "../protocols/wire/decode-error.ts";
 import { type ActorRef, type Context } from "../runtime/actor.ts";
 import { type StreamMessage, type StreamProtocol } from "../runtime/stream-protocol.ts";
 import { type JoinerProtocol } from "./joiner.ts";
-import {
-  GRADIENT_NORM_MAX,
-  type GradientPart,
-  type Push,
-  type PushOutcome,
-  type ShardProtocol,
-  type Sighting,
-} from "./shard-protocol.ts";
+import { type GradientPart, type Push, type PushOutcome, type ShardProtocol, type Sighting } from "./shard-protocol.ts";
 import { type StateManagerProtocol } from "./state-manager-protocol.ts";
+import { brokenGradient, ShardElsewhere, TrainersBefore } from "./training-faults.ts";
 import { type TrainerConfig, type TrainerProtocol, type TrainerStatus } from "./trainer.ts";
 
 const ASK_MS = 10_000;
+/** Reports of quality until one with its slices. */
+const SLICES_EVERY = 8;
+/** Pushes that the mean of their lateness is about. */
+const LATE_MEMORY = 100;
 /** Messages read at once. Each holds up to a joiner's chunk of samples. */
 const READ_MAX = 32;
 
@@ -76,15 +76,34 @@ export function startTraining(given: {
   let queue: Batch[] = [];
   let samplesLearned = 0;
   let lastSeq = 0;
+  let lateMean = 0;
   let window = newWindow();
+  let slices: Slices = new Map();
+  let reports = 0;
 
   function deadline(): { signal: AbortSignal } {
     return { signal: context.deadline(ASK_MS) };
   }
 
   async function locate(): Promise<SamplePositions> {
-    const found = await Promise.all(shards.map((shard) => shard.ask("position", { trainer: self }, deadline())));
+    const found = await Promise.all(shards.map((_, shard) => locateOn(shard)));
     return { applied: found.map(({ applied }) => applied), durable: found.map(({ durable }) => durable) };
+  }
+
+  /** Where this trainer stands on a shard; where others before it stood, it takes their place first. */
+  async function locateOn(shard: number): Promise<{ readonly applied: number; readonly durable: number }> {
+    const { base, share } = config;
+    const ref = shards[shard];
+    if (ref === undefined) return { applied: 0, durable: 0 };
+    const { applied, durable, known } = await ref.ask("position", { trainer: self }, deadline());
+    const start = startOf(known, { base, share });
+    if (start.kind === "torn") throw new TrainersBefore({ model: model.name, shard, count: start.count });
+    const { position } = start;
+    if (position === applied) return { applied, durable };
+    const push = { trainer: self, batch: position, previous: applied, parts: [], sightings: [] };
+    const outcome = await ref.ask("push", push, deadline());
+    if (outcome.kind !== "applied") throw new ShardElsewhere(shard, applied);
+    return { applied: position, durable };
   }
 
   async function read(from: number, waitMs: number): Promise<void> {
@@ -99,7 +118,11 @@ export function startTraining(given: {
         from,
       });
     }
-    for (const message of answer.messages) queue.push(decode(message, context, labels));
+    for (const message of answer.messages) {
+      // What other trainers learn from is passed over unread.
+      const isOwn = isOwnMessage(message.seq, config.share);
+      queue.push(isOwn ? decode(message, context, labels) : { seq: message.seq, samples: [] });
+    }
   }
 
   /** The next batch off the queue: whole messages, about `batch` samples, not across a position where some shard stands. */
@@ -130,20 +153,25 @@ export function startTraining(given: {
     // After a restart some shards may have learned this already: then it was counted and measured before.
     const isNew = shardsLacking(known, seq).length === shards.length;
     const learned = samples.filter((sample) => isKept(sample, model));
-    const { gradients, probabilities } = learned.length === 0 ? NOTHING : await compute(learned);
-    const sightings = gradients.length === 0 && learned.length > 0 ? [] : sightingsOf(samples);
-    let outcome = await pushAll(known, { seq, gradients, sightings });
+    const { parts, probabilities, isNew: isNewRow } = learned.length === 0 ? NOTHING : await compute(learned);
+    const sightings = parts.length === 0 && learned.length > 0 ? [] : sightingsOf(samples);
+    let outcome = await pushAll(known, { seq, parts, sightings });
     if (outcome.refused !== undefined) {
       context.metrics.count("freshet_batches_refused_total", 1, { ...labels, reason: outcome.refused });
       context.log.warn("A batch was refused and passed over", { reason: outcome.refused, upTo: seq });
-      outcome = await pushAll(outcome.positions, { seq, gradients: [], sightings: [] });
+      outcome = await pushAll(outcome.positions, { seq, parts: [], sightings: [] });
     }
     positions = outcome.positions;
     if (!isNew) return;
     for (const [at, { label, weight, late, time }] of learned.entries()) {
       const probability = probabilities[at] ?? Number.NaN;
       const by = evaluationWeight(probability, { label, late, kept: model.negativesKept ?? 1 });
-      addPrediction(window, { probability, label, weight: weight * by, timeMs: time });
+      const measured = { probability, label, weight: weight * by, timeMs: time };
+      addPrediction(window, measured);
+      const example = learned[at];
+      if (example === undefined) continue;
+      const sliced = { example, ...measured, isNewUser: isNewRow.user(at), isNewItem: isNewRow.item(at) };
+      addToSlices(slices, sliced, { features: model.slices ?? [], halfLifeMs: METRICS_HALF_LIFE_MS });
     }
     samplesLearned += samples.length;
     context.metrics.count("freshet_samples_total", samples.length, labels);
@@ -154,12 +182,15 @@ export function startTraining(given: {
     const gathered = await Promise.all(
       planned.lists.map(async (lists, shard) => {
         const ref = shards[shard];
-        if (lists.length === 0 || ref === undefined) return [];
-        return (await ref.ask("gather", { lists: lists.map(({ table, keys }) => ({ table, keys })) }, deadline()))
-          .values;
+        if (lists.length === 0 || ref === undefined) return { values: [], found: [], steps: 0 };
+        return ref.ask("gather", { lists: lists.map(({ table, keys }) => ({ table, keys })) }, deadline());
       }),
     );
-    placeRows(learner, planned, gathered);
+    placeRows(
+      learner,
+      planned,
+      gathered.map(({ values }) => values),
+    );
     const learned = learn(learner, planned, samples);
     const { loss, gradients } = learned;
     const probabilities = learned.probabilities.slice();
@@ -172,18 +203,29 @@ export function startTraining(given: {
       });
       return { ...NOTHING, probabilities };
     }
-    return { gradients, probabilities };
+    const parts = gradients.map((list, shard): ShardStep => {
+      const { values = [], steps: readAt = 0 } = gathered[shard] ?? {};
+      if (config.compensation === 0) return { parts: list, readAt };
+      const withRead = list.map((part, at): GradientPart => {
+        const computedAt = values[at];
+        return computedAt === undefined ? part : { ...part, read: computedAt };
+      });
+      return { parts: withRead, readAt };
+    });
+    return { parts, probabilities, isNew: newRows(layout, planned, gathered) };
   }
 
   async function pushAll(
     known: SamplePositions,
-    batch: { readonly seq: number; readonly sightings: readonly Sighting[] } & Pick<Computed, "gradients">,
+    batch: { readonly seq: number; readonly sightings: readonly Sighting[] } & Pick<Computed, "parts">,
   ): Promise<{ positions: SamplePositions; refused?: string }> {
     const lacking = shardsLacking(known, batch.seq);
     const outcomes = await Promise.all(
       lacking.map(async ({ shard, previous }) => {
-        const parts: readonly GradientPart[] = batch.gradients[shard] ?? [];
-        const push: Push = { trainer: self, batch: batch.seq, previous, parts, sightings: batch.sightings };
+        const { compensation } = config;
+        const gradients = batch.parts[shard] ?? { parts: [] };
+        const named = { trainer: self, batch: batch.seq, previous, sightings: batch.sightings };
+        const push: Push = { ...named, ...gradients, ...(compensation > 0 && { compensation }) };
         const outcome: PushOutcome = (await shards[shard]?.ask("push", push, deadline())) ?? {
           kind: "refused",
           reason: "no-shard",
@@ -194,8 +236,10 @@ export function startTraining(given: {
     let next = known;
     let refused: string | undefined;
     for (const { shard, outcome } of outcomes) {
-      if (outcome.kind === "applied") next = afterApplied(next, { shard, last: batch.seq, durable: outcome.durable });
-      else if (outcome.kind === "refused") refused = outcome.reason;
+      if (outcome.kind === "applied") {
+        next = afterApplied(next, { shard, last: batch.seq, durable: outcome.durable });
+        if ((batch.parts[shard]?.parts.length ?? 0) > 0) lateMean += (outcome.late - lateMean) / LATE_MEMORY;
+      } else if (outcome.kind === "refused") refused = outcome.reason;
       else throw new ShardElsewhere(shard, outcome.applied);
     }
     return refused === undefined ? { positions: next } : { positions: next, refused };
@@ -220,42 +264,23 @@ export function startTraining(given: {
       // Several models learn from one stream, so the joiner purges it, of what none of them needs.
       if (positions !== undefined) joiner.tell("needed", { trainer: self, from: neededFrom(positions) });
       if (window.total.samples + window.nonFinite === 0) return;
-      stateManager.tell("progress", { model: model.name, trainer: self, window });
+      // Slices are many and nobody waits for them.
+      reports += 1;
+      const told = reports % SLICES_EVERY === 0 ? slices : new Map();
+      stateManager.tell("progress", { model: model.name, trainer: self, window, slices: told });
       window = newWindow();
+      if (told === slices) slices = new Map();
     },
     status() {
       const applied = positions === undefined ? 0 : nextToRead(positions) - 1;
       const durable = positions === undefined ? 0 : neededFrom(positions) - 1;
-      return { applied, durable, backlog: Math.max(0, lastSeq - applied), samples: samplesLearned };
+      return { applied, durable, backlog: Math.max(0, lastSeq - applied), samples: samplesLearned, late: lateMean };
     },
     forgetPositions() {
       positions = undefined;
       queue = [];
     },
   };
-}
-
-/** A shard does not stand where the trainer left it: one of them restarted. */
-class ShardElsewhere extends Error {
-  override readonly name = "ShardElsewhere";
-
-  constructor(shard: number, applied: number) {
-    super(`Cannot push to shard ${shard}: it stands at ${applied}, so it or this trainer restarted`);
-  }
-}
-
-function brokenGradient(gradients: readonly (readonly ShardGradients[])[]): string | undefined {
-  for (const list of gradients) {
-    for (const part of list) {
-      // Row by row, as the shards do: a row that one of them refuses must reach none.
-      const dim = part.gradients.length / Math.max(1, part.keys.length);
-      for (let row = 0; row < part.keys.length; row += 1) {
-        const broken = checkFinite(part.gradients.subarray(row * dim, (row + 1) * dim), GRADIENT_NORM_MAX);
-        if (broken !== undefined) return broken;
-      }
-    }
-  }
-  return undefined;
 }
 
 function newWindow(): ProgressiveMetrics {
@@ -266,13 +291,21 @@ function newWindow(): ProgressiveMetrics {
 const METRICS_HALF_LIFE_MS = 3_600_000;
 const READ_WAIT_MS = 1_000;
 
-/** What a batch gives: gradients by shard, and what was predicted before. */
-interface Computed {
-  readonly gradients: readonly (readonly ShardGradients[])[];
-  readonly probabilities: Float32Array;
+/** One shard's gradients, and what the shard said of its steps when their rows were read. */
+interface ShardStep {
+  readonly parts: readonly GradientPart[];
+  readonly readAt?: number;
 }
 
-const NOTHING: Computed = { gradients: [], probabilities: new Float32Array() };
+/** What a batch gives: gradients by shard, and what was predicted before. */
+interface Computed {
+  readonly parts: readonly ShardStep[];
+  readonly probabilities: Float32Array;
+  /** By sample: whether the row of its user, or item, had never been trained. */
+  readonly isNew: NewRows;
+}
+
+const NOTHING: Computed = { parts: [], probabilities: new Float32Array(), isNew: NO_NEW_ROWS };
 
 function decode(message: StreamMessage, context: Context<TrainerProtocol>, labels: { readonly model: string }): Batch {
   try {

@@ -2,6 +2,7 @@
  * One model as the state manager watches it: what trainers measured of it, and what is found of that.
  */
 import { createMetrics, type ProgressiveMetrics, summarize } from "../protocols/learning/progressive-metrics.ts";
+import { mergeSlices, type Slices } from "../protocols/learning/quality-slices.ts";
 import { type LogEntry, type RegionLogState } from "../protocols/model-state/region-log.ts";
 import {
   type HealthState,
@@ -11,7 +12,7 @@ import {
   type Verdict,
   VERDICT_DEFAULTS,
 } from "../protocols/model-state/verdict.ts";
-import { type Logger } from "../runtime/actor.ts";
+import { type Logger, type Metrics } from "../runtime/actor.ts";
 
 /** What is known of one model. Figures that are not defined yet are absent. */
 export interface ModelSummary {
@@ -22,11 +23,22 @@ export interface ModelSummary {
   readonly calibration?: number;
   readonly verdict: Verdict;
   readonly cause?: string;
+  readonly slices: readonly SliceSummary[];
+}
+
+/** Quality of a part of a model's samples. */
+export interface SliceSummary {
+  readonly slice: string;
+  readonly samples: number;
+  readonly auc?: number;
+  readonly logLoss?: number;
+  readonly calibration?: number;
 }
 
 /** Metrics since the start and since the last judgement, and the state of the judgements. */
 export interface Watched {
   readonly total: ProgressiveMetrics;
+  readonly slices: Slices;
   window: ProgressiveMetrics;
   health: HealthState;
 }
@@ -37,6 +49,7 @@ const HALF_LIFE_MS = 3_600_000;
 export function newWatch(nowMs: number): Watched {
   return {
     total: createMetrics({ halfLifeMs: HALF_LIFE_MS }),
+    slices: new Map(),
     window: createMetrics({ halfLifeMs: HALF_LIFE_MS }),
     health: initialHealth(nowMs),
   };
@@ -94,16 +107,40 @@ export function judged(
 
 /** What is known of a model, its verdict by the log. */
 export function summaryOf(model: string, watch: Watched, log: RegionLogState): ModelSummary {
-  const { samples, auc, logLoss, calibration } = summarize(watch.total, "total");
   const logged = log.verdicts.get(model);
   const cause = logged?.cause;
   return {
     model,
-    samples,
+    ...figuresOf(watch.total),
     verdict: logged?.to ?? watch.health.verdict,
+    ...(cause === undefined ? {} : { cause }),
+    slices: [...watch.slices].map(([slice, metrics]) => ({ slice, ...figuresOf(metrics) })),
+  };
+}
+
+/** Adds to a model's slices, and tells their quality as metrics. */
+export function noteSlices(
+  model: string,
+  watch: Watched,
+  { slices, metrics }: { readonly slices: Slices; readonly metrics: Metrics },
+): void {
+  if (slices.size === 0) return;
+  mergeSlices(watch.slices, slices);
+  for (const [slice, measured] of watch.slices) {
+    const { auc, logLoss, calibration } = figuresOf(measured);
+    const labels = { model, slice };
+    if (auc !== undefined) metrics.gauge("freshet_slice_auc", auc, labels);
+    if (logLoss !== undefined) metrics.gauge("freshet_slice_log_loss", logLoss, labels);
+    if (calibration !== undefined) metrics.gauge("freshet_slice_calibration", calibration, labels);
+  }
+}
+
+function figuresOf(metrics: ProgressiveMetrics): Omit<SliceSummary, "slice"> {
+  const { samples, auc, logLoss, calibration } = summarize(metrics, "total");
+  return {
+    samples,
     ...(auc === undefined ? {} : { auc }),
     ...(logLoss === undefined ? {} : { logLoss }),
     ...(calibration === undefined ? {} : { calibration }),
-    ...(cause === undefined ? {} : { cause }),
   };
 }

@@ -79,6 +79,8 @@ export interface ModelDeclaration {
   readonly denseOptimizer: Optimizer;
   /** The share of negatives that are learned from, in (0, 1]; all when left out. Predictions stay those of the whole stream. */
   readonly negativesKept?: number;
+  /** Features whose values quality is measured apart for. */
+  readonly slices?: readonly string[];
   /** Updates above this percentile of the recent ones travel first (urgency.ts); 99 when left out, 100 for none. */
   readonly urgentPercentile?: number;
 }

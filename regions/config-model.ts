@@ -77,6 +77,12 @@ export const modelSchema = z
     dense: dense.default([]).meta({ description: "Names of the numeric features, in order" }),
     optimizer: optimizer(0.05).prefault({}),
     denseOptimizer: optimizer(0.02).prefault({}),
+    slices: z
+      .array(featureName)
+      .max(8, { error: "at most 8 features" })
+      .readonly()
+      .exactOptional()
+      .meta({ description: "Features whose values quality is shown apart for, beside users and items that are new" }),
     negativesKept: keptShare.exactOptional().meta({
       description:
         "The share of negatives that are learned from; all without it. Predictions stay those of the whole stream",

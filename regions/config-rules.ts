@@ -30,6 +30,7 @@ const loose = z.looseObject({
   models: z
     .array(z.looseObject({ name: z.string().catch(""), shards: z.number().catch(4) }).catch({ name: "", shards: 4 }))
     .catch([]),
+  trainer: z.looseObject({ count: z.int().min(1).max(16).catch(1) }).catch({ count: 1 }),
   nats: z
     .looseObject({
       listen: z.string().optional().catch(undefined),
@@ -50,7 +51,7 @@ export interface RuleProblem {
 export function brokenRules(value: unknown): readonly RuleProblem[] {
   const parsed = loose.safeParse(value);
   if (!parsed.success) return [];
-  const { region, node, training, standby, peers, grants, models, nats } = parsed.data;
+  const { region, node, training, standby, peers, grants, models, nats, trainer } = parsed.data;
   const problems: RuleProblem[] = [...nodeRules(parsed.data)];
 
   for (const [list, what] of [
@@ -75,7 +76,7 @@ export function brokenRules(value: unknown): readonly RuleProblem[] {
       problems.push({ path: ["models", index, "name"], allowed: "a name that no other model has" });
     }
   }
-  problems.push(...tooLong({ region, node, models }));
+  problems.push(...tooLong({ region, node, models, trainer }));
   const regions = [region, ...peers.map((peer) => peer.region)].filter((name) => name !== "");
   if (training !== "" && region !== "" && !regions.includes(training)) {
     problems.push({ path: ["training"], allowed: `this node's region or that of a peer: ${regions.join(", ")}` });
@@ -155,9 +156,11 @@ function tooLong({
   region,
   node,
   models,
+  trainer,
 }: {
   readonly region: string;
   readonly node: string;
+  readonly trainer: { readonly count: number };
   readonly models: readonly { readonly name: string; readonly shards: number }[];
 }): RuleProblem[] {
   const problems: RuleProblem[] = [];
@@ -167,10 +170,10 @@ function tooLong({
     const max = region.length - (writer.length - WRITER_CHARS_MAX);
     problems.push({ path: ["region"], allowed: `a name of at most ${max} characters, as it stands in writer ids` });
   }
-  const { shard, trainer, inference } = nodeAddresses({ region, node });
+  const { shard, trainers, inference } = nodeAddresses({ region, node, trainer });
   for (const [index, { name, shards }] of models.entries()) {
     if (!isToken(name) || !isToken(node)) continue;
-    const ids = [shard(name, Math.max(0, shards - 1)), trainer(name), inference(name)].map(({ id }) => id);
+    const ids = [shard(name, Math.max(0, shards - 1)), ...trainers(name), inference(name)].map(({ id }) => id);
     if (ids.every(isToken)) continue;
     const max = TOKEN_CHARS_MAX - (Math.max(...ids.map((id) => id.length)) - name.length);
     problems.push({

@@ -177,14 +177,33 @@ const joiner = z
     scatterMsMax: it.scatter,
   }));
 
+const COMPENSATION_RULE = "a number from 0 to 1000";
 const trainer = z
   .strictObject({
+    count: integer({ min: 1, max: 16 }).default(1).meta({
+      description:
+        "Trainers of each model, each in a thread of its own; they share the samples and learn side by side. To change it, let the backlog come to 0 first",
+    }),
+    delayCompensation: z
+      .number({ error: COMPENSATION_RULE })
+      .min(0, { error: COMPENSATION_RULE })
+      .max(1000, { error: COMPENSATION_RULE })
+      .default(0)
+      .meta({
+        description:
+          "Lambda: how strongly a gradient is corrected for what other trainers changed between its reading and its writing; 0: not",
+      }),
     batch: integer({ min: 1, max: 16_384 }).default(256).meta({ description: "Samples of a step, at most" }),
     maxWait: duration({ min: "0ms", max: "1m" })
       .prefault("50ms")
       .meta({ description: "How long a step waits for a full batch" }),
   })
-  .transform((it) => ({ batch: it.batch, maxWaitMs: it.maxWait }));
+  .transform((it) => ({
+    count: it.count,
+    compensation: it.delayCompensation,
+    batch: it.batch,
+    maxWaitMs: it.maxWait,
+  }));
 
 const sync = z
   .strictObject({

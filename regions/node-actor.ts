@@ -161,16 +161,20 @@ async function gatherStatus(settings: NodeActorConfig, context: Context<NodeProt
     asksTrainers ? ask<JoinerProtocol, "status">(addresses.joiner, "status", {}) : undefined,
     Promise.all(
       config.models.map(async (model) => {
-        const [shards, trainer, inference] = await Promise.all([
+        const [shards, trainers, inference] = await Promise.all([
           Promise.all(
             Array.from({ length: model.shards }, (_, index) =>
               ask<ShardProtocol, "status">(addresses.shard(model.name, index), "status", {}),
             ),
           ),
-          asksTrainers ? ask<TrainerProtocol, "status">(addresses.trainer(model.name), "status", {}) : undefined,
+          Promise.all(
+            (asksTrainers ? addresses.trainers(model.name) : []).map((each) =>
+              ask<TrainerProtocol, "status">(each, "status", {}),
+            ),
+          ),
           ask<InferenceProtocol, "status">(addresses.inference(model.name), "status", {}),
         ]);
-        return { model, shards, trainer, inference };
+        return { model, shards, trainer: together(trainers), inference };
       }),
     ),
   ]);
@@ -227,6 +231,19 @@ async function gatherStatus(settings: NodeActorConfig, context: Context<NodeProt
   };
 }
 
+/** All trainers of a model as one; undefined while none or not all are known. */
+function together(trainers: readonly (TrainerStatus | undefined)[]): TrainerStatus | undefined {
+  const known = trainers.filter((each) => each !== undefined);
+  if (known.length === 0 || known.length < trainers.length) return undefined;
+  return {
+    applied: Math.min(...known.map(({ applied }) => applied)),
+    durable: Math.min(...known.map(({ durable }) => durable)),
+    backlog: Math.max(...known.map(({ backlog }) => backlog)),
+    samples: known.reduce((sum, { samples }) => sum + samples, 0),
+    late: known.reduce((sum, { late }) => sum + late, 0) / known.length,
+  };
+}
+
 function modelStatus(of: {
   readonly model: ModelDeclaration;
   readonly shards: readonly (ShardStatus | undefined)[];
@@ -242,10 +259,11 @@ function modelStatus(of: {
     samples: trainer?.samples ?? 0,
     ...(trainer === undefined || joiner === undefined
       ? {}
-      : { backlog: joiner.backlog + trainer.backlog, pending: joiner.pending }),
+      : { backlog: joiner.backlog + trainer.backlog, pending: joiner.pending, stepsLate: trainer.late }),
     ...(summary?.auc === undefined ? {} : { auc: summary.auc }),
     ...(summary?.logLoss === undefined ? {} : { logLoss: summary.logLoss }),
     ...(summary?.calibration === undefined ? {} : { calibration: summary.calibration }),
+    ...(summary === undefined || summary.slices.length === 0 ? {} : { slices: summary.slices }),
     verdict: summary?.verdict ?? "uncertain",
     ...(summary?.cause === undefined ? {} : { verdictCause: summary.cause }),
   };

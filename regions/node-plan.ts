@@ -11,6 +11,7 @@ import { type TrainerConfig } from "../actors/trainer.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { type Address } from "../runtime/actor.ts";
 import { backendPermissions } from "../runtime/compute/backends.ts";
+import { trainerId } from "../protocols/learning/trainer-layout.ts";
 import { type FileStoreConfig } from "../runtime/file-store.ts";
 import { type WorkerSpec } from "../runtime/managed-worker.ts";
 import { type RestartPolicy } from "../runtime/supervisor.ts";
@@ -25,7 +26,9 @@ export interface NodeAddresses {
   readonly stateManager: Address;
   readonly joiner: Address;
   readonly shard: (model: string, shard: number) => Address;
-  readonly trainer: (model: string) => Address;
+  /** What the ids of a model's trainers begin with, and the trainers. */
+  readonly trainerBase: (model: string) => string;
+  readonly trainers: (model: string) => readonly Address[];
   readonly inference: (model: string) => Address;
 }
 
@@ -58,7 +61,16 @@ export function mayTrain(config: Pick<RegionConfig, "region" | "node" | "trainin
   return config.node === TRAINING_NODE && fullRegions(config).includes(config.region);
 }
 
-export function nodeAddresses({ region, node }: Pick<RegionConfig, "region" | "node">): NodeAddresses {
+export function nodeAddresses({
+  region,
+  node,
+  trainer: { count },
+}: Pick<RegionConfig, "region" | "node"> & {
+  readonly trainer: Pick<RegionConfig["trainer"], "count">;
+}): NodeAddresses {
+  function trainerBase(model: string): string {
+    return `${model}-${node}`;
+  }
   function at(kind: string, id: string): Address {
     return { region, kind, id };
   }
@@ -69,7 +81,9 @@ export function nodeAddresses({ region, node }: Pick<RegionConfig, "region" | "n
     stateManager: at("state-manager", node),
     joiner: at("joiner", node),
     shard: (model, shard) => replicaAddress({ region, node }, shardName(model, shard)),
-    trainer: (model) => at("trainer", `${model}-${node}`),
+    trainerBase,
+    trainers: (model) =>
+      Array.from({ length: count }, (_, index) => at("trainer", trainerId(trainerBase(model), { index, count }))),
     inference: (model) => at("inference", `${model}-${node}`),
   };
 }
@@ -95,11 +109,15 @@ export function planWorkers(config: RegionConfig): WorkerSpec[] {
       actors: [inference(config, model)],
     })),
     ...(isTraining
-      ? config.models.map((model) => ({
-          name: `trainer-${model.name}`,
-          permissions: backendPermissions(config.compute),
-          actors: [trainer(config, model)],
-        }))
+      ? config.models.flatMap((model) =>
+          nodeAddresses(config)
+            .trainers(model.name)
+            .map((_, index) => ({
+              name: index === 0 ? `trainer-${model.name}` : `trainer-${model.name}-${index + 1}`,
+              permissions: backendPermissions(config.compute),
+              actors: [trainer(config, model, index)],
+            })),
+        )
       : []),
   ];
 }
@@ -196,7 +214,7 @@ function stateManager(config: RegionConfig): ActorSpec {
       shardAddresses(config, model).map((shard, index) => ({
         name: shardName(model.name, index),
         shard,
-        trainer: addresses.trainer(model.name).id,
+        trainers: addresses.trainers(model.name).map(({ id }) => id),
       })),
     ),
     tells: {
@@ -204,7 +222,7 @@ function stateManager(config: RegionConfig): ActorSpec {
       shards: config.models.flatMap((model) => shardAddresses(config, model)),
       leader: addresses.leader,
       ...(mayTrain(config) ? { joiner: addresses.joiner } : {}),
-      trainers: mayTrain(config) ? config.models.map(({ name }) => addresses.trainer(name)) : [],
+      trainers: mayTrain(config) ? config.models.flatMap(({ name }) => addresses.trainers(name)) : [],
     },
     windowMs: JUDGE_MS,
   };
@@ -219,7 +237,7 @@ function joiner(config: RegionConfig): ActorSpec {
     stream: nodeAddresses(config).stream,
     sources: regionsOf(config),
     positive,
-    trainers: config.models.map(({ name }) => nodeAddresses(config).trainer(name).id),
+    trainers: config.models.flatMap(({ name }) => nodeAddresses(config).trainers(name)).map(({ id }) => id),
     options: {
       windowMs,
       latenessMs,
@@ -237,8 +255,10 @@ function joiner(config: RegionConfig): ActorSpec {
   return { ...spec("joiner", "joiner", config.node, settings), restart: FOR_EVER };
 }
 
-function trainer(config: RegionConfig, model: ModelDeclaration): ActorSpec {
+function trainer(config: RegionConfig, model: ModelDeclaration, index: number): ActorSpec {
   const addresses = nodeAddresses(config);
+  const base = addresses.trainerBase(model.name);
+  const share = { index, count: config.trainer.count };
   const settings: TrainerConfig = {
     model,
     shards: shardAddresses(config, model),
@@ -247,10 +267,13 @@ function trainer(config: RegionConfig, model: ModelDeclaration): ActorSpec {
     joiner: addresses.joiner,
     region: config.region,
     compute: config.compute,
+    base,
+    share,
+    compensation: config.trainer.compensation,
     batch: config.trainer.batch,
     maxWaitMs: config.trainer.maxWaitMs,
   };
-  return spec("trainer", "trainer", addresses.trainer(model.name).id, settings);
+  return spec("trainer", "trainer", trainerId(base, share), settings);
 }
 
 function inference(config: RegionConfig, model: ModelDeclaration): ActorSpec {

@@ -14,6 +14,18 @@ const model = z.object({
   calibration: count.exactOptional(),
   backlog: count.exactOptional(),
   pending: count.exactOptional(),
+  stepsLate: count.exactOptional(),
+  slices: z
+    .array(
+      z.object({
+        slice: z.string(),
+        samples: count,
+        auc: count.exactOptional(),
+        logLoss: count.exactOptional(),
+        calibration: count.exactOptional(),
+      }),
+    )
+    .exactOptional(),
   verdict: z.enum(["healthy", "uncertain", "corrupted"]),
   verdictCause: z.string().exactOptional(),
 });

@@ -17,8 +17,21 @@ export interface ModelStatus {
   /** Messages of events and samples not learned from yet, and impressions that wait for feedback; on the training node only. */
   readonly backlog?: number;
   readonly pending?: number;
+  /** Quality of parts of the samples: new users, new items, values of declared features. */
+  readonly slices?: readonly SliceStatus[];
+  /** Steps of other trainers between a step's reading and its writing, in the mean; on the training node only. */
+  readonly stepsLate?: number;
   readonly verdict: "healthy" | "uncertain" | "corrupted";
   readonly verdictCause?: string;
+}
+
+/** One part of a model's samples. */
+export interface SliceStatus {
+  readonly slice: string;
+  readonly samples: number;
+  readonly auc?: number;
+  readonly logLoss?: number;
+  readonly calibration?: number;
 }
 
 export interface LinkStatus {

@@ -198,6 +198,8 @@ test("parseStatus() knows every field of a status", () => {
     calibration: 1,
     backlog: 4,
     pending: 5,
+    stepsLate: 0.5,
+    slices: [{ slice: "new users", samples: 1, auc: 0.5, logLoss: 0.6, calibration: 1.1 }],
     verdict: "corrupted",
     verdictCause: "auc",
   };

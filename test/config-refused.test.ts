@@ -113,6 +113,8 @@ test.each([
   ["a positive kind that no feedback can have", { joiner: { positive: ["a\nb"] } }, "joiner.positive[0]"],
   ["a way to give negatives that is none", { joiner: { emit: { kind: "slow" } } }, "joiner.emit.kind"],
   ["a share of positives beyond all", { joiner: { emit: { kind: "fast", afterShare: 1 } } }, "joiner.emit.afterShare"],
+  ["more trainers than there may be", { trainer: { count: 17 } }, "trainer.count"],
+  ["a negative compensation", { trainer: { delayCompensation: -1 } }, "trainer.delayCompensation"],
   ["positives spread for longer than an hour", { joiner: { scatter: "61m" } }, "joiner.scatter"],
   ["no negatives at all", { models: [{ name: "m", negativesKept: 0 }] }, "models[0].negativesKept"],
   ["a size of an unknown unit", { http: { bodyMax: "1MiB" } }, "http.bodyMax"],

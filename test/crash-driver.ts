@@ -11,7 +11,7 @@ import { CrashRows } from "./crash-rows.ts";
 import { SampleLog } from "./crash-samples.ts";
 import { CrashStream } from "./crash-stream.ts";
 import { type CrashVerdict, judge, lacking } from "./crash-verdict.ts";
-import { type CrashWorld, MODEL, startCrashWorld, TRAINING } from "./crash-world.ts";
+import { type CrashWorld, MODEL, startCrashWorld, TRAINERS, TRAINING } from "./crash-world.ts";
 
 export interface CrashOptions {
   readonly seed: number;
@@ -84,7 +84,7 @@ export async function runCrashes(options: CrashOptions): Promise<CrashReport> {
     await feeding;
   }
   for (const post of stream.due(Date.now(), { all: true })) posting.send(post);
-  const rows = new CrashRows(world.operator, { region: TRAINING, model: MODEL });
+  const rows = new CrashRows(world.operator, { region: TRAINING, model: MODEL, trainers: TRAINERS });
   await rest({ posting, log, stream, rows }, say);
   const verdict = await judge(stream.shown, { log, rows });
   return {

@@ -1,6 +1,6 @@
 import { type Random, nextBelow } from "../protocols/random.ts";
 import { type CrashCommand } from "./crash-process.ts";
-import { type CrashWorld, MODEL, PEER, TRAINING } from "./crash-world.ts";
+import { type CrashWorld, MODEL, PEER, TRAINERS, TRAINING } from "./crash-world.ts";
 
 /** One way to go wrong, and how many processes it kills. */
 export interface Crash {
@@ -28,11 +28,13 @@ const KILLS: readonly Crash[] = [
 
 /** Parts of the training node that end while the rest goes on. */
 const PARTS: readonly Crash[] = [
-  ...["shards", "control", `trainer-${MODEL.name}`, "link"].map((worker) =>
+  ...["shards", "control", `trainer-${MODEL.name}`, `trainer-${MODEL.name}-2`, "link"].map((worker) =>
     part(`thread ${worker}`, () => ({ kind: "end-thread", worker })),
   ),
   part("actor joiner", () => ({ kind: "fail-actor", address: at("joiner", "a"), message: "begun" })),
-  part("actor trainer", () => ({ kind: "fail-actor", address: at("trainer", `${MODEL.name}-a`), message: "turn" })),
+  ...TRAINERS.map((trainer) =>
+    part(`actor ${trainer}`, () => ({ kind: "fail-actor", address: at("trainer", trainer), message: "turn" })),
+  ),
   ...[0, 1].map((shard) =>
     part(`actor shard ${shard}`, () => ({
       kind: "fail-actor",

@@ -12,11 +12,16 @@ export class CrashRows {
   readonly #nc: NatsConnection;
   readonly #region: string;
   readonly #model: ModelDeclaration;
+  readonly #trainers: readonly string[];
 
-  constructor(nc: NatsConnection, options: { readonly region: string; readonly model: ModelDeclaration }) {
+  constructor(
+    nc: NatsConnection,
+    options: { readonly region: string; readonly model: ModelDeclaration; readonly trainers: readonly string[] },
+  ) {
     this.#nc = nc;
     this.#region = options.region;
     this.#model = options.model;
+    this.#trainers = options.trainers;
   }
 
   /** How many clicks an item's catalogue row counts that are all of one time; undefined where it has no row. */
@@ -39,8 +44,10 @@ export class CrashRows {
 
   /** The position in the stream of samples up to which all shards have learned. */
   async applied(): Promise<number> {
-    const applied = field(await this.#ask(`trainer.${this.#model.name}-a`, "status", {}), "applied");
-    return typeof applied === "number" ? applied : 0;
+    const applied = await Promise.all(
+      this.#trainers.map(async (trainer) => field(await this.#ask(`trainer.${trainer}`, "status", {}), "applied")),
+    );
+    return Math.min(...applied.map((each) => (typeof each === "number" ? each : 0)));
   }
 
   #shard(table: number, key: string): string {

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { trainerId } from "../protocols/learning/trainer-layout.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { type RegionConfigInput } from "../regions/config.ts";
 import { NODE_USER, OPERATOR_USER, serverUsers } from "../regions/server-users.ts";
@@ -98,6 +99,9 @@ export async function startCrashWorld(options: { readonly keep?: string | undefi
   return { folder, server, regions, nc, operator, [Symbol.asyncDispose]: () => all.disposeAsync() };
 }
 
+/** Ids of the trainers that share the samples. */
+export const TRAINERS = [0, 1].map((index) => trainerId(`${MODEL.name}-a`, { index, count: 2 }));
+
 /** How the nodes learn: so that what took effect can be counted (crash-stream.ts). */
 export function learning(): Pick<RegionConfigInput, "models" | "joiner" | "trainer" | "snapshot"> {
   const { architecture, tables, dense, ...model } = MODEL;
@@ -111,7 +115,7 @@ export function learning(): Pick<RegionConfigInput, "models" | "joiner" | "train
       },
     ],
     joiner: { window: "1s", lateness: "200ms", correctionWindow: "2m" },
-    trainer: { batch: 32, maxWait: "10ms" },
+    trainer: { count: TRAINERS.length, batch: 32, maxWait: "10ms" },
     snapshot: { every: "200ms" },
   };
 }

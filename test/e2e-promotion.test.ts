@@ -6,7 +6,7 @@ import { SampleLog } from "./crash-samples.ts";
 import { CrashStream } from "./crash-stream.ts";
 import { judge } from "./crash-verdict.ts";
 import { rest } from "./crash-driver.ts";
-import { learning, MODEL } from "./crash-world.ts";
+import { learning, MODEL, TRAINERS } from "./crash-world.ts";
 import { type Regions, startRegions } from "./e2e-regions.ts";
 import { eventually, type TestNode } from "./e2e-support.ts";
 import { freshet } from "./run-freshet.ts";
@@ -113,7 +113,7 @@ test("training moves there and back while feedback comes, and every event takes 
   const [nc, own] = [await oregon.operator(), await oregon.operator()];
   try {
     const log = await SampleLog.open(nc);
-    const rows = new CrashRows(own, { region: "oregon", model: MODEL });
+    const rows = new CrashRows(own, { region: "oregon", model: MODEL, trainers: TRAINERS });
     const lines: string[] = [];
     await rest({ posting, log, stream, rows }, (line) => lines.push(line));
     await regions.converged(regions.all);

@@ -38,7 +38,7 @@ function part(kind: string) {
 async function startNode(options: { readonly blocked: boolean; readonly health?: () => Promise<SystemHealth> }) {
   const { blocked, health } = options;
   const config = parse(LEAST);
-  const { shard, inference, trainer } = nodeAddresses(config);
+  const { shard, inference, trainers } = nodeAddresses(config);
   const system = await ActorSystem.start({
     region: config.region,
     sink: () => {},
@@ -46,7 +46,7 @@ async function startNode(options: { readonly blocked: boolean; readonly health?:
   });
   const statuses = { shards: 0 };
   const addresses: Address[] = [0, 1, 2, 3].map((index) => shard("clicks", index));
-  for (const { kind, id } of [...addresses, inference("clicks"), trainer("clicks")]) {
+  for (const { kind, id } of [...addresses, inference("clicks"), ...trainers("clicks")]) {
     function onStatus(): void {
       if (kind === "shard") statuses.shards++;
     }

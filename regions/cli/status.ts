@@ -79,8 +79,21 @@ function describeStatus(node: NodeStatus, terminal: Pick<Terminal, "out">): stri
     `  events   ${node.events.accepted} accepted, ${node.events.refused} refused`,
     `  nats     ${node.nats.version} at ${node.nats.url}, JetStream ${node.nats.jetstream}`,
     ...table(
-      ["model", "rows", "samples", "auc", "log loss", "calibr.", "verdict", "digest"],
+      ["model", "rows", "samples", "auc", "log loss", "calibr.", "late", "verdict", "digest"],
       node.models.map(modelRow),
+    ),
+    ...table(
+      ["quality of", "", "samples", "auc", "log loss", "calibr."],
+      node.models.flatMap(({ model, slices = [] }) =>
+        slices.map(({ slice, samples, auc, logLoss, calibration }) => [
+          model,
+          printable(slice),
+          String(samples),
+          fixed(auc),
+          fixed(logLoss),
+          fixed(calibration),
+        ]),
+      ),
     ),
     ...table(
       ["link", "state", "rtt", "in", "out", "window", "rate", "budget", "pulls"],
@@ -130,6 +143,7 @@ function modelRow(model: ModelStatus): string[] {
     fixed(model.auc),
     fixed(model.logLoss),
     fixed(model.calibration),
+    model.stepsLate === undefined ? "" : model.stepsLate.toFixed(1),
     `${model.verdict}${cause}`,
     model.digest.slice(0, 12),
   ];

@@ -137,7 +137,7 @@ async function verdict({ world, stream, log, tally }: Running & { readonly log: 
   await stream.finish();
   const operator = world.operators.get(TRAINING);
   if (operator === undefined) throw new TypeError(`Cannot ask ${TRAINING}: there is no connection`);
-  const rows = new CrashRows(operator, { region: TRAINING, model: MODEL });
+  const rows = new CrashRows(operator, { region: TRAINING, model: MODEL, trainers: [`${MODEL.name}-a`] });
   await rest({ posting: stream.posting, log, stream: stream.events, rows }, (line) => tally.say(line));
   const found = await judge(stream.events.shown, { log, rows });
   tally.effects(found, log.missed);
