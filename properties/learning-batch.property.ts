@@ -7,7 +7,7 @@ import { isIntegerKey, keyOf, keySeed, shardOf } from "../protocols/keys.ts";
 import { CATALOGUE_ROW_BYTES, readCatalogueRow, writeCatalogueRow } from "../protocols/learning/catalogue-row.ts";
 import { plain } from "../protocols/compute/plain.ts";
 import { createLearner, learn, placeRows, planExamples, predict } from "../protocols/learning/learner.ts";
-import { keyText, type LabelledExample } from "../protocols/learning/training-batch.ts";
+import { keyReader, type LabelledExample } from "../protocols/learning/training-batch.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { initialValues, modelLayout } from "../protocols/model-layout.ts";
 
@@ -20,8 +20,13 @@ const model: ModelDeclaration = {
     { name: "users", key: "user" },
     { name: "items", key: "item" },
     { name: "colours", key: "colour" },
+    { name: "tastes", key: "colour-for-age" },
   ],
   dense: ["age", "price"],
+  derived: [
+    { name: "age-group", kind: "bucketised", of: "age", bounds: [-1, 2] },
+    { name: "colour-for-age", kind: "crossed", of: ["colour", "age-group"] },
+  ],
   optimizer: { kind: "adagrad", learningRate: 0.1 },
   denseOptimizer: { kind: "adam", learningRate: 0.01 },
 };
@@ -86,7 +91,7 @@ test("learn(): each row lies on one shard, its own; its gradient is the sum of i
         const one = run([example]);
         expect(one.probabilities[0]).toBeCloseTo(whole.probabilities[at] ?? Number.NaN, 6);
         for (const [table, { key }] of model.tables.entries()) {
-          expect(one.sums.has(`${table + 1}:${keyOf(keyText(example, key))}`)).toBe(true);
+          expect(one.sums.has(`${table + 1}:${keyOf(keyReader(model, key)(example))}`)).toBe(true);
         }
         for (const [row, values] of one.sums) {
           const share = Number(row.split(":")[0]) > model.tables.length ? example.weight / weightSum : 1;
@@ -106,6 +111,28 @@ test("learn(): each row lies on one shard, its own; its gradient is the sum of i
       }
     }),
     { numRuns: 100 },
+  );
+});
+
+test("keyReader(): a number's range, a missing number's own, and no two combinations alike", () => {
+  const age = keyReader(model, "age-group");
+  function aged(dense: Record<string, number>): string {
+    return age({ user: "", item: "", features: {}, dense });
+  }
+  expect([-9, -1, 1.9, 2, 99].map((value) => aged({ age: value }))).toEqual(["0", "1", "1", "2", "2"]);
+  expect(aged({ price: 1 })).toBe("");
+  const derived = [
+    { name: "pair", kind: "crossed", of: ["user", "item"] },
+    { name: "triple", kind: "crossed", of: ["pair", "size"] },
+  ] as const;
+  const text = fc.string({ unit: fc.constantFrom("1", ":", "a"), maxLength: 4 });
+  fc.assert(
+    fc.property(fc.tuple(text, text, text), fc.tuple(text, text, text), (one, other) => {
+      const [left, right] = [one, other].map(([user, item, size]) =>
+        keyReader({ derived }, "triple")({ user, item, features: { size }, dense: {} }),
+      );
+      expect(left === right).toBe(one.every((part, at) => part === other[at]));
+    }),
   );
 });
 
@@ -215,6 +242,8 @@ test("modelLayout(): the digest is one for equal declarations, another for every
     { ...model, tables: model.tables.toReversed() },
     { ...model, tables: model.tables.map((table) => ({ ...table, key: table.key === "colour" ? "size" : table.key })) },
     { ...model, dense: ["age"] },
+    { ...model, derived: [{ name: "colour-for-age", kind: "crossed", of: ["colour", "user"] }] },
+    { ...model, derived: [{ name: "colour-for-age", kind: "bucketised", of: "age", bounds: [1] }] },
     { ...model, dense: ["price", "age"] },
     { ...model, optimizer: { ...optimizer, learningRate: 0.2 } },
     { ...model, optimizer: { ...optimizer, kind: "ftrl" } },

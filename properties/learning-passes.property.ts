@@ -11,7 +11,7 @@ import { createLocalTrainer } from "../protocols/learning/local-trainer.ts";
 import { apply, initialState } from "../protocols/learning/optimizer.ts";
 import { judgePasses, passOrder, type PassResult } from "../protocols/learning/passes.ts";
 import { createKeyBook, encodeSamples, joinSamples } from "../protocols/learning/sample-set.ts";
-import { keyText, type LabelledExample } from "../protocols/learning/training-batch.ts";
+import { keyReader, type LabelledExample } from "../protocols/learning/training-batch.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { initialValues, modelLayout } from "../protocols/model-layout.ts";
 
@@ -68,7 +68,7 @@ test("createLocalTrainer(): a step does to each row what the learner and its sha
           expectNear(table.values.subarray(row * table.dim, (row + 1) * table.dim), wanted);
         }
         expect([...table.keys]).toEqual([
-          ...new Set([others, ...samples].map((each) => keyOf(keyText(each, model.tables[at]?.key ?? "")))),
+          ...new Set([others, ...samples].map((each) => keyOf(keyReader(model, model.tables[at]?.key ?? "")(each)))),
         ]);
       }
       for (const [at, group] of local.groups.entries()) {

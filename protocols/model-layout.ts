@@ -61,8 +61,8 @@ export function modelLayout(model: ModelDeclaration): ModelLayout {
  * What the tables' sizes do not show and peers must yet agree on: where a key lives, what a key is made of, which number is which, and what is
  * computed of them. It stands with the first table, so that it is in every digest of the tables.
  */
-function meaningOf({ shards, tables, dense }: ModelDeclaration, program: Program): string {
-  return JSON.stringify({ shards, keys: tables.map(({ key }) => key), dense, program });
+function meaningOf({ shards, tables, dense, derived }: ModelDeclaration, program: Program): string {
+  return JSON.stringify({ shards, keys: tables.map(({ key }) => key), dense, derived, program });
 }
 
 /** The index of the embedding table that is keyed by `key` (`user`, `item`, a feature); undefined where the model has none. */

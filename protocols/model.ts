@@ -7,7 +7,7 @@ import { type Optimizer } from "./learning/optimizer.ts";
 /** One embedding table: a row per distinct value of `key`. */
 export interface TableDeclaration {
   readonly name: string;
-  /** Where a sample's key comes from: `user`, `item`, or the name of a categorical feature. */
+  /** Where a sample's key comes from: `user`, `item`, or the name of a categorical or derived feature. */
   readonly key: string;
   /** How its numbers are held and sent; f32 when left out. f16 halves what a row costs on the links. */
   readonly precision?: "f32" | "f16";
@@ -66,6 +66,13 @@ export interface TwoTowerDeclaration {
   readonly itemDense: readonly string[];
 }
 
+/** A categorical feature that is made of what a sample has. A table may be keyed by it. */
+export type DerivedFeature =
+  /** Which of the ranges between the bounds a number lies in: 0 below the first, and so on. A missing number has a value of its own. */
+  | { readonly name: string; readonly kind: "bucketised"; readonly of: string; readonly bounds: readonly number[] }
+  /** Each combination of values of `user`, `item`, categorical features, or derived ones declared before, is a value of its own. */
+  | { readonly name: string; readonly kind: "crossed"; readonly of: readonly string[] };
+
 /** A model, whole. `tables` must hold one with key `user` and one with key `item`. */
 export interface ModelDeclaration {
   readonly name: string;
@@ -74,6 +81,7 @@ export interface ModelDeclaration {
   readonly tables: readonly TableDeclaration[];
   /** Names of the numeric features, in order. */
   readonly dense: readonly string[];
+  readonly derived?: readonly DerivedFeature[];
   /** How rows of its tables learn, and how its dense groups do. */
   readonly optimizer: Optimizer;
   readonly denseOptimizer: Optimizer;

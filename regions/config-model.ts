@@ -2,19 +2,16 @@ import * as z from "zod";
 import { SYNC_LIMITS } from "../protocols/limits.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { architecture } from "./config-architecture.ts";
+import { derived, derivedProblems } from "./config-derived.ts";
 import { layoutProblems } from "./config-layout.ts";
 import { optimizer } from "./config-optimizer.ts";
-import { duration, integer, token } from "./config-values.ts";
-
-const featureName = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, { error: "a feature's name: 1 to 64 letters, digits, '_', '.' or '-'" });
+import { duration, featureName, integer, token } from "./config-values.ts";
 
 const table = z
   .strictObject({
     name: token,
     key: featureName.meta({
-      description: "Where a sample's key comes from: user, item, or the name of a categorical feature",
+      description: "Where a sample's key comes from: user, item, or the name of a categorical or derived feature",
     }),
     precision: z
       .enum(["f32", "f16"])
@@ -75,6 +72,7 @@ export const modelSchema = z
       { name: "items", key: "item", precision: "f32" },
     ]),
     dense: dense.default([]).meta({ description: "Names of the numeric features, in order" }),
+    derived: derived.exactOptional().meta({ description: "Features made of others, for tables to be keyed by" }),
     optimizer: optimizer(0.05).prefault({}),
     denseOptimizer: optimizer(0.02).prefault({}),
     slices: z
@@ -93,7 +91,7 @@ export const modelSchema = z
   })
   .superRefine((model, context) => {
     if (context.issues.length > 0) return; // what is wrong by itself comes first
-    for (const { path, allowed } of layoutProblems(model)) {
+    for (const { path, allowed } of [...derivedProblems(model), ...layoutProblems(model)]) {
       context.addIssue({ code: "custom", path: [...path], message: allowed });
     }
   })

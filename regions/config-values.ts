@@ -166,3 +166,8 @@ export function secret(folder: string): z.ZodType<Secret, { env: string } | { fi
       "env" in value ? { kind: "env", name: value.env } : { kind: "file", path: value.file },
     );
 }
+
+/** What a feature of events is called. */
+export const featureName = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, { error: "a feature's name: 1 to 64 letters, digits, '_', '.' or '-'" });

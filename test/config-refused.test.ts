@@ -136,6 +136,8 @@ function tablesWith(more: readonly string[]): RegionConfigInput["models"][number
   return [...BASIC_TABLES, ...more.map((name) => ({ name, key: name }))];
 }
 
+const BUCKETS = { name: "ages", kind: "bucketised", of: "age", bounds: [18, 30] };
+
 function many(count: number): string[] {
   return Array.from({ length: count }, (_, index) => `t${index}`);
 }
@@ -152,6 +154,16 @@ test.each([
     "models[0].architecture.bottom",
   ],
   ["an architecture that there is not", { architecture: { kind: "dlmr" } }, "models[0].architecture.kind"],
+  ["bounds that do not rise", { derived: [{ ...BUCKETS, bounds: [1, 1] }] }, "models[0].derived[0].bounds"],
+  ["a derived feature that nothing uses", { derived: [BUCKETS] }, "models[0].derived[0].name"],
+  ["a derived feature called user", { derived: [{ ...BUCKETS, name: "user" }] }, "models[0].derived[0].name"],
+  [
+    "a feature made of a later one",
+    { tables: tablesWith(["x"]), derived: [{ name: "x", kind: "crossed", of: ["user", "ages"] }, BUCKETS] },
+    "models[0].derived[0].of[1]",
+  ],
+  ["a feature made of one", { derived: [{ name: "x", kind: "crossed", of: ["user"] }] }, "models[0].derived[0].of"],
+  ["a kind of feature that there is not", { derived: [{ name: "x", kind: "sum" }] }, "models[0].derived[0].kind"],
   ["an optimizer that there is not", { optimizer: { kind: "sgd" } }, "models[0].optimizer.kind"],
   ["a penalty below 0", { optimizer: { kind: "ftrl", l1: -1 } }, "models[0].optimizer.l1"],
   ["a share of 1", { denseOptimizer: { kind: "adam", beta1: 1 } }, "models[0].denseOptimizer.beta1"],

@@ -186,6 +186,35 @@ test("freshet train trains, reports and ends; what is wrong is said with what to
   }
 });
 
+test("a model may be keyed by what is made of a file's columns", async () => {
+  await using folder = await madeData();
+  const parity: ModelDeclaration = {
+    ...model,
+    architecture: { kind: "logistic" },
+    tables: [...model.tables, { name: "pairs", key: "pair" }, { name: "ages", key: "age-group" }],
+    dense: [],
+    derived: [
+      { name: "age-group", kind: "bucketised", of: "age", bounds: [0.25, 0.5] },
+      { name: "pair", kind: "crossed", of: ["user", "item"] },
+    ],
+  };
+  const data = await loadSamples(folder.path, { model: parity, say: () => undefined });
+  expect(data.book.map(({ keys }) => keys.length)).toEqual([12, 12, 3, 144, 3]);
+  const ran = await runTraining({
+    layout: modelLayout(parity),
+    data,
+    backend: plain,
+    settings: { ...settings, dropout: 0, l2: 0 },
+    checkpoints: undefined,
+    signal: new AbortController().signal,
+    onResume: () => undefined,
+    onProgress: () => undefined,
+    onPass: () => undefined,
+  });
+  // Weights alone cannot tell even from odd: the crossed feature does.
+  expect(ran.test?.auc).toBeGreaterThan(0.75);
+});
+
 test("lines that are no samples are counted and left out; files without a column, or without one sample, are refused", async () => {
   await using folder = await madeData();
   const quiet = { model, say: () => undefined };

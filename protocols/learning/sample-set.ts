@@ -1,6 +1,6 @@
 import { keyOf } from "../keys.ts";
 import { type ModelDeclaration } from "../model.ts";
-import { fillDense, keyText, type LabelledExample } from "./training-batch.ts";
+import { fillDense, keyReader, type LabelledExample } from "./training-batch.ts";
 
 /** Samples held to be passed over several times: numbers only, so that a pass looks nothing up. */
 export interface SampleSet {
@@ -34,7 +34,8 @@ export function encodeSamples(model: ModelDeclaration, book: KeyBook, samples: r
   for (const [table, { key }] of model.tables.entries()) {
     const numbers = book[table];
     if (numbers === undefined) throw new RangeError(`Cannot number samples: the book has no table ${table}`);
-    for (const [at, sample] of samples.entries()) rows[at * tables + table] = numberOf(numbers, keyText(sample, key));
+    const textOf = keyReader(model, key);
+    for (const [at, sample] of samples.entries()) rows[at * tables + table] = numberOf(numbers, textOf(sample));
   }
   return {
     size: samples.length,

@@ -3,7 +3,7 @@
  * samples of a batch is gathered once and stepped once.
  */
 import { keyOf } from "../keys.ts";
-import { type ModelDeclaration } from "../model.ts";
+import { type DerivedFeature, type ModelDeclaration } from "../model.ts";
 
 /** What a model needs of a sample, or of a candidate to be ranked. */
 export interface Example {
@@ -35,7 +35,10 @@ export interface BatchPlan {
 
 /** Lays out a batch. A missing categorical feature has the key of the empty text. */
 export function planBatch(model: ModelDeclaration, examples: readonly Example[]): BatchPlan {
-  return { size: examples.length, tables: model.tables.map(({ key }) => distinctKeys(examples, key)) };
+  return {
+    size: examples.length,
+    tables: model.tables.map(({ key }) => distinctKeys(examples, keyReader(model, key))),
+  };
 }
 
 /** Writes the numeric features, size x dense features. A missing number is 0. */
@@ -77,20 +80,52 @@ export function sumGradients(
   return sums;
 }
 
-/** The text a table's key is made of. */
-export function keyText(example: Example, key: string): string {
-  if (key === "user") return example.user;
-  if (key === "item") return example.item;
-  return example.features[key] ?? "";
+/** Gives the text that a table's key is made of. */
+export type KeyReader = (example: Example) => string;
+
+/** The reader for `user`, `item`, or a feature by its name. */
+export function keyReader(model: Pick<ModelDeclaration, "derived">, key: string): KeyReader {
+  const { derived = [] } = model;
+  const at = derived.findIndex(({ name }) => name === key);
+  const declared = derived[at];
+  if (declared !== undefined) return derivedReader(declared, derived.slice(0, at));
+  if (key === "user") return ({ user }) => user;
+  if (key === "item") return ({ item }) => item;
+  return ({ features }) => features[key] ?? "";
 }
 
-function distinctKeys(examples: readonly Example[], key: string): BatchKeys {
+function derivedReader(feature: DerivedFeature, before: readonly DerivedFeature[]): KeyReader {
+  switch (feature.kind) {
+    case "bucketised": {
+      const { of, bounds } = feature;
+      return ({ dense }) => {
+        const value = dense[of];
+        if (value === undefined) return "";
+        const above = bounds.findIndex((bound) => value < bound);
+        return String(above < 0 ? bounds.length : above);
+      };
+    }
+    case "crossed": {
+      const readers = feature.of.map((name) => keyReader({ derived: before }, name));
+      // With the length before each text, no two combinations are written alike.
+      return (example) =>
+        readers
+          .map((read) => {
+            const text = read(example);
+            return `${text.length}:${text}`;
+          })
+          .join("");
+    }
+  }
+}
+
+function distinctKeys(examples: readonly Example[], textOf: KeyReader): BatchKeys {
   // Texts are compared, not keys: most repeat within a batch, and hashing one makes a bigint.
   const rows = new Map<string, number>();
   const keys: bigint[] = [];
   const rowOfSample = new Uint32Array(examples.length);
   for (const [at, example] of examples.entries()) {
-    const text = keyText(example, key);
+    const text = textOf(example);
     let row = rows.get(text);
     if (row === undefined) {
       row = keys.length;

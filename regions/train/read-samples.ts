@@ -42,14 +42,14 @@ export async function* readSamples(
   path: string,
   { model, report }: { readonly model: ModelDeclaration; readonly report: DataReport },
 ): AsyncGenerator<readonly LabelledExample[]> {
-  const features = model.tables.map(({ key }) => key);
-  const columns = ["label", ...features, ...model.dense];
+  const { features, numbers } = columnsOf(model);
+  const columns = ["label", ...features, ...numbers];
   const file = basename(path);
   for await (const rows of readCsv(path, { columns, report })) {
     const samples: LabelledExample[] = [];
     for (const { line, fields } of rows) {
       const [label = "", ...rest] = fields;
-      const dense = model.dense.map((name, at) => [name, Number(rest[features.length + at])] as const);
+      const dense = numbers.map((name, at) => [name, Number(rest[features.length + at])] as const);
       const notFinite = dense.find(([, value]) => !Number.isFinite(value));
       const why =
         label !== "0" && label !== "1"
@@ -76,6 +76,18 @@ export async function* readSamples(
     }
     if (samples.length > 0) yield samples;
   }
+}
+
+/** What of a sample the model reads: texts and numbers. */
+function columnsOf({ tables, dense, derived = [] }: ModelDeclaration): {
+  readonly features: readonly string[];
+  readonly numbers: readonly string[];
+} {
+  const made = new Set(derived.map(({ name }) => name));
+  const crossed = derived.flatMap((feature) => (feature.kind === "crossed" ? feature.of : []));
+  const texts = [...tables.map(({ key }) => key), ...crossed].filter((name) => !made.has(name));
+  const bucketised = derived.flatMap((feature) => (feature.kind === "bucketised" ? [feature.of] : []));
+  return { features: [...new Set(texts)], numbers: [...new Set([...dense, ...bucketised])] };
 }
 
 async function isThere(path: string): Promise<boolean> {
