@@ -23,7 +23,7 @@ test("buildAssembly() compiles what changed and nothing else, says where the sou
   expect(await buildAssembly({ folder })).toEqual([]);
   await rm(join(folder, "built/one-relaxed.wasm"));
   expect(await buildAssembly({ folder })).toEqual(["one"]);
-}, 120_000);
+}, 300_000);
 
 test("what is compiled holds no data, so it takes no room in the memory that it is lent", async () => {
   await buildAssembly();
@@ -61,7 +61,7 @@ test("a worker without any permission computes on memory that it shares, with ei
     expect(await messageOf(memory, build)).toBe("done");
     expect([...new Uint8Array(memory.buffer, 16, 3)]).toEqual([127, 62, 64]);
   }
-}, 30_000);
+}, 120_000);
 
 test("loadSubject() refuses code that is not what its caller declares", () => {
   const memory = createMemory({ bytes: 1, bytesMax: 1 });

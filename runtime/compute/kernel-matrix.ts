@@ -75,7 +75,12 @@ export function kernelMatrix(dim: number, { build }: { readonly build?: Build } 
       }
       const { kernels, at, about, scales, width } = store;
       store.values.set(values, index * dim);
-      kernels.encodeRow(at.values + 4 * index * dim, dim, at.codes + index * width, at.about);
+      kernels.encodeRow(
+        at.values + 4 * index * dim,
+        dim,
+        at.codes + (index >> 2) * 4 * width + (index & 3) * 4,
+        at.about,
+      );
       const [length = 0, lost = 0] = about.subarray(1, 3);
       const isOdd = !Number.isFinite(length) || !Number.isFinite(lost);
       scales[index] = isOdd ? 0 : (store.scale[0] ?? 0);
@@ -143,8 +148,8 @@ function encodeQuery(
 }
 
 function storeFor(dim: number, { capacity, build }: { readonly capacity: number; readonly build: Build | undefined }) {
-  // Sixteen codes at a time; those behind the last meet a 0 of the query.
-  const width = Math.ceil(dim / 16) * 16;
+  // Eight codes at a time; those behind the last meet a 0 of the query.
+  const width = Math.ceil(dim / 8) * 8;
   let bytes = 64;
   function take(size: number): number {
     const at = bytes;

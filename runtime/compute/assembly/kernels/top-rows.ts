@@ -2,13 +2,14 @@
  * Which rows may be among those with the largest inner products: judged by rows of 7-bit codes, a third of the memory to read, with an error
  * that is bounded, so that none of the best is ever left out. Only who passes is looked at in full.
  */
-import { dot16, dot32, sums4 } from "../common/codes";
+import { quadProducts } from "../common/codes";
 
 /** A code of 64 is 0, so that codes have no sign. */
 const MIDDLE: i32 = 64;
 
 /**
- * Makes codes of a row of `dim` floats: x is about scale (code - 64). Stores at `about` the scale (32 bits), and in 64 bits how long the row is,
+ * Makes codes of a row of `dim` floats: x is about scale (code - 64). Four rows stand together, four codes of each in turn, so that a vector of
+ * sums is of four rows: the next four codes of this one are 16 bytes on. Stores at `about` the scale (32 bits), and in 64 bits how long the row is,
  * and how long what the codes leave out.
  */
 export function encodeRow(row: usize, dim: i32, codes: usize, about: usize): void {
@@ -23,7 +24,7 @@ export function encodeRow(row: usize, dim: i32, codes: usize, about: usize): voi
     const left = f64(x) - f64(scale) * code;
     squares += f64(x) * x;
     rest += left * left;
-    store<u8>(codes + d, code + MIDDLE);
+    store<u8>(codes + ((d >> 2) << 4) + (d & 3), code + MIDDLE);
   }
   store<f32>(about, scale);
   store<f64>(about, sqrt(squares), 8);
@@ -31,7 +32,7 @@ export function encodeRow(row: usize, dim: i32, codes: usize, about: usize): voi
 }
 
 /**
- * Looks through `rows` rows of codes, each `width` bytes (a multiple of 16), numbered from `first`; `scales` has one float a row, and `query` its
+ * Looks through `rows` rows of codes, each `width` bytes (a multiple of 8), numbered from `first`; `scales` has one float a row, and `query` its
  * codes with a sign. A row's inner product is within `error` of what the codes say. At `found`: how many entries there are, how many of the `k`
  * largest lower bounds are held; then, 16 bytes in, those as a heap with the least at its root; then, at `entries`, of each row that might be
  * among the best when it was met, its number and its upper bound.
@@ -58,37 +59,41 @@ export function scanCodes(
   let count = load<i32>(found);
   let held = load<i32>(found, 4);
   let least = held < k ? -f32.MAX_VALUE : load<f32>(heap) - error;
-  const q0 = v128.load(query);
-  const q1 = v128.load(query, 16);
+  const q0 = v128.load32_splat(query);
+  const q1 = v128.load32_splat(query, 4);
+  const q2 = v128.load32_splat(query, 8);
+  const q3 = v128.load32_splat(query, 12);
+  const q4 = v128.load32_splat(query, 16);
+  const q5 = v128.load32_splat(query, 20);
+  const q6 = v128.load32_splat(query, 24);
+  const q7 = v128.load32_splat(query, 28);
   // A number that the compiler cannot know: a constant it would make anew in every turn.
   const ones = i16x8.splat(<i16>(k >= 1 ? 1 : 0));
   let at = codes;
   for (let row = 0; row < rows; row += 4) {
-    let s0: v128;
-    let s1: v128;
-    let s2: v128;
-    let s3: v128;
+    let sums: v128;
     if (width == 32) {
-      s0 = dot32(q0, q1, v128.load(at), v128.load(at, 16), ones);
-      s1 = dot32(q0, q1, v128.load(at, 32), v128.load(at, 48), ones);
-      s2 = dot32(q0, q1, v128.load(at, 64), v128.load(at, 80), ones);
-      s3 = dot32(q0, q1, v128.load(at, 96), v128.load(at, 112), ones);
+      sums = i32x4.add(
+        i32x4.add(
+          quadProducts(q0, v128.load(at), q1, v128.load(at, 16), ones),
+          quadProducts(q2, v128.load(at, 32), q3, v128.load(at, 48), ones),
+        ),
+        i32x4.add(
+          quadProducts(q4, v128.load(at, 64), q5, v128.load(at, 80), ones),
+          quadProducts(q6, v128.load(at, 96), q7, v128.load(at, 112), ones),
+        ),
+      );
     } else {
-      s0 = dot16(q0, v128.load(at), ones);
-      s1 = dot16(q0, v128.load(at + width), ones);
-      s2 = dot16(q0, v128.load(at + 2 * width), ones);
-      s3 = dot16(q0, v128.load(at + 3 * width), ones);
-      for (let i = 16; i < width; i += 16) {
-        const q = v128.load(query + i);
-        const next = at + i;
-        s0 = i32x4.add(s0, dot16(q, v128.load(next), ones));
-        s1 = i32x4.add(s1, dot16(q, v128.load(next + width), ones));
-        s2 = i32x4.add(s2, dot16(q, v128.load(next + 2 * width), ones));
-        s3 = i32x4.add(s3, dot16(q, v128.load(next + 3 * width), ones));
+      sums = quadProducts(q0, v128.load(at), q1, v128.load(at, 16), ones);
+      for (let i = 8; i < width; i += 8) {
+        const next = at + (i << 2);
+        const a0 = v128.load32_splat(query + i);
+        const a1 = v128.load32_splat(query + i, 4);
+        sums = i32x4.add(sums, quadProducts(a0, v128.load(next), a1, v128.load(next, 16), ones));
       }
     }
     at += 4 * width;
-    const dots = f32x4.convert_i32x4_s(i32x4.sub(sums4(s0, s1, s2, s3), middles));
+    const dots = f32x4.convert_i32x4_s(i32x4.sub(sums, middles));
     const scores = f32x4.mul(dots, f32x4.mul(scaleBy, v128.load(scales)));
     scales += 16;
     if (!v128.any_true(f32x4.ge(scores, f32x4.splat(least)))) continue;
