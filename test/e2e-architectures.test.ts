@@ -1,0 +1,104 @@
+import { expect, test } from "vitest";
+import * as z from "zod";
+import { type RegionConfigInput } from "../regions/config.ts";
+import { eventually, QUICK, shortFolder, TestNode } from "./e2e-support.ts";
+import { freePorts } from "./free-ports.ts";
+
+const TABLES = [
+  { name: "users", key: "user" },
+  { name: "items", key: "item" },
+  { name: "cities", key: "city" },
+  { name: "tastes", key: "city-and-item" },
+  { name: "ages", key: "age-group" },
+];
+const COMMON = {
+  shards: 2,
+  tables: TABLES,
+  dense: ["age"],
+  derived: [
+    { name: "city-and-item", kind: "crossed", of: ["city", "item"] },
+    { name: "age-group", kind: "bucketised", of: "age", bounds: [0.5, 2] },
+  ],
+  optimizer: { kind: "adam", learningRate: 0.05 },
+  denseOptimizer: { kind: "adam", learningRate: 0.02 },
+} satisfies Partial<RegionConfigInput["models"][number]>;
+const MODELS = [
+  { ...COMMON, name: "deepfm", architecture: { kind: "deepfm", embedding: 4, deep: [8] } },
+  { ...COMMON, name: "dcn", architecture: { kind: "dcn-v2", embedding: 4, cross: 2, deep: [8] } },
+  {
+    ...COMMON,
+    name: "towers",
+    architecture: { kind: "two-tower", embedding: 4, user: [8], item: [], itemDense: ["age"] },
+  },
+  {
+    ...COMMON,
+    name: "logistic",
+    architecture: { kind: "logistic" },
+    optimizer: { kind: "ftrl", learningRate: 0.5, beta: 1, l1: 0.01 },
+  },
+] satisfies RegionConfigInput["models"];
+
+const answer = z.object({
+  step: z.string(),
+  items: z.array(z.object({ item: z.string(), score: z.number() })),
+});
+
+test("a region trains and serves each architecture, with tables keyed by features of events and by what is made of them", async () => {
+  await using folder = await shortFolder();
+  const [nats = 0, http = 0] = await freePorts(2);
+  await using node = new TestNode({
+    folder: folder.path,
+    config: {
+      ...QUICK,
+      models: MODELS,
+      region: "oregon",
+      training: "oregon",
+      nats: { listen: `127.0.0.1:${nats}`, password: { file: "operator" } },
+      http: { listen: `127.0.0.1:${http}`, deadline: "5s" },
+    },
+  });
+  await node.start();
+  await node.ready();
+  let rounds = 0;
+  async function show(times: number): Promise<void> {
+    const events = Array.from({ length: times }, () => {
+      rounds += 1;
+      const request = `shown-${rounds}`;
+      const user = `user-${rounds % 4}`;
+      const shown = { type: "impression", request, user, features: { city: "rome" }, dense: { age: 1 } };
+      return [
+        { ...shown, item: "hit" },
+        { ...shown, item: "miss" },
+        { type: "feedback", request, item: "hit" },
+      ];
+    });
+    expect(await node.post(events.flat())).toBe(202);
+  }
+  for (const { name } of MODELS) {
+    await eventually(
+      `${name} ranks what was clicked above what was not`,
+      async () => {
+        await show(5);
+        const scores = await scoresOf(node, name);
+        return (scores?.get("hit") ?? 0) > (scores?.get("miss") ?? 1) + 0.1 ? true : undefined;
+      },
+      40_000,
+    );
+  }
+  expect(await node.metric("freshet_batches_refused_total")).toBe(0);
+}, 120_000);
+
+/** What a model says of each item to someone in Rome; undefined where it was not the model that answered. */
+async function scoresOf(node: TestNode, model: string): Promise<ReadonlyMap<string, number> | undefined> {
+  const asked = new URLSearchParams({
+    user: "user-1",
+    k: "10",
+    model,
+    "feature.city": "rome",
+    "dense.age": "1",
+    impressions: "none",
+  });
+  const response = await fetch(`${node.url}/v1/recommendations?${asked.toString()}`);
+  const { step, items } = answer.parse(await response.json());
+  return step === "model" ? new Map(items.map(({ item, score }) => [item, score])) : undefined;
+}
