@@ -1,4 +1,4 @@
-import { apply, coldStart, initialState, type Optimizer } from "../protocols/learning/optimizer.ts";
+import { type Optimizer } from "../protocols/learning/optimizer.ts";
 import { noteSighting } from "../protocols/learning/catalogue-row.ts";
 import { checkFinite } from "../protocols/learning/guard.ts";
 import { shardOf } from "../protocols/keys.ts";
@@ -56,8 +56,7 @@ function gradientWrite(layout: ModelLayout, { table, keys, gradients }: Gradient
   if (declared === undefined || optimizer === undefined) {
     throw new RangeError(`Cannot learn in table ${table}: it has no optimizer`);
   }
-  const { dim, role } = declared;
-  const before = new Float32Array(dim);
+  const { role } = declared;
   const norms = new Float64Array(keys.length);
   const created = new Uint8Array(keys.length);
   return {
@@ -65,19 +64,7 @@ function gradientWrite(layout: ModelLayout, { table, keys, gradients }: Gradient
     keys,
     // Dense groups change with every batch, and are large: none of their changes is more urgent than the others.
     isUrgent: (index) => role === "embedding" && isUrgent({ norm: norms[index] ?? 0, isNew: created[index] === 1 }),
-    mutate({ index, key, isNew, floats, state }: RowEdit) {
-      if (isNew) {
-        floats.set(initialValues(layout, table, key));
-        state.set(initialState(optimizer, floats));
-      } else if (isBlank(state)) {
-        // The row came from a replica that holds no optimizer state. No optimizer leaves its state at zero.
-        state.set(coldStart(optimizer, floats));
-      }
-      before.set(floats);
-      apply(optimizer, { values: floats, state, gradient: gradients.subarray(index * dim, (index + 1) * dim) });
-      norms[index] = floats.reduce((sum, value, at) => sum + Math.abs(value - (before[at] ?? 0)), 0);
-      created[index] = isNew ? 1 : 0;
-    },
+    steps: { optimizer, gradients, initial: (key) => initialValues(layout, table, key), norms, created },
   };
 }
 
@@ -102,8 +89,4 @@ function catalogueWrite(
       },
     },
   ];
-}
-
-function isBlank(state: Float32Array): boolean {
-  return state.length > 0 && state.every((value) => value === 0);
 }

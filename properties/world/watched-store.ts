@@ -1,6 +1,7 @@
 import {
   type DroppedRows,
   type FrozenRows,
+  type LearnRequest,
   type MergeOutcome,
   type RowBatch,
   type RowGlance,
@@ -41,6 +42,11 @@ export class WatchedStore implements RowStore {
   update(request: UpdateRequest): UpdateOutcome {
     this.#touch(request.keys);
     return this.#store.update(request);
+  }
+
+  learn(request: LearnRequest): UpdateOutcome {
+    this.#touch(request.keys);
+    return this.#store.learn(request);
   }
 
   merge(batch: RowBatch, known: Float64Array): MergeOutcome {

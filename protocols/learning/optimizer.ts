@@ -94,13 +94,19 @@ export function stateFloats(optimizer: Optimizer, dim: number): number {
 
 /** The state of a new row. FTRL's z starts at the row's values too, so that a random initial embedding outlives its first step. */
 export function initialState(optimizer: Optimizer, values: Float32Array): Float32Array {
-  return stateAt(optimizer, values, initialAccumulator(optimizer));
+  return stateAt(optimizer, values, accumulatorsOf(optimizer).initial);
 }
 
 /** The state for a row whose state was lost: its values are what the state implies, and its next step is not that of a new row. */
 export function coldStart(optimizer: Optimizer, values: Float32Array): Float32Array {
+  return stateAt(optimizer, values, accumulatorsOf(optimizer).cold);
+}
+
+/** The accumulator of a new row, and of one whose state was lost. */
+export function accumulatorsOf(optimizer: Optimizer): { readonly initial: number; readonly cold: number } {
   const cold = "coldAccumulator" in optimizer ? optimizer.coldAccumulator : undefined;
-  return stateAt(optimizer, values, Math.max(cold ?? 1, initialAccumulator(optimizer)));
+  const initial = "initialAccumulator" in optimizer ? (optimizer.initialAccumulator ?? 0.1) : 0.1;
+  return { initial, cold: Math.max(cold ?? 1, initial) };
 }
 
 /** Applies one gradient to one row in place. Allocates nothing. */
@@ -129,10 +135,6 @@ export function compensateDelay(gradient: Float32Array, delay: Delay & { readonl
     const g = gradient[i] ?? 0;
     gradient[i] = g + lambda * g * g * ((valuesNow[i] ?? 0) - (valuesRead[i] ?? 0));
   }
-}
-
-function initialAccumulator(optimizer: Optimizer): number {
-  return "initialAccumulator" in optimizer ? (optimizer.initialAccumulator ?? 0.1) : 0.1;
 }
 
 function stateAt(optimizer: Optimizer, values: Float32Array, accumulator: number): Float32Array {
@@ -232,8 +234,8 @@ function stepAdam(optimizer: Adam, { values, state, gradient, step }: Step): voi
   const dim = values.length;
   const count = (state[2 * dim] ?? 0) + 1;
   state[2 * dim] = count;
-  const correction1 = 1 - beta1 ** (step ?? count);
-  const correction2 = 1 - beta2 ** (step ?? count);
+  const correction1 = 1 - wholePower(beta1, step ?? count);
+  const correction2 = 1 - wholePower(beta2, step ?? count);
   for (let i = 0; i < dim; i += 1) {
     const g = gradient[i] ?? 0;
     const m = beta1 * (state[i] ?? 0) + (1 - beta1) * g;
@@ -242,4 +244,15 @@ function stepAdam(optimizer: Adam, { values, state, gradient, step }: Step): voi
     state[dim + i] = v;
     values[i] = (values[i] ?? 0) - (learningRate * (m / correction1)) / (Math.sqrt(v / correction2) + epsilon);
   }
+}
+
+/** A power by products, as any machine computes it to the last bit, which is not so of the engine's own. */
+function wholePower(base: number, exponent: number): number {
+  let result = 1;
+  let square = base;
+  for (let left = exponent; left >= 1; left = Math.floor(left / 2)) {
+    if (left % 2 === 1) result *= square;
+    square *= square;
+  }
+  return result;
 }

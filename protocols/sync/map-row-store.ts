@@ -7,6 +7,7 @@ import { ContentHash, hashText } from "./content-hash.ts";
 import {
   type DroppedRows,
   type FrozenRows,
+  type LearnRequest,
   type MergeOutcome,
   type RowBatch,
   type RowGlance,
@@ -20,6 +21,7 @@ import {
   type UpdateOutcome,
   type UpdateRequest,
 } from "./row-store.ts";
+import { mutateBySteps } from "./gradient-steps.ts";
 import { editRow, packRows, type Row } from "./map-row.ts";
 import { StoredRows, versionsAt } from "./stored-rows.ts";
 import { type Version, type WriterId } from "./version.ts";
@@ -123,13 +125,11 @@ class MapRowStore implements RowStore {
       }
       stored.add({ index, slot: this.#put(row), t: row.t, writer });
     });
-    return {
-      keys: stored.keysOf(new BigUint64Array(keys)),
-      indexes: stored.indexes,
-      ...stored.versions,
-      refused,
-      stamped,
-    };
+    return stored.outcome(new BigUint64Array(keys), { refused, stamped });
+  }
+
+  learn({ steps, ...request }: LearnRequest): UpdateOutcome {
+    return this.update({ ...request, mutate: mutateBySteps(steps) });
   }
 
   merge(batch: RowBatch, known: Float64Array): MergeOutcome {

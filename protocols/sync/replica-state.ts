@@ -10,6 +10,7 @@ import {
 import { type Orphan, type OrphansMessage } from "../wire/orphans.ts";
 import { type AnswerEnd, type AnswerId, type Frame } from "../wire/frame.ts";
 import { type ReportMessage, type SurveyMessage } from "../wire/survey.ts";
+import { type GradientSteps } from "./gradient-steps.ts";
 import { type Horizon, type Known } from "./horizon.ts";
 import { type Knowledge } from "./knowledge.ts";
 import {
@@ -154,11 +155,12 @@ export interface UnfinishedPull {
   readonly staged: Frame[];
 }
 
-/** Local changes to rows of one table. */
-export interface TableWrite {
+/** Local changes to rows of one table, by a function or by an optimizer's steps. */
+export type TableWrite = RowChanges & ({ readonly mutate: Mutate } | { readonly steps: GradientSteps });
+
+interface RowChanges {
   readonly table: number;
   readonly keys: BigUint64Array;
-  readonly mutate: Mutate;
   /** Whether the row at this index of `keys`, which was just written, is urgent. Default: none is. */
   readonly isUrgent?: (index: number) => boolean;
 }

@@ -198,9 +198,14 @@ function write(replica: Replica, event: ReplicaEvent & { kind: "write" }, nowMs:
   let rows = 0;
   let refused = 0;
   let urgent = 0;
-  for (const { table, keys, mutate, isUrgent } of writes) {
+  for (const change of writes) {
+    const { table, keys, isUrgent } = change;
     const firstT = nextTime(stamper, nowMs);
-    const outcome = store.update({ table, keys, writer: replica.self, firstT, mutate });
+    const request = { table, keys, writer: replica.self, firstT };
+    const outcome =
+      "steps" in change
+        ? store.learn({ ...request, steps: change.steps })
+        : store.update({ ...request, mutate: change.mutate });
     noteStamped(stamper, { first: firstT, count: outcome.stamped });
     rows += outcome.keys.length;
     refused += outcome.refused;

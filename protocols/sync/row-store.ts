@@ -2,6 +2,7 @@
  * The port through which synchronisation sees rows, and nothing else of them. Columns instead of objects, so that a table in
  * WebAssembly memory can stand behind it; `test/row-store-conformance.ts` says what each implementation must do.
  */
+import { type GradientSteps } from "./gradient-steps.ts";
 import { type Precision } from "./precision.ts";
 import { type Version, type WriterId } from "./version.ts";
 
@@ -63,6 +64,11 @@ export interface UpdateRequest {
   /** The t of the first row that is stamped; the second has the next, and so on. */
   readonly firstT: number;
   readonly mutate: Mutate;
+}
+
+/** As an update, by an optimizer's steps instead of a function. */
+export interface LearnRequest extends Omit<UpdateRequest, "mutate"> {
+  readonly steps: GradientSteps;
 }
 
 /** Rows in columns: where they lie, and the version that each was given. */
@@ -169,6 +175,8 @@ export interface RowStore {
   /** The versions of the rows in these slots, none of which is empty. */
   versionsAt(slots: Float64Array): SlotVersions;
   update(request: UpdateRequest): UpdateOutcome;
+  /** Does what an update by `mutateBySteps` does, to the last bit. */
+  learn(request: LearnRequest): UpdateOutcome;
   /**
    * Stores each row of a batch that is newer than what is held, and not known already. Repeating or reordering merges changes nothing in
    * the result.

@@ -1,4 +1,4 @@
-import { type Slot, type SlotVersions } from "./row-store.ts";
+import { type Slot, type SlotVersions, type UpdateOutcome } from "./row-store.ts";
 
 /** Rows of one change as they are stored, in columns that are as long as the change at most. */
 export class StoredRows {
@@ -36,9 +36,15 @@ export class StoredRows {
     };
   }
 
-  /** Those of the change's keys. */
-  keysOf(keys: BigUint64Array<ArrayBuffer>): BigUint64Array<ArrayBuffer> {
-    return this.#count === keys.length ? keys : BigUint64Array.from(this.indexes, (index) => keys[index] ?? 0n);
+  /** What a local write of these keys came to. */
+  outcome(
+    keys: BigUint64Array<ArrayBuffer>,
+    counts: { readonly refused: number; readonly stamped: number },
+  ): UpdateOutcome {
+    const { indexes } = this;
+    const isAll = this.#count === keys.length;
+    const written = isAll ? keys : BigUint64Array.from(indexes, (index) => keys[index] ?? 0n);
+    return { keys: written, indexes, ...this.versions, ...counts };
   }
 }
 

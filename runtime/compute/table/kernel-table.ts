@@ -11,6 +11,9 @@ interface MergePiece {
   readonly count: number;
 }
 
+/** -1, as an unsigned number. */
+export const NO_ROW = 0xffff_ffff;
+
 /** No row is here. Never leaves the store. */
 export const EMPTY = 2;
 const MEMORY_BYTES_FIRST = 2 ** 20;
@@ -215,6 +218,21 @@ export class KernelTable implements FreezableRows {
       added: columns.added.view.slice(0, stored),
       ignored: this.answer,
     };
+  }
+
+  /** The rows of keys, as far as there are any. */
+  rowsOf(keys: BigUint64Array): number[] {
+    const { columns, code } = this;
+    const live: number[] = [];
+    for (const { from, to, count } of columns.pieces(keys.length)) {
+      columns.keys.view.set(keys.subarray(from, to));
+      code.findRows(columns.keys.at, count, columns.rows.at);
+      for (let at = 0; at < count; at += 1) {
+        const row = columns.rows.view[at] ?? NO_ROW;
+        if (row !== NO_ROW) live.push(row);
+      }
+    }
+    return live;
   }
 
   #place({ keys, t, writers }: RowBatch, { known, from, count }: MergePiece): void {

@@ -8,6 +8,7 @@ export interface TableCode {
   readonly addRow: (key: bigint) => number;
   readonly dropRow: (row: number) => void;
   readonly findRows: (keys: number, count: number, rows: number) => void;
+  readonly findLiveRows: (keys: number, count: number, rows: number) => void;
   readonly loadRow: (row: number, values: number, state: number) => number;
   readonly repairRows: (keys: number, max: number) => number;
   readonly storeRow: (
@@ -62,7 +63,7 @@ export interface TableCode {
     ...steps: [
       ...[kind: number, numbers: number, half: number, count: number, keys: number, rows: number, gradients: number],
       ...[initial: number, read: number, firstT: number, writer: number, scratch: number],
-      ...[places: number, added: number, norms: number],
+      ...[places: number, times: number, added: number, norms: number],
     ]
   ) => number;
 }
@@ -74,6 +75,7 @@ const ARITIES: Arities<TableCode> = {
   addRow: 1,
   dropRow: 1,
   findRows: 3,
+  findLiveRows: 3,
   loadRow: 3,
   repairRows: 2,
   storeRow: 6,
@@ -88,7 +90,7 @@ const ARITIES: Arities<TableCode> = {
   gatherKeys: 7,
   gatherRows: 7,
   readRows: 4,
-  stepRows: 15,
+  stepRows: 16,
 };
 
 /** Words of a table's head, in bytes from the start of its memory (assembly/table/layout.ts). */

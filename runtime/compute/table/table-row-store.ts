@@ -6,9 +6,11 @@ import { checkBatch } from "../../../protocols/sync/check-batch.ts";
 import { hashText } from "../../../protocols/sync/content-hash.ts";
 import { checkTables } from "../../../protocols/sync/declaration.ts";
 import { FrozenTables } from "../../../protocols/sync/frozen-tables.ts";
+import { mutateBySteps } from "../../../protocols/sync/gradient-steps.ts";
 import {
   type DroppedRows,
   type FrozenRows,
+  type LearnRequest,
   type MergeOutcome,
   type RowBatch,
   type RowGlance,
@@ -27,6 +29,7 @@ import { type Version, type WriterId } from "../../../protocols/sync/version.ts"
 import { WriterDictionary } from "../../../protocols/sync/writer-dictionary.ts";
 import { EditedRow } from "./edited-row.ts";
 import { KernelTable } from "./kernel-table.ts";
+import { canStep, learnPiece } from "./learn-piece.ts";
 import { TableDigest } from "./table-digest.ts";
 
 /** An empty store for these tables. `state: false` makes a serving replica's store, which keeps values only. */
@@ -34,6 +37,9 @@ export function createTableRowStore(tables: readonly TableSpec[], options: { rea
   checkTables(tables);
   return new TableRowStore(tables, options.state);
 }
+
+/** The row is in a place of its own now. */
+const ADDED = 2;
 
 /** A slot is row * tables + table. */
 class TableRowStore implements RowStore {
@@ -145,7 +151,36 @@ class TableRowStore implements RowStore {
       edit.store(row, { t, writer, flags: verdict === "delete" ? TOMBSTONE : 0 });
       stored.add({ index, slot: row * this.tables.length + table, t, writer });
     }
-    return { keys: stored.keysOf(owned), indexes: stored.indexes, ...stored.versions, refused, stamped };
+    return stored.outcome(owned, { refused, stamped });
+  }
+
+  learn(request: LearnRequest): UpdateOutcome {
+    const { table: index, writer, firstT, steps } = request;
+    const table = this.#table(index);
+    if (!canStep(table, steps)) return this.update({ ...request, mutate: mutateBySteps(steps) });
+    this.#writers.check(writer);
+    const frozen = this.#frozen.table(index);
+    const keys = new BigUint64Array(request.keys);
+    if (frozen?.isFrozen === true) for (const row of table.rowsOf(keys)) frozen.touch(row);
+    const stored = new StoredRows(keys.length);
+    let refused = 0;
+    let stamped = 0;
+    for (const { from, count } of table.columns.pieces(keys.length)) {
+      const piece = learnPiece(table, request, { from, count, firstT: firstT + stamped });
+      for (let at = 0; at < piece.rows.length; at += 1) {
+        const row = piece.rows[at] ?? 0;
+        const place = from + (piece.places[at] ?? 0);
+        const added = piece.added[at] ?? 0;
+        if ((added & ADDED) === 0) frozen?.touch(row);
+        else frozen?.added(row);
+        steps.norms[place] = piece.norms[at] ?? 0;
+        steps.created[place] = added & 1;
+        stored.add({ index: place, slot: row * this.tables.length + index, t: piece.t[at] ?? 0, writer });
+      }
+      refused += piece.refused;
+      stamped += piece.stamped;
+    }
+    return stored.outcome(keys, { refused, stamped });
   }
 
   merge(batch: RowBatch, known: Float64Array): MergeOutcome {

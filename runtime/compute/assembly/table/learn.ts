@@ -32,7 +32,7 @@ const LAMBDA: usize = 88;
  * Applies one gradient to each of these rows and stamps them with consecutive times. `rows` has -1 where a key has no row; such a row starts
  * from the next `dim` floats of `initial`. `read`, where it is not 0, has the values that the gradients were computed at. `values` and `state` are
  * room for one row, in its own form and as floats. Gives how many rows were stored (negative: memory ended after that many, less 1), with
- * their places, rows, whether they are new, and the sums of what their values changed by; in ANSWER how many times were taken, in ANSWER_TOO how
+ * their places, times, rows, whether they are new, and the sums of what their values changed by; in ANSWER how many times were taken, in ANSWER_TOO how
  * many rows were refused.
  */
 export function stepRows(
@@ -49,6 +49,7 @@ export function stepRows(
   writer: u32,
   scratch: usize,
   places: usize,
+  times: usize,
   added: usize,
   norms: usize,
 ): i32 {
@@ -126,6 +127,7 @@ export function stepRows(
     }
     writeRow(addressOf(row), t, writer, 0, values, stateBytes ? state : 0);
     store<u32>(places + ((<usize>stored) << 2), at);
+    store<f64>(times + ((<usize>stored) << 3), t);
     store<i32>(rows + ((<usize>at) << 2), row);
     store<u8>(added + stored, (isNew ? 1 : 0) | (isAdded ? 2 : 0));
     store<f64>(norms + ((<usize>stored) << 3), norm);

@@ -29,6 +29,14 @@ export function findRows(keys: usize, count: u32, rows: usize): void {
     store<i32>(rows + ((<usize>at) << 2), find(load<u64>(keys + ((<usize>at) << 3))));
 }
 
+/** The same, without those that are deleted. */
+export function findLiveRows(keys: usize, count: u32, rows: usize): void {
+  for (let at: u32 = 0; at < count; at++) {
+    const row = find(load<u64>(keys + ((<usize>at) << 3)));
+    store<i32>(rows + ((<usize>at) << 2), row >= 0 && load<u8>(addressOf(row), FLAGS) != 0 ? -1 : row);
+  }
+}
+
 /** A row for a key that has none, deleted until it is stored; -1 where memory is at its end. */
 export function addRow(key: u64): i32 {
   const free = load<u32>(FREE);

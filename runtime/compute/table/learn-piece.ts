@@ -1,0 +1,84 @@
+import { stateFloats } from "../../../protocols/learning/optimizer.ts";
+import { type GradientSteps } from "../../../protocols/sync/gradient-steps.ts";
+import { exactBytesOf } from "../../../protocols/sync/precision.ts";
+import { type LearnRequest } from "../../../protocols/sync/row-store.ts";
+import { type KernelTable, NO_ROW } from "./kernel-table.ts";
+import { optimizerNumbers } from "./optimizer-numbers.ts";
+import { TableFull } from "./table-columns.ts";
+
+/** What one piece of a learning request came to. */
+interface SteppedPiece {
+  readonly places: Uint32Array;
+  readonly rows: Uint32Array;
+  readonly added: Uint8Array;
+  readonly t: Float64Array;
+  readonly norms: Float64Array;
+  readonly stamped: number;
+  readonly refused: number;
+}
+
+/** Steps one piece of a request that it can step: the places of what was stored, where that lies, and whether it is new (1) in a place of its own (2). */
+export function learnPiece(
+  table: KernelTable,
+  request: LearnRequest,
+  { from, count, firstT }: { from: number; count: number; firstT: number },
+): SteppedPiece {
+  const { columns, code, spec } = table;
+  const { dim } = spec;
+  const { keys, steps, writer } = request;
+  const optimizer = optimizerNumbers(steps.optimizer, steps.delay?.lambda ?? 0);
+  if (optimizer === undefined) {
+    throw new RangeError(`Cannot step rows by ${steps.optimizer.kind}: it is not compiled`);
+  }
+  columns.keys.view.set(keys.subarray(from, from + count));
+  columns.numbers.view.set(optimizer.numbers);
+  columns.gradients.view.set(steps.gradients.subarray(from * dim, (from + count) * dim));
+  if (steps.delay !== undefined) {
+    columns.read.view.set(steps.delay.valuesRead.subarray(from * dim, (from + count) * dim));
+  }
+  code.findLiveRows(columns.keys.at, count, columns.rows.at);
+  let missing = 0;
+  for (let at = 0; at < count; at += 1) {
+    if (columns.rows.view[at] !== NO_ROW) continue;
+    columns.initial.view.set(steps.initial(keys[from + at] ?? 0n), missing * dim);
+    missing += 1;
+  }
+  const stored = code.stepRows(
+    ...([optimizer.kind, columns.numbers.at, spec.precision === "f16" ? 1 : 0, count, columns.keys.at] as const),
+    ...([
+      columns.rows.at,
+      columns.gradients.at,
+      columns.initial.at,
+      steps.delay === undefined ? 0 : columns.read.at,
+    ] as const),
+    ...([
+      firstT,
+      writer,
+      columns.scratch.at,
+      columns.places.at,
+      columns.t.at,
+      columns.added.at,
+      columns.norms.at,
+    ] as const),
+  );
+  if (stored < 0) throw new TableFull();
+  const places = columns.places.view.slice(0, stored);
+  return {
+    places,
+    rows: places.map((place) => columns.rows.view[place] ?? 0),
+    added: columns.added.view.slice(0, stored),
+    t: columns.t.view.slice(0, stored),
+    norms: columns.norms.view.slice(0, stored),
+    stamped: table.answer,
+    refused: table.answerToo,
+  };
+}
+
+/** Whether `learnPiece` can do these steps. */
+export function canStep(table: KernelTable, { optimizer, delay }: GradientSteps): boolean {
+  const { precision, dim, stateBytes } = table.spec;
+  const needed = exactBytesOf(precision, dim) + 4 * stateFloats(optimizer, dim);
+  return (
+    precision !== "bytes" && stateBytes === needed && optimizerNumbers(optimizer, delay?.lambda ?? 0) !== undefined
+  );
+}
