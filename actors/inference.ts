@@ -14,6 +14,7 @@ import { type ActorRef, type Address, type Context, defineActor, Refused } from 
 import { type BackendChoice, matrixFor, openBackend } from "../runtime/compute/backends.ts";
 import { type CandidateIndex, createCandidateIndex } from "./candidate-index.ts";
 import { type RowsChanged, type ShardProtocol } from "./shard-protocol.ts";
+import { createSharedRows } from "./shared-rows.ts";
 
 export interface InferenceConfig {
   readonly model: ModelDeclaration;
@@ -158,15 +159,16 @@ function createRanking(
   const refs = shards.map((address): ActorRef<ShardProtocol> => context.ref<ShardProtocol>(address));
   const learner = createLearner(layout, { backend, batchMax: CANDIDATES_MAX });
   const userTable = requiredTable(layout, "user");
+  const rows = createSharedRows(layout, refs, {
+    upMs: () => context.upMs(),
+    count: (name, by) => context.metrics.count(name, by, { model: model.name, reader: "inference" }),
+  });
 
   async function gather(examples: readonly Example[], signal: AbortSignal) {
     const planned = planExamples(layout, examples);
     const gathered = await Promise.all(
       planned.lists.map(async (lists, shard) => {
-        const ref = refs[shard];
-        if (lists.length === 0 || ref === undefined) return [];
-        return (await ref.ask("gather", { lists: lists.map(({ table, keys }) => ({ table, keys })) }, { signal }))
-          .values;
+        return lists.length === 0 ? [] : (await rows.gather(shard, lists, signal)).values;
       }),
     );
     return { planned, gathered };
@@ -176,13 +178,8 @@ function createRanking(
     const key = keyOf(request.user);
     const { lists } = planExamples(layout, [{ ...request, item: "" }]);
     const shard = lists.findIndex((each) => each.some(({ table }) => table === userTable));
-    const ref = refs[shard];
-    if (ref === undefined) return initialValues(layout, userTable, key);
-    const { values } = await ref.ask(
-      "gather",
-      { lists: [{ table: userTable, keys: BigUint64Array.of(key) }] },
-      { signal },
-    );
+    if (shard < 0) return initialValues(layout, userTable, key);
+    const { values } = await rows.gather(shard, [{ table: userTable, keys: BigUint64Array.of(key) }], signal);
     return values[0] ?? initialValues(layout, userTable, key);
   }
 

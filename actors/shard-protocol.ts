@@ -1,6 +1,7 @@
 import { type Role } from "../protocols/model-state/role.ts";
 import { type QuantileSketch } from "../protocols/quantile-sketch.ts";
 import { type Address, type Outcome } from "../runtime/actor.ts";
+import { type SharedTable } from "../runtime/compute/table/table-reader.ts";
 import { type SaveOutcome } from "../runtime/file-store-protocol.ts";
 
 /** Rows of one table asked for by key. */
@@ -101,6 +102,19 @@ export interface ShardProtocol {
     request: { readonly lists: readonly KeyList[] };
     /** `steps` is how many steps of trainers took effect here since the shard's start; `found` is 1 for each row that was ever trained. */
     reply: { readonly values: readonly Float32Array[]; readonly found: readonly Uint8Array[]; readonly steps: number };
+  };
+  /**
+   * The tables' memory, for actors of this process: what is read there is as new as what `gather` gives, and disturbs nobody. Another `life` is of
+   * another start of the shard, which the memory of the one before says nothing about.
+   */
+  readonly share: {
+    request: Record<string, never>;
+    reply: {
+      readonly life: string;
+      readonly tables: readonly SharedTable[];
+      /** One number, kept up to date: the `steps` of `gather`. */
+      readonly steps: Int32Array;
+    };
   };
   /** Applies one batch of one trainer, once. Only a primary does. */
   readonly push: { request: Push; reply: PushOutcome };

@@ -9,12 +9,13 @@
  */
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { type Role } from "../protocols/model-state/role.ts";
-import { initialValues, modelLayout } from "../protocols/model-layout.ts";
-import { floatsOf } from "../protocols/sync/precision.ts";
+import { modelLayout } from "../protocols/model-layout.ts";
 import { encodeImage } from "../protocols/sync/image.ts";
 import { contentOf, type ReplicaEffect, type ReplicaEvent, stepReplica } from "../protocols/sync/replica.ts";
 import { drawPullId } from "../protocols/wire/pull.ts";
 import { type Address, defineActor, Refused } from "../runtime/actor.ts";
+import { sharedTables } from "../runtime/compute/table/table-row-store.ts";
+import { gatherRows, type ReadList } from "./gather-rows.ts";
 import { createLagMeter } from "./lag-meter.ts";
 import { type LeaderProtocol } from "./leader-protocol.ts";
 import { createRowFeed } from "./row-feed.ts";
@@ -66,7 +67,7 @@ export interface ShardConfig {
 export const shard = defineActor<ShardProtocol, ShardConfig>({
   kind: "shard",
   messages: [
-    ...(["gather", "push", "position", "subscribe", "synchronise", "hurry", "grant", "give-up"] as const),
+    ...(["gather", "share", "push", "position", "subscribe", "synchronise", "hurry", "grant", "give-up"] as const),
     ...(["status", "row"] as const),
     ...(["role", "standing", "succeed"] as const),
     ...(["pull", "more", "release", "refuse", "frame", "orphans", "survey", "report"] as const),
@@ -92,7 +93,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     trace.start(() => ({ writer: replica.writer, primary: replica.primary, image: encodeImage(replica) }));
     let refused = 0;
     /** Steps of trainers that took effect since the start. */
-    let steps = 0;
+    const steps = new Int32Array(new SharedArrayBuffer(4));
     let isPrimary = false;
 
     function decide(event: ReplicaEvent, source?: Push): readonly ReplicaEffect[] {
@@ -224,7 +225,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
       const applied = replica.applied.get(trainer) ?? 0;
       if (batch <= applied) return { kind: "applied", durable: images.durable(trainer), late: 0 };
       if (applied !== previous) return { kind: "elsewhere", applied, durable: images.durable(trainer) };
-      const late = stepsLate(request, steps);
+      const late = stepsLate(request, steps[0] ?? 0);
       const current = late === 0 ? request : compensated(request, (list) => gather(list).values);
       const problem = problemOf(layout, request) ?? problemOf(layout, current);
       if (problem !== undefined) {
@@ -237,24 +238,15 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
       const stopped = effects.find((effect) => effect.kind === "refused");
       if (stopped !== undefined) return { kind: "refused", reason: stopped.reason };
       if (request.parts.length > 0) {
-        steps += 1;
+        Atomics.add(steps, 0, 1);
         context.metrics.count("freshet_steps_total", 1, labels);
         context.metrics.count("freshet_steps_late_total", late, labels);
       }
       return { kind: "applied", durable: images.durable(trainer), late };
     }
 
-    function gather({ table, keys }: KeyList): { readonly values: Float32Array; readonly found: Uint8Array } {
-      const declared = layout.tables[table];
-      if (declared?.learning === undefined) {
-        throw new Refused(`table ${table} of model '${config.model.name}' has no rows to gather`);
-      }
-      const { found, values } = replica.store.read(table, keys);
-      const floats = floatsOf(declared.precision, values);
-      for (const [at, key] of keys.entries()) {
-        if (found[at] === 0) floats.set(initialValues(layout, table, key), at * declared.dim);
-      }
-      return { values: floats, found };
+    function gather(list: KeyList): ReadList {
+      return gatherRows(layout, replica.store, list);
     }
 
     leader.tell("shard-changed", { shard: config.name, ...replica.version });
@@ -266,8 +258,13 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
       handlers: {
         gather: ({ lists }) => {
           const read = lists.map(gather);
-          return { values: read.map(({ values }) => values), found: read.map(({ found }) => found), steps };
+          return {
+            values: read.map(({ values }) => values),
+            found: read.map(({ found }) => found),
+            steps: steps[0] ?? 0,
+          };
         },
+        share: () => ({ life: replica.writer, tables: sharedTables(replica.store), steps }),
         push,
         position: ({ trainer }) => {
           const applied = replica.applied.get(trainer) ?? 0;

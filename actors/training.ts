@@ -30,6 +30,7 @@ import { type ActorRef, type Context } from "../runtime/actor.ts";
 import { type StreamMessage, type StreamProtocol } from "../runtime/stream-protocol.ts";
 import { type JoinerProtocol } from "./joiner.ts";
 import { type GradientPart, type Push, type PushOutcome, type ShardProtocol, type Sighting } from "./shard-protocol.ts";
+import { createSharedRows } from "./shared-rows.ts";
 import { type StateManagerProtocol } from "./state-manager-protocol.ts";
 import { brokenGradient, ShardElsewhere, TrainersBefore } from "./training-faults.ts";
 import { type TrainerConfig, type TrainerProtocol, type TrainerStatus } from "./trainer.ts";
@@ -70,6 +71,10 @@ export function startTraining(given: {
   const joiner = context.ref<JoinerProtocol>(config.joiner);
   const self = context.self.id;
   const labels = { model: model.name };
+  const rows = createSharedRows(layout, shards, {
+    upMs: () => context.upMs(),
+    count: (name, by) => context.metrics.count(name, by, { ...labels, reader: "trainer" }),
+  });
   let learner = createLearner(layout, { backend, batchMax: 4 * config.batch });
   let positions: SamplePositions | undefined;
   let idle = false;
@@ -181,9 +186,8 @@ export function startTraining(given: {
     const planned = planExamples(layout, samples);
     const gathered = await Promise.all(
       planned.lists.map(async (lists, shard) => {
-        const ref = shards[shard];
-        if (lists.length === 0 || ref === undefined) return { values: [], found: [], steps: 0 };
-        return ref.ask("gather", { lists: lists.map(({ table, keys }) => ({ table, keys })) }, deadline());
+        if (lists.length === 0) return { values: [], found: [], steps: 0 };
+        return rows.gather(shard, lists, context.deadline(ASK_MS));
       }),
     );
     placeRows(
@@ -226,7 +230,11 @@ export function startTraining(given: {
         const gradients = batch.parts[shard] ?? { parts: [] };
         const named = { trainer: self, batch: batch.seq, previous, sightings: batch.sightings };
         const push: Push = { ...named, ...gradients, ...(compensation > 0 && { compensation }) };
-        const outcome: PushOutcome = (await shards[shard]?.ask("push", push, deadline())) ?? {
+        // Nobody here needs the gradients any more.
+        const transfer = push.parts
+          .map((part) => part.gradients.buffer)
+          .filter((buffer) => buffer instanceof ArrayBuffer);
+        const outcome: PushOutcome = (await shards[shard]?.ask("push", push, { ...deadline(), transfer })) ?? {
           kind: "refused",
           reason: "no-shard",
         };
@@ -279,6 +287,7 @@ export function startTraining(given: {
     forgetPositions() {
       positions = undefined;
       queue = [];
+      rows.forget();
     },
   };
 }

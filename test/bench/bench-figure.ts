@@ -25,6 +25,8 @@ export interface BenchOptions {
   readonly forMs: number | undefined;
   /** How many processes to kill, where that is what a bench does. */
   readonly kills: number | undefined;
+  /** How many reads look for torn rows, where a bench does. */
+  readonly reads: number | undefined;
   readonly seed: number;
   /** Less of everything, where a bench has a way to do less. */
   readonly quick: boolean;

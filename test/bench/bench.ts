@@ -60,6 +60,10 @@ const BENCHES: Readonly<Record<string, Entry>> = {
     about: "the same work by Redis, JetStream, Yjs, Loro and Automerge, as far as they are there (--peers DIR)",
     load: async () => (await import("./sync-peers.ts")).syncPeers,
   },
+  store: {
+    about: "the store of rows: gather, keys, frames, bytes a row, and readers in other threads (--reads N, --quick)",
+    load: async () => (await import("./store.ts")).store,
+  },
   wan: {
     about:
       "ten simulated regions: what each part of the protocol brings, against other ways to distribute (--chart FILE, --quick)",
@@ -77,6 +81,7 @@ The exit code is 1 when a figure misses its target.
   --data DIR   real clicks: a folder of Globo.com's clicks_hour_*.csv.gz or of MovieLens' ratings.csv and movies.csv
   --for TIME   how long the measured part takes, such as 60s
   --kills N    how many processes \`crash\` ends with SIGKILL (default 200)
+  --reads N    how many reads \`store\` looks for torn rows in (default 1000000000)
   --peers DIR  a folder with a package.json, in which \`npm install yjs loro-crdt @automerge/automerge onnxruntime-node\` was run, and with Redis from Debian's
                packages in its subfolder redis; redis-server on the PATH is found too. What is not there is named and left out
   --seed N     of everything drawn by chance (default 1)
@@ -116,6 +121,10 @@ async function run(): Promise<number> {
     return refuse("--kills takes a whole number from 1");
   }
 
+  if (values.reads !== undefined && !/^[1-9]\d{3,12}$/.test(values.reads)) {
+    return refuse("--reads takes a whole number from 1000");
+  }
+
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort());
   process.once("SIGTERM", () => stop.abort());
@@ -124,6 +133,7 @@ async function run(): Promise<number> {
     data: values.data,
     forMs,
     kills: values.kills === undefined ? undefined : Number(values.kills),
+    reads: values.reads === undefined ? undefined : Number(values.reads),
     peers: values.peers === undefined ? undefined : resolve(values.peers),
     seed: Number(values.seed),
     quick: values.quick,
@@ -150,6 +160,7 @@ function readArguments() {
       data: { type: "string" },
       for: { type: "string" },
       kills: { type: "string" },
+      reads: { type: "string" },
       peers: { type: "string" },
       seed: { type: "string", default: "1" },
       chart: { type: "string" },

@@ -16,6 +16,7 @@ export const NO_ROW = 0xffff_ffff;
 
 /** No row is here. Never leaves the store. */
 export const EMPTY = 2;
+const TOP_UNIT_BYTES = 64;
 const MEMORY_BYTES_FIRST = 2 ** 20;
 const MEMORY_BYTES_MAX = 2 ** 32;
 
@@ -29,9 +30,13 @@ export class KernelTable implements FreezableRows {
   /** How often a row was dropped, for those that were. */
   readonly #generations = new Map<number, number>();
 
-  constructor(spec: TableSpec) {
+  /** An empty table, or the one in a memory whose owner is no more. */
+  constructor(
+    spec: TableSpec,
+    memory: SharedMemory = createMemory({ bytes: MEMORY_BYTES_FIRST, bytesMax: MEMORY_BYTES_MAX }),
+  ) {
     this.spec = spec;
-    this.memory = createMemory({ bytes: MEMORY_BYTES_FIRST, bytesMax: MEMORY_BYTES_MAX });
+    this.memory = memory;
     this.code = openTableCode(this.memory);
     if (this.code.createTable(spec.valueBytes, spec.stateBytes) < 0) throw new TableFull();
     this.columns = new TableColumns(this.memory, this.code, {
@@ -65,9 +70,17 @@ export class KernelTable implements FreezableRows {
     return this.#head[HEAD.answerToo / 4] ?? 0;
   }
 
-  /** Bytes of memory taken from the machine's. */
+  /** Bytes of memory in use, room for pieces on their way included. */
   get bytes(): number {
-    return this.memory.buffer.byteLength;
+    return (this.#head[HEAD.top / 4] ?? 0) * TOP_UNIT_BYTES;
+  }
+
+  /** Takes over what an owner left that may have died in the middle of a write: gives the keys of rows that were torn, which are gone. */
+  repair(): BigUint64Array {
+    const { keys, rowsMax } = this.columns;
+    const torn = this.code.repairRows(keys.at, rowsMax);
+    if (torn < 0) throw new TableFull();
+    return keys.view.slice(0, torn);
   }
 
   /** By index of a writer: the place of its epoch and, in the high half, that of its text. */

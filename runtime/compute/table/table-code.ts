@@ -6,6 +6,8 @@ export interface TableCode {
   readonly createTable: (valueBytes: number, stateBytes: number) => number;
   readonly growIndex: (moves: number) => void;
   readonly addRow: (key: bigint) => number;
+  readonly addRows: (keys: number, count: number, rows: number) => number;
+  readonly unevenRows: (count: number, statuses: number, values: number) => number;
   readonly dropRow: (row: number) => void;
   readonly findRows: (keys: number, count: number, rows: number) => void;
   readonly findLiveRows: (keys: number, count: number, rows: number) => void;
@@ -73,6 +75,8 @@ const ARITIES: Arities<TableCode> = {
   createTable: 2,
   growIndex: 1,
   addRow: 1,
+  addRows: 3,
+  unevenRows: 3,
   dropRow: 1,
   findRows: 3,
   findLiveRows: 3,
@@ -94,7 +98,7 @@ const ARITIES: Arities<TableCode> = {
 };
 
 /** Words of a table's head, in bytes from the start of its memory (assembly/table/layout.ts). */
-export const HEAD = { end: 20, live: 28, held: 32, answer: 68, answerToo: 72, ranks: 256 } as const;
+export const HEAD = { end: 20, live: 28, held: 32, answer: 68, answerToo: 72, top: 36, ranks: 256 } as const;
 
 /** The code over a table's memory. It computes the same bits everywhere. */
 export function openTableCode(memory: SharedMemory): TableCode {

@@ -30,12 +30,18 @@ import { WriterDictionary } from "../../../protocols/sync/writer-dictionary.ts";
 import { EditedRow } from "./edited-row.ts";
 import { KernelTable } from "./kernel-table.ts";
 import { canStep, learnPiece } from "./learn-piece.ts";
+import { type SharedTable } from "./table-reader.ts";
 import { TableDigest } from "./table-digest.ts";
 
 /** An empty store for these tables. `state: false` makes a serving replica's store, which keeps values only. */
 export function createTableRowStore(tables: readonly TableSpec[], options: { readonly state: boolean }): RowStore {
   checkTables(tables);
   return new TableRowStore(tables, options.state);
+}
+
+/** The tables of such a store, for other threads of the process to read; none of any other store. */
+export function sharedTables(store: RowStore): readonly SharedTable[] {
+  return store instanceof TableRowStore ? store.shared : [];
 }
 
 /** The row is in a place of its own now. */
@@ -70,6 +76,10 @@ class TableRowStore implements RowStore {
     const index = this.#writers.indexOf(id);
     if (this.writers.length > before) for (const table of this.#tables) table.setRanks(this.#writers.ranks());
     return index;
+  }
+
+  get shared(): readonly SharedTable[] {
+    return this.#tables.map(({ memory, spec }) => ({ memory, spec }));
   }
 
   get tombstones(): number {

@@ -115,3 +115,18 @@ export function gatherKeys(
   for (let at: u32 = 0; at < count; at++) if (load<u8>(statuses + at) == MISSING) store<u8>(statuses + at, GAVE_UP);
   return retries;
 }
+
+/** For whoever looks for torn rows: how many of the rows that were given have 32-bit words that are not all the same. */
+export function unevenRows(count: u32, statuses: usize, values: usize): u32 {
+  const valueBytes = <usize>load<u32>(VALUE_BYTES);
+  let uneven: u32 = 0;
+  for (let at: u32 = 0; at < count; at++) {
+    if (load<u8>(statuses + at) != FOUND) continue;
+    const row = values + <usize>at * valueBytes;
+    const first = load<u32>(row);
+    let differences: u32 = 0;
+    for (let byte: usize = 4; byte + 4 <= valueBytes; byte += 4) differences |= load<u32>(row + byte) ^ first;
+    if (differences != 0) uneven += 1;
+  }
+  return uneven;
+}

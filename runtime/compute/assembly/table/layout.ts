@@ -208,6 +208,21 @@ export function growIndex(moves: u32): void {
   atomic.add<u32>(INDEX_SEQUENCE, 1);
 }
 
+/** An empty index for the rows that are held, in the place of whatever index there was. */
+export function renewIndex(): bool {
+  let log = INDEX_LOG_FIRST;
+  while (<u64>load<u32>(HELD) * 2 > (<u64>1) << log) log += 1;
+  const places = allocate((<u32>8) << log);
+  if (places == 0) return false;
+  store<u32>(INDEX_SEQUENCE, load<u32>(INDEX_SEQUENCE) | 1);
+  store<u32>(OLD_INDEX, 0);
+  store<u32>(INDEX, <u32>places);
+  store<u32>(INDEX_LOG, log);
+  store<u32>(INDEX_USED, 0);
+  atomic.add<u32>(INDEX_SEQUENCE, 1);
+  return true;
+}
+
 /** Takes a key out of the index. */
 export function unfileKey(key: u64): void {
   const hash = hashOf(key);

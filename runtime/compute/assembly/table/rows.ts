@@ -1,7 +1,6 @@
 // One row at a time, and the sequence word that tells readers of a row that is being written.
 import {
   addressOf,
-  ANSWER,
   EMPTY,
   END,
   fileKey,
@@ -12,6 +11,7 @@ import {
   KEY,
   LIVE,
   RANKS,
+  renewIndex,
   reserveRow,
   SEQUENCE,
   STATE_BYTES,
@@ -35,6 +35,18 @@ export function findLiveRows(keys: usize, count: u32, rows: usize): void {
     const row = find(load<u64>(keys + ((<usize>at) << 3)));
     store<i32>(rows + ((<usize>at) << 2), row >= 0 && load<u8>(addressOf(row), FLAGS) != 0 ? -1 : row);
   }
+}
+
+/** Rows for keys, added where there are none. Gives how many keys were done; fewer where memory ended. */
+export function addRows(keys: usize, count: u32, rows: usize): u32 {
+  for (let at: u32 = 0; at < count; at++) {
+    const key = load<u64>(keys + ((<usize>at) << 3));
+    let row = find(key);
+    if (row < 0) row = addRow(key);
+    if (row < 0) return at;
+    store<i32>(rows + ((<usize>at) << 2), row);
+  }
+  return count;
 }
 
 /** A row for a key that has none, deleted until it is stored; -1 where memory is at its end. */
@@ -141,24 +153,39 @@ export function isNewer(tA: f64, writerA: u32, tB: f64, writerB: u32): bool {
 }
 
 /**
- * What a writer that died in the middle left: rows whose number is odd are torn, so they are dropped, and their keys are given, as many as fit. An
- * index that it was changing is even again. Gives how many there were; again from the start until there are none.
+ * After a writer that died in the middle: rows whose number is odd are torn, and those without a time were being added; they are emptied, and the keys of
+ * the torn ones given, as many as fit. The counts, the list of empty places and the index are made anew of what is left. Gives how many were
+ * torn, or -1 where memory ended.
  */
-export function repairRows(keys: usize, max: u32): u32 {
+export function repairRows(keys: usize, max: u32): i32 {
   let torn: u32 = 0;
-  const end = load<u32>(END);
-  for (let row: u32 = 0; row < end && torn < max; row++) {
-    const at = addressOf(row);
-    if ((load<u32>(at, SEQUENCE) & 1) == 0) continue;
-    store<u64>(keys + ((<usize>torn) << 3), load<u64>(at, KEY));
-    torn += 1;
-    unfileKey(load<u64>(at, KEY));
-    leave(at, row);
-    endRow(at);
-  }
   let live: u32 = 0;
-  for (let row: u32 = 0; row < end; row++) live += load<u8>(addressOf(row), FLAGS) == 0 ? 1 : 0;
+  let held: u32 = 0;
+  const end = load<u32>(END);
+  store<u32>(FREE, 0);
+  for (let row = end; row > 0; row--) {
+    const at = addressOf(row - 1);
+    const isTorn = (load<u32>(at, SEQUENCE) & 1) != 0;
+    if (isTorn) {
+      if (torn < max) store<u64>(keys + ((<usize>torn) << 3), load<u64>(at, KEY));
+      torn += 1;
+    }
+    if (isTorn || load<f64>(at, T) == 0 || load<u8>(at, FLAGS) == EMPTY) {
+      store<u8>(at, <u8>EMPTY, FLAGS);
+      store<u64>(at, load<u32>(FREE), KEY);
+      store<u32>(FREE, row);
+      if (isTorn) endRow(at);
+      continue;
+    }
+    held += 1;
+    if (load<u8>(at, FLAGS) == 0) live += 1;
+  }
   store<u32>(LIVE, live);
-  store<u32>(ANSWER, end);
-  return torn;
+  store<u32>(HELD, held);
+  if (!renewIndex()) return -1;
+  for (let row: u32 = 0; row < end; row++) {
+    const at = addressOf(row);
+    if (load<u8>(at, FLAGS) != EMPTY && !fileKey(load<u64>(at, KEY), row)) return -1;
+  }
+  return <i32>torn;
 }

@@ -1,0 +1,25 @@
+import { initialValues, type ModelLayout } from "../protocols/model-layout.ts";
+import { floatsOf } from "../protocols/sync/precision.ts";
+import { type RowStore } from "../protocols/sync/row-store.ts";
+import { Refused } from "../runtime/actor.ts";
+import { type KeyList } from "./shard-protocol.ts";
+
+/** Values of rows, keys x dim floats, and 1 for each that was ever trained. */
+export interface ReadList {
+  readonly values: Float32Array;
+  readonly found: Uint8Array;
+}
+
+/** Rows of a store; one that nobody has trained has its first values. */
+export function gatherRows(layout: ModelLayout, store: RowStore, { table, keys }: KeyList): ReadList {
+  const declared = layout.tables[table];
+  if (declared?.learning === undefined) {
+    throw new Refused(`table ${table} of model '${layout.model.name}' has no rows to gather`);
+  }
+  const { found, values } = store.read(table, keys);
+  const floats = floatsOf(declared.precision, values);
+  for (const [at, key] of keys.entries()) {
+    if (found[at] === 0) floats.set(initialValues(layout, table, key), at * declared.dim);
+  }
+  return { values: floats, found };
+}

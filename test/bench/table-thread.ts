@@ -1,0 +1,68 @@
+/*
+ * A thread that writes one table, or reads it, for as long as it is told: each row is written with one word throughout, so that a reader sees when
+ * it got parts of two writes.
+ */
+import { parentPort } from "node:worker_threads";
+import { mixUint32 } from "../../protocols/random.ts";
+import { type RowBatch } from "../../protocols/sync/row-store.ts";
+import { KernelTable } from "../../runtime/compute/table/kernel-table.ts";
+import { TableReader } from "../../runtime/compute/table/table-reader.ts";
+import { type ReadOrder, type ReadReport, type TableOrder } from "./table-threads.ts";
+
+const BATCH = 256;
+const NOTHING = new Float64Array();
+
+parentPort?.once("message", (order: TableOrder) => {
+  if (order.kind === "write") write(order);
+  else parentPort?.postMessage(read(order));
+});
+
+/** Writes all rows once, says so, and then some of them again and again, at a pace or as fast as it can, until told to stop. */
+function write({ spec, rows, perSecond, stop }: TableOrder & { kind: "write" }): void {
+  const table = new KernelTable(spec);
+  table.setRanks(new Uint32Array(1));
+  const words = spec.valueBytes / 4;
+  let round = 0;
+  function put(from: number, count: number): void {
+    round += 1;
+    const values = new Uint32Array(count * words);
+    for (let at = 0; at < count; at += 1) values.fill(mixUint32(round, from + at), at * words, (at + 1) * words);
+    const batch: RowBatch = {
+      table: 0,
+      keys: BigUint64Array.from({ length: count }, (_, at) => BigInt((from + at) % rows)),
+      t: new Float64Array(count).fill(round),
+      writers: new Uint16Array(count),
+      flags: new Uint8Array(count),
+      values: new Uint8Array(values.buffer),
+      state: undefined,
+    };
+    for (const piece of table.columns.pieces(count)) {
+      table.mergePiece(batch, { known: NOTHING, from: piece.from, count: piece.count, state: false });
+    }
+  }
+  for (let from = 0; from < rows; from += BATCH) put(from, Math.min(BATCH, rows - from));
+  parentPort?.postMessage({ memory: table.memory, spec });
+  const beganMs = performance.now();
+  for (let written = 0; Atomics.load(stop, 0) === 0; written += BATCH) {
+    put(mixUint32(7, round) % rows, BATCH);
+    const aheadMs = perSecond === undefined ? 0 : (written / perSecond) * 1_000 - (performance.now() - beganMs);
+    if (aheadMs > 1) Atomics.wait(stop, 0, 0, aheadMs);
+  }
+}
+
+function read({ table, rows, reads, seed }: ReadOrder): ReadReport {
+  const reader = new TableReader(table);
+  const batch = Math.min(reader.places.length, 1_024);
+  const numbers = Uint32Array.from({ length: 64 * batch }, (_, at) => mixUint32(seed, at) % rows);
+  const report = { reads: 0, torn: 0, gaveUp: 0, retries: 0, ms: 0 };
+  const beganMs = performance.now();
+  for (let turn = 0; report.reads < reads; turn += 1) {
+    const from = (turn % 64) * batch;
+    reader.places.set(numbers.subarray(from, from + batch));
+    const { found, uneven } = reader.gatherPlaced(batch, { uneven: true });
+    report.reads += batch;
+    report.torn += uneven;
+    report.gaveUp += batch - found;
+  }
+  return { ...report, retries: reader.counts.retries, ms: performance.now() - beganMs };
+}
