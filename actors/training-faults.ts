@@ -1,5 +1,9 @@
-import { checkFinite } from "../protocols/learning/guard.ts";
+import { keyOf } from "../protocols/keys.ts";
+import { checkFinite, type Refusal } from "../protocols/learning/guard.ts";
 import { type ShardGradients } from "../protocols/learning/learner.ts";
+import { type PublishedSample } from "../protocols/learning/sample-batch.ts";
+import { keyReader } from "../protocols/learning/training-batch.ts";
+import { type ModelLayout } from "../protocols/model-layout.ts";
 import { GRADIENT_NORM_MAX } from "./shard-protocol.ts";
 
 /** A shard does not stand where the trainer left it: one of them restarted. */
@@ -22,17 +26,42 @@ export class TrainersBefore extends Error {
   }
 }
 
-/** What is wrong with a batch's gradients, or undefined. */
-export function brokenGradient(gradients: readonly (readonly ShardGradients[])[]): string | undefined {
+/** A gradient that must not enter the model, and where it comes from. */
+export interface BrokenGradient {
+  readonly reason: Refusal;
+  readonly table: number;
+  readonly key: bigint;
+}
+
+/** The first of a batch's gradients that must not enter the model, or undefined. */
+export function brokenGradient(gradients: readonly (readonly ShardGradients[])[]): BrokenGradient | undefined {
   for (const list of gradients) {
     for (const part of list) {
       // Row by row, as the shards do: a row that one of them refuses must reach none.
       const dim = part.gradients.length / Math.max(1, part.keys.length);
       for (let row = 0; row < part.keys.length; row += 1) {
-        const broken = checkFinite(part.gradients.subarray(row * dim, (row + 1) * dim), GRADIENT_NORM_MAX);
-        if (broken !== undefined) return broken;
+        const reason = checkFinite(part.gradients.subarray(row * dim, (row + 1) * dim), GRADIENT_NORM_MAX);
+        if (reason !== undefined) return { reason, table: part.table, key: part.keys[row] ?? 0n };
       }
     }
   }
   return undefined;
 }
+
+/** A broken gradient's origin in words: its table, its key as applications call it, and the samples that it was computed from. */
+export function originOf(
+  { table, key }: BrokenGradient,
+  { layout, samples }: { readonly layout: ModelLayout; readonly samples: readonly PublishedSample[] },
+): Readonly<Record<string, string>> {
+  const declared = layout.model.tables[table - 1];
+  const name = layout.tables[table]?.name ?? String(table);
+  const read = declared === undefined ? undefined : keyReader(layout.model, declared.key);
+  // A dense group is computed from all samples: no one of them is to blame before the others.
+  const of = read === undefined ? samples : samples.filter((sample) => keyOf(read(sample)) === key);
+  const ids = of.slice(0, SAMPLES_NAMED).map(({ id, source }) => `${id} of ${source}`);
+  const [first] = of;
+  const text = read === undefined || first === undefined ? "" : read(first);
+  return { table: name, key: text, samplesOfIt: `${of.length}: ${ids.join(", ")}` };
+}
+
+const SAMPLES_NAMED = 3;

@@ -32,7 +32,7 @@ import { type JoinerProtocol } from "./joiner.ts";
 import { type GradientPart, type Push, type PushOutcome, type ShardProtocol, type Sighting } from "./shard-protocol.ts";
 import { createSharedRows } from "./shared-rows.ts";
 import { type StateManagerProtocol } from "./state-manager-protocol.ts";
-import { brokenGradient, ShardElsewhere, TrainersBefore } from "./training-faults.ts";
+import { brokenGradient, originOf, ShardElsewhere, TrainersBefore } from "./training-faults.ts";
 import { type TrainerConfig, type TrainerProtocol, type TrainerStatus } from "./trainer.ts";
 
 const ASK_MS = 10_000;
@@ -198,12 +198,14 @@ export function startTraining(given: {
     const learned = learn(learner, planned, samples);
     const { loss, gradients } = learned;
     const probabilities = learned.probabilities.slice();
-    const broken = Number.isFinite(loss.lossSum) ? brokenGradient(gradients) : "loss";
-    if (broken !== undefined) {
-      context.metrics.count("freshet_batches_refused_total", 1, { ...labels, reason: broken });
+    const broken = brokenGradient(gradients);
+    const reason = broken?.reason ?? (Number.isFinite(loss.lossSum) ? undefined : "loss");
+    if (reason !== undefined) {
+      context.metrics.count("freshet_batches_refused_total", 1, { ...labels, reason });
       context.log.error("A batch's gradients must not enter the model; passed over", {
-        reason: broken,
+        reason,
         samples: samples.length,
+        ...(broken !== undefined && originOf(broken, { layout, samples })),
       });
       return { ...NOTHING, probabilities };
     }

@@ -113,7 +113,7 @@ export function planWorkers(config: RegionConfig): WorkerSpec[] {
           nodeAddresses(config)
             .trainers(model.name)
             .map((_, index) => ({
-              name: index === 0 ? `trainer-${model.name}` : `trainer-${model.name}-${index + 1}`,
+              name: index === 0 ? `trainer-${model.name}` : `trainer-${model.name}.${index + 1}`,
               permissions: backendPermissions(config.compute),
               actors: [trainer(config, model, index)],
             })),

@@ -28,7 +28,7 @@ const KILLS: readonly Crash[] = [
 
 /** Parts of the training node that end while the rest goes on. */
 const PARTS: readonly Crash[] = [
-  ...["shards", "control", `trainer-${MODEL.name}`, `trainer-${MODEL.name}-2`, "link"].map((worker) =>
+  ...["shards", "control", `trainer-${MODEL.name}`, `trainer-${MODEL.name}.2`, "link"].map((worker) =>
     part(`thread ${worker}`, () => ({ kind: "end-thread", worker })),
   ),
   part("actor joiner", () => ({ kind: "fail-actor", address: at("joiner", "a"), message: "begun" })),

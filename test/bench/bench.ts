@@ -78,15 +78,16 @@ Measures one thing and prints its figures as a table, or with --json as one obje
 {bench, figure, value, unit, compared, ratio, target, met}, what there is none of left out. Progress goes to standard error.
 The exit code is 1 when a figure misses its target.
 
-  --data DIR   real clicks: a folder of Globo.com's clicks_hour_*.csv.gz or of MovieLens' ratings.csv and movies.csv
+  --data DIR   real clicks: a folder of Globo.com's clicks_hour_*.csv.gz or of MovieLens' ratings.csv and movies.csv; for \`delays\` one with
+               TalkingData's train_sample.csv.gz
   --for TIME   how long the measured part takes, such as 60s
   --kills N    how many processes \`crash\` ends with SIGKILL (default 200)
   --reads N    how many reads \`store\` looks for torn rows in (default 1000000000)
   --peers DIR  a folder with a package.json, in which \`npm install yjs loro-crdt @automerge/automerge onnxruntime-node\` was run, and with Redis from Debian's
                packages in its subfolder redis; redis-server on the PATH is found too. What is not there is named and left out
   --seed N     of everything drawn by chance (default 1)
-  --chart FILE where \`wan\` leaves its chart, as SVG
-  --quick      a smaller \`wan\`, for a look
+  --chart FILE where \`wan\` and \`freshness\` leave their charts, as SVG
+  --quick      less of \`wan\`, \`delays\`, \`freshness\` and \`staleness\`, for a look
 
 Benches:
 ${Object.entries(BENCHES)
