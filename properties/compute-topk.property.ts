@@ -1,7 +1,8 @@
-// Goal: topK() is what sorting everything would give, ties by index. Method: a full sort, over scores with many ties.
+// Goal: topK() is what sorting everything would give, ties by index, and the reference matrix says the same of the rows it was given.
+// Method: a full sort, over scores with many ties; rows put and put again.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { topK } from "../protocols/compute/topk.ts";
+import { plainMatrix, topK } from "../protocols/compute/topk.ts";
 
 test("topK() agrees with a full sort", () => {
   const value = fc.oneof(
@@ -36,4 +37,38 @@ test("topK() agrees with a full sort", () => {
 test("topK() never returns a row whose score is NaN", () => {
   const matrix = Float32Array.of(1, NaN, 3, Infinity, NaN);
   expect(topK(Float32Array.of(1), { matrix, rows: 5, k: 5 }).map(({ index }) => index)).toEqual([3, 2, 0]);
+});
+
+test("plainMatrix() looks at the rows as they were put last", () => {
+  const row = fc.array(fc.integer({ min: -3, max: 3 }), { minLength: 2, maxLength: 2 });
+  fc.assert(
+    fc.property(
+      fc.array(row, { maxLength: 200, size: "max" }),
+      fc.array(fc.tuple(fc.nat(), row)),
+      row,
+      (rows, again, query) => {
+        const matrix = plainMatrix(2);
+        const all = [...rows];
+        for (const [index, values] of rows.entries()) matrix.put(index, Float32Array.from(values));
+        for (const [at, values] of again) {
+          const index = at % (all.length + 1);
+          all[index] = values;
+          matrix.put(index, Float32Array.from(values));
+        }
+        expect(matrix.size()).toBe(all.length);
+        const flat = Float32Array.from(all.flat());
+        const asked = Float32Array.from(query);
+        expect(matrix.top(asked, 7)).toEqual(topK(asked, { matrix: flat, rows: all.length, k: 7 }));
+      },
+    ),
+  );
+});
+
+test("plainMatrix() refuses rows out of order and of another width", () => {
+  const matrix = plainMatrix(3);
+  matrix.put(0, new Float32Array(3));
+  expect(() => matrix.put(2, new Float32Array(3))).toThrow("Cannot put row 2: there are 1");
+  expect(() => matrix.put(-1, new Float32Array(3))).toThrow("Cannot put row -1: there are 1");
+  expect(() => matrix.put(0.5, new Float32Array(3))).toThrow("Cannot put row 0.5: there are 1");
+  expect(() => matrix.put(1, new Float32Array(2))).toThrow("Cannot put 2 numbers: a row has 3");
 });

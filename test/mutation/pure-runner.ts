@@ -18,7 +18,7 @@ import { askedRuns, limitRuns } from "./few-runs.ts";
 /** Laws and examples of pure code. */
 const TESTS = [
   "properties/{leadership,learning,model-state,quantile,stream,sync}-*.property.ts",
-  "properties/{architectures,binary-heap,compute-plain,subjects,urgency}.property.ts",
+  "properties/{architectures,binary-heap,compute-{plain,topk},subjects,urgency}.property.ts",
   "test/sync-{poll,poll-choice,poll-leaders,pull,refusals,row-store,succeed,urgent}.test.ts",
   "test/{candidate-index,learning-*}.test.ts",
 ];
