@@ -73,7 +73,7 @@ export async function* wan(options: BenchOptions): AsyncGenerator<BenchFigure> {
       if (signal.aborted) return;
       drawLatencies(name, regions, outcome);
       yield* figuresOf(`${regions} x 3, ${name}`, outcome, {
-        rounds: plan.updates.rounds,
+        rounds: plan.updates.rounds - plan.roundsBefore,
         ...(regions === 10 && ekkoSeconds !== undefined && { ekkoSeconds }),
       });
       if (regions === regionsMost && parts.standing) last = outcome;
