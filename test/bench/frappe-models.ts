@@ -31,17 +31,17 @@ export const FRAPPE_MODELS: readonly FrappeModel[] = [
     aucTarget: 0.981,
   },
   {
-    model: declare("deepfm", { kind: "deepfm", embedding: 10, deep: [128, 64] }, { embeddings: 0.003, layers: 0.002 }),
-    settings: { ...RULES, l2: 0.004, dropout: 0.1 },
+    model: declare("deepfm", { kind: "deepfm", embedding: 16, deep: [128, 64] }, { embeddings: 0.003, layers: 0.002 }),
+    settings: { ...RULES, l2: 0.006, dropout: 0.1 },
     published: { auc: 0.9842, logLoss: 0.1482 },
   },
   {
     model: declare(
       "dcn-v2",
-      { kind: "dcn-v2", embedding: 10, cross: 2, deep: [128, 64] },
+      { kind: "dcn-v2", embedding: 16, cross: 2, deep: [128, 64] },
       { embeddings: 0.005, layers: 0.002 },
     ),
-    settings: { ...RULES, l2: 0.004, dropout: 0.1 },
+    settings: { ...RULES, l2: 0.006, dropout: 0.1 },
     published: { auc: 0.9845, logLoss: 0.1491 },
   },
   {
