@@ -1,12 +1,14 @@
 import { areFinite, exactBytesOf, exactNumbers, roundToF16 } from "../../../protocols/sync/precision.ts";
 import { type RowEdit, TOMBSTONE } from "../../../protocols/sync/row-store.ts";
-import { EMPTY, type KernelTable } from "./kernel-table.ts";
+import { type KernelTable } from "./kernel-table.ts";
 
 /** One row of a table outside it, in memory of its own, while a local write changes it: the same object for every row. */
 export class EditedRow implements RowEdit {
   index = 0;
   isNew = false;
   key = 0n;
+  /** Of the row that was opened, where there was one. */
+  readonly version = { t: 0, writer: 0 };
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly floats: Float32Array<ArrayBuffer>;
   readonly state: Float32Array<ArrayBuffer>;
@@ -29,18 +31,24 @@ export class EditedRow implements RowEdit {
     this.#heldState = new Float32Array(table.memory.buffer, state.at, stateBytes / 4);
   }
 
-  /** Takes up a row, or none (-1), which is all zero. */
-  load(row: number): void {
+  /** Takes up the row of a key, or none, which is all zero; gives where it is, or -1. */
+  open(key: bigint): number {
     const { code, columns, spec } = this.#table;
-    const flags = row < 0 ? EMPTY : code.loadRow(row, columns.values.at, columns.state.at);
-    this.isNew = flags === EMPTY || (flags & TOMBSTONE) !== 0;
+    this.key = key;
+    const row = code.openRow(key, columns.values.at, columns.state.at);
+    this.isNew = row < 0 || (this.#table.answer & TOMBSTONE) !== 0;
+    if (row >= 0) {
+      this.version.t = this.#table.answerT;
+      this.version.writer = this.#table.answerToo;
+    }
     if (this.isNew) {
       this.clear();
-      return;
+      return row;
     }
     this.#wholeState.set(this.#heldState);
     if (spec.precision !== "f16") this.bytes.set(this.#heldBytes);
     else this.floats.set(exactNumbers(this.#heldBytes, this.#wholeState));
+    return row;
   }
 
   /** Makes a row what is here. */

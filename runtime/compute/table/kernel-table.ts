@@ -15,7 +15,7 @@ interface MergePiece {
 export const NO_ROW = 0xffff_ffff;
 
 /** No row is here. Never leaves the store. */
-export const EMPTY = 2;
+const EMPTY = 2;
 const TOP_UNIT_BYTES = 64;
 const MEMORY_BYTES_FIRST = 2 ** 20;
 const MEMORY_BYTES_MAX = 2 ** 32;
@@ -27,6 +27,7 @@ export class KernelTable implements FreezableRows {
   readonly code: TableCode;
   readonly columns: TableColumns;
   readonly #head: Uint32Array;
+  readonly #answerT: Float64Array;
   /** How often a row was dropped, for those that were. */
   readonly #generations = new Map<number, number>();
 
@@ -43,6 +44,7 @@ export class KernelTable implements FreezableRows {
       ...spec,
       dim: spec.precision === "bytes" ? 0 : spec.dim,
     });
+    this.#answerT = new Float64Array(this.memory.buffer, HEAD.answerT, 1);
     this.#head = new Uint32Array(this.memory.buffer, 0, HEAD.ranks / 4);
   }
 
@@ -68,6 +70,10 @@ export class KernelTable implements FreezableRows {
 
   get answerToo(): number {
     return this.#head[HEAD.answerToo / 4] ?? 0;
+  }
+
+  get answerT(): number {
+    return this.#answerT[0] ?? 0;
   }
 
   /** Bytes of memory in use, room for pieces on their way included. */

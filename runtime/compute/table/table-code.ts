@@ -11,7 +11,7 @@ export interface TableCode {
   readonly dropRow: (row: number) => void;
   readonly findRows: (keys: number, count: number, rows: number) => void;
   readonly findLiveRows: (keys: number, count: number, rows: number) => void;
-  readonly loadRow: (row: number, values: number, state: number) => number;
+  readonly openRow: (key: bigint, values: number, state: number) => number;
   readonly repairRows: (keys: number, max: number) => number;
   readonly storeRow: (
     ...row: [row: number, t: number, writer: number, flags: number, values: number, state: number]
@@ -80,7 +80,7 @@ const ARITIES: Arities<TableCode> = {
   dropRow: 1,
   findRows: 3,
   findLiveRows: 3,
-  loadRow: 3,
+  openRow: 3,
   repairRows: 2,
   storeRow: 6,
   mergeRows: 12,
@@ -98,7 +98,16 @@ const ARITIES: Arities<TableCode> = {
 };
 
 /** Words of a table's head, in bytes from the start of its memory (assembly/table/layout.ts). */
-export const HEAD = { end: 20, live: 28, held: 32, answer: 68, answerToo: 72, top: 36, ranks: 256 } as const;
+export const HEAD = {
+  end: 20,
+  live: 28,
+  held: 32,
+  answer: 68,
+  answerToo: 72,
+  answerT: 88,
+  top: 36,
+  ranks: 256,
+} as const;
 
 /** The code over a table's memory. It computes the same bits everywhere. */
 export function openTableCode(memory: SharedMemory): TableCode {

@@ -136,10 +136,8 @@ class TableRowStore implements RowStore {
     let stamped = 0;
     for (let index = 0; index < keys.length; index += 1) {
       const key = owned[index] ?? 0n;
-      let row = rows.find(key);
       edit.index = index;
-      edit.key = key;
-      edit.load(row);
+      let row = edit.open(key);
       const verdict = mutate(edit);
       if (verdict === "skip") continue;
       if (verdict === "delete") edit.clear();
@@ -150,7 +148,7 @@ class TableRowStore implements RowStore {
       const t = firstT + stamped;
       stamped += 1;
       // A stamp is later than all that was seen, but a row of a newer epoch still wins.
-      if (row >= 0 && !this.#writers.isNewer({ t, writer }, rows.versionAt(row) ?? { t: 0, writer })) {
+      if (row >= 0 && !this.#writers.isNewer({ t, writer }, edit.version)) {
         refused += 1;
         continue;
       }

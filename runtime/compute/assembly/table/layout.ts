@@ -29,6 +29,7 @@ export const INDEX_SEQUENCE: usize = 64;
 /** What a function gives besides its result. */
 export const ANSWER: usize = 68;
 export const ANSWER_TOO: usize = 72;
+export const ANSWER_T: usize = 88;
 /** What an old index left, for segments. */
 export const SPARE: usize = 76;
 export const SPARE_END: usize = 80;

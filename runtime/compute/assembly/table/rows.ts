@@ -1,6 +1,9 @@
 // One row at a time, and the sequence word that tells readers of a row that is being written.
 import {
   addressOf,
+  ANSWER,
+  ANSWER_T,
+  ANSWER_TOO,
   EMPTY,
   END,
   fileKey,
@@ -119,13 +122,18 @@ export function storeRow(row: u32, t: f64, writer: u32, flags: u32, values: usiz
   writeRow(addressOf(row), t, writer, flags, values, state);
 }
 
-/** Copies a row's values and state; gives its flags. */
-export function loadRow(row: u32, values: usize, state: usize): u32 {
+/** The row of a key, or -1; its values, its state, and in the answers its flags, its writer and its t. */
+export function openRow(key: u64, values: usize, state: usize): i32 {
+  const row = find(key);
+  if (row < 0) return -1;
   const at = addressOf(row);
   const valueBytes = <usize>load<u32>(VALUE_BYTES);
   copy(values, at + VALUES, valueBytes);
   copy(state, at + VALUES + valueBytes, load<u32>(STATE_BYTES));
-  return load<u8>(at, FLAGS);
+  store<u32>(ANSWER, load<u8>(at, FLAGS));
+  store<u32>(ANSWER_TOO, load<u16>(at, WRITER));
+  store<f64>(ANSWER_T, load<f64>(at, T));
+  return row;
 }
 
 /** Short copies inline; the engine's own costs a call. */
