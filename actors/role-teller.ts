@@ -1,3 +1,4 @@
+import { type Members, presentMembers } from "../protocols/model-state/members.ts";
 import { type Role } from "../protocols/model-state/role.ts";
 import { type Address, type Context, type Protocol } from "../runtime/actor.ts";
 import { type JoinerProtocol } from "./joiner.ts";
@@ -14,6 +15,8 @@ export interface RoleTellerConfig {
   /** Only where the node may train. */
   readonly joiner?: Address;
   readonly trainers: readonly Address[];
+  /** How often the shards of the node that trains settle what all members know. */
+  readonly settleMs: number;
 }
 
 /** Tells a node's actors what they have to do, at once when it changes. */
@@ -23,12 +26,17 @@ export interface RoleTeller {
   repeat(role: Role): void;
 }
 
-export function createRoleTeller<P extends Protocol<P>>(config: RoleTellerConfig, context: Context<P>): RoleTeller {
+export function createRoleTeller<P extends Protocol<P>>(
+  config: RoleTellerConfig,
+  context: Context<P>,
+  members: () => Members,
+): RoleTeller {
   const shards = config.shards.map((address) => context.ref<ShardProtocol>(address));
   const leader = context.ref<LeaderProtocol>(config.leader);
   const joiner = config.joiner === undefined ? undefined : context.ref<JoinerProtocol>(config.joiner);
   const trainers = config.trainers.map((address) => context.ref<TrainerProtocol>(address));
   let told = "";
+  let settledAtMs = context.upMs();
 
   function repeat(role: Role): void {
     const own: Role = config.mayTrain ? role : { ...role, duty: "follows" };
@@ -38,6 +46,9 @@ export function createRoleTeller<P extends Protocol<P>>(config: RoleTellerConfig
     for (const shard of shards) shard.tell("role", own);
     joiner?.tell("role", own);
     for (const trainer of trainers) trainer.tell("role", own);
+    if (own.duty !== "trains" || context.upMs() < settledAtMs + config.settleMs) return;
+    settledAtMs = context.upMs();
+    for (const shard of shards) shard.tell("settle", { members: presentMembers(members()) });
   }
 
   return {

@@ -1,3 +1,4 @@
+import { type NodeName } from "../protocols/model-state/members.ts";
 import { type Role } from "../protocols/model-state/role.ts";
 import { type QuantileSketch } from "../protocols/quantile-sketch.ts";
 import { type Address, type Outcome } from "../runtime/actor.ts";
@@ -66,6 +67,9 @@ export interface ShardStatus {
   readonly digest: string;
   readonly primary: boolean;
   readonly refused: number;
+  /** What is not settled yet: entries of the knowledge, and deletions held. And up to which t all is, microseconds; 0 for nothing. */
+  readonly unsettled: { readonly entries: number; readonly tombstones: number };
+  readonly settled: number;
   /** Freshness of the rows that came from elsewhere, from the stamp at the primary to the merge here, milliseconds. */
   readonly lag: QuantileSketch;
 }
@@ -126,6 +130,8 @@ export interface ShardProtocol {
   };
   /** What this node's region has to do. Told again and again; before the first, the shard takes no gradients. */
   readonly role: { request: Role; reply: void };
+  /** Lets go of what all members know, and asks them where they stand; whoever is not the primary does nothing. */
+  readonly settle: { request: { readonly members: readonly NodeName[] }; reply: void };
   /**
    * How far this shard is with what is left to learn: with what its rows are (protocols/sync/replica.ts, `contentOf`), once its image on disk has all up to
    * `seal`. Before that it could restart, and write again under new versions what another region goes on from.

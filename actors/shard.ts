@@ -23,8 +23,9 @@ import { viewRow } from "./row-view.ts";
 import { expiryOf } from "./expiry.ts";
 import { openReplica, primaryOf } from "./open-replica.ts";
 import { createImages } from "./shard-images.ts";
-import { peerText, rememberWay } from "./shard-name.ts";
+import { peerText, rememberWay, replicaAddress } from "./shard-name.ts";
 import { sendToPeer } from "./shard-sends.ts";
+import { showSettled } from "./show-settled.ts";
 import {
   type KeyList,
   type Push,
@@ -69,7 +70,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
   messages: [
     ...(["gather", "share", "push", "position", "subscribe", "synchronise", "hurry", "grant", "give-up"] as const),
     ...(["status", "row"] as const),
-    ...(["role", "standing", "succeed"] as const),
+    ...(["role", "settle", "standing", "succeed"] as const),
     ...(["pull", "more", "release", "refuse", "frame", "orphans", "survey", "report"] as const),
     ...(["due", "save", "saved"] as const),
   ],
@@ -111,7 +112,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     }
 
     /** What comes from elsewhere or with time. While an image is on its way to disk that must be there first, no other message is taken. */
-    async function take(event: ReplicaEvent & { kind: "message" | "timer" | "give-up" }): Promise<void> {
+    async function take(event: ReplicaEvent & { kind: "message" | "timer" | "give-up" | "settle" }): Promise<void> {
       for (const effect of decide(event)) {
         if (effect.kind === "save") await images.mustSave();
         else perform(effect);
@@ -202,6 +203,15 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
       // What is handed over must stand still: rows left early are written anew, and old ones let go, by whoever trains next.
       const at = { ...config.primaryAt, region: training };
       replica.primary = duty === "hands-over" ? undefined : primaryOf(at, context.self);
+      if (duty !== "trains") replica.survey = undefined;
+    }
+
+    /** The primary pulls from nobody, so it says what it knows. */
+    function settle({ members }: ShardProtocol["settle"]["request"]): Promise<void> | undefined {
+      if (!isPrimary || replica.primary?.kind !== "self") return undefined;
+      const self = peerText(context.self);
+      const all = members.map((member) => peerText(replicaAddress(member, config.name)));
+      return take({ kind: "settle", members: all.filter((member) => member !== self), isAloof: true });
     }
 
     function succeed({ trainers, seal, content }: ShardProtocol["succeed"]["request"]): SucceedOutcome {
@@ -271,6 +281,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
           return { applied, durable: images.durable(trainer), known: new Map(replica.applied) };
         },
         role: takeRole,
+        settle,
         standing: ({ trainers, seal }) => {
           images.saveIfChanged();
           const durable = durableOf(trainers);
@@ -296,6 +307,8 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
           digest: replica.store.digest(),
           primary: isPrimary,
           refused,
+          unsettled: { entries: replica.knowledge.size, tombstones: replica.store.tombstones },
+          settled: replica.horizon.settled,
           lag: lag.recent(context.now()),
         }),
         row: (request) => viewRow(layout, replica.store, { ...request, nowMs: context.now() }),
@@ -325,6 +338,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         },
         save: () => {
           images.saveIfChanged();
+          showSettled(context, { replica, shard: config.name });
           context.after(config.snapshotMs, "save", {});
         },
         saved: ({ outcome }) => images.saved(outcome),

@@ -72,7 +72,7 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
       deadline: (ms) => context.deadline(ms),
     };
     const readLog = createLogReader(config, context);
-    const teller = createRoleTeller(config.tells, context);
+    const teller = createRoleTeller(config.tells, context, () => log.members);
     const watched = new Map(config.models.map((model) => [model, newWatch(context.now())] as const));
     let unsent: Unsent[] = [];
     let log: RegionLogState = EMPTY_LOG;

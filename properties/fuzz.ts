@@ -146,7 +146,11 @@ function buildTargets(): Target[] {
       parseOrphans,
     ),
     control("parseSurvey()", SURVEY, parseSurvey),
-    control("parseReport()", buildReport(SURVEY, { writer: OURS, horizon, knowledge, upTo: 8 }), parseReport),
+    control(
+      "parseReport()",
+      buildReport(SURVEY, { writer: OURS, horizon, knowledge, upTo: 8, strays: 1 }),
+      parseReport,
+    ),
     control("parseRelease()", { pullId: PULL, answer: ANSWER }, parseRelease),
     control("parseRefuse()", { pullId: PULL, reason: "gone" }, parseRefuse),
     control("parsePoll()", encodePoll({ pollId: 1, waitMs: 5, cursor }), parsePoll),

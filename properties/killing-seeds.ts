@@ -8,6 +8,7 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "deletion-arrives-as-row": 2, // S14
   "deletions-not-listed": 2, // S6
   "dropped-rows-stay-urgent": 401, // X4
+  "entries-not-capped-at-the-primary": 85, // L1
   "follower-expires-by-its-own-clock": 1, // X10
   "holder-stops-late": 8, // E1
   "image-checksum-off": 108, // S13
@@ -21,6 +22,7 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "lost-poll-not-repeated": 1, // L1
   "merge-keeps-shard-version": 1, // X3
   "no-write-during-a-pull": 1, // L6
+  "primary-asks-only-to-settle": 236, // L1
   "relay-is-silent": 1, // L1
   "renewed-when-it-is-over": 11, // E4
   "resend-forgets-first": 2, // X12
@@ -28,10 +30,12 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "retry-by-chance": 1, // I6
   "reuse-writer-id": 1, // V5
   "settled-tombstones-stay": 9, // X10
+  "settles-over-rows-the-primary-lost": 22, // V9
   "shard-counter-goes-back": 1, // X3
   "shard-version-without-horizon": 66, // X3
   "stamps-below-the-horizon": 364, // X10
   "state-left-behind": 1, // X9
+  "strays-never-reported": 85, // L1
   "strict-priority-without-ageing": 16, // L3
   "successor-waits-too-long": 36, // E3
   "urgent-advances-knowledge": 6, // S1

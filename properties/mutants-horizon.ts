@@ -38,6 +38,31 @@ export const HORIZON_MUTANTS: readonly Mutant[] = [
     edits: [["if (asked !== undefined || survey?.isOpen === true) replica.unfinished.clear();", ""]],
   },
   {
+    name: "entries-not-capped-at-the-primary",
+    file: SETTLING,
+    edits: [
+      [
+        "  const capped = primary === undefined ? knowledge : capAt(knowledge, primary, horizon.settled);",
+        "  const capped = knowledge;",
+      ],
+    ],
+  },
+  {
+    name: "settles-over-rows-the-primary-lost",
+    file: SETTLING,
+    edits: [["  upTo = Math.max(0, Math.min(upTo, strays.oldest - 1));", ""]],
+  },
+  {
+    name: "primary-asks-only-to-settle",
+    file: SETTLING,
+    edits: [["replica.survey?.isClean === true ? 0 : -1", "0"]],
+  },
+  {
+    name: "strays-never-reported",
+    file: "protocols/sync/strays.ts",
+    edits: [["  if (left.length === 0 || ", "  if (left.length >= 0 || "]],
+  },
+  {
     name: "settles-over-early-rows",
     file: SETTLING,
     edits: [["for (const slot of early) upTo = Math.min(upTo, store.versionAt(slot).t - 1);", "void early;"]],

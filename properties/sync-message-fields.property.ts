@@ -164,6 +164,15 @@ const MESSAGES: readonly Message[] = [
     ],
   },
   {
+    what: "survey of a primary that pulls from nobody",
+    parse: parseSurvey,
+    good: { asker: WRITER, round: 1, settled: 5, knowledge: [[WRITER, 9]] },
+    wrong: [
+      [["settled"], [undefined, -1, 0.5, "5", T_MAX + 1]],
+      [["knowledge"], [undefined, null, {}, [[WRITER, 0]]]],
+    ],
+  },
+  {
     what: "report",
     parse: parseReport,
     good: {
@@ -172,6 +181,7 @@ const MESSAGES: readonly Message[] = [
       writer: WRITER,
       knowledge: [[WRITER, 9]],
       upTo: 9,
+      strays: 2,
       settled: 5,
       before: 2,
       graveyard: [[WRITER, 4]],

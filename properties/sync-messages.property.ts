@@ -115,6 +115,7 @@ test("control messages from anywhere parse or end in a DecodeError", () => {
     "round",
     "writer",
     "upTo",
+    "strays",
     "settled",
     "before",
     "graveyard",

@@ -223,6 +223,9 @@ const sync = z
     orphanAfter: duration({ min: "1s", max: "1d" })
       .prefault("1m")
       .meta({ description: "A row that no complete pull has covered after this long is reported to the primary" }),
+    settleEvery: duration({ min: "1s", max: "1d" }).prefault("1m").meta({
+      description: "How often the primary asks all members where they stand, to let go of what all of them know",
+    }),
   })
   .transform((it) => ({
     pollWaitMs: it.pollWait,
@@ -230,6 +233,7 @@ const sync = z
     jumpLimitMs: it.jumpLimit,
     urgentHoldMs: it.urgentHold,
     orphanMs: it.orphanAfter,
+    settleMs: it.settleEvery,
   }));
 
 const snapshot = z

@@ -223,6 +223,7 @@ function stateManager(config: RegionConfig): ActorSpec {
       leader: addresses.leader,
       ...(mayTrain(config) ? { joiner: addresses.joiner } : {}),
       trainers: mayTrain(config) ? config.models.flatMap(({ name }) => addresses.trainers(name)) : [],
+      settleMs: config.sync.settleMs,
     },
     windowMs: JUDGE_MS,
   };

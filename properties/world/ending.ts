@@ -117,10 +117,26 @@ export class Ending {
     return undefined;
   }
 
+  /** Who alone writes holds the same as all others in the end, though others know more; and what they know is settled. */
+  #differenceToSole(): string | undefined {
+    const { nodes, knobs } = this.#world;
+    if (!knobs.sole || knobs.settleEveryMs === 0 || knobs.lasting === "cut") return undefined;
+    const [sole, other] = nodes;
+    if (sole === undefined || other === undefined) return "a node is down";
+    for (const [shard, { store, knowledge }] of sole.replicas.entries()) {
+      const isSame = store.digest() === other.replicas[shard]?.store.digest();
+      if (!isSame) return `contents of shard ${shard} differ from its writer's`;
+      if (store.tombstones > 0 || knowledge.size > 0) return `shard ${shard} has something left to settle`;
+    }
+    return undefined;
+  }
+
   #difference(): Difference | undefined {
     const { nodes, knobs } = this.#world;
     // What only others ever held, a node that pulls from nobody lacks.
     const [first, ...others] = knobs.aloof ? nodes.slice(1) : nodes;
+    const apart = this.#differenceToSole();
+    if (apart !== undefined) return differs(apart);
     if (first === undefined || nodes.includes(undefined)) return differs("a node is down");
     for (const [shard, replica] of first.replicas.entries()) {
       const digest = replica.store.digest();

@@ -81,6 +81,8 @@ export interface Knobs {
   readonly framesMin: number;
   /** The first node, to which rows left early are reported, pulls from nobody. The others need not hold what it lacks. */
   readonly aloof: boolean;
+  /** And it alone writes: then all is settled that it knows, whatever its earlier starts told the others. */
+  readonly sole: boolean;
 }
 
 /** Kinds of events that come again and again while there is trouble. */
@@ -183,13 +185,15 @@ function drawLeaders(
   };
 }
 
-/** Who leads, and whether the first node pulls from nobody: then it cannot pull for others, and nothing is settled. */
+/** Who leads, and whether the first node pulls from nobody: then it cannot pull for others. Nothing is settled where others write as well. */
 function drawRoles(
   random: Random,
   { calm, nodes, serving, graves }: Pick<Knobs, "calm" | "nodes" | "serving"> & { readonly graves: boolean },
-): ReturnType<typeof drawLeaders> & Pick<Knobs, "aloof"> {
+): ReturnType<typeof drawLeaders> & Pick<Knobs, "aloof" | "sole"> {
   const leaders = drawLeaders(random, { calm, nodes });
-  return { ...leaders, aloof: leaders.leaders === "none" && nodes > 2 && !serving && !graves };
+  const sole = nextFloat(random) < 0.5;
+  const mayBe = leaders.leaders === "none" && nodes > 2 && !serving;
+  return { ...leaders, aloof: mayBe && (sole || !graves), sole: mayBe && sole };
 }
 
 /** What urgent rows and rows left early meet, from a generator of its own: a seed keeps the rest of its world. */

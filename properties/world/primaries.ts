@@ -25,7 +25,8 @@ export class Primaries {
 
   /** The primary of a shard: a full replica that no world retires. */
   primaryOf(shard: number): number {
-    const { nodes, serving } = this.#world.knobs;
+    const { nodes, serving, sole } = this.#world.knobs;
+    if (sole) return 0;
     return shard % (serving ? nodes - 1 : nodes);
   }
 
@@ -35,7 +36,8 @@ export class Primaries {
 
   /** Whether a crash leaves the disk alone: a primary that lost it could not tell what those who are no members still hold. */
   sparesDisk(node: number): boolean {
-    return this.#world.knobs.retireRate > 0 && this.isPrimary(node);
+    const { retireRate, sole } = this.#world.knobs;
+    return (retireRate > 0 || sole) && this.isPrimary(node);
   }
 
   /** After a crash: now and then the node is given up until it is back. */
@@ -93,7 +95,7 @@ export class Primaries {
 
   #settle(node: SimulatedNode, shard: number): void {
     const members = [...this.#members].filter((member) => member !== node.index).map((member) => `n${member}`);
-    node.step(shard, { kind: "settle", members }, this.#world.clock(node.index));
+    node.step(shard, { kind: "settle", members, isAloof: this.#world.knobs.sole }, this.#world.clock(node.index));
   }
 
   #expire(node: SimulatedNode, shard: number): void {

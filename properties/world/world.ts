@@ -254,8 +254,8 @@ class World implements Surroundings {
   }
 
   #write(): void {
-    const { nodes, serving, shards, keys, deleteRate, urgentRate } = this.knobs;
-    const index = nextBelow(this.random, nodes);
+    const { nodes, serving, shards, keys, deleteRate, urgentRate, sole } = this.knobs;
+    const index = sole ? 0 : nextBelow(this.random, nodes);
     const node = this.nodes[index];
     if (node === undefined || (serving && index === nodes - 1)) return;
     if ((this.#pausedUntilMs[index] ?? 0) > this.nowMs) return;
@@ -320,9 +320,11 @@ class World implements Surroundings {
 
   #again(kind: (typeof RECURRING)[number]): void {
     const meanMs = this.knobs[`${kind}EveryMs`];
-    if (meanMs === 0 || this.#network.healed) return;
+    // Where one alone writes, what is left at the end is to be settled.
+    const isEndless = kind === "settle" && this.knobs.sole;
+    if (meanMs === 0 || (this.#network.healed && !isEndless)) return;
     const delayMs = -Math.log(1 - nextFloat(this.#faults)) * meanMs;
-    if (this.nowMs + delayMs < this.knobs.troubleMs) this.schedule(delayMs, { kind });
+    if (isEndless || this.nowMs + delayMs < this.knobs.troubleMs) this.schedule(delayMs, { kind });
   }
 
   get healed(): boolean {

@@ -115,7 +115,7 @@ export function sweepAnswers(replica: Replica): ReplicaEffect[] {
 }
 
 /** The rows that a knowledge lacks: from the update cache where it reaches back far enough, else by looking at every row. */
-function collectLacking(replica: Replica, theirs: Known): SlotList {
+export function collectLacking(replica: Replica, theirs: Known): SlotList {
   const { store, cache } = replica;
   const known = knownTimes(store, theirs);
   return store.collect(known, lackingSlots(cache, { known, ours: knownTimes(store, knownOf(replica)) }));

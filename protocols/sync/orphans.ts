@@ -16,6 +16,7 @@
 import { buildOrphans, type Orphan, parseOrphans } from "../wire/orphans.ts";
 import { join } from "./knowledge.ts";
 import { covers, newVersion, noteRows, type Replica, type ReplicaEffect } from "./replica-state.ts";
+import { type RowStore } from "./row-store.ts";
 import { canStamp, isPlausible, nextTime, noteStamped, observe } from "./stamper.ts";
 import { compareVersions } from "./version.ts";
 
@@ -80,7 +81,12 @@ function oldestEarly({ store, early, limits }: Replica): Orphan[] {
     if (slots.length >= limits.orphansMax) break;
     slots.push(slot);
   }
-  const list = store.collect(new Float64Array(), Float64Array.from(slots));
+  return describeRows(store, Float64Array.from(slots));
+}
+
+/** The rows in these slots, by table and key. */
+export function describeRows(store: RowStore, slots: Float64Array): Orphan[] {
+  const list = store.collect(new Float64Array(), slots);
   const batches = store.pack(list, { from: 0, to: list.slots.length });
   store.release(list);
   return batches.flatMap(({ table, keys, t, writers }) =>

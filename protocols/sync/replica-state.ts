@@ -73,6 +73,8 @@ export interface Replica {
   /** Unknown: rows left early stay so. */
   primary: Primary | undefined;
   readonly orphans: OrphanWatch;
+  /** What a primary that pulls from nobody did not know when it asked last, by table and key. */
+  strays: ReadonlyMap<string, Orphan>;
 }
 
 /** Who takes the shard's writes, and is told of rows left early: a peer, or this replica. */
@@ -191,7 +193,12 @@ export type ReplicaEvent =
   | { readonly kind: "give-up"; readonly peer: string }
   | { readonly kind: "message"; readonly from: string; readonly message: ReplicaMessage; readonly body: unknown }
   /** At the primary, now and then: move the settled time if there is cause, and ask the members, all but ourselves, where they stand. */
-  | { readonly kind: "settle"; readonly members: readonly string[] }
+  | {
+      readonly kind: "settle";
+      readonly members: readonly string[];
+      /** We pull from nobody. */
+      readonly isAloof?: boolean;
+    }
   /** At the primary: rows of a table stamped before this t are gone. */
   | { readonly kind: "expire"; readonly table: number; readonly before: number }
   /**

@@ -88,6 +88,7 @@ export function createReplica({
     released: new Map(),
     pull: undefined,
     unfinished: new Map(),
+    strays: new Map(),
     urgent: createUrgentList(limits.urgentRowsMax),
     cursors: new Map(),
     primary,
@@ -132,7 +133,7 @@ function take(replica: Replica, event: ReplicaEvent, nowMs: number): ReplicaEffe
     case "give-up":
       return giveUpPull(replica, event);
     case "settle":
-      return settle(replica, event.members);
+      return settle(replica, event);
     case "expire":
       return expire(replica, event);
     case "succeed":

@@ -11,17 +11,23 @@
  * answered, so whoever has the row says so in the second round. Hence what is late for S is held by no member: it was stamped by who
  * is no member, or lost with a disk.
  *
+ * A primary that pulls from nobody (one that learns from a stream) lacks for ever what an earlier start of it stamped after the image that it
+ * started from, and members know that. So it says what it knows, and a member tells of no more than both know, and of a time before the
+ * oldest row held that the primary does not know. What only members knew and no longer hold was superseded by something that
+ * all know: it is late like anything else that nobody holds. Rows that members go on holding are strays (strays.ts).
+ *
  * A writer that may hold back what it writes must have on disk what it answers; the shell sees to that. The primary
  * itself has S on disk before anybody hears of it (the effect `save`): a start from an older image could settle another time after the
  * same one before it, which members that know of S, and were retired meanwhile, could never follow.
  */
-import { buildReport, parseReport, parseSurvey, type SurveyMessage } from "../wire/survey.ts";
-import { type Horizon, isWithinReach } from "./horizon.ts";
+import { buildReport, buildSurvey, parseReport, parseSurvey, type SurveyRound } from "../wire/survey.ts";
+import { type Horizon, isWithinReach, type Known } from "./horizon.ts";
 import { type ReadonlyKnowledge } from "./knowledge.ts";
 import { holdsLate, layHorizon } from "./lay-horizon.ts";
 import { hurryPull } from "./pull-asks.ts";
 import { knownOf, newVersion, type Replica, type ReplicaEffect } from "./replica-state.ts";
 import { isPlausible } from "./stamper.ts";
+import { countStrays, NO_STRAYS, reportStrays } from "./strays.ts";
 import { type WriterId } from "./version.ts";
 
 /** Where a replica stands. */
@@ -31,6 +37,8 @@ export interface Report {
   readonly knowledge: ReadonlyKnowledge;
   /** It stamps later than this, and holds nothing up to this that its knowledge does not cover. */
   readonly upTo: number;
+  /** Rows held that the primary, which pulls from nobody, does not know. */
+  readonly strays: number;
 }
 
 /** One round of questions. */
@@ -42,38 +50,64 @@ export interface Survey {
   members: readonly string[];
   /** By member, of this round. */
   readonly reports: Map<string, Report>;
+  /** We pull from nobody: what we do not know, and members do, we never will. */
+  isAloof: boolean;
+  /** The last round that ended found no strays. */
+  isClean: boolean;
   /** What the last round came to, and who answered in it. */
   candidate: { readonly horizon: Horizon; readonly writers: ReadonlySet<WriterId> } | undefined;
 }
 
 /** A survey that waits until no pull of ours runs. */
-export interface HeldSurvey extends SurveyMessage {
+export interface HeldSurvey extends SurveyRound {
   readonly from: string;
+  /** What the primary knows, where it pulls from nobody. */
+  readonly primary?: Known;
 }
 
 /** Asks on, or anew, as long as there is anything to settle. */
-export function settle(replica: Replica, members: readonly string[]): ReplicaEffect[] {
+export function settle(
+  replica: Replica,
+  { members, isAloof = false }: { readonly members: readonly string[]; readonly isAloof?: boolean },
+): ReplicaEffect[] {
   const { store, knowledge, limits } = replica;
-  if (store.tombstones === 0 && knowledge.size <= limits.entriesKept) {
-    replica.survey = undefined;
+  // Who pulls from nobody hears in no other way what it lacks, of each member that was not asked yet.
+  if (replica.survey?.members.join() !== members.join() && replica.survey !== undefined) replica.survey.isClean = false;
+  const entriesMax = !isAloof ? limits.entriesKept : replica.survey?.isClean === true ? 0 : -1;
+  if (store.tombstones === 0 && knowledge.size <= entriesMax) {
+    if (!isAloof) replica.survey = undefined;
     return [];
   }
-  const survey = (replica.survey ??= { round: 0, isOpen: false, members, reports: new Map(), candidate: undefined });
+  const survey = (replica.survey ??= {
+    round: 0,
+    isOpen: false,
+    members,
+    reports: new Map(),
+    isAloof,
+    isClean: false,
+    candidate: undefined,
+  });
   survey.members = members;
+  survey.isAloof = isAloof;
   if (!survey.isOpen) {
     survey.isOpen = true;
     survey.round += 1;
     survey.reports.clear();
   }
-  const body = { asker: replica.writer, round: survey.round };
+  const body = buildSurvey(
+    { asker: replica.writer, round: survey.round },
+    isAloof ? { settled: replica.horizon.settled, knowledge } : undefined,
+  );
   const asked = members.filter((member) => !survey.reports.has(member));
   return [...asked.map((to): ReplicaEffect => ({ kind: "send", to, message: "survey", body })), ...speakUp(replica)];
 }
 
 /** Says where we stand, once no rows are on their way to us. */
 export function takeSurvey(replica: Replica, { from, body }: { from: string; body: unknown }): ReplicaEffect[] {
-  replica.asked = { from, ...parseSurvey(body) };
-  return speakUp(replica);
+  const survey = parseSurvey(body);
+  replica.asked = { from, ...survey };
+  const strays = survey.primary === undefined ? [] : reportStrays(replica, { from, primary: survey.primary });
+  return [...strays, ...speakUp(replica)];
 }
 
 /** What waited until no pull of ours runs: our report to the primary, or as the primary the end of a round. */
@@ -86,9 +120,10 @@ export function speakUp(replica: Replica): ReplicaEffect[] {
   const effects: ReplicaEffect[] = [];
   if (asked !== undefined || survey?.isOpen === true) replica.unfinished.clear();
   if (asked !== undefined) {
-    const { from, asker, round } = asked;
+    const { from, asker, round, primary } = asked;
     replica.asked = undefined;
-    effects.push({ kind: "send", to: from, message: "report", body: buildReport({ asker, round }, reportOf(replica)) });
+    const body = buildReport({ asker, round }, reportOf(replica, primary));
+    effects.push({ kind: "send", to: from, message: "report", body });
   }
   if (survey?.isOpen !== true || reports.length < survey.members.length) return effects;
   survey.isOpen = false;
@@ -119,6 +154,7 @@ export function takeReport(
 function evaluate(replica: Replica, survey: Survey, reports: readonly Report[]): ReplicaEffect[] {
   const { candidate } = survey;
   survey.candidate = undefined;
+  survey.isClean = reports.every(({ strays }) => strays === 0);
   if (reports.some(({ horizon }) => horizon.settled !== replica.horizon.settled)) return [];
   if (candidate !== undefined && isConfirmed(candidate, reports)) return moveTo(replica, candidate.horizon);
   const horizon = propose(replica.horizon, reports);
@@ -169,9 +205,22 @@ function moveTo(replica: Replica, next: Horizon): ReplicaEffect[] {
   return [{ kind: "save" }, ...effects, { kind: "changed", version: newVersion(replica) }];
 }
 
-function reportOf(replica: Replica): Report {
+function reportOf(replica: Replica, primary?: Known): Report {
   const { store, stamper, early, writer, knowledge, horizon } = replica;
   let upTo = Math.max(stamper.last, stamper.greatestSeen);
+  const strays = primary === undefined ? NO_STRAYS : countStrays(replica, primary);
+  upTo = Math.max(0, Math.min(upTo, strays.oldest - 1));
+  const capped = primary === undefined ? knowledge : capAt(knowledge, primary, horizon.settled);
   for (const slot of early) upTo = Math.min(upTo, store.versionAt(slot).t - 1);
-  return { writer, horizon, knowledge: new Map(knowledge), upTo };
+  return { writer, horizon, knowledge: new Map(capped), upTo, strays: strays.count };
+}
+
+/** What both know, beyond what is settled here. */
+function capAt(knowledge: ReadonlyKnowledge, primary: Known, settled: number): ReadonlyKnowledge {
+  const capped = new Map<WriterId, number>();
+  for (const [writer, t] of knowledge) {
+    const both = Math.min(t, Math.max(primary.settled, primary.knowledge.get(writer) ?? 0));
+    if (both > settled) capped.set(writer, both);
+  }
+  return capped;
 }

@@ -2,24 +2,31 @@
  * What the primary of a shard asks its members, and what they say, in JSON, with the checks.
  */
 import { SYNC_LIMITS, T_MAX } from "../limits.ts";
-import { type Horizon } from "../sync/horizon.ts";
+import { type Horizon, type Known } from "../sync/horizon.ts";
 import { knowledgeToJson, parseKnowledge } from "../sync/knowledge.ts";
 import { type Report } from "../sync/settling.ts";
 import { isTime, isWriterId, type WriterId } from "../sync/version.ts";
 import { DecodeError } from "./decode-error.ts";
 import { isCount, record } from "./json-fields.ts";
 
-/** "Where do you stand?" `asker` is the start of the primary that asks. */
-export interface SurveyMessage {
+/** Names one round of questions. `asker` is the start of the primary that asks. */
+export interface SurveyRound {
   readonly asker: WriterId;
   readonly round: number;
 }
 
+/** "Where do you stand?" A primary that pulls from nobody says what it knows itself. */
+export interface SurveyMessage extends SurveyRound {
+  readonly settled?: number;
+  readonly knowledge?: readonly (readonly [WriterId, number])[];
+}
+
 /** "Here", to that survey. */
-export interface ReportMessage extends SurveyMessage {
+export interface ReportMessage extends SurveyRound {
   readonly writer: WriterId;
   readonly knowledge: readonly (readonly [WriterId, number])[];
   readonly upTo: number;
+  readonly strays: number;
   readonly settled: number;
   readonly before: number;
   readonly graveyard: readonly (readonly [WriterId, number])[];
@@ -27,13 +34,19 @@ export interface ReportMessage extends SurveyMessage {
   readonly expired: readonly (readonly [number, number])[];
 }
 
-export function buildReport(survey: SurveyMessage, { writer, knowledge, upTo, horizon }: Report): ReportMessage {
+export function buildSurvey(round: SurveyRound, primary: Known | undefined): SurveyMessage {
+  if (primary === undefined) return round;
+  return { ...round, settled: primary.settled, knowledge: knowledgeToJson(primary.knowledge) };
+}
+
+export function buildReport(survey: SurveyRound, { writer, knowledge, upTo, strays, horizon }: Report): ReportMessage {
   const { settled, before, graveyard, expired } = horizon;
   return {
     ...survey,
     writer,
     knowledge: knowledgeToJson(knowledge),
     upTo,
+    strays,
     settled,
     before,
     graveyard: knowledgeToJson(graveyard),
@@ -42,19 +55,26 @@ export function buildReport(survey: SurveyMessage, { writer, knowledge, upTo, ho
 }
 
 /** Throws `DecodeError`, as `parseReport` does. */
-export function parseSurvey(value: unknown): SurveyMessage {
-  return surveyOf("survey", record("survey", value));
+export function parseSurvey(value: unknown): SurveyRound & { readonly primary?: Known } {
+  const fields = record("survey", value);
+  const round = surveyOf("survey", fields);
+  const { settled, knowledge } = fields;
+  if (settled === undefined && knowledge === undefined) return round;
+  return { ...round, primary: { settled: timeOf("survey", settled), knowledge: parseKnowledge(knowledge) } };
 }
 
-export function parseReport(value: unknown): SurveyMessage & Report {
+export function parseReport(value: unknown): SurveyRound & Report {
   const fields = record("report", value);
   const writer = fields["writer"];
   if (!isWriterId(writer)) throw new DecodeError("report", "its writer is malformed");
+  const { strays } = fields;
+  if (!isCount(strays)) throw new DecodeError("report", "its strays are not a whole number");
   return {
     ...surveyOf("report", fields),
     writer,
     knowledge: parseKnowledge(fields["knowledge"]),
     upTo: timeOf("report", fields["upTo"]),
+    strays,
     horizon: horizonOf(fields),
   };
 }
@@ -65,7 +85,7 @@ export function timeOf(what: string, value: unknown): number {
   throw new DecodeError(what, "one of its times is none");
 }
 
-function surveyOf(what: string, fields: Readonly<Record<string, unknown>>): SurveyMessage {
+function surveyOf(what: string, fields: Readonly<Record<string, unknown>>): SurveyRound {
   const { asker, round } = fields;
   if (!isWriterId(asker)) throw new DecodeError(what, "its asker is malformed");
   if (!isCount(round, 1)) {
