@@ -213,7 +213,8 @@ class World implements Surroundings {
       case "pause": {
         const index = nextBelow(this.#faults, this.knobs.nodes);
         const forMs = nextFloat(this.#faults) * 10_000;
-        this.#pausedUntilMs[index] = this.nowMs + forMs;
+        // The longer of two that overlap: what was put off to the end of the first is looked at as late from the end of the second.
+        this.#pausedUntilMs[index] = Math.max(this.#pausedUntilMs[index] ?? 0, this.nowMs + forMs);
         this.leases.paused(index, forMs);
         this.count("pause");
         break;
