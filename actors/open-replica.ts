@@ -10,7 +10,7 @@ import { DecodeError } from "../protocols/wire/decode-error.ts";
 import { type ActorRef, type Address, type Context } from "../runtime/actor.ts";
 import { type FileStoreProtocol, type StoredImage, type StoredSegment } from "../runtime/file-store-protocol.ts";
 import { createTableRowStore } from "../runtime/compute/table/table-row-store.ts";
-import { type ShardConfig } from "./shard.ts";
+import { type ShardConfig } from "./shard-config.ts";
 import { peerText } from "./shard-name.ts";
 import { type ShardProtocol } from "./shard-protocol.ts";
 import { drawNonce } from "./writer-nonce.ts";

@@ -8,7 +8,7 @@ import { takeImage, type TakenImage } from "../protocols/sync/take-image.ts";
 import { type Context, type Outcome } from "../runtime/actor.ts";
 import { type FileStoreProtocol, type SaveOutcome } from "../runtime/file-store-protocol.ts";
 import { type ImageChain, type OpenedReplica } from "./open-replica.ts";
-import { type ShardConfig } from "./shard.ts";
+import { type ShardConfig } from "./shard-config.ts";
 import { type ShardProtocol } from "./shard-protocol.ts";
 
 /** For one step of writing an image. */

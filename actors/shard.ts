@@ -7,7 +7,6 @@
  * 2. A batch of a trainer takes effect whole and once, or not at all.
  * 3. What a trainer is told is durable, is in an image on disk.
  */
-import { type ModelDeclaration } from "../protocols/model.ts";
 import { type Role } from "../protocols/model-state/role.ts";
 import { modelLayout } from "../protocols/model-layout.ts";
 import { encodeImage } from "../protocols/sync/image.ts";
@@ -22,6 +21,7 @@ import { createRowFeed } from "./row-feed.ts";
 import { viewRow } from "./row-view.ts";
 import { expiryOf } from "./expiry.ts";
 import { openReplica, primaryOf } from "./open-replica.ts";
+import { type ShardConfig } from "./shard-config.ts";
 import { createImages } from "./shard-images.ts";
 import { peerText, rememberWay, replicaAddress } from "./shard-name.ts";
 import { sendToPeer } from "./shard-sends.ts";
@@ -35,34 +35,7 @@ import {
 } from "./shard-protocol.ts";
 import { compensated, stepsLate } from "./late-gradients.ts";
 import { createUrgentRule, problemOf, writesOf } from "./shard-writes.ts";
-import { openTrace, type TraceConfig } from "./step-trace.ts";
-
-export interface ShardConfig {
-  readonly region: string;
-  readonly node: string;
-  readonly model: ModelDeclaration;
-  readonly shard: number;
-  /** The name under which nodes speak of this shard, and under which its image lies. */
-  readonly name: string;
-  /**
-   * The primary's replica, until the shard is told of another region: it is told of rows that are left early here. Where that is this
-   * replica, no gradients are taken before the role is told.
-   */
-  readonly primaryAt: Address;
-  /** Full replicas hold optimizer state and may become primary; others hold values only. */
-  readonly full: boolean;
-  readonly leader: Address;
-  readonly files: Address;
-  readonly snapshotMs: number;
-  /** Versions further ahead of our clock are refused. */
-  readonly jumpMs: number;
-  /** How long urgent rows may hold an ordinary pull back on a congested link. */
-  readonly urgentHoldMs: number;
-  /** After this long, and at most twice as long, a row left early is reported to the primary. */
-  readonly orphanMs: number;
-  /** For whoever replays what this replica did. */
-  readonly trace?: TraceConfig;
-}
+import { openTrace } from "./step-trace.ts";
 
 /** One replica of one shard. */
 export const shard = defineActor<ShardProtocol, ShardConfig>({

@@ -4,7 +4,7 @@
 import { type InferenceConfig } from "../actors/inference.ts";
 import { type JoinerConfig } from "../actors/joiner.ts";
 import { type LeaderConfig } from "../actors/leader.ts";
-import { type ShardConfig } from "../actors/shard.ts";
+import { type ShardConfig } from "../actors/shard-config.ts";
 import { replicaAddress, shardName } from "../actors/shard-name.ts";
 import { type StateManagerConfig } from "../actors/state-manager.ts";
 import { type TrainerConfig } from "../actors/trainer.ts";

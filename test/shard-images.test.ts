@@ -1,7 +1,8 @@
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { shard, type ShardConfig } from "../actors/shard.ts";
+import { shard } from "../actors/shard.ts";
+import { type ShardConfig } from "../actors/shard-config.ts";
 import { type ShardProtocol } from "../actors/shard-protocol.ts";
 import { encodeImage } from "../protocols/sync/image.ts";
 import { type ActorRef } from "../runtime/actor.ts";

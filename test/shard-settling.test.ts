@@ -1,7 +1,7 @@
 import { cp, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { type ShardConfig } from "../actors/shard.ts";
+import { type ShardConfig } from "../actors/shard-config.ts";
 import { type ShardProtocol } from "../actors/shard-protocol.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { type ActorRef, type Address } from "../runtime/actor.ts";

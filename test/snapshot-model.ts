@@ -1,7 +1,7 @@
 /*
  * A shard whose every batch follows from its number, so that whoever knows how many took effect knows all its rows.
  */
-import { type ShardConfig } from "../actors/shard.ts";
+import { type ShardConfig } from "../actors/shard-config.ts";
 import { type Push } from "../actors/shard-protocol.ts";
 import { createUrgentRule, writesOf } from "../actors/shard-writes.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
