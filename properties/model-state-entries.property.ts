@@ -18,7 +18,7 @@ import { type Message, misreadings, NO_LIST, NO_OBJECT, NO_TEXT } from "./wrong-
 
 /** JSON has no NaN and no infinities: they arrive as null. */
 const NO_NUMBER: readonly unknown[] = [undefined, null, "1", true, [1], {}];
-const NO_NAME: readonly unknown[] = [...NO_TEXT, "", "A", "a.b", "-a", "a".repeat(65)];
+const NO_NAME: readonly unknown[] = [...NO_TEXT, "", "A", "a.b", "-a", "a".repeat(65), ["a"]];
 const NO_TERM: readonly unknown[] = [...NO_NUMBER, 0, -1, 1.5, 2 ** 53];
 const NO_VERDICT: readonly unknown[] = [...NO_TEXT, "", "ill", "Healthy"];
 

@@ -31,15 +31,26 @@ export const NO_WRITER: readonly unknown[] = [
   "00.a.b.c",
   "0.A.b.c",
   `0.a.b.${"c".repeat(96)}`,
+  // What looks right as a text and is none.
+  [WRITER],
 ];
 export const NO_OBJECT: readonly unknown[] = [undefined, null, 1, "object", true];
-export const NO_ID: readonly unknown[] = [...NO_TEXT, "", ID.slice(1), `${ID}0`, `x${ID.slice(1)}`, ID.toUpperCase()];
+export const NO_ID: readonly unknown[] = [
+  ...NO_TEXT,
+  "",
+  ID.slice(1),
+  `${ID}0`,
+  `x${ID.slice(1)}`,
+  ID.toUpperCase(),
+  [ID],
+];
 export const NO_DECLARATION: readonly unknown[] = [
   ...NO_TEXT,
   "",
   DECLARATION.slice(1),
   `${DECLARATION}0`,
   `x${DECLARATION.slice(1)}`,
+  [DECLARATION],
 ];
 export const NO_FLAG: readonly unknown[] = [undefined, null, 0, 1, "true", []];
 export const NO_TIME: readonly unknown[] = [undefined, null, "1", 0, -1, 1.5, Number.NaN, T_MAX + 1, [1]];
@@ -53,6 +64,7 @@ export const NO_SHARD: readonly unknown[] = [
   "A",
   "a\n",
   "a".repeat(POLL_LIMITS.shardNameCharsMax + 1),
+  ["a"],
 ];
 
 /** A place in a message: names of fields and indexes of lists. Empty: the message itself. */

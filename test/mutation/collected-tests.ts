@@ -34,12 +34,15 @@ export function test(name: string, ...rest: readonly unknown[]): void {
   add(name, () => Reflect.apply(body, undefined, []));
 }
 
-/** The rows of a table as tests of their own, with the row or its fields in the name. */
+/** The rows of a table as tests of their own, each with its number: a row that is a list is the body's arguments, as vitest has it. */
 test.each = function each(rows: readonly unknown[]) {
   return (name: string, ...rest: readonly unknown[]): void => {
     const body = rest.find((argument) => typeof argument === "function");
     if (body === undefined) throw new TypeError(`Cannot collect the test '${name}': it has no body`);
-    for (const row of rows) add(withRow(name, row), () => Reflect.apply(body, undefined, [row]));
+    for (const [at, row] of rows.entries()) {
+      const given: unknown[] = Array.isArray(row) ? row : [row];
+      add(`${name} (${at + 1})`, () => Reflect.apply(body, undefined, given));
+    }
   };
 };
 
@@ -49,12 +52,4 @@ export function beforeEach(body: Body): void {
 
 function add(name: string, run: Body): void {
   collecting.tests.push({ name, run });
-}
-
-function withRow(name: string, row: unknown): string {
-  return name.replaceAll(/%s|\$(\w+)/g, (whole, field?: string) => {
-    if (field === undefined) return String(row);
-    const value: unknown = typeof row === "object" && row !== null ? Reflect.get(row, field) : undefined;
-    return typeof value === "string" || typeof value === "number" ? `${value}` : whole;
-  });
 }
