@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { plain } from "../protocols/compute/plain.ts";
 import { createRandom, nextBelow, nextFloat } from "../protocols/random.ts";
 import { modelSchema } from "../regions/config-model.ts";
+import { drawCurves } from "./bench/curve-chart.ts";
 import { columnsOf } from "./bench/freshness/clicks.ts";
 import { intervalsOf } from "./bench/freshness/intervals.ts";
 import { askNews, NEWS_MODEL } from "./bench/freshness/news.ts";
@@ -96,3 +97,25 @@ test("intervalsOf() covers the truth about as often as it says, and knows that d
   }
   expect(covered).toBeGreaterThan(32);
 }, 60_000);
+
+test("drawCurves() gives one document with every element closed, every text escaped and every panel drawn", () => {
+  const points = [1, 2].map((value) => ({ value, low: value - 0.1, high: value + 0.1 }));
+  const svg = drawCurves({
+    title: "A & B",
+    note: "<note>",
+    axis: "behind",
+    places: ["0 s", "1 h"],
+    series: [{ name: "model", colour: ["#111111", "#eeeeee"] }],
+    panels: ["one", "two"].map((title) => ({ title, curves: [{ series: 0, points }] })),
+  });
+  const open: string[] = [];
+  for (const [, slash = "", name = "", ends = ""] of svg.matchAll(/<(\/?)([a-z]+)[^>]*?(\/?)>/g)) {
+    if (slash !== "") expect(open.pop()).toBe(name);
+    else if (ends === "") open.push(name);
+  }
+  expect(open).toEqual([]);
+  for (const words of ["A &amp; B", "&lt;note&gt;", "one", "two", "0 s", "1 h", "model"]) {
+    expect(svg).toContain(`>${words}<`);
+  }
+  expect(svg).not.toContain("NaN");
+});
