@@ -64,7 +64,8 @@ export function createTable(valueBytes: u32, stateBytes: u32): i32 {
   if (load<u32>(STRIDE) != 0) return 0;
   const stride: u32 = (<u32>VALUES + valueBytes + stateBytes + 7) & ~7;
   let log: u32 = 0;
-  while (log < 12 && stride << (log + 1) <= SEGMENT_BYTES_MIN) log += 1;
+  // No smaller, or the directory would be full before the memory is.
+  while (stride << log < SEGMENT_BYTES_MIN) log += 1;
   store<u32>(STRIDE, stride);
   store<u32>(VALUE_BYTES, valueBytes);
   store<u32>(STATE_BYTES, stateBytes);
