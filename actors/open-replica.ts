@@ -18,7 +18,7 @@ import { drawNonce } from "./writer-nonce.ts";
 /** For one step of loading an image. */
 const STEP_MS_MAX = 60_000;
 /** Blocks asked for at once, and such asks on their way. */
-const READ_BLOCKS = IMAGE_LIMITS.blocksInFlight;
+const READ_BLOCKS = IMAGE_LIMITS.blocksRead;
 const READS_AHEAD = 2;
 
 /** The segments that the next increment follows; none where the next one is whole. */

@@ -82,6 +82,8 @@ export function createImages(
   /** All blocks of an image, a few at a time; gives what went wrong. */
   async function writeBlocks(image: TakenImage, segment: string): Promise<SaveOutcome | undefined> {
     const onTheirWay: Promise<SaveOutcome | { readonly kind: "taken" }>[] = [];
+    // One more with each that is taken, so that no turn of the thread has to copy out many.
+    let window = 1;
     for (let isMore = true; isMore || onTheirWay.length > 0;) {
       const block: Uint8Array<ArrayBuffer> | undefined = isMore ? nextBlock(image) : undefined;
       isMore = block !== undefined;
@@ -90,9 +92,10 @@ export function createImages(
         appended.catch(() => undefined); // told when its turn has come
         onTheirWay.push(appended);
       }
-      if (isMore && onTheirWay.length < IMAGE_LIMITS.blocksInFlight) continue;
+      if (isMore && onTheirWay.length < window) continue;
       const outcome = await onTheirWay.shift();
       if (outcome?.kind === "failed") return outcome;
+      window = Math.min(window + 1, IMAGE_LIMITS.blocksInFlight);
     }
     return undefined;
   }

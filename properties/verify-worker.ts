@@ -2,12 +2,11 @@
  * A thread that runs worlds. With a mutant it first arranges that the mutant's file is loaded with the bug planted, so
  * everything that could import that file is imported afterwards.
  */
-import { registerHooks } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
 import { DecodeCost } from "./decode-cost.ts";
-import { type Mutant } from "./mutant.ts";
 import { COST_MUTANTS } from "./mutants-cost.ts";
 import { MUTANTS } from "./mutants.ts";
+import { plant } from "./plant.ts";
 import { type VerifyFailure, type VerifyReport, type VerifyTask } from "./verify-task.ts";
 
 const given: unknown = workerData;
@@ -94,30 +93,4 @@ function isVerifyTask(value: unknown): value is VerifyTask {
     "twice" in value &&
     "stopAtFailure" in value
   );
-}
-
-function plant({ name, file, edits }: Mutant): void {
-  let found = false;
-  registerHooks({
-    load(url, context, nextLoad) {
-      const loaded = nextLoad(url, context);
-      if (!url.endsWith(`/${file}`)) return loaded;
-      found = true;
-      let source =
-        typeof loaded.source === "string" ? loaded.source : new TextDecoder().decode(loaded.source ?? undefined);
-      for (const [find, replace] of edits) {
-        const parts = source.split(find);
-        if (parts.length !== 2) {
-          throw new RangeError(
-            `Cannot plant '${name}': its text stands ${parts.length - 1} times in ${file}, not once`,
-          );
-        }
-        source = parts.join(replace);
-      }
-      return { ...loaded, source };
-    },
-  });
-  process.once("exit", () => {
-    if (!found) throw new RangeError(`Cannot plant '${name}': ${file} was never loaded`);
-  });
 }

@@ -125,7 +125,7 @@ export type PollLimits = Readonly<Record<keyof typeof POLL_LIMITS, number>>;
 /** What an image on disk may hold. */
 export const IMAGE_LIMITS = {
   /** Rows are cut into blocks of about so many bytes: one is packed between two messages. */
-  blockBytes: 512 * 1024,
+  blockBytes: 128 * 1024,
   /** No block is larger. */
   blockBytesMax: 4 * 1024 * 1024,
   /** Blocks of one segment. */
@@ -137,6 +137,8 @@ export const IMAGE_LIMITS = {
   /** Increments are followed by a whole segment once they have this share of its bytes, and at least `incrementBytes`. */
   incrementShare: 0.5,
   incrementBytes: 256 * 1024,
-  /** Blocks of one image on their way to the disk, or from it, at once. */
+  /** Blocks of one image on their way to the disk at once. When all are taken together, so many are copied out in one turn of the thread. */
   blocksInFlight: 4,
+  /** Blocks that are read together. */
+  blocksRead: 16,
 } as const;

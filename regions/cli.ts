@@ -8,6 +8,7 @@ import { printFailure } from "./cli/failure.ts";
 import { commandHelp, overviewHelp } from "./cli/help.ts";
 import { memberAdd, memberLs, memberRetire } from "./cli/member.ts";
 import { promote } from "./cli/promote.ts";
+import { backup, restoreBackup, snapshotExport, snapshotLs, snapshotVerify } from "./cli/snapshot.ts";
 import { setupTensorflow } from "./cli/setup.ts";
 import { start } from "./cli/start.ts";
 import { train } from "./cli/train.ts";
@@ -27,6 +28,11 @@ const COMMANDS: readonly Command[] = [
   memberAdd,
   memberRetire,
   promote,
+  snapshotLs,
+  snapshotVerify,
+  snapshotExport,
+  backup,
+  restoreBackup,
   configCheck,
   configSchema,
   decode,

@@ -18,7 +18,8 @@ import {
   type StoredImage,
   type StoredSegment,
 } from "./file-store-protocol.ts";
-import { type ImagePlace, prepareImageFolder, segmentPath, sweepSegments, writeManifest } from "./image-files.ts";
+import { commitSegment } from "./commit-image.ts";
+import { type ImagePlace, prepareImageFolder, segmentPath } from "./image-files.ts";
 import { loadImages } from "./image-loading.ts";
 import { readBlocks, SegmentWriter } from "./segment-files.ts";
 
@@ -166,30 +167,15 @@ export const fileStore = defineActor<FileStoreProtocol, FileStoreConfig>({
         throw new Refused(`Cannot write image '${kept.place.name}': its last segment is not ${after}`);
       }
       try {
-        const named = await writer.finish(head);
-        const segments = [...before, named];
-        // From here on it may be named already when something fails; then it must not go.
-        writer.keep();
-        await writeManifest(kept.place, segments);
-        kept.segments = segments;
-        if (after === undefined) await sweep(kept);
+        kept.segments = await commitSegment(kept.place, { writer, head, before });
+        const bytes = kept.segments.at(-1)?.bytes ?? 0;
         context.metrics.count("freshet_images_saved_total", 1, {
           segment: after === undefined ? "whole" : "increment",
         });
-        context.metrics.count("freshet_images_saved_bytes_total", named.bytes);
-        return { kind: "saved", bytes: named.bytes };
+        context.metrics.count("freshet_images_saved_bytes_total", bytes);
+        return { kind: "saved", bytes };
       } catch (error) {
-        await sweep(kept);
         return failed(kept, error);
-      }
-    }
-
-    /** What is left lying costs room and nothing else. */
-    async function sweep({ place }: Kept): Promise<void> {
-      try {
-        await sweepSegments(place);
-      } catch (error) {
-        context.log.warn("segments that nobody needs were not removed", { image: place.name, error });
       }
     }
 

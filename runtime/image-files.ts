@@ -22,7 +22,7 @@ import { DecodeError } from "../protocols/wire/decode-error.ts";
 import {
   decodeManifest,
   encodeManifest,
-  isManifest,
+  kindOf,
   MANIFEST_BYTES_MAX,
   type NamedSegment,
 } from "../protocols/wire/manifest.ts";
@@ -147,7 +147,9 @@ export async function readImageFile(place: ImagePlace, age: "current" | "previou
     await using file = await place.disk.open(imagePath(place, age));
     const { size } = file;
     const start = await file.read({ from: 0, bytes: Math.min(size, MANIFEST_BYTES_MAX) });
-    if (isManifest(start)) {
+    const kind = kindOf(start);
+    if (kind === "unknown") throw new DecodeError("manifest", "it begins neither as a manifest nor as an image");
+    if (kind === "manifest") {
       if (size > MANIFEST_BYTES_MAX) throw new DecodeError("manifest", `${size} bytes are too many`);
       return { kind: "manifest", segments: decodeManifest(start) };
     }

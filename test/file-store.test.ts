@@ -128,13 +128,13 @@ test("names that are no tokens, and blocks that are empty or too large, are refu
 test("an image that cannot be read gives way to the one before; none that can be read is not the same as none", async () => {
   await using folder = await temporaryFolder();
   await mkdir(join(folder.path, "image-a.current"));
-  await writeFile(join(folder.path, "image-a.previous"), "b");
+  await writeFile(join(folder.path, "image-a.previous"), "FrIm");
   await writeFile(join(folder.path, "image-c.current"), "FrMa, but no manifest");
   await writeFile(join(folder.path, "image-c.0123456789abcdef.segment"), "who knows");
   await writeFile(join(folder.path, "image-c.0.saving"), "half");
   await writeFile(join(folder.path, "image-d.0123456789abcdef.segment"), "half");
   await using store = await openStore({ folder: folder.path });
-  expect(await readImages(store.files, "a")).toEqual([Uint8Array.of(98)]);
+  expect(await readImages(store.files, "a")).toEqual([new TextEncoder().encode("FrIm")]);
   await expect(store.files.ask("load", { name: "c" }, { signal: soon() })).rejects.toMatchObject({ code: "refused" });
   expect(store.lines.map(({ level }) => level)).toEqual(["error", "error"]);
   // What an unreadable manifest may name stays; what nobody names goes.

@@ -60,7 +60,13 @@ export function batchOf(batch: number): Push {
   const keys = new Set(Array.from({ length: BATCH_KEYS }, () => BigInt(Math.floor(KEYS * nextFloat(random) ** 3))));
   const gradients = Float32Array.from({ length: keys.size * DIM }, () => nextFloat(random) - 0.5);
   const part = { table: TABLES[nextBelow(random, 2)] ?? 1, keys: BigUint64Array.from(keys), gradients };
-  return { trainer: TRAINER, batch, previous: batch - 1, parts: [part], sightings: [] };
+  return { trainer: TRAINER, batch, previous: batch - 1, parts: [part], sightings: [sightingOf(batch)] };
+}
+
+/** Every batch has one click, so that the catalogue has names. */
+function sightingOf(batch: number): Push["sightings"][number] {
+  const key = batch % 50;
+  return { item: String(key), key: BigInt(key), clicks: 1, timeMs: 1_760_000_000_000 + batch };
 }
 
 /** The replica after so many batches, computed anew. */

@@ -15,6 +15,8 @@ import { crc32c } from "./checksum.ts";
 
 const MAGIC = [0x46, 0x72, 0x4d, 0x61] as const;
 const VERSION = 1;
+/** Of an image in one piece, as older versions wrote it (sync/image.ts). */
+const PIECE_MAGIC = [0x46, 0x72, 0x49, 0x6d] as const;
 /** No manifest is longer. */
 export const MANIFEST_BYTES_MAX = 16 + IMAGE_LIMITS.segmentsMax * 20;
 
@@ -40,9 +42,10 @@ export function encodeManifest(segments: readonly NamedSegment[]): Uint8Array<Ar
   return writer.finish();
 }
 
-/** Whether bytes begin as a manifest, of whatever version. */
-export function isManifest(bytes: Uint8Array): boolean {
-  return MAGIC.every((byte, at) => bytes[at] === byte);
+/** What bytes begin as: a manifest of whatever version, an image in one piece, or neither. */
+export function kindOf(bytes: Uint8Array): "manifest" | "piece" | "unknown" {
+  if (MAGIC.every((byte, at) => bytes[at] === byte)) return "manifest";
+  return PIECE_MAGIC.every((byte, at) => bytes[at] === byte) ? "piece" : "unknown";
 }
 
 /** Reads a manifest; throws `DecodeError` on anything that `encodeManifest` would not have written. */

@@ -51,6 +51,11 @@ const BENCHES: Readonly<Record<string, Entry>> = {
     about: "test AUC and log loss of each built-in model on Frappe (--data DIR), beside the published ones",
     load: async () => (await import("./frappe.ts")).frappe,
   },
+  snapshots: {
+    about:
+      "images of a shard of 5 million rows while it learns: stops, bytes, restore; and of one that is killed (--kills N, --quick)",
+    load: async () => (await import("./snapshots.ts")).snapshots,
+  },
   sync: {
     about:
       "synchronisation between two nodes over a real nats-server: bytes and CPU of live updates, of catch-up, of idle polls",
@@ -81,13 +86,13 @@ The exit code is 1 when a figure misses its target.
   --data DIR   real clicks: a folder of Globo.com's clicks_hour_*.csv.gz or of MovieLens' ratings.csv and movies.csv; for \`delays\` one with
                TalkingData's train_sample.csv.gz
   --for TIME   how long the measured part takes, such as 60s
-  --kills N    how many processes \`crash\` ends with SIGKILL (default 200)
+  --kills N    how many processes \`crash\` and \`snapshots\` end with SIGKILL (default 200; 1,000)
   --reads N    how many reads \`store\` looks for torn rows in (default 1000000000)
   --peers DIR  a folder with a package.json, in which \`npm install yjs loro-crdt @automerge/automerge onnxruntime-node\` was run, and with Redis from Debian's
                packages in its subfolder redis; redis-server on the PATH is found too. What is not there is named and left out
   --seed N     of everything drawn by chance (default 1)
   --chart FILE where \`wan\` and \`freshness\` leave their charts, as SVG
-  --quick      less of \`wan\`, \`delays\`, \`freshness\` and \`staleness\`, for a look
+  --quick      less of \`wan\`, \`snapshots\`, \`delays\`, \`freshness\` and \`staleness\`, for a look
 
 Benches:
 ${Object.entries(BENCHES)

@@ -1,0 +1,85 @@
+// Planted bugs in images: how they are taken, put together and written. The laws of images find them, not the worlds.
+import { type Mutant } from "./mutant.ts";
+
+export const IMAGE_MUTANTS: readonly Mutant[] = [
+  {
+    name: "head-of-another-moment",
+    file: "protocols/sync/take-image.ts",
+    edits: [
+      [
+        "    head,\n    applied,",
+        "    get head() {\n      const { hasState, declared, writers } = store;\n      return encodeHead({ whole: rows.whole, hasState, declared, greatestSeen: stamper.last, horizon: replica.horizon, knowledge: replica.knowledge, applied: replica.applied, writers });\n    },\n    applied,",
+      ],
+    ],
+  },
+  {
+    name: "increment-without-drops",
+    file: "protocols/sync/take-image.ts",
+    edits: [["if (keys !== undefined) return encodeDropped(keys);", ""]],
+  },
+  {
+    name: "row-not-kept-aside",
+    file: "protocols/sync/frozen-table.ts",
+    edits: [["if (this.#moment !== undefined && this.#unread.delete(row)) this.#keepAside(row);", ""]],
+  },
+  {
+    name: "lost-counts-as-kept",
+    file: "protocols/sync/frozen-table.ts",
+    edits: [['if (outcome === "kept" || moment === undefined) return;', "return;"]],
+  },
+  {
+    name: "rows-before-drops",
+    file: "protocols/sync/load-image.ts",
+    edits: [['if (block.kind === "dropped") store.dropKeys(block.dropped);', 'if (block.kind === "dropped") return;']],
+  },
+  {
+    name: "manifest-before-blocks",
+    file: "runtime/commit-image.ts",
+    edits: [
+      [
+        "  const segments = [...before, await writer.finish(head)];\n",
+        "  const finished = writer.finish(head);\n  const named = { id: writer.id, bytes: 0, checksum: 0 };\n  await writeManifest(place, [...before, named]);\n  const segments = [...before, await finished];\n",
+      ],
+    ],
+  },
+  {
+    name: "not-written-through",
+    file: "runtime/segment-files.ts",
+    edits: [["      await this.#file.write(parts);", "      void this.#file.write(parts);"]],
+  },
+  {
+    name: "names-not-synced",
+    file: "runtime/image-files.ts",
+    edits: [["  await disk.syncNames(current);\n", ""]],
+  },
+  {
+    name: "previous-swept",
+    file: "runtime/image-files.ts",
+    edits: [
+      [
+        'const kept = new Set<string>();\n  for (const age of ["current", "previous"] as const) {',
+        'const kept = new Set<string>();\n  for (const age of ["current"] as const) {',
+      ],
+    ],
+  },
+  {
+    name: "manifest-in-place",
+    file: "runtime/image-files.ts",
+    edits: [
+      [
+        'const saving = join(folder, `image-${name}.${newSegmentId()}.saving`);\n  const current = imagePath(place, "current");',
+        'const current = imagePath(place, "current");\n  const saving = current;',
+      ],
+    ],
+  },
+  {
+    name: "block-checksum-off",
+    file: "runtime/block-packing.ts",
+    edits: [
+      [
+        "if (stored.length !== block.storedBytes || crc32(stored) !== block.checksum) {",
+        "if (stored.length !== block.storedBytes) {",
+      ],
+    ],
+  },
+];

@@ -1,0 +1,166 @@
+import { type Disk, type NewFile, type OldFile } from "../../runtime/disk.ts";
+
+/** What was done to a disk, in its order. A write is on its way from its beginning to its end. */
+type Op =
+  | { readonly kind: "create"; readonly path: string; readonly file: number }
+  | { readonly kind: "rename"; readonly from: string; readonly to: string }
+  | { readonly kind: "remove"; readonly path: string }
+  | { readonly kind: "begin"; readonly write: number; readonly file: number; readonly bytes: Uint8Array }
+  | { readonly kind: "end"; readonly write: number }
+  | { readonly kind: "synced" }
+  /** Somebody was told that all is there up to this. */
+  | { readonly kind: "told"; readonly image: number };
+
+/** A disk after a crash, and what somebody had been told before it. */
+export interface Crashed {
+  readonly disk: CrashDisk;
+  readonly told: number;
+  readonly where: string;
+}
+
+/**
+ * A disk in memory that notes what is done to it, so that every crash on the way can be looked at. What was written through is there, of
+ * what is on its way any part; names that changed are there once anything was written through or synced after them, and else up to any of
+ * them, in their order, as a journal has it.
+ */
+export class CrashDisk implements Disk {
+  readonly #names = new Map<string, number>();
+  readonly #files = new Map<number, Uint8Array[]>();
+  readonly #ops: Op[] = [];
+  #writes = 0;
+
+  told(image: number): void {
+    this.#ops.push({ kind: "told", image });
+  }
+
+  async makeFolder(): Promise<void> {}
+
+  async list(): Promise<string[]> {
+    return [...this.#names.keys()].map((path) => path.slice(path.lastIndexOf("/") + 1));
+  }
+
+  async create(path: string): Promise<NewFile> {
+    const file = this.#files.size;
+    this.#do({ kind: "create", path, file });
+    return {
+      write: async (parts) => {
+        const write = this.#writes;
+        this.#writes += 1;
+        this.#do({ kind: "begin", write, file, bytes: Buffer.concat(parts) });
+        await new Promise((resolve) => setImmediate(resolve));
+        this.#do({ kind: "end", write });
+      },
+      close: async () => undefined,
+    };
+  }
+
+  async open(path: string): Promise<OldFile> {
+    const file = this.#names.get(path);
+    if (file === undefined) throw Object.assign(new Error(`Cannot open '${path}'`), { code: "ENOENT" });
+    const bytes = Buffer.concat(this.#files.get(file) ?? []);
+    return {
+      size: bytes.length,
+      read: async ({ from, bytes: count }) => {
+        if (from + count > bytes.length) throw new Error("Cannot read: the file ended");
+        return new Uint8Array(bytes.subarray(from, from + count));
+      },
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    if (!this.#names.has(from)) throw Object.assign(new Error(`Cannot rename '${from}'`), { code: "ENOENT" });
+    this.#do({ kind: "rename", from, to });
+  }
+
+  async remove(path: string): Promise<void> {
+    if (this.#names.has(path)) this.#do({ kind: "remove", path });
+  }
+
+  async syncNames(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    this.#do({ kind: "synced" });
+  }
+
+  /** Every disk that a crash may leave, at every byte of every write. */
+  *crashes(): Generator<Crashed> {
+    let told = 0;
+    for (let end = 0; end <= this.#ops.length; end += 1) {
+      const done = this.#ops.slice(0, end);
+      const last = done.at(-1);
+      if (last?.kind === "told") told = last.image;
+      const durable = done.findLastIndex(({ kind }) => kind === "end" || kind === "synced") + 1;
+      const ended = new Set(done.map((op) => (op.kind === "end" ? op.write : -1)));
+      const onTheirWay = done.flatMap((op) => (op.kind === "begin" && !ended.has(op.write) ? [op] : []));
+      const longest = Math.max(0, ...onTheirWay.map(({ bytes }) => bytes.length));
+      for (let names = durable; names <= end; names += 1) {
+        const next = done[names];
+        if (next !== undefined && !isNaming(next)) continue;
+        for (let bytes = 0; bytes <= longest; bytes += 1) {
+          const disk = new CrashDisk();
+          // A file that has lost its name has lost its bytes too: nobody finds them.
+          const kept = done.filter((op, at) => at < names || !isNaming(op));
+          for (const op of kept) {
+            const isPart = op.kind === "begin" && !ended.has(op.write);
+            disk.#apply(isPart ? { ...op, bytes: op.bytes.slice(0, bytes) } : op);
+          }
+          yield {
+            disk,
+            told,
+            where: `after ${end} of ${this.#ops.length} steps, ${names} with their names, ${bytes} bytes`,
+          };
+        }
+      }
+    }
+  }
+
+  /** This disk, with any one bit of it the other way round. */
+  *damages(): Generator<{ readonly left: CrashDisk; readonly where: string }> {
+    for (const [path, file] of this.#names) {
+      const bytes = Buffer.concat(this.#files.get(file) ?? []);
+      for (let bit = 0; bit < bytes.length * 8; bit += 1) {
+        const left = new CrashDisk();
+        for (const [name, of] of this.#names) left.#names.set(name, of);
+        for (const [of, parts] of this.#files) left.#files.set(of, parts);
+        const flipped = Buffer.from(bytes);
+        flipped[bit >>> 3] = (flipped[bit >>> 3] ?? 0) ^ (1 << (bit & 7));
+        left.#files.set(file, [flipped]);
+        yield { left, where: `bit ${bit} of ${path}` };
+      }
+    }
+  }
+
+  #do(op: Op): void {
+    this.#ops.push(op);
+    this.#apply(op);
+  }
+
+  #apply(op: Op): void {
+    switch (op.kind) {
+      case "create":
+        this.#names.set(op.path, op.file);
+        this.#files.set(op.file, []);
+        return;
+      case "rename": {
+        const file = this.#names.get(op.from);
+        if (file !== undefined) this.#names.set(op.to, file);
+        this.#names.delete(op.from);
+        return;
+      }
+      case "remove":
+        this.#names.delete(op.path);
+        return;
+      case "begin":
+        this.#files.get(op.file)?.push(op.bytes);
+        break;
+      case "end":
+      case "synced":
+      case "told":
+    }
+  }
+}
+
+/** Whether it changes what names there are. */
+function isNaming({ kind }: Op): boolean {
+  return kind === "create" || kind === "rename" || kind === "remove";
+}

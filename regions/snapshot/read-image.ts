@@ -1,0 +1,46 @@
+import { decodeBlock, type ImageBlock } from "../../protocols/sync/image-block.ts";
+import { decodeHead, type ImageHead } from "../../protocols/sync/image-head.ts";
+import { type TableSpec } from "../../protocols/sync/row-store.ts";
+import { type StoredImage, type StoredSegment } from "../../runtime/file-store-protocol.ts";
+import { type ImagePlace, segmentPath } from "../../runtime/image-files.ts";
+import { loadImages } from "../../runtime/image-loading.ts";
+import { readBlocks } from "../../runtime/segment-files.ts";
+
+/** A node that writes may take a segment away between a look at the manifest and one at the segment; then there is a newer manifest. */
+const TRIES = 5;
+const BLOCKS_AT_ONCE = 4;
+
+/** What is stored of one shard, newest first, and what of it cannot be used. */
+export async function readImages(place: ImagePlace): Promise<Awaited<ReturnType<typeof loadImages>>> {
+  for (let left = TRIES; ; left -= 1) {
+    const loaded = await loadImages(place);
+    if (left === 1 || loaded.problems.length === 0) return loaded;
+  }
+}
+
+/** The segments of the newest image; none where it is in one piece, as old versions wrote it. */
+export function newestSegments(images: readonly StoredImage[]): readonly StoredSegment[] {
+  const [image] = images;
+  return image?.kind === "segments" ? image.segments : [];
+}
+
+/** The tables as an image holds them. */
+function heldTables({ declared, hasState }: ImageHead): TableSpec[] {
+  return declared.map((table) => (hasState ? table : { ...table, stateBytes: 0 }));
+}
+
+/** Each block of a segment in its order, checked and decoded. Throws `DecodeError`. */
+export async function* blocksOf(
+  place: ImagePlace,
+  segment: StoredSegment,
+): AsyncGenerator<{ readonly head: ImageHead; readonly bytes: Uint8Array; readonly block: ImageBlock }> {
+  const head = decodeHead(segment.head);
+  const options = { tables: heldTables(head), hasState: head.hasState, writers: head.writers.length };
+  await using file = await place.disk.open(segmentPath(place, segment.id));
+  for (let from = 0; from < segment.blocks.length; from += BLOCKS_AT_ONCE) {
+    const to = Math.min(from + BLOCKS_AT_ONCE, segment.blocks.length);
+    for (const bytes of await readBlocks(file, { blocks: segment.blocks, from, to })) {
+      yield { head, bytes, block: decodeBlock(bytes, options) };
+    }
+  }
+}
