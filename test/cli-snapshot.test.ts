@@ -91,10 +91,17 @@ test("what is damaged is named, by verify, export and restore; and nothing is re
     ]);
   }
   const archive = await readFile(backup);
-  archive[600] = (archive[600] ?? 0) ^ 1;
-  await writeFile(backup, archive);
-  const restored = await freshet(["restore", backup, join(folder.path, "new")]);
-  expect([restored.code, restored.err]).toEqual([1, expect.stringContaining("shard 'clicks-0' in it is damaged: ")]);
+  const files = [...archive.toString("latin1").matchAll(/image-clicks-0\.(?:current|[0-9a-f]{16}\.segment)/g)];
+  expect(files.length).toBeGreaterThan(1);
+  for (const { index } of files) {
+    const damaged = Buffer.from(archive);
+    // A file's bytes come after its header, in blocks of 512; what fills up the last block is nobody's.
+    const at = index + 512 + 20;
+    damaged[at] = (damaged[at] ?? 0) ^ 1;
+    await writeFile(backup, damaged);
+    const restored = await freshet(["restore", backup, join(folder.path, "new")]);
+    expect([restored.code, restored.err]).toEqual([1, expect.stringContaining("shard 'clicks-0' in it is damaged: ")]);
+  }
   await writeFile(backup, "no archive at all");
   expect((await freshet(["restore", backup, join(folder.path, "new")])).err).toMatch(
     /Cannot (?:restore from|find images)/,
