@@ -15,6 +15,8 @@ const TABLES: readonly TableSpec[] = [
 /** One row a frame, two frames in flight. */
 const LIMITS: SyncLimits = { ...SYNC_LIMITS, frameBytes: 30, windowFrames: 2, answersMax: 1, entriesKept: 0 };
 const ROWS = 40;
+/** More than any pull here has. */
+const TIMEOUTS_MAX = 1_000;
 
 /** L2: a link over which only a few frames in a row get through carries any answer in the end, each frame once. */
 export function answerOverABadLink(): string | undefined {
@@ -94,7 +96,8 @@ function pullThrough(
   const from = peer.writer;
   const inbox = stepReplica(puller, { kind: "pull", peer: from, pullId: pullId(pull) }, NOW);
   let left = frames;
-  while (puller.pull !== undefined) {
+  // A planted bug may have it ask for ever: then the pull stays open, which whoever called sees.
+  for (let timeouts = 0; puller.pull !== undefined && timeouts < TIMEOUTS_MAX; timeouts += 1) {
     for (let effect = inbox.shift(); effect !== undefined; effect = inbox.shift()) {
       all.push(effect);
       if (effect.kind !== "send") continue;
