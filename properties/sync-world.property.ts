@@ -23,7 +23,7 @@ test(
 
 test(
   "every planted bug makes a world or a directed situation fail, by a property that it breaks",
-  { timeout: 480_000 },
+  { timeout: 240_000 },
   async () => {
     const results = await verifyMutants({ seedsMax: 1_000, threads: 2 });
     expect(results.length).toBe(MUTANTS.length);
