@@ -32,7 +32,7 @@ test("images of a shard that goes on writing are listed, checked, backed up, res
     await writer.durable(3);
     const listed = await freshet(["snapshot", "ls", state]);
     expect(listed).toMatchObject({ code: 0, err: "" });
-    expect(listed.out).toMatch(/^clicks-0 +\d+\.\d kB +whole \+ \d+ increments .* full  t at \d+\n$/);
+    expect(listed.out).toMatch(/^clicks-0 +\d+\.\d [kM]B +whole \+ \d+ increments .* full  t at \d+\n$/);
     expect(await freshet(["snapshot", "verify", state])).toMatchObject({ code: 0, err: "" });
     expect((await freshet(["backup", state, file])).out).toContain("1 shards, ");
   }

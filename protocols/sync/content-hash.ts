@@ -46,8 +46,10 @@ export class ContentHash {
         filled = 0;
       }
     }
-    this.#first = (this.#first + mixUint32(first, word)) >>> 0;
-    this.#second = (this.#second + mixUint32(second, word)) >>> 0;
+    // What a last, short word holds is marked with a bit above it, so that a zero byte more is another row.
+    const last = filled === 0 ? 0 : word | (1 << (8 * filled));
+    this.#first = (this.#first + mixUint32(first, last)) >>> 0;
+    this.#second = (this.#second + mixUint32(second, last)) >>> 0;
     this.#rows += 1;
   }
 

@@ -148,7 +148,7 @@ export function digestRows(table: u32, writerHashes: usize): u32 {
       first = mix(first, word);
       second = mix(second, word);
     }
-    let rest: u32 = 0;
+    let rest: u32 = words == valueBytes ? 0 : 1;
     for (let byte: u32 = words; byte < valueBytes; byte++) rest = (rest << 8) | load<u8>(values + byte);
     sum += mix(first, rest);
     sumToo += mix(second, rest);
