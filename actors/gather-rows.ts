@@ -1,4 +1,4 @@
-import { initialValues, type ModelLayout } from "../protocols/model-layout.ts";
+import { unknownValues, type ModelLayout } from "../protocols/model-layout.ts";
 import { floatsOf } from "../protocols/sync/precision.ts";
 import { type RowStore } from "../protocols/sync/row-store.ts";
 import { Refused } from "../runtime/actor.ts";
@@ -10,7 +10,7 @@ export interface ReadList {
   readonly found: Uint8Array;
 }
 
-/** Rows of a store; one that nobody has trained has its first values. */
+/** Rows of a store; a key that has none reads as the default row of its table. */
 export function gatherRows(layout: ModelLayout, store: RowStore, { table, keys }: KeyList): ReadList {
   const declared = layout.tables[table];
   if (declared?.learning === undefined) {
@@ -19,7 +19,7 @@ export function gatherRows(layout: ModelLayout, store: RowStore, { table, keys }
   const { found, values } = store.read(table, keys);
   const floats = floatsOf(declared.precision, values);
   for (const [at, key] of keys.entries()) {
-    if (found[at] === 0) floats.set(initialValues(layout, table, key), at * declared.dim);
+    if (found[at] === 0) floats.set(unknownValues(layout, table, key), at * declared.dim);
   }
   return { values: floats, found };
 }

@@ -8,7 +8,7 @@ import { keyOf } from "../protocols/keys.ts";
 import { createLearner, placeRows, planExamples, predict } from "../protocols/learning/learner.ts";
 import { type Example } from "../protocols/learning/training-batch.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
-import { CATALOGUE, initialValues, modelLayout, requiredTable } from "../protocols/model-layout.ts";
+import { CATALOGUE, modelLayout, requiredTable, unknownValues } from "../protocols/model-layout.ts";
 import { floatsOf } from "../protocols/sync/precision.ts";
 import { type ActorRef, type Address, type Context, defineActor, Refused } from "../runtime/actor.ts";
 import { type BackendChoice, matrixFor, openBackend } from "../runtime/compute/backends.ts";
@@ -178,9 +178,9 @@ function createRanking(
     const key = keyOf(request.user);
     const { lists } = planExamples(layout, [{ ...request, item: "" }]);
     const shard = lists.findIndex((each) => each.some(({ table }) => table === userTable));
-    if (shard < 0) return initialValues(layout, userTable, key);
+    if (shard < 0) return unknownValues(layout, userTable, key);
     const { values } = await rows.gather(shard, [{ table: userTable, keys: BigUint64Array.of(key) }], signal);
-    return values[0] ?? initialValues(layout, userTable, key);
+    return values[0] ?? unknownValues(layout, userTable, key);
   }
 
   async function ranked(request: RecommendRequest, signal: AbortSignal): Promise<Omit<Recommendations, "request">> {

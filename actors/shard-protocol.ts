@@ -101,7 +101,7 @@ export type SucceedOutcome =
 
 /** What a shard replica accepts. */
 export interface ShardProtocol {
-  /** Values of rows, keys x dim floats per list; a row nobody has trained has its first values. */
+  /** Values of rows, keys x dim floats per list; a key without a row has the default row of its table. */
   readonly gather: {
     request: { readonly lists: readonly KeyList[] };
     /** `steps` is how many steps of trainers took effect here since the shard's start; `found` is 1 for each row that was ever trained. */

@@ -14,6 +14,7 @@ import { contentOf, type ReplicaEffect, type ReplicaEvent, stepReplica } from ".
 import { drawPullId } from "../protocols/wire/pull.ts";
 import { type Address, defineActor, Refused } from "../runtime/actor.ts";
 import { sharedTables } from "../runtime/compute/table/table-row-store.ts";
+import { createAdmitKeys } from "./admit-keys.ts";
 import { gatherRows, type ReadList } from "./gather-rows.ts";
 import { createLagMeter } from "./lag-meter.ts";
 import { type LeaderProtocol } from "./leader-protocol.ts";
@@ -63,6 +64,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     const ways = new Map<string, Address>();
     const labels = { model: config.model.name };
     const isUrgent = createUrgentRule(config.model);
+    const admitKeys = createAdmitKeys(layout, replica.store);
     const trace = openTrace(config.trace, context);
     trace.start(() => ({ writer: replica.writer, primary: replica.primary, image: encodeImage(replica) }));
     let refused = 0;
@@ -216,8 +218,11 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         context.log.warn("A push was refused whole", { shard: config.name, trainer, reason: problem });
         return { kind: "refused", reason: problem };
       }
-      const writes = writesOf(layout, current, { shard: config.shard, isUrgent });
-      const effects = step({ kind: "write", writes, batch: { trainer, id: batch } }, current);
+      const { push: taken, admitted, refused: unadmitted } = admitKeys(current);
+      if (admitted > 0) context.metrics.count("freshet_rows_admitted_total", admitted, labels);
+      if (unadmitted > 0) context.metrics.count("freshet_gradients_dropped_total", unadmitted, labels);
+      const writes = writesOf(layout, taken, { shard: config.shard, isUrgent });
+      const effects = step({ kind: "write", writes, batch: { trainer, id: batch } }, taken);
       const stopped = effects.find((effect) => effect.kind === "refused");
       if (stopped !== undefined) return { kind: "refused", reason: stopped.reason };
       if (request.parts.length > 0) {

@@ -2,7 +2,7 @@
  * Rows of a model's shards, read straight from the shards' memory where they run in this process: no message, and the shard is not disturbed. A
  * row that changes under every try, and a shard whose memory is not known yet, are asked for as from anywhere else.
  */
-import { initialValues, type ModelLayout } from "../protocols/model-layout.ts";
+import { unknownValues, type ModelLayout } from "../protocols/model-layout.ts";
 import { floatsOf } from "../protocols/sync/precision.ts";
 import { type ActorRef } from "../runtime/actor.ts";
 import { FOUND, GAVE_UP, TableReader } from "../runtime/compute/table/table-reader.ts";
@@ -67,7 +67,7 @@ export function createSharedRows(
     let isWhole = true;
     for (let at = 0; at < keys.length; at += 1) {
       if (statuses[at] === GAVE_UP) isWhole = false;
-      else if (statuses[at] !== FOUND) floats.set(initialValues(layout, table, keys[at] ?? 0n), at * declared.dim);
+      else if (statuses[at] !== FOUND) floats.set(unknownValues(layout, table, keys[at] ?? 0n), at * declared.dim);
     }
     return isWhole ? { values: floats, found: statuses } : undefined;
   }

@@ -9,7 +9,7 @@ import { CATALOGUE_ROW_BYTES } from "./learning/catalogue-row.ts";
 import { initialDense, initialRow } from "./learning/initial-values.ts";
 import { type Optimizer, stateFloats } from "./learning/optimizer.ts";
 import { keySeed, shardOf } from "./keys.ts";
-import { type ModelDeclaration } from "./model.ts";
+import { type ModelDeclaration, type TableDeclaration } from "./model.ts";
 import { declarationDigest } from "./sync/declaration.ts";
 import { exactBytesOf, valueBytesOf } from "./sync/precision.ts";
 import { type TableSpec } from "./sync/row-store.ts";
@@ -93,7 +93,17 @@ export function densePlacement(layout: ModelLayout): readonly { readonly table: 
   });
 }
 
-/** The values of a row nobody has trained yet, the same on every node. Catalogue rows have none. */
+/**
+ * What a key without a row is read as: the table's default row. It is in no digest, so that a rule of admission may be added to a model that
+ * has images; while regions differ in it, they differ in what they say of unknown keys, and in nothing else.
+ */
+export function unknownValues(layout: ModelLayout, table: number, key: bigint): Float32Array {
+  const declared = layout.model.tables[table - 1];
+  if (declared !== undefined && isUnknownZero(declared)) return new Float32Array(layout.program.dim);
+  return initialValues(layout, table, key);
+}
+
+/** The values that a row starts from, the same on every node. Catalogue rows have none. */
 export function initialValues(layout: ModelLayout, table: number, key: bigint): Float32Array {
   const declared = layout.tables[table];
   if (declared === undefined || declared.role === "catalogue") {
@@ -112,6 +122,10 @@ export function initialValues(layout: ModelLayout, table: number, key: bigint): 
   // A weight of its own starts at 0, as it would add noise to what an unknown key is predicted to be; an embedding must not, or it stayed there.
   initialRow(values.subarray(embeddingColumn(layout.model) ?? declared.dim), { table, keySeed: keySeed(key) });
   return values;
+}
+
+function isUnknownZero({ unknown, admit }: TableDeclaration): boolean {
+  return unknown === undefined ? admit !== undefined : unknown === "zero";
 }
 
 const DENSE_SEED = 20_221_110;

@@ -2,6 +2,7 @@
  * A model as its owner declares it: which tables, which features, which architecture. What follows from it (layouts of rows,
  * placement of keys) is computed here, the same on every node, and its digest travels with every pull.
  */
+import { type AdmissionRule } from "./learning/admission.ts";
 import { type Optimizer } from "./learning/optimizer.ts";
 
 /** One embedding table: a row per distinct value of `key`. */
@@ -13,6 +14,13 @@ export interface TableDeclaration {
   readonly precision?: "f32" | "f16";
   /** A row that was not written for so long, milliseconds on the primary's clock, is gone everywhere; never when left out. */
   readonly ttlMs?: number;
+  /** When a key gets a row; at its first gradient when left out. */
+  readonly admit?: AdmissionRule;
+  /**
+   * What a key without a row is read as: `initial`, the values that its row would start from, or `zero`. When left out, zero where a rule of admission
+   * stands, as its keys are read so for long, and else initial.
+   */
+  readonly unknown?: "initial" | "zero";
 }
 
 /** What is computed of a sample's embeddings and dense features. `architectures/` has the programs. */

@@ -1,11 +1,39 @@
 import * as z from "zod";
+import { type AdmissionRule } from "../protocols/learning/admission.ts";
 import { SYNC_LIMITS } from "../protocols/limits.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { architecture } from "./config-architecture.ts";
 import { derived, derivedProblems } from "./config-derived.ts";
 import { layoutProblems } from "./config-layout.ts";
 import { optimizer } from "./config-optimizer.ts";
-import { duration, featureName, integer, token } from "./config-values.ts";
+import { duration, featureName, integer, size, token } from "./config-values.ts";
+
+const ADMIT_RULE = '{ "count": 3 }, with "memory": "1MB" if need be, or { "probability": 0.1 }';
+const chanceAllowed = "a probability above 0, up to 1";
+const admit = z
+  .union(
+    [
+      z.strictObject({
+        count: integer({ min: 2, max: 100 }),
+        memory: size({ min: "1KB", max: "1GB" }).prefault("1MB").meta({
+          description:
+            "Of each shard, for counting: 8 bytes remember one sighting of a key without a row. What is older counts half",
+        }),
+      }),
+      z.strictObject({
+        probability: z
+          .number({ error: chanceAllowed })
+          .gt(0, { error: chanceAllowed })
+          .max(1, { error: chanceAllowed }),
+      }),
+    ],
+    { error: ADMIT_RULE },
+  )
+  .transform((it): AdmissionRule =>
+    "count" in it
+      ? { kind: "count", count: it.count, bytes: it.memory }
+      : { kind: "probability", probability: it.probability },
+  );
 
 const table = z
   .strictObject({
@@ -20,8 +48,20 @@ const table = z
     ttl: duration({ min: "10s", max: "3650d" })
       .optional()
       .meta({ description: "A row that was not trained for so long is gone, in every region; without it, never" }),
+    admit: admit.optional().meta({
+      description:
+        'When a key gets a row: { "count": 3 }, at its third sighting, or { "probability": 0.1 } at each; without it, at once',
+    }),
+    unknown: z.enum(["initial", "zero"]).exactOptional().meta({
+      description:
+        "What a key without a row is read as: the values that its row would start from, or zeros. Default: zero where admit stands, else initial",
+    }),
   })
-  .transform(({ ttl, ...rest }) => ({ ...rest, ...(ttl !== undefined && { ttlMs: ttl }) }));
+  .transform(({ ttl, admit: rule, ...rest }) => ({
+    ...rest,
+    ...(ttl !== undefined && { ttlMs: ttl }),
+    ...(rule !== undefined && { admit: rule }),
+  }));
 
 const tables = z
   .array(table)

@@ -1,0 +1,31 @@
+import { expect, test } from "vitest";
+import { LEAST, parse, problemsOf } from "./config-parsing.ts";
+
+test("a table's rule of admission counts sightings in some memory, or draws; what an unknown key is read as can be said", () => {
+  const tables = [
+    { name: "users", key: "user", admit: { count: 3 } },
+    { name: "items", key: "item", admit: { probability: 0.1 }, unknown: "initial" as const },
+  ];
+  const { models } = parse({ ...LEAST, models: [{ name: "clicks", tables }] });
+  expect(models[0]?.tables).toEqual([
+    { name: "users", key: "user", precision: "f32", admit: { kind: "count", count: 3, bytes: 2 ** 20 } },
+    {
+      name: "items",
+      key: "item",
+      precision: "f32",
+      admit: { kind: "probability", probability: 0.1 },
+      unknown: "initial",
+    },
+  ]);
+  for (const admit of [
+    { count: 1 },
+    { count: 3, memory: "1B" },
+    { probability: 0 },
+    { probability: 0.5, count: 2 },
+    {},
+  ]) {
+    const found = problemsOf({ ...LEAST, models: [{ name: "clicks", tables: [{ ...tables[0], admit }, tables[1]] }] });
+    expect(found).toHaveLength(1);
+    expect(found[0]).toContain(": models[0].tables[0].admit");
+  }
+});
