@@ -32,6 +32,8 @@ export interface BenchOptions {
   readonly quick: boolean;
   /** Where a bench that draws a chart leaves it, as SVG. */
   readonly chart: string | undefined;
+  /** Where a bench that can be profiled leaves CPU profiles. */
+  readonly profile: string | undefined;
   /** Where progress goes; standard output is for figures. */
   readonly progress: ScreenOutput;
   readonly signal: AbortSignal;

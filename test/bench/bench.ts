@@ -56,6 +56,11 @@ const BENCHES: Readonly<Record<string, Entry>> = {
       "images of a shard of 5 million rows while it learns: stops, bytes, restore; and of one that is killed (--kills N, --quick)",
     load: async () => (await import("./snapshots.ts")).snapshots,
   },
+  stream: {
+    about:
+      "training through the whole path of a region node beside its kernels alone, and two trainers beside one (--profile DIR, --quick)",
+    load: async () => (await import("./stream.ts")).stream,
+  },
   sync: {
     about:
       "synchronisation between two nodes over a real nats-server: bytes and CPU of live updates, of catch-up, of idle polls",
@@ -77,7 +82,7 @@ const BENCHES: Readonly<Record<string, Entry>> = {
 };
 
 const HELP = `npm run -s bench -- NAME [--json] [--data DIR] [--for TIME] [--kills N] [--seed N] [--peers DIR]
-                             [--chart FILE] [--quick]
+                             [--chart FILE] [--profile DIR] [--quick]
 
 Measures one thing and prints its figures as a table, or with --json as one object a line:
 {bench, figure, value, unit, compared, ratio, target, met}, what there is none of left out. Progress goes to standard error.
@@ -92,7 +97,9 @@ The exit code is 1 when a figure misses its target.
                packages in its subfolder redis; redis-server on the PATH is found too. What is not there is named and left out
   --seed N     of everything drawn by chance (default 1)
   --chart FILE where \`wan\` and \`freshness\` leave their charts, as SVG
-  --quick      less of \`wan\`, \`snapshots\`, \`delays\`, \`freshness\` and \`staleness\`, for a look
+  --profile DIR
+               a folder in which \`stream\` leaves CPU profiles of the node's threads
+  --quick      less of \`wan\`, \`snapshots\`, \`delays\`, \`freshness\`, \`staleness\` and \`stream\`, for a look
 
 Benches:
 ${Object.entries(BENCHES)
@@ -144,6 +151,7 @@ async function run(): Promise<number> {
     seed: Number(values.seed),
     quick: values.quick,
     chart: values.chart,
+    profile: values.profile === undefined ? undefined : resolve(values.profile),
     progress: process.stderr,
     signal: stop.signal,
   };
@@ -170,6 +178,7 @@ function readArguments() {
       peers: { type: "string" },
       seed: { type: "string", default: "1" },
       chart: { type: "string" },
+      profile: { type: "string" },
       quick: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
