@@ -111,7 +111,8 @@ export class ShardChecker {
     replica: Replica,
     { answered, all, where }: { answered: readonly Answered[]; all: readonly Replica[]; where: string },
   ): void {
-    this.book.moved(replica.horizon);
+    // What is settled now may have the time of what was lost, and other rows.
+    if (this.book.moved(replica.horizon)) this.#byKnowledge.clear();
     for (const other of all) this.book.note(other.horizon, other.writer);
     this.book.settled(replica.horizon, {
       updates: this.#updates,

@@ -36,9 +36,9 @@ export class HorizonBook {
     if (update.deleted) this.#deletions[update.key]?.push(update);
   }
 
-  /** Whether a horizon is one of the chain. */
-  holds({ settled }: Horizon): boolean {
-    return settled === 0 || this.#horizons.some((known) => known.settled === settled);
+  /** Whether a horizon is one of the chain. Its time alone does not tell: one that was lost with its disk may have had the same, and left out more. */
+  holds(horizon: Horizon): boolean {
+    return horizon.settled === 0 || this.#horizons.some((known) => isSame(known, horizon));
   }
 
   /** X10: every horizon that is held is one of the chain. */
@@ -57,10 +57,12 @@ export class HorizonBook {
     this.#expiries.add(before);
   }
 
-  /** A primary has moved on. Later ones than that before it had been lost with all who held them. */
-  moved(horizon: Horizon): void {
-    while ((this.#horizons.at(-1)?.settled ?? 0) > horizon.before) this.#horizons.pop();
+  /** A primary has moved on. Later ones than that before it had been lost with all who held them; tells whether there were any. */
+  moved(horizon: Horizon): boolean {
+    let isLost = false;
+    while ((this.#horizons.at(-1)?.settled ?? 0) > horizon.before) isLost = this.#horizons.pop() !== undefined;
     this.#horizons.push(horizon);
+    return isLost;
   }
 
   /** Whether a version was stamped up to a settled time and is not among what was settled. */
@@ -132,4 +134,9 @@ export class HorizonBook {
       }
     }
   }
+}
+
+function isSame(a: Horizon, b: Horizon): boolean {
+  if (a.settled !== b.settled || a.before !== b.before || a.graveyard.size !== b.graveyard.size) return false;
+  return [...a.graveyard].every(([writer, t]) => b.graveyard.get(writer) === t);
 }
