@@ -1,0 +1,118 @@
+// A model's one shard on several nodes of one region, each in a worker of its own, as tests of replicas need them.
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { expect } from "vitest";
+import { type ShardConfig } from "../actors/shard-config.ts";
+import { type GradientPart, type ShardProtocol } from "../actors/shard-protocol.ts";
+import { type ModelDeclaration, type TableDeclaration } from "../protocols/model.ts";
+import { type ActorRef, type Address } from "../runtime/actor.ts";
+import { type ActorSystem } from "../runtime/system.ts";
+
+export const REGION = "here";
+/** Indices of the tables of such a model; 0 is that of its dense parameters. */
+export const USERS = 1;
+export const ITEMS = 2;
+
+/** A model named `clicks` with rows of `dim` numbers. Its steps are in proportion to gradients: a large gradient makes a large update. */
+export function clicksModel(dim: number, users: Partial<TableDeclaration> = {}): ModelDeclaration {
+  const optimizer = { kind: "ogd", learningRate: 0.1 } as const;
+  return {
+    name: "clicks",
+    shards: 1,
+    architecture: { kind: "dlrm", embedding: dim, bottom: [4], top: [4] },
+    tables: [
+      { name: "users", key: "user", ...users },
+      { name: "items", key: "item" },
+    ],
+    dense: [],
+    optimizer,
+    denseOptimizer: optimizer,
+  };
+}
+
+export function at(kind: string, id: string): Address {
+  return { region: REGION, kind, id };
+}
+
+/** The shard's replica on a node; node `a` is the primary. */
+export function shardAt(node: string): Address {
+  return at("shard", `clicks-0-${node}`);
+}
+
+/** Where a test gives up. */
+export function soon(): AbortSignal {
+  return AbortSignal.timeout(20_000);
+}
+
+/** Starts the replica of a node, with its files in a folder named after it. */
+export async function startShard(
+  system: ActorSystem,
+  {
+    node,
+    model,
+    folder,
+    snapshotMs = 60_000,
+  }: {
+    readonly node: string;
+    readonly model: ModelDeclaration;
+    readonly folder: string;
+    readonly snapshotMs?: number;
+  },
+): Promise<ActorRef<ShardProtocol>> {
+  const path = join(folder, node);
+  await mkdir(path, { recursive: true });
+  const config: ShardConfig = {
+    region: REGION,
+    node,
+    model,
+    shard: 0,
+    name: "clicks-0",
+    primaryAt: shardAt("a"),
+    full: node === "a",
+    leader: at("leader", node),
+    files: at("files", node),
+    snapshotMs,
+    jumpMs: 60_000,
+    urgentHoldMs: 2_000,
+    orphanMs: 60_000,
+  };
+  await system.worker({
+    name: node,
+    permissions: { read: [path], write: [path] },
+    actors: [
+      { module: module("../runtime/file-store.ts"), export: "fileStore", id: node, config: { folder: path } },
+      { module: module("../actors/shard.ts"), export: "shard", id: shardAt(node).id, config },
+    ],
+  });
+  return system.ref<ShardProtocol>(shardAt(node));
+}
+
+/** Has the primary learn one gradient for all numbers of some rows, after all that it learned so far. */
+export async function push(
+  primary: ActorRef<ShardProtocol>,
+  {
+    keys,
+    dim,
+    gradient = 0.1,
+    tables = [USERS],
+  }: {
+    readonly keys: readonly bigint[];
+    readonly dim: number;
+    readonly gradient?: number;
+    readonly tables?: readonly number[];
+  },
+): Promise<void> {
+  const { applied } = await primary.ask("position", { trainer: "t" }, { signal: soon() });
+  const gradients = new Float32Array(keys.length * dim).fill(gradient);
+  const parts: GradientPart[] = tables.map((table) => ({ table, keys: BigUint64Array.from(keys), gradients }));
+  const request = { trainer: "t", batch: applied + 1, previous: applied, parts, sightings: [] };
+  expect(await primary.ask("push", request, { signal: soon() })).toMatchObject({ kind: "applied" });
+}
+
+export async function rowsOf(replica: ActorRef<ShardProtocol>): Promise<number> {
+  return (await replica.ask("status", {}, { signal: soon() })).rows;
+}
+
+function module(path: string): URL {
+  return new URL(path, import.meta.url);
+}
