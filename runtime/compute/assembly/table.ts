@@ -1,6 +1,7 @@
 // One table of a shard: rows of any size under 64-bit keys, one writer, any number of reading threads. Addresses are in bytes.
 export { allocate, createTable, growIndex } from "./table/layout";
-export { addRow, addRows, dropRow, findLiveRows, findRows, openRow, repairRows, storeRow } from "./table/rows";
+export { addRow, addRows, dropRow, openRow, repairRows, storeRow } from "./table/rows";
+export { findLiveRows, findRows } from "./table/probe";
 export { mergeRows, rowsToMerge } from "./table/merge";
 export { collectAmong, collectRows, digestRows, glanceRows, packRows, readVersions } from "./table/scan";
 export { gatherKeys, gatherRows, readRows, unevenRows } from "./table/gather";

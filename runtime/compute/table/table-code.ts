@@ -60,7 +60,7 @@ export interface TableCode {
       ...[tries: number, scratch: number],
     ]
   ) => number;
-  readonly readRows: (keys: number, count: number, found: number, values: number) => void;
+  readonly readRows: (...columns: [keys: number, count: number, found: number, values: number, rows: number]) => void;
   readonly stepRows: (
     ...steps: [
       ...[kind: number, numbers: number, half: number, count: number, keys: number, rows: number, gradients: number],
@@ -93,7 +93,7 @@ const ARITIES: Arities<TableCode> = {
   readVersions: 5,
   gatherKeys: 7,
   gatherRows: 7,
-  readRows: 4,
+  readRows: 5,
   stepRows: 16,
 };
 

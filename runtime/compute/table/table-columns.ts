@@ -47,7 +47,7 @@ export class TableColumns {
     const rowBytes = 8 + 8 + 8 + 4 + 4 + 2 + 1 + 1 + valueBytes + stateBytes + 3 * 4 * dim;
     this.rowsMax = Math.max(1, Math.min(PIECE_ROWS_MAX, Math.floor(PIECE_BYTES / rowBytes)));
     const rows = this.rowsMax;
-    const scratchBytes = 1024 + 3 * (16 * dim + valueBytes + stateBytes + 64);
+    const scratchBytes = 4096 + 3 * (16 * dim + valueBytes + stateBytes + 64);
     // In the order in which they are taken below.
     const sizes = [
       8 * rows,

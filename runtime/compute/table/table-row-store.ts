@@ -96,7 +96,7 @@ class TableRowStore implements RowStore {
     const values = new Uint8Array(keys.length * spec.valueBytes);
     for (const { from, to, count } of columns.pieces(keys.length)) {
       columns.keys.view.set(keys.subarray(from, to));
-      code.readRows(columns.keys.at, count, columns.flags.at, columns.values.at);
+      code.readRows(columns.keys.at, count, columns.flags.at, columns.values.at, columns.rows.at);
       found.set(columns.flags.view.subarray(0, count), from);
       values.set(columns.values.view.subarray(0, count * spec.valueBytes), from * spec.valueBytes);
     }

@@ -1,20 +1,25 @@
 // Reading values: by the writer itself, and by other threads while it writes.
-import { addressOf, END, find, FLAGS, INDEX_SEQUENCE, KEY, SEQUENCE, VALUE_BYTES, VALUES } from "./layout";
+import { addressOf, END, FLAGS, INDEX_SEQUENCE, KEY, SEQUENCE, VALUE_BYTES, VALUES } from "./layout";
+import { findRows, GROUP, touch } from "./probe";
 import { copy } from "./rows";
 
 const MISSING: u8 = 0;
 const FOUND: u8 = 1;
 /** The row changed under each try, or the index did: the reader asks the writer instead. */
 const GAVE_UP: u8 = 2;
+/** It was copied, and its sequence number was not looked at again yet. */
+const COPIED: u8 = 4;
 
-/** Rows that are copied between two fences: as many as a word has bits. */
-const BLOCK: u32 = 64;
+/** Of each row of a group in `scratch`: where it stands, 0 for none, and then its sequence number. A last word is for what nobody reads. */
+const SEQUENCES: usize = <usize>GROUP * 4;
+const REST: usize = <usize>GROUP * 8;
 
-/** By the writer's own thread: values of keys, with 1 where a row is there and not deleted. */
-export function readRows(keys: usize, count: u32, found: usize, values: usize): void {
+/** By the writer's own thread: values of keys, with 1 where a row is there and not deleted. `rows` is room for 4 bytes a key. */
+export function readRows(keys: usize, count: u32, found: usize, values: usize, rows: usize): void {
   const valueBytes = <usize>load<u32>(VALUE_BYTES);
+  findRows(keys, count, rows);
   for (let at: u32 = 0; at < count; at++) {
-    const row = find(load<u64>(keys + ((<usize>at) << 3)));
+    const row = load<i32>(rows + ((<usize>at) << 2));
     const address: usize = row < 0 ? 0 : addressOf(row);
     const is = row >= 0 && load<u8>(address, FLAGS) == 0;
     store<u8>(found + at, is ? FOUND : MISSING);
@@ -25,9 +30,9 @@ export function readRows(keys: usize, count: u32, found: usize, values: usize): 
 
 /**
  * By any thread: values of rows, whole ones only. A row is copied between two looks at its sequence number, which must be even and the same; the
- * looks of a block of rows are taken together, with a fence between copies and second looks, so that loads of different rows overlap. `keys` are
- * looked at again with the row, 0 for none. What did not hold is tried again, `tries` times in all. `scratch` is the thread's own, 4 bytes for each of a block and 4 more.
- * Gives how many tries more than one a row were made.
+ * looks of a group of rows are taken together, with a fence between copies and second looks, and all rows of the group are loaded before the first
+ * is copied, so that these loads overlap. `keys` are looked at again with the row, 0 for none. What did not hold is tried again, `tries` times in
+ * all. `scratch` is the thread's own, 8 bytes for each of a group and 4 more. Gives how many tries more than one a row were made.
  */
 export function gatherRows(
   rows: usize,
@@ -39,60 +44,63 @@ export function gatherRows(
   scratch: usize,
 ): u32 {
   const valueBytes = <usize>load<u32>(VALUE_BYTES);
-  const end = atomic.load<u32>(END);
   let retries: u32 = 0;
-  for (let from: u32 = 0; from < count; from += BLOCK) {
-    const size = min(BLOCK, count - from);
-    let left = copyBlock(rows, keys, from, size, statuses, values, valueBytes, end, scratch, false);
+  for (let from: u32 = 0; from < count; from += GROUP) {
+    const size = min(GROUP, count - from);
+    const groupRows = rows + ((<usize>from) << 2);
+    const groupKeys: usize = keys == 0 ? 0 : keys + ((<usize>from) << 3);
+    const groupValues = values + <usize>from * valueBytes;
+    placeGroup(groupRows, size, statuses + from, scratch);
+    touchGroup(size, VALUES + valueBytes, scratch);
+    let left = copyGroup(groupKeys, size, statuses + from, groupValues, valueBytes, scratch);
     for (let again: u32 = 1; left > 0 && again < tries; again++) {
       retries += left;
-      left = copyBlock(rows, keys, from, size, statuses, values, valueBytes, end, scratch, true);
+      left = copyGroup(groupKeys, size, statuses + from, groupValues, valueBytes, scratch);
     }
   }
   return retries;
 }
 
-/** Copies the rows of one block, or those of them that gave up; gives how many (still) do. */
-function copyBlock(
-  rows: usize,
-  keys: usize,
-  from: u32,
-  size: u32,
-  statuses: usize,
-  values: usize,
-  valueBytes: usize,
-  end: u32,
-  scratch: usize,
-  again: bool,
-): u32 {
-  let copied: u64 = 0;
+/** Where the rows of a group stand. Those that are there count as given up until they are copied. */
+function placeGroup(rows: usize, size: u32, statuses: usize, scratch: usize): void {
+  const end = atomic.load<u32>(END);
   for (let i: u32 = 0; i < size; i++) {
-    const at = from + i;
-    if (again && load<u8>(statuses + at) != GAVE_UP) continue;
-    const row = load<i32>(rows + ((<usize>at) << 2));
-    if (row < 0 || <u32>row >= end) {
-      store<u8>(statuses + at, MISSING);
-      continue;
-    }
-    copied |= (<u64>1) << i;
-    const address = addressOf(row);
-    const sequence = atomic.load<u32>(address, SEQUENCE);
-    store<u32>(scratch + ((<usize>i) << 2), sequence);
-    const isOther = keys != 0 && load<u64>(address, KEY) != load<u64>(keys + ((<usize>at) << 3));
-    store<u8>(statuses + at, isOther || load<u8>(address, FLAGS) != 0 ? MISSING : FOUND);
-    copy(values + <usize>at * valueBytes, address + VALUES, valueBytes);
+    const row = load<u32>(rows + ((<usize>i) << 2));
+    // Of no row the number is -1, which is no less.
+    const isThere = row < end;
+    store<u32>(scratch + ((<usize>i) << 2), <u32>(isThere ? addressOf(row) : 0));
+    store<u8>(statuses + i, isThere ? GAVE_UP : MISSING);
+  }
+}
+
+function touchGroup(size: u32, bytes: usize, scratch: usize): void {
+  let seen: u32 = 0;
+  // At 0 is the table's own head, which is always in the cache.
+  for (let i: u32 = 0; i < size; i++) seen ^= touch(<usize>load<u32>(scratch + ((<usize>i) << 2)), bytes);
+  store<u32>(scratch + REST, seen);
+}
+
+/** Copies those rows of a group that gave up; gives how many (still) do. */
+function copyGroup(keys: usize, size: u32, statuses: usize, values: usize, valueBytes: usize, scratch: usize): u32 {
+  for (let i: u32 = 0; i < size; i++) {
+    if (load<u8>(statuses + i) != GAVE_UP) continue;
+    const address = <usize>load<u32>(scratch + ((<usize>i) << 2));
+    store<u32>(scratch + SEQUENCES + ((<usize>i) << 2), atomic.load<u32>(address, SEQUENCE));
+    const isOther = keys != 0 && load<u64>(address, KEY) != load<u64>(keys + ((<usize>i) << 3));
+    store<u8>(statuses + i, isOther || load<u8>(address, FLAGS) != 0 ? COPIED | MISSING : COPIED | FOUND);
+    copy(values + <usize>i * valueBytes, address + VALUES, valueBytes);
   }
   // On machines that reorder loads the copies end before the second looks begin: an atomic change, of a word that nobody else has, is a fence.
-  atomic.add<u32>(scratch + ((<usize>BLOCK) << 2), 0);
+  atomic.add<u32>(scratch + REST, 0);
   let left: u32 = 0;
   for (let i: u32 = 0; i < size; i++) {
-    const at = from + i;
-    if (((copied >> i) & 1) == 0) continue;
-    const row = load<u32>(rows + ((<usize>at) << 2));
-    const before = load<u32>(scratch + ((<usize>i) << 2));
-    if ((before & 1) == 0 && load<u32>(addressOf(row), SEQUENCE) == before) continue;
-    store<u8>(statuses + at, GAVE_UP);
-    left += 1;
+    const status = load<u8>(statuses + i);
+    if ((status & COPIED) == 0) continue;
+    const address = <usize>load<u32>(scratch + ((<usize>i) << 2));
+    const before = load<u32>(scratch + SEQUENCES + ((<usize>i) << 2));
+    const isWhole = (before & 1) == 0 && load<u32>(address, SEQUENCE) == before;
+    store<u8>(statuses + i, isWhole ? status & ~COPIED : GAVE_UP);
+    left += isWhole ? 0 : 1;
   }
   return left;
 }
@@ -108,8 +116,7 @@ export function gatherKeys(
   rows: usize,
 ): u32 {
   const before = atomic.load<u32>(INDEX_SEQUENCE);
-  for (let at: u32 = 0; at < count; at++)
-    store<i32>(rows + ((<usize>at) << 2), find(load<u64>(keys + ((<usize>at) << 3))));
+  findRows(keys, count, rows);
   const retries = gatherRows(rows, keys, count, statuses, values, tries, scratch);
   if ((before & 1) == 0 && atomic.load<u32>(INDEX_SEQUENCE) == before) return retries;
   for (let at: u32 = 0; at < count; at++) if (load<u8>(statuses + at) == MISSING) store<u8>(statuses + at, GAVE_UP);

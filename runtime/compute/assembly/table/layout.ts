@@ -33,6 +33,8 @@ export const ANSWER_T: usize = 88;
 /** What an old index left, for segments. */
 export const SPARE: usize = 76;
 export const SPARE_END: usize = 80;
+/** What the writing thread loaded only to have it in the cache. */
+export const UNREAD: usize = 84;
 /** By index of the writer: the place of its epoch, and of its text, among all, 16 bits each. */
 export const RANKS: usize = 256;
 const DIRECTORY: usize = 8512;

@@ -1,5 +1,6 @@
 // Rows of others, newest wins.
 import { addressOf, ANSWER, find, STATE_BYTES, T, VALUE_BYTES, WRITER } from "./layout";
+import { findGroup, findRows, GROUP, touchRows } from "./probe";
 import { addRow, isNewer, writeRow } from "./rows";
 
 function knownTo(known: usize, writers: u32, writer: u32): f64 {
@@ -17,11 +18,12 @@ export function rowsToMerge(
   rows: usize,
 ): u32 {
   let found: u32 = 0;
+  findRows(keys, count, rows);
   for (let at: u32 = 0; at < count; at++) {
     const time = load<f64>(t + ((<usize>at) << 3));
     const writer = load<u16>(writers + ((<usize>at) << 1));
     if (time <= knownTo(known, knownWriters, writer)) continue;
-    const row = find(load<u64>(keys + ((<usize>at) << 3)));
+    const row = load<i32>(rows + ((<usize>at) << 2));
     if (row < 0) continue;
     const held = addressOf(row);
     if (!isNewer(time, writer, load<f64>(held, T), load<u16>(held, WRITER))) continue;
@@ -53,28 +55,36 @@ export function mergeRows(
   const stateBytes = <usize>load<u32>(STATE_BYTES);
   let stored: u32 = 0;
   let ignored: u32 = 0;
-  for (let at: u32 = 0; at < count; at++) {
-    const time = load<f64>(t + ((<usize>at) << 3));
-    const writer = load<u16>(writers + ((<usize>at) << 1));
-    if (time <= knownTo(known, knownWriters, writer)) {
-      ignored += 1;
-      continue;
+  for (let from: u32 = 0; from < count; from += GROUP) {
+    const to = min(from + GROUP, count);
+    // Of this column what lies before `from` is done with, so that its start already takes what is stored.
+    findGroup(keys + ((<usize>from) << 3), to - from, rows + ((<usize>from) << 2));
+    touchRows(rows + ((<usize>from) << 2), to - from);
+    for (let at = from; at < to; at++) {
+      const time = load<f64>(t + ((<usize>at) << 3));
+      const writer = load<u16>(writers + ((<usize>at) << 1));
+      if (time <= knownTo(known, knownWriters, writer)) {
+        ignored += 1;
+        continue;
+      }
+      const key = load<u64>(keys + ((<usize>at) << 3));
+      let row = load<i32>(rows + ((<usize>at) << 2));
+      // It may have come with an earlier row of this group.
+      if (row < 0) row = find(key);
+      const isNew = row < 0;
+      if (isNew) {
+        row = addRow(key);
+        if (row < 0) return -1 - <i32>stored;
+      }
+      const held = addressOf(row);
+      if (!isNew && !isNewer(time, writer, load<f64>(held, T), load<u16>(held, WRITER))) continue;
+      const flag = load<u8>(flags + at);
+      writeRow(held, time, writer, flag, values + <usize>at * valueBytes, state ? state + <usize>at * stateBytes : 0);
+      store<u32>(places + ((<usize>stored) << 2), at);
+      store<u32>(rows + ((<usize>stored) << 2), row);
+      store<u8>(added + stored, isNew ? 1 : 0);
+      stored += 1;
     }
-    const key = load<u64>(keys + ((<usize>at) << 3));
-    let row = find(key);
-    const isNew = row < 0;
-    if (isNew) {
-      row = addRow(key);
-      if (row < 0) return -1 - <i32>stored;
-    }
-    const held = addressOf(row);
-    if (!isNew && !isNewer(time, writer, load<f64>(held, T), load<u16>(held, WRITER))) continue;
-    const flag = load<u8>(flags + at);
-    writeRow(held, time, writer, flag, values + <usize>at * valueBytes, state ? state + <usize>at * stateBytes : 0);
-    store<u32>(places + ((<usize>stored) << 2), at);
-    store<u32>(rows + ((<usize>stored) << 2), row);
-    store<u8>(added + stored, isNew ? 1 : 0);
-    stored += 1;
   }
   store<u32>(ANSWER, ignored);
   return <i32>stored;

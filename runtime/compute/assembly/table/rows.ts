@@ -25,29 +25,22 @@ import {
   VALUES,
   WRITER,
 } from "./layout";
-
-/** The rows of keys, -1 where there is none. */
-export function findRows(keys: usize, count: u32, rows: usize): void {
-  for (let at: u32 = 0; at < count; at++)
-    store<i32>(rows + ((<usize>at) << 2), find(load<u64>(keys + ((<usize>at) << 3))));
-}
-
-/** The same, without those that are deleted. */
-export function findLiveRows(keys: usize, count: u32, rows: usize): void {
-  for (let at: u32 = 0; at < count; at++) {
-    const row = find(load<u64>(keys + ((<usize>at) << 3)));
-    store<i32>(rows + ((<usize>at) << 2), row >= 0 && load<u8>(addressOf(row), FLAGS) != 0 ? -1 : row);
-  }
-}
+import { findGroup, GROUP } from "./probe";
 
 /** Rows for keys, added where there are none. Gives how many keys were done; fewer where memory ended. */
 export function addRows(keys: usize, count: u32, rows: usize): u32 {
-  for (let at: u32 = 0; at < count; at++) {
-    const key = load<u64>(keys + ((<usize>at) << 3));
-    let row = find(key);
-    if (row < 0) row = addRow(key);
-    if (row < 0) return at;
-    store<i32>(rows + ((<usize>at) << 2), row);
+  for (let from: u32 = 0; from < count; from += GROUP) {
+    const to = min(from + GROUP, count);
+    findGroup(keys + ((<usize>from) << 3), to - from, rows + ((<usize>from) << 2));
+    for (let at = from; at < to; at++) {
+      if (load<i32>(rows + ((<usize>at) << 2)) >= 0) continue;
+      const key = load<u64>(keys + ((<usize>at) << 3));
+      // It may have come with an earlier key of this group.
+      let row = find(key);
+      if (row < 0) row = addRow(key);
+      if (row < 0) return at;
+      store<i32>(rows + ((<usize>at) << 2), row);
+    }
   }
   return count;
 }
