@@ -17,8 +17,7 @@ import { drawNonce } from "./writer-nonce.ts";
 
 /** For one step of loading an image. */
 const STEP_MS_MAX = 60_000;
-/** Blocks asked for at once, and such asks on their way. */
-const READ_BLOCKS = IMAGE_LIMITS.blocksRead;
+/** Asks for some blocks each that are on their way at once. */
 const READS_AHEAD = 2;
 
 /** The segments that the next increment follows; none where the next one is whole. */
@@ -116,16 +115,19 @@ async function* blocksOf(
   segment: StoredSegment,
   { name, files, context }: LoadOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  function readFrom(from: number) {
-    const to = Math.min(from + READ_BLOCKS, segment.blocks.length);
-    const reading = files.ask("read", { name, segment, from, to }, { signal: context.deadline(STEP_MS_MAX) });
+  function readNext() {
+    const from = next;
+    for (let bytes = 0; next < segment.blocks.length && bytes < IMAGE_LIMITS.readBytes; next += 1) {
+      bytes += segment.blocks[next]?.bytes ?? 0;
+    }
+    const reading = files.ask("read", { name, segment, from, to: next }, { signal: context.deadline(STEP_MS_MAX) });
     reading.catch(() => undefined); // told to whoever comes to it
     return reading;
   }
-  const ahead: ReturnType<typeof readFrom>[] = [];
+  const ahead: ReturnType<typeof readNext>[] = [];
   let next = 0;
   while (next < segment.blocks.length || ahead.length > 0) {
-    for (; ahead.length < READS_AHEAD && next < segment.blocks.length; next += READ_BLOCKS) ahead.push(readFrom(next));
+    while (ahead.length < READS_AHEAD && next < segment.blocks.length) ahead.push(readNext());
     const read = await ahead.shift();
     if (read?.problem !== undefined) throw new DecodeError("image", read.problem);
     yield* read?.blocks ?? [];

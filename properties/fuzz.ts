@@ -7,7 +7,7 @@ import { decodeEvents } from "../protocols/learning/event-message.ts";
 import { decodeSampleBatch, encodeSampleBatch } from "../protocols/learning/sample-batch.ts";
 import { decodeEntry, encodeEntry } from "../protocols/model-state/region-log.ts";
 import { createRandom, nextBelow, nextFloat, type Random } from "../protocols/random.ts";
-import { decodeBlock } from "../protocols/sync/image-block.ts";
+import { decodeBlocks } from "../protocols/sync/image-block.ts";
 import { decodeHead } from "../protocols/sync/image-head.ts";
 import { encodeImage, loadImage } from "../protocols/sync/image.ts";
 import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
@@ -124,10 +124,10 @@ function buildTargets(): Target[] {
     { name: "decodeFrame() of urgent rows", sample: urgentFrameOf(small), isBinary: true, decode: decodeFrame },
     { name: "loadImage()", ...images, isBinary: true, decode: (bytes) => loadImage(bytes, newStore()) },
     unsealed("decodeHead()", { sample: smallImage.head, decode: decodeHead }),
-    unsealed("decodeBlock()", {
+    unsealed("decodeBlocks()", {
       sample: smallImage.block,
       large: largeImage.block,
-      decode: (bytes) => decodeBlock(bytes, { tables: TABLES, hasState: true, writers: 1 }),
+      decode: (bytes) => [...decodeBlocks(bytes, { tables: TABLES, hasState: true, writers: 1 })],
     }),
     unsealed("decodeSegmentEnd()", { sample: segmentOf(smallImage), decode: decodeSegment }),
     { name: "decodeManifest()", sample: manifest, isBinary: true, decode: decodeManifest },

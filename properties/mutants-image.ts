@@ -8,7 +8,7 @@ export const IMAGE_MUTANTS: readonly Mutant[] = [
     edits: [
       [
         "    head,\n    applied,",
-        "    get head() {\n      const { hasState, declared, writers } = store;\n      return encodeHead({ whole: rows.whole, hasState, declared, greatestSeen: stamper.last, horizon: replica.horizon, knowledge: replica.knowledge, applied: replica.applied, writers });\n    },\n    applied,",
+        "    get head() {\n      const { hasState, declared, writers } = store;\n      return encodeHead({ whole: rows.whole, hasState, declared, rows: [], greatestSeen: stamper.last, horizon: replica.horizon, knowledge: replica.knowledge, applied: replica.applied, writers });\n    },\n    applied,",
       ],
     ],
   },
@@ -30,7 +30,9 @@ export const IMAGE_MUTANTS: readonly Mutant[] = [
   {
     name: "rows-before-drops",
     file: "protocols/sync/load-image.ts",
-    edits: [['if (block.kind === "dropped") store.dropKeys(block.dropped);', 'if (block.kind === "dropped") return;']],
+    edits: [
+      ['if (block.kind === "dropped") store.dropKeys(block.dropped);', 'if (block.kind === "dropped") continue;'],
+    ],
   },
   {
     name: "manifest-before-blocks",

@@ -4,6 +4,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { encodeImage, loadImage } from "../protocols/sync/image.ts";
+import { decodeHead, encodeHead } from "../protocols/sync/image-head.ts";
 import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
 import { createReplica, stepReplica } from "../protocols/sync/replica.ts";
 import { type RowBatch, type RowStore } from "../protocols/sync/row-store.ts";
@@ -52,6 +53,24 @@ test("an image restores rows, knowledge, early rows, clock and applied batches; 
     }),
     { numRuns: 50 },
   );
+});
+
+test("a head says how many rows the tables have; one from before heads said so is still read", () => {
+  const replica = createReplica({ writer: parseWriterId("0.a.n.x"), store: emptyStore() });
+  const before = takeImage(replica, { what: "all" });
+  before.close("lost");
+  const writes = [{ table: 0, keys: BigUint64Array.of(1n, 2n, 3n), mutate: fillWith(1) }];
+  const rows = [3, 0, 0];
+  const head = decodeHead(before.head);
+  expect(head.rows).toEqual([0, 0, 0]);
+  stepReplica(replica, { kind: "write", writes }, 1_760_000_000_000);
+  const after = takeImage(replica, { what: "all" });
+  expect(decodeHead(after.head).rows).toEqual(rows);
+  const named = encodeHead({ ...head, rows: [1, 1, 1] });
+  const places = [...named.keys()].filter((at) => named[at] !== before.head[at]);
+  const old = before.head.filter((_, at) => !places.includes(at));
+  old[4] = 3;
+  expect(decodeHead(old)).toEqual(head);
 });
 
 test("whole segments and the increments after them restore the moment of the last one, whatever was written while its blocks were read", () => {

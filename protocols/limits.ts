@@ -126,7 +126,9 @@ export type PollLimits = Readonly<Record<keyof typeof POLL_LIMITS, number>>;
 export const IMAGE_LIMITS = {
   /** Rows are cut into blocks of about so many bytes: one is packed between two messages. */
   blockBytes: 128 * 1024,
-  /** No block is larger. */
+  /** Blocks are put together until there are so many bytes, and stored as one. */
+  storedBlockBytes: 512 * 1024,
+  /** No stored block is larger. */
   blockBytesMax: 4 * 1024 * 1024,
   /** Blocks of one segment. */
   blocksMax: 2 ** 22,
@@ -139,6 +141,6 @@ export const IMAGE_LIMITS = {
   incrementBytes: 256 * 1024,
   /** Blocks of one image on their way to the disk at once. When all are taken together, so many are copied out in one turn of the thread. */
   blocksInFlight: 4,
-  /** Blocks that are read together. */
-  blocksRead: 16,
+  /** Stored blocks are read together until there are so many bytes. */
+  readBytes: 2 * 1024 * 1024,
 } as const;

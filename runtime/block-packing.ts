@@ -10,16 +10,20 @@ import { type StoredBlock } from "../protocols/wire/segment.ts";
 const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
 const LEVEL = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+/** Node hands results over in pieces of so many bytes more than there are, so in one: its 16 KiB would be put together from many. */
+const ROOM_BYTES = 1024;
 /** A block is compressed where pieces of it shrink to this share. Numbers that were learned save a tenth, which costs more than the disk. */
 const SHARE_MAX = 0.8;
-const PIECES = 4;
-const PIECE_BYTES = 4 * 1024;
+const PIECES = 16;
+const PIECE_BYTES = 1024;
 
 /** A block as it goes into its file. */
 export async function packBlock(
   bytes: Uint8Array,
 ): Promise<{ readonly stored: Uint8Array; readonly block: StoredBlock }> {
-  const packed = (await isWorthIt(bytes)) ? await compress(bytes, LEVEL) : bytes;
+  const packed = (await isWorthIt(bytes))
+    ? await compress(bytes, { ...LEVEL, chunkSize: bytes.length + ROOM_BYTES })
+    : bytes;
   const stored = packed.length < bytes.length ? packed : bytes;
   const method = stored === bytes ? "stored" : "zstd";
   return { stored, block: { storedBytes: stored.length, bytes: bytes.length, method, checksum: crc32(stored) } };
@@ -33,7 +37,7 @@ export async function unpackBlock(stored: Uint8Array, block: StoredBlock): Promi
   if (block.method === "stored") return stored;
   let bytes: Uint8Array;
   try {
-    bytes = await decompress(stored, { maxOutputLength: block.bytes });
+    bytes = await decompress(stored, { maxOutputLength: block.bytes, chunkSize: block.bytes + ROOM_BYTES });
   } catch (error) {
     throw new DecodeError("segment", `a block cannot be decompressed (${error instanceof Error ? error.message : ""})`);
   }
@@ -44,10 +48,12 @@ export async function unpackBlock(stored: Uint8Array, block: StoredBlock): Promi
 async function isWorthIt(bytes: Uint8Array): Promise<boolean> {
   if (bytes.length <= PIECES * PIECE_BYTES) return true;
   const sample = new Uint8Array(PIECES * PIECE_BYTES);
-  // From the middle of each quarter: a block is columns, which differ.
+  // From the middle of each sixteenth: a block is columns, which differ, some times over.
   for (let piece = 0; piece < PIECES; piece += 1) {
     const from = Math.floor(((piece + 0.5) * (bytes.length - PIECE_BYTES)) / PIECES);
     sample.set(bytes.subarray(from, from + PIECE_BYTES), piece * PIECE_BYTES);
   }
-  return (await compress(sample, LEVEL)).length <= SHARE_MAX * sample.length;
+  return (
+    (await compress(sample, { ...LEVEL, chunkSize: sample.length + ROOM_BYTES })).length <= SHARE_MAX * sample.length
+  );
 }

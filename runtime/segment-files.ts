@@ -22,6 +22,9 @@ export class SegmentWriter implements AsyncDisposable {
   readonly #place: ImagePlace;
   readonly #file: NewFile;
   readonly #blocks: StoredBlock[] = [];
+  /** Blocks that are not stored yet: together they are to be one. */
+  #gathered: Uint8Array[] = [];
+  #gatheredBytes = 0;
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
   #bytes = 0;
@@ -46,17 +49,15 @@ export class SegmentWriter implements AsyncDisposable {
     if (bytes.length === 0 || bytes.length > IMAGE_LIMITS.blockBytesMax) {
       return Promise.reject(new RangeError(`Cannot append a block of ${bytes.length} bytes`));
     }
-    const packed = packBlock(bytes);
-    packed.catch(() => undefined); // told to whoever waits for the order
-    const turn = this.#appendAfter(this.#order, packed);
-    turn.catch(() => undefined);
-    this.#order = turn;
-    return turn;
+    if (this.#gatheredBytes + bytes.length > IMAGE_LIMITS.blockBytesMax) void this.#store();
+    this.#gathered.push(bytes);
+    this.#gatheredBytes += bytes.length;
+    return this.#gatheredBytes < IMAGE_LIMITS.storedBlockBytes ? this.#order : this.#store();
   }
 
   /** Ends the segment; resolves when all of it is on the disk. */
   async finish(head: Uint8Array): Promise<NamedSegment> {
-    await this.#order;
+    await (this.#gathered.length === 0 ? this.#order : this.#store());
     const { bytes, checksum } = encodeSegmentEnd({ head, blocks: this.#blocks });
     this.#enqueue(bytes);
     await this.#writing;
@@ -78,6 +79,19 @@ export class SegmentWriter implements AsyncDisposable {
     if (state === "open") await this.#file.close().catch(() => undefined);
     // A full disk needs the space back. If even this fails, the next start removes it.
     await this.#place.disk.remove(segmentPath(this.#place, this.id)).catch(() => undefined);
+  }
+
+  /** What was gathered, as one block. */
+  #store(): Promise<void> {
+    const [first = new Uint8Array()] = this.#gathered;
+    const packed = packBlock(this.#gathered.length === 1 ? first : Buffer.concat(this.#gathered));
+    this.#gathered = [];
+    this.#gatheredBytes = 0;
+    packed.catch(() => undefined); // told to whoever waits for the order
+    const turn = this.#appendAfter(this.#order, packed);
+    turn.catch(() => undefined);
+    this.#order = turn;
+    return turn;
   }
 
   async #appendAfter(before: Promise<void>, packed: ReturnType<typeof packBlock>): Promise<void> {

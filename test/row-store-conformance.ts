@@ -64,6 +64,27 @@ export function testRowStore(name: string, create: CreateStore): void {
     );
   });
 
+  test(`${name}: rows of an image are as merged, whatever was said of how many there are, and do not count as changed`, () => {
+    fc.assert(
+      fc.property(fc.array(modelRow, { maxLength: 40 }), fc.nat(100), fc.nat(40), (rows, total, before) => {
+        const [merged, loaded] = [full(), full()];
+        for (const row of rows) merged.merge(batchOf(merged, row), NOTHING);
+        for (const row of rows.slice(0, before)) loaded.merge(batchOf(loaded, row), NOTHING);
+        const { changes } = loaded;
+        for (const row of rows.slice(before)) loaded.load(batchOf(loaded, row), { rows: total });
+        expect([loaded.digest(), loaded.changes]).toEqual([merged.digest(), changes]);
+        expect([0, 1, 2].map((table) => loaded.rows(table))).toEqual([0, 1, 2].map((table) => merged.rows(table)));
+        expect(loaded.tombstones).toBe(merged.tombstones);
+      }),
+    );
+    const store = full();
+    const row = { table: 0, key: 1n, version: { t: 5, writer: WRITERS[1] ?? parseWriterId("0.a.n.x") } };
+    const frozen = store.freeze("all");
+    expect(() => store.load(batchOf(store, row), { rows: 1 })).toThrow(RangeError);
+    frozen.close("kept");
+    expect(() => store.load({ ...batchOf(store, row), writers: Uint16Array.of(99) }, { rows: 1 })).toThrow(RangeError);
+  });
+
   test(`${name}: digests differ when any version, value or row does`, () => {
     fc.assert(
       fc.property(fc.array(modelRow, { maxLength: 20 }), modelRow, (rows, extra) => {

@@ -54,6 +54,11 @@ export class WatchedStore implements RowStore {
     return this.#store.merge(batch, known);
   }
 
+  load(batch: RowBatch, options: { readonly rows: number }): void {
+    this.#touch(batch.keys);
+    this.#store.load(batch, options);
+  }
+
   dropWhere(isDoomed: (row: RowGlance) => boolean): DroppedRows[] {
     const dropped = this.#store.dropWhere(isDoomed);
     for (const { keys } of dropped) this.#touch(keys);

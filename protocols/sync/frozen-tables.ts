@@ -18,8 +18,13 @@ export class FrozenTables {
     return this.#tables.reduce((sum, { changes }) => sum + changes, 0);
   }
 
+  /** Throws `RangeError` while rows are frozen. */
+  checkNone(): void {
+    if (this.#isFrozen) throw new RangeError("Cannot freeze or load rows: others are frozen");
+  }
+
   freeze(what: "all" | "changed"): FrozenRows {
-    if (this.#isFrozen) throw new RangeError("Cannot freeze rows: others are frozen");
+    this.checkNone();
     this.#isFrozen = true;
     const whole = what === "all" || this.#tables.some(({ isLost }) => isLost);
     for (const table of this.#tables) table.freeze(whole ? "all" : "changed");

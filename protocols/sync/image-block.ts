@@ -1,6 +1,6 @@
 /*
- * A piece of a segment, in columns as the machine holds them (little-endian), so that packing and loading are copies. What is compressed
- * and checked is the stored block (wire/segment.ts).
+ * What a segment is made of: rows in columns as the machine holds them (little-endian), so that packing and loading are copies. What is
+ * compressed and checked is the stored block (wire/segment.ts), which has some of these one after the other:
  *
  *   1           1 rows, 2 keys that were dropped
  *   1           0
@@ -37,11 +37,26 @@ export function encodeDropped({ table, keys }: TableKeys): Uint8Array<ArrayBuffe
   return join(DROPPED, table, [bytesOf(keys)]);
 }
 
-/** Reads a block; throws `DecodeError` on anything else. `tables` are as the image holds them, `writers` the length of its dictionary. */
-export function decodeBlock(
-  bytes: Uint8Array,
-  options: { readonly tables: readonly TableSpec[]; readonly hasState: boolean; readonly writers: number },
-): ImageBlock {
+interface BlockOptions {
+  /** As the image holds them. */
+  readonly tables: readonly TableSpec[];
+  readonly hasState: boolean;
+  /** The length of the image's dictionary. */
+  readonly writers: number;
+}
+
+/** Reads what a stored block has, one after the other. Rows are views of it. Throws `DecodeError` on anything else. */
+export function* decodeBlocks(bytes: Uint8Array, options: BlockOptions): Generator<ImageBlock, void, undefined> {
+  let at = 0;
+  do {
+    const { block, length } = decodeBlock(bytes.subarray(at), options);
+    at += length;
+    yield block;
+  } while (at < bytes.length);
+}
+
+/** Reads the first block, and says how long it is. */
+function decodeBlock(bytes: Uint8Array, options: BlockOptions): { block: ImageBlock; length: number } {
   if (bytes.length < HEADER_BYTES) throw fail("it ends too early");
   const header = new DataView(bytes.buffer, bytes.byteOffset, HEADER_BYTES);
   const [kind, table, count] = [header.getUint8(0), header.getUint16(2, true), header.getUint32(4, true)];
@@ -50,27 +65,28 @@ export function decodeBlock(
   if (spec === undefined) throw fail(`it is of table ${table}, and there are ${options.tables.length}`);
   const stateBytes = options.hasState ? spec.stateBytes : 0;
   const rowBytes = kind === DROPPED ? 8 : 19 + spec.valueBytes + stateBytes;
-  if (count === 0 || bytes.length !== HEADER_BYTES + count * rowBytes) {
-    throw fail(`${bytes.length} bytes are not ${count} rows`);
-  }
+  const length = HEADER_BYTES + count * rowBytes;
+  if (count === 0 || bytes.length < length) throw fail(`${bytes.length} bytes are not ${count} rows`);
   let at = HEADER_BYTES;
-  function take(length: number): Uint8Array<ArrayBuffer> {
-    // In memory of its own, aligned for any column, whatever kind of array the bytes are.
-    const column = new Uint8Array(length);
-    column.set(bytes.subarray(at, at + length));
-    at += length;
-    return column;
+  /** The next column, as a view where the machine can read its numbers there. */
+  function take(width: number, numberBytes: number): Uint8Array {
+    const start = bytes.byteOffset + at;
+    const view = bytes.subarray(at, at + width * count);
+    at += width * count;
+    return start % numberBytes === 0 ? view : new Uint8Array(view);
   }
-  const keys = new BigUint64Array(take(8 * count).buffer);
-  if (kind === DROPPED) return { kind: "dropped", dropped: { table, keys } };
+  const keys = numbersOf(BigUint64Array, take(8, 8));
+  if (kind === DROPPED) {
+    return { block: { kind: "dropped", dropped: { table, keys: new BigUint64Array(keys) } }, length };
+  }
   const rows = {
     table,
     keys,
-    t: new Float64Array(take(8 * count).buffer),
-    values: take(count * spec.valueBytes),
-    state: options.hasState ? take(count * stateBytes) : undefined,
-    writers: new Uint16Array(take(2 * count).buffer),
-    flags: take(count),
+    t: numbersOf(Float64Array, take(8, 8)),
+    values: take(spec.valueBytes, 1),
+    state: options.hasState ? take(stateBytes, 1) : undefined,
+    writers: numbersOf(Uint16Array, take(2, 2)),
+    flags: take(1, 1),
   };
   for (let row = 0; row < count; row += 1) {
     const t = rows.t[row] ?? 0;
@@ -78,7 +94,15 @@ export function decodeBlock(
     if ((rows.writers[row] ?? 0) >= options.writers) throw fail("a row's writer is not in the dictionary");
     if ((rows.flags[row] ?? 0) > 1) throw fail("a row has an unknown flag");
   }
-  return { kind: "rows", rows };
+  return { block: { kind: "rows", rows }, length };
+}
+
+/** A column's bytes as the numbers that they are. */
+function numbersOf<Numbers>(
+  kind: { readonly BYTES_PER_ELEMENT: number; new (buffer: ArrayBufferLike, offset: number, length: number): Numbers },
+  column: Uint8Array,
+): Numbers {
+  return new kind(column.buffer, column.byteOffset, column.length / kind.BYTES_PER_ELEMENT);
 }
 
 function join(kind: number, table: number, columns: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {

@@ -3,11 +3,11 @@
  * wire/frame.ts.
  *
  *   4           magic 0x46 0x72 0x49 0x6d ("FrIm")
- *   1           layout version, 3 (1 and 2 were whole images in one: image.ts)
+ *   1           layout version, 4 (3 is the same without rows of the tables; 1 and 2 were whole images in one: image.ts)
  *   1           1 when the segment has all rows, 0 when it has those that changed since the segment before
  *   1           1 when rows carry optimizer state, else 0
  *   varint      T, tables as declared; T times: text name; varint dim; varint bytes of values; varint bytes of state; text precision;
- *               text optimizer
+ *               text optimizer; varint rows that are not deleted, which is no promise: room is made for them at once
  *   varint      greatest t stamped or seen, 0 for none
  *   horizon     settled time, graveyard and expiry
  *   knowledge   entries of writer and t
@@ -28,7 +28,10 @@ import { type TableSpec } from "./row-store.ts";
 import { type WriterId } from "./version.ts";
 
 const MAGIC = [0x46, 0x72, 0x49, 0x6d] as const;
-const VERSION = 3;
+const VERSION = 4;
+const VERSION_WITHOUT_ROWS = 3;
+/** Of one table: more no table has an index for. */
+const ROWS_MAX = 2 ** 28;
 /** The longest name of a trainer. */
 export const TRAINER_CHARS_MAX = 200;
 const NAME_CHARS_MAX = 4096;
@@ -39,6 +42,8 @@ export interface ImageHead {
   readonly hasState: boolean;
   /** As declared for all replicas, whether state is held or not. */
   readonly declared: readonly TableSpec[];
+  /** About how many rows each table has; 0 where nobody said. */
+  readonly rows: readonly number[];
   readonly greatestSeen: number;
   readonly horizon: Horizon;
   readonly knowledge: ReadonlyKnowledge;
@@ -53,13 +58,14 @@ export function encodeHead(head: ImageHead): Uint8Array<ArrayBuffer> {
   writer.u8(head.whole ? 1 : 0);
   writer.u8(head.hasState ? 1 : 0);
   writer.varint(head.declared.length);
-  for (const { name, dim, valueBytes, stateBytes, precision, optimizer } of head.declared) {
+  for (const [table, { name, dim, valueBytes, stateBytes, precision, optimizer }] of head.declared.entries()) {
     writer.text(name);
     writer.varint(dim);
     writer.varint(valueBytes);
     writer.varint(stateBytes);
     writer.text(precision);
     writer.text(optimizer);
+    writer.varint(Math.min(head.rows[table] ?? 0, ROWS_MAX));
   }
   writer.varint(head.greatestSeen);
   writeHorizon(writer, head.horizon);
@@ -75,17 +81,19 @@ export function decodeHead(bytes: Uint8Array): ImageHead & { readonly knowledge:
   const reader = new ByteReader(bytes, { what: "image" });
   for (const byte of MAGIC) if (reader.u8() !== byte) throw reader.fail("it does not begin as an image");
   const version = reader.u8();
-  if (version !== VERSION) throw reader.fail(`its layout version is ${version}, not ${VERSION}`);
+  if (version !== VERSION && version !== VERSION_WITHOUT_ROWS) {
+    throw reader.fail(`its layout version is ${version}, not ${VERSION} or ${VERSION_WITHOUT_ROWS}`);
+  }
   const whole = readFlag(reader);
   const hasState = readFlag(reader);
-  const declared = readTables(reader);
+  const { declared, rows } = readTables(reader, { hasRows: version === VERSION });
   const greatestSeen = reader.varint(T_MAX);
   const horizon = readHorizon(reader);
   const knowledge = readKnowledge(reader, horizon.settled);
   const applied = readApplied(reader);
   const writers = readDictionary(reader);
   reader.finish();
-  return { whole, hasState, declared, greatestSeen, horizon, knowledge, applied, writers };
+  return { whole, hasState, declared, rows, greatestSeen, horizon, knowledge, applied, writers };
 }
 
 export function writeApplied(writer: ByteWriter, applied: ReadonlyMap<string, number>): void {
@@ -116,9 +124,13 @@ function readFlag(reader: ByteReader): boolean {
   return flag === 1;
 }
 
-function readTables(reader: ByteReader): TableSpec[] {
+function readTables(
+  reader: ByteReader,
+  { hasRows }: { readonly hasRows: boolean },
+): { readonly declared: TableSpec[]; readonly rows: number[] } {
   const count = reader.varint(SYNC_LIMITS.tablesMax);
-  const tables: TableSpec[] = [];
+  const declared: TableSpec[] = [];
+  const rows: number[] = [];
   for (let table = 0; table < count; table += 1) {
     const name = reader.text(NAME_CHARS_MAX);
     const dim = reader.varint();
@@ -128,7 +140,8 @@ function readTables(reader: ByteReader): TableSpec[] {
     const precision = PRECISIONS.find((known) => known === text);
     if (precision === undefined) throw reader.fail("a table has an unknown precision");
     if (dim === 0 || valueBytes === 0) throw reader.fail("a table has rows of nothing");
-    tables.push({ name, dim, valueBytes, stateBytes, precision, optimizer: reader.text(NAME_CHARS_MAX) });
+    declared.push({ name, dim, valueBytes, stateBytes, precision, optimizer: reader.text(NAME_CHARS_MAX) });
+    rows.push(hasRows ? reader.varint(ROWS_MAX) : 0);
   }
-  return tables;
+  return { declared, rows };
 }

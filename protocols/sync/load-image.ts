@@ -1,7 +1,7 @@
 import { DecodeError } from "../wire/decode-error.ts";
 import { declarationDigest } from "./declaration.ts";
 import { type LoadedImage } from "./image.ts";
-import { decodeBlock } from "./image-block.ts";
+import { decodeBlocks } from "./image-block.ts";
 import { decodeHead, type ImageHead } from "./image-head.ts";
 import { type Knowledge } from "./knowledge.ts";
 import { type RowStore, type TableSpec } from "./row-store.ts";
@@ -10,7 +10,7 @@ import { type RowStore, type TableSpec } from "./row-store.ts";
 export interface ImageLoader {
   /** The next segment has this head. */
   begin(head: Uint8Array): void;
-  /** The next block of it. */
+  /** The next stored block of it, of which nothing is kept. */
   add(block: Uint8Array): void;
   /** All is there. What was loaded does not count as changed. */
   finish(): LoadedImage;
@@ -24,6 +24,15 @@ export function createImageLoader(store: RowStore): ImageLoader {
   function indexOf(index: number): number {
     const id = head?.writers[index];
     return (indexes[index] ??= id === undefined ? 0 : store.writerIndex(id));
+  }
+
+  function indexesOf(writers: Uint16Array): Uint16Array {
+    const mine = new Uint16Array(writers.length);
+    for (let row = 0; row < mine.length; row += 1) {
+      const writer = writers[row] ?? 0;
+      mine[row] = indexes[writer] ?? indexOf(writer);
+    }
+    return mine;
   }
 
   return {
@@ -41,14 +50,18 @@ export function createImageLoader(store: RowStore): ImageLoader {
     },
     add: (bytes) => {
       if (head === undefined) throw new RangeError("Cannot load a block: no segment was begun");
-      const { hasState, writers } = head;
-      const block = decodeBlock(bytes, { tables: store.tables, hasState, writers: writers.length });
-      if (block.kind === "dropped") store.dropKeys(block.dropped);
-      else store.merge({ ...block.rows, writers: block.rows.writers.map(indexOf) }, new Float64Array());
+      const { hasState, writers, rows } = head;
+      for (const block of decodeBlocks(bytes, { tables: store.tables, hasState, writers: writers.length })) {
+        if (block.kind === "dropped") store.dropKeys(block.dropped);
+        else {
+          const { table } = block.rows;
+          store.load({ ...block.rows, writers: indexesOf(block.rows.writers) }, { rows: rows[table] ?? 0 });
+        }
+      }
     },
     finish: () => {
       if (head === undefined) throw new DecodeError("image", "it has no segment");
-      store.freeze("changed").close("kept");
+      store.freeze("changed").close("kept"); // keys that were dropped do not count either
       const { knowledge, horizon, greatestSeen, applied } = head;
       return { store, knowledge, horizon, greatestSeen, applied };
     },

@@ -168,6 +168,13 @@ class MapRowStore implements RowStore {
     return { applied: stored.indexes, ...stored.versions, ignored };
   }
 
+  load(batch: RowBatch): void {
+    this.#checkNoneFrozen();
+    const changed = new Set(this.#changed);
+    this.merge(batch, new Float64Array());
+    this.#changed = changed;
+  }
+
   collect(known: Float64Array, among?: Float64Array): SlotList {
     const byTable: Slot[][] = this.tables.map(() => []);
     for (const slot of among ?? this.#rows.keys()) {
@@ -241,7 +248,7 @@ class MapRowStore implements RowStore {
   }
 
   freeze(what: "all" | "changed"): FrozenRows {
-    if (this.#isFrozen) throw new RangeError("Cannot freeze rows: others are frozen");
+    this.#checkNoneFrozen();
     this.#isFrozen = true;
     const [changed, gone] = [this.#changed, this.#gone];
     this.#changed = new Set();
@@ -285,6 +292,10 @@ class MapRowStore implements RowStore {
       if (row !== undefined) hash.addRow(row, { writerHash: writerHashes[row.writer] ?? 0 });
     }
     return hash.text();
+  }
+
+  #checkNoneFrozen(): void {
+    if (this.#isFrozen) throw new RangeError("Cannot freeze or load rows: others are frozen");
   }
 
   #drop({ table, key, flags }: Row, slot: Slot): void {

@@ -182,6 +182,11 @@ export interface RowStore {
    * the result.
    */
   merge(batch: RowBatch, known: Float64Array): MergeOutcome;
+  /**
+   * Rows of an image: as merged where nothing is known, but they do not count as changed. Room is made at once for as many `rows` as the table is
+   * said to come to; 0 where nobody knows. Throws `RangeError` while rows are frozen.
+   */
+  load(batch: RowBatch, options: { readonly rows: number }): void;
   /** The rows ahead of a knowledge; where slots are given, each once, only those among them. Empty slots are passed over. */
   collect(known: Float64Array, among?: Float64Array): SlotList;
   /** The rows at positions [from, to) at their current versions, each once; dropped rows are left out. */

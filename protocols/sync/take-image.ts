@@ -33,6 +33,7 @@ export function takeImage(
     whole: rows.whole,
     hasState: store.hasState,
     declared: store.declared,
+    rows: store.declared.map((_, table) => store.rows(table)),
     greatestSeen: Math.max(stamper.last, stamper.greatestSeen),
     horizon,
     knowledge,

@@ -1,7 +1,7 @@
 /*
  * One file of an image: a segment. All rows of a shard, or what changed since the segment before. Little-endian; varint as in frame.ts.
  *
- *   ...         the blocks, one after the other, as they are stored
+ *   ...         the blocks, one after the other, as they are stored (what is in them: sync/image-block.ts)
  *   varint      H; H bytes: the head, which says of which moment the rows are (sync/image-head.ts)
  *   varint      B, blocks; B times:
  *     varint      bytes as stored

@@ -1,4 +1,4 @@
-import { decodeBlock, type ImageBlock } from "../../protocols/sync/image-block.ts";
+import { decodeBlocks, type ImageBlock } from "../../protocols/sync/image-block.ts";
 import { decodeHead, type ImageHead } from "../../protocols/sync/image-head.ts";
 import { type TableSpec } from "../../protocols/sync/row-store.ts";
 import { type StoredImage, type StoredSegment } from "../../runtime/file-store-protocol.ts";
@@ -33,14 +33,14 @@ function heldTables({ declared, hasState }: ImageHead): TableSpec[] {
 export async function* blocksOf(
   place: ImagePlace,
   segment: StoredSegment,
-): AsyncGenerator<{ readonly head: ImageHead; readonly bytes: Uint8Array; readonly block: ImageBlock }> {
+): AsyncGenerator<{ readonly head: ImageHead; readonly bytes: Uint8Array; readonly blocks: readonly ImageBlock[] }> {
   const head = decodeHead(segment.head);
   const options = { tables: heldTables(head), hasState: head.hasState, writers: head.writers.length };
   await using file = await place.disk.open(segmentPath(place, segment.id));
   for (let from = 0; from < segment.blocks.length; from += BLOCKS_AT_ONCE) {
     const to = Math.min(from + BLOCKS_AT_ONCE, segment.blocks.length);
     for (const bytes of await readBlocks(file, { blocks: segment.blocks, from, to })) {
-      yield { head, bytes, block: decodeBlock(bytes, options) };
+      yield { head, bytes, blocks: [...decodeBlocks(bytes, options)] };
     }
   }
 }

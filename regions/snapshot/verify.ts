@@ -33,10 +33,10 @@ async function verifyImage(place: ImagePlace, progress: (line: string) => void):
   }
   for (const [at, segment] of segments.entries()) {
     try {
-      for await (const { bytes: block, block: decoded } of blocksOf(place, segment)) {
+      for await (const stored of blocksOf(place, segment)) {
         blocks += 1;
-        bytes += block.length;
-        if (decoded.kind === "rows") rows += decoded.rows.keys.length;
+        bytes += stored.bytes.length;
+        for (const block of stored.blocks) if (block.kind === "rows") rows += block.rows.keys.length;
         if (blocks % 256 === 0) progress(`${place.name}: ${blocks} of ${total} blocks`);
       }
     } catch (error) {

@@ -2,6 +2,7 @@
 export { allocate, createTable, growIndex } from "./table/layout";
 export { addRow, addRows, dropRow, openRow, repairRows, storeRow } from "./table/rows";
 export { findLiveRows, findRows } from "./table/probe";
+export { loadRows } from "./table/load";
 export { mergeRows, rowsToMerge } from "./table/merge";
 export { collectAmong, collectRows, digestRows, glanceRows, packRows, readVersions } from "./table/scan";
 export { gatherKeys, gatherRows, readRows, unevenRows } from "./table/gather";

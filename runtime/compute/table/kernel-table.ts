@@ -16,6 +16,7 @@ export const NO_ROW = 0xffff_ffff;
 
 /** No row is here. Never leaves the store. */
 const EMPTY = 2;
+const NOTHING = new Float64Array();
 const TOP_UNIT_BYTES = 64;
 const MEMORY_BYTES_FIRST = 2 ** 20;
 const MEMORY_BYTES_MAX = 2 ** 32;
@@ -217,17 +218,12 @@ export class KernelTable implements FreezableRows {
     piece: MergePiece & { readonly state: boolean },
   ): { places: Uint32Array; rows: Uint32Array; added: Uint8Array; ignored: number } {
     const { columns, code } = this;
-    const { valueBytes, stateBytes } = this.spec;
-    const { known, from, count } = piece;
+    const { known, count } = piece;
     this.#place(batch, piece);
-    const to = from + count;
-    const state = piece.state && stateBytes > 0 ? batch.state : undefined;
-    columns.flags.view.set(batch.flags.subarray(from, to));
-    columns.values.view.set(batch.values.subarray(from * valueBytes, to * valueBytes));
-    if (state !== undefined) columns.state.view.set(state.subarray(from * stateBytes, to * stateBytes));
+    const state = this.#placeContents(batch, piece);
     const stored = code.mergeRows(
       ...([count, columns.keys.at, columns.t.at, columns.writers.at, columns.flags.at] as const),
-      ...([columns.values.at, state === undefined ? 0 : columns.state.at, columns.known.at, known.length] as const),
+      ...([columns.values.at, state, columns.known.at, known.length] as const),
       ...([columns.places.at, columns.rows.at, columns.added.at] as const),
     );
     if (stored < 0) throw new TableFull();
@@ -237,6 +233,20 @@ export class KernelTable implements FreezableRows {
       added: columns.added.view.slice(0, stored),
       ignored: this.answer,
     };
+  }
+
+  /** Stores the rows of a batch that are newer, in an index for at least so many. */
+  load(batch: RowBatch, { rows, ...options }: { readonly rows: number; readonly state: boolean }): void {
+    const { columns, code } = this;
+    for (const { from, count } of columns.pieces(batch.keys.length)) {
+      this.#place(batch, { known: NOTHING, from, count });
+      const state = this.#placeContents(batch, { from, count, ...options });
+      const isDone = code.loadRows(
+        ...([rows, count, columns.keys.at, columns.t.at, columns.writers.at, columns.flags.at] as const),
+        ...([columns.values.at, state, columns.scratch.at] as const),
+      );
+      if (isDone === 0) throw new TableFull();
+    }
   }
 
   /** The rows of keys, as far as there are any. */
@@ -260,6 +270,22 @@ export class KernelTable implements FreezableRows {
     columns.t.view.set(t.subarray(from, from + count));
     columns.writers.view.set(writers.subarray(from, from + count));
     columns.known.view.set(known);
+  }
+
+  /** Gives where the states of the piece are, or 0. */
+  #placeContents(
+    batch: RowBatch,
+    { from, count, ...options }: { readonly from: number; readonly count: number; readonly state: boolean },
+  ): number {
+    const { columns } = this;
+    const { valueBytes, stateBytes } = this.spec;
+    const to = from + count;
+    const state = options.state && stateBytes > 0 ? batch.state : undefined;
+    columns.flags.view.set(batch.flags.subarray(from, to));
+    columns.values.view.set(batch.values.subarray(from * valueBytes, to * valueBytes));
+    if (state === undefined) return 0;
+    columns.state.view.set(state.subarray(from * stateBytes, to * stateBytes));
+    return columns.state.at;
   }
 
   /** These rows as a batch. */

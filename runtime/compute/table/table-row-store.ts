@@ -204,6 +204,14 @@ class TableRowStore implements RowStore {
     return { applied: stored.indexes, ...stored.versions, ignored };
   }
 
+  load(batch: RowBatch, options: { readonly rows: number }): void {
+    const table = this.#table(batch.table);
+    checkBatch(batch, { spec: table.spec, state: this.hasState });
+    this.#frozen.checkNone();
+    for (const writer of batch.writers) this.#writers.check(writer);
+    table.load(batch, { ...options, state: this.hasState });
+  }
+
   collect(known: Float64Array, slots?: Float64Array): SlotList {
     const rowsOf = this.#tables.map((table) => (slots === undefined ? table.rowsAhead(known) : []));
     if (slots !== undefined) {

@@ -161,24 +161,53 @@ export function fileKey(key: u64, row: u32): bool {
     // Its places have moved by now, as four moved for each key.
     growIndex(0xffff_ffff);
     // Where half of the places are of keys that are gone, the next one is as large.
-    const next = load<u32>(HELD) > (1 << log) >> 1 ? log + 1 : log;
-    if (next > 28) return false;
-    const places = allocate((<u32>8) << next);
-    if (places == 0) return false;
-    atomic.add<u32>(INDEX_SEQUENCE, 1);
-    store<u32>(OLD_INDEX, load<u32>(INDEX));
-    store<u32>(OLD_LOG, log);
-    store<u32>(MOVED, 0);
-    store<u32>(INDEX, <u32>places);
-    store<u32>(INDEX_LOG, next);
-    store<u32>(INDEX_USED, 0);
-    atomic.add<u32>(INDEX_SEQUENCE, 1);
+    if (!replaceIndex(load<u32>(HELD) > (1 << log) >> 1 ? log + 1 : log)) return false;
   }
   put(hashOf(key), row);
   return true;
 }
 
-function put(hash: u32, row: u32): void {
+/** Makes room in the index for so many keys more, all at once. Returns false where memory is at its end. */
+export function reserveKeys(count: u32): bool {
+  growIndex(0xffff_ffff);
+  let log = load<u32>(INDEX_LOG);
+  if ((<u64>load<u32>(INDEX_USED) + count) * 4 < (<u64>3) << log) return true;
+  const keys = <u64>load<u32>(HELD) + count;
+  while (keys > ((<u64>1) << log) >> 1) log += 1;
+  if (!replaceIndex(log)) return false;
+  growIndex(0xffff_ffff);
+  return true;
+}
+
+/** An empty index in front of the one there is, which moves over bit by bit. */
+function replaceIndex(log: u32): bool {
+  if (log > 28) return false;
+  const places = allocate((<u32>8) << log);
+  if (places == 0) return false;
+  atomic.add<u32>(INDEX_SEQUENCE, 1);
+  store<u32>(OLD_INDEX, load<u32>(INDEX));
+  store<u32>(OLD_LOG, load<u32>(INDEX_LOG));
+  store<u32>(MOVED, 0);
+  store<u32>(INDEX, <u32>places);
+  store<u32>(INDEX_LOG, log);
+  store<u32>(INDEX_USED, 0);
+  atomic.add<u32>(INDEX_SEQUENCE, 1);
+  return true;
+}
+
+/** Fetches the places where keys will be looked for. What it gives is of no use; without it each look would wait for memory by itself. */
+export function touchKeys(keys: usize, count: u32): u64 {
+  const index = <usize>load<u32>(INDEX);
+  const mask: u32 = (1 << load<u32>(INDEX_LOG)) - 1;
+  let all: u64 = 0;
+  for (let at: u32 = 0; at < count; at++) {
+    all ^= load<u64>(index + ((<usize>(hashOf(load<u64>(keys + ((<usize>at) << 3))) & mask)) << 3));
+  }
+  return all;
+}
+
+/** Files a key that is not there, by its hash, in an index that has room. */
+export function put(hash: u32, row: u32): void {
   const index = <usize>load<u32>(INDEX);
   const mask: u32 = (1 << load<u32>(INDEX_LOG)) - 1;
   let at: u32 = hash & mask;

@@ -47,6 +47,16 @@ export function addRows(keys: usize, count: u32, rows: usize): u32 {
 
 /** A row for a key that has none, deleted until it is stored; -1 where memory is at its end. */
 export function addRow(key: u64): i32 {
+  const row = takeRow(key);
+  if (row >= 0 && !fileKey(key, row)) {
+    leave(addressOf(row), row);
+    return -1;
+  }
+  return row;
+}
+
+/** A row for a key, deleted until it is stored, that nobody finds until it is filed; -1 where memory is at its end. */
+export function takeRow(key: u64): i32 {
   const free = load<u32>(FREE);
   const row = free == 0 ? load<u32>(END) : free - 1;
   if (!reserveRow(row)) return -1;
@@ -61,10 +71,6 @@ export function addRow(key: u64): i32 {
   store<u16>(at, 0, WRITER);
   store<u8>(at, <u8>TOMBSTONE, FLAGS);
   store<u32>(HELD, load<u32>(HELD) + 1);
-  if (!fileKey(key, row)) {
-    leave(at, row);
-    return -1;
-  }
   return <i32>row;
 }
 
@@ -98,15 +104,20 @@ export function endRow(at: usize): void {
 
 /** Gives a row this version, flags and contents. `state` may be 0: the row's state stays. */
 export function writeRow(at: usize, t: f64, writer: u32, flags: u32, values: usize, state: usize): void {
-  const before = load<u8>(at, FLAGS);
   beginRow(at);
+  fillRow(at, t, writer, flags, values, state);
+  endRow(at);
+}
+
+/** The same for a row that nobody can read meanwhile. */
+export function fillRow(at: usize, t: f64, writer: u32, flags: u32, values: usize, state: usize): void {
+  const before = load<u8>(at, FLAGS);
   store<f64>(at, t, T);
   store<u16>(at, <u16>writer, WRITER);
   store<u8>(at, <u8>flags, FLAGS);
   const valueBytes = <usize>load<u32>(VALUE_BYTES);
   copy(at + VALUES, values, valueBytes);
   if (state) copy(at + VALUES + valueBytes, state, load<u32>(STATE_BYTES));
-  endRow(at);
   const lives = load<u32>(LIVE);
   if ((before == 0) != (flags == 0)) store<u32>(LIVE, flags == 0 ? lives + 1 : lives - 1);
 }
