@@ -79,23 +79,11 @@ export function createImages(
     }
   }
 
-  /** All blocks of an image, a few at a time; gives what went wrong. */
+  /** All blocks of an image, each in a turn of its own; gives what went wrong. */
   async function writeBlocks(image: TakenImage, segment: string): Promise<SaveOutcome | undefined> {
-    const onTheirWay: Promise<SaveOutcome | { readonly kind: "taken" }>[] = [];
-    // One more with each that is taken, so that no turn of the thread has to copy out many.
-    let window = 1;
-    for (let isMore = true; isMore || onTheirWay.length > 0;) {
-      const block: Uint8Array<ArrayBuffer> | undefined = isMore ? nextBlock(image) : undefined;
-      isMore = block !== undefined;
-      if (block !== undefined) {
-        const appended = files.ask("append", { name, segment, block }, { ...step(), transfer: [block.buffer] });
-        appended.catch(() => undefined); // told when its turn has come
-        onTheirWay.push(appended);
-      }
-      if (isMore && onTheirWay.length < window) continue;
-      const outcome = await onTheirWay.shift();
-      if (outcome?.kind === "failed") return outcome;
-      window = Math.min(window + 1, IMAGE_LIMITS.blocksInFlight);
+    for (let block = nextBlock(image); block !== undefined; block = nextBlock(image)) {
+      const outcome = await files.ask("append", { name, segment, block }, { ...step(), transfer: [block.buffer] });
+      if (outcome.kind === "failed") return outcome;
     }
     return undefined;
   }

@@ -67,8 +67,7 @@ test("a head says how many rows the tables have; one from before heads said so i
   const after = takeImage(replica, { what: "all" });
   expect(decodeHead(after.head).rows).toEqual(rows);
   const named = encodeHead({ ...head, rows: [1, 1, 1] });
-  const places = [...named.keys()].filter((at) => named[at] !== before.head[at]);
-  const old = before.head.filter((_, at) => !places.includes(at));
+  const old = before.head.filter((byte, at) => byte === named[at]);
   old[4] = 3;
   expect(decodeHead(old)).toEqual(head);
 });

@@ -139,8 +139,6 @@ export const IMAGE_LIMITS = {
   /** Increments are followed by a whole segment once they have this share of its bytes, and at least `incrementBytes`. */
   incrementShare: 0.5,
   incrementBytes: 256 * 1024,
-  /** Blocks of one image on their way to the disk at once. When all are taken together, so many are copied out in one turn of the thread. */
-  blocksInFlight: 4,
   /** Stored blocks are read together until there are so many bytes. */
   readBytes: 2 * 1024 * 1024,
 } as const;

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { IMAGE_LIMITS } from "../protocols/limits.ts";
 import { DecodeError } from "../protocols/wire/decode-error.ts";
 import { type NamedSegment } from "../protocols/wire/manifest.ts";
@@ -44,15 +45,22 @@ export class SegmentWriter implements AsyncDisposable {
     return new SegmentWriter(id, { place, file: await place.disk.create(segmentPath(place, id)) });
   }
 
-  /** Resolves when there is room for the next block; rejects once anything could not be written. */
-  append(bytes: Uint8Array): Promise<void> {
+  /**
+   * Resolves when there is room for the next block, and never in the same turn of the thread, so that others have theirs between blocks; rejects
+   * once anything could not be written.
+   */
+  async append(bytes: Uint8Array): Promise<void> {
     if (bytes.length === 0 || bytes.length > IMAGE_LIMITS.blockBytesMax) {
-      return Promise.reject(new RangeError(`Cannot append a block of ${bytes.length} bytes`));
+      throw new RangeError(`Cannot append a block of ${bytes.length} bytes`);
     }
     if (this.#gatheredBytes + bytes.length > IMAGE_LIMITS.blockBytesMax) void this.#store();
     this.#gathered.push(bytes);
     this.#gatheredBytes += bytes.length;
-    return this.#gatheredBytes < IMAGE_LIMITS.storedBlockBytes ? this.#order : this.#store();
+    // One may be packed while the next is gathered.
+    const before = this.#order;
+    if (this.#gatheredBytes >= IMAGE_LIMITS.storedBlockBytes) void this.#store();
+    await before;
+    await setImmediate();
   }
 
   /** Ends the segment; resolves when all of it is on the disk. */

@@ -6,7 +6,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type FrozenRows, type RowBatch, type RowStore, type TableKeys } from "../protocols/sync/row-store.ts";
 import { parseWriterId } from "../protocols/sync/version.ts";
-import { type CreateStore, TABLES } from "./row-store-conformance.ts";
+import { type CreateStore } from "./row-store-conformance.ts";
+import { TABLES } from "./row-store-model.ts";
 
 type Op =
   | { readonly kind: "write"; readonly table: number; readonly key: bigint; readonly value: number }

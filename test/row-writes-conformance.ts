@@ -1,7 +1,8 @@
 /* What every row store must do with local writes, beside what test/row-store-conformance.ts says. */
 import { expect, test } from "vitest";
 import { parseWriterId } from "../protocols/sync/version.ts";
-import { type CreateStore, TABLES } from "./row-store-conformance.ts";
+import { type CreateStore } from "./row-store-conformance.ts";
+import { TABLES } from "./row-store-model.ts";
 
 /** Registers the suite's tests under a name. */
 export function testRowWrites(name: string, create: CreateStore): void {

@@ -8,7 +8,8 @@ export interface FreezableRows {
   readonly end: number;
   /** Rows that are not empty. */
   readonly held: number;
-  isEmpty(row: number): boolean;
+  /** Those of some rows that are not empty. */
+  heldAmong(rows: readonly number[]): number[];
   /** These rows as a batch. */
   pack(rows: readonly number[], options: { readonly table: number; readonly state: boolean }): RowBatch;
   /** Room for so many rows. */
@@ -110,15 +111,18 @@ export class FrozenTable {
       if (from === 0) this.#aside.pop();
       return batch;
     }
-    const rows: number[] = [];
-    let row = this.#unread.next(this.#cursor);
-    for (; row >= 0 && rows.length < rowsMax; row = this.#unread.next(row + 1)) {
-      this.#unread.delete(row);
-      if (!this.#rows.isEmpty(row)) rows.push(row);
+    for (;;) {
+      const rows: number[] = [];
+      let row = this.#unread.next(this.#cursor);
+      for (; row >= 0 && rows.length < rowsMax; row = this.#unread.next(row + 1)) {
+        this.#unread.delete(row);
+        rows.push(row);
+      }
+      if (rows.length === 0) return undefined;
+      this.#cursor = row < 0 ? this.#rows.end : row;
+      const held = this.#rows.heldAmong(rows);
+      if (held.length > 0) return this.#rows.pack(held, this.#options);
     }
-    this.#cursor = row < 0 ? this.#rows.end : row;
-    if (rows.length === 0) return undefined;
-    return this.#rows.pack(rows, this.#options);
   }
 
   close(outcome: "kept" | "lost"): void {

@@ -22,7 +22,7 @@ import {
   type UpdateRequest,
 } from "./row-store.ts";
 import { mutateBySteps } from "./gradient-steps.ts";
-import { editRow, packRows, type Row } from "./map-row.ts";
+import { editRow, packRows, type Row, takeRows } from "./map-row.ts";
 import { StoredRows, versionsAt } from "./stored-rows.ts";
 import { type Version, type WriterId } from "./version.ts";
 import { WriterDictionary } from "./writer-dictionary.ts";
@@ -260,15 +260,7 @@ class MapRowStore implements RowStore {
       whole: what === "all",
       dropped: what === "all" ? [] : gone,
       next: (bytesMax) => {
-        const rows: Row[] = [];
-        let bytes = 0;
-        for (; rest.length > 0; rest.pop()) {
-          const row = rest.at(-1);
-          if (row === undefined) continue;
-          bytes += row.values.length + row.state.length;
-          if (rows.length > 0 && (bytes > bytesMax || row.table !== rows[0]?.table)) break;
-          rows.push(row);
-        }
+        const rows = takeRows(rest, bytesMax);
         const [first] = rows;
         if (first === undefined) return undefined;
         return packRows(this.#spec(first.table), rows, { table: first.table, state: this.hasState });

@@ -66,3 +66,17 @@ export function packRows(spec: TableSpec, rows: readonly Row[], options: { table
   });
   return { table: options.table, keys, t, writers, flags, values, state };
 }
+
+/** Takes rows of one table off the end: as many as have so many bytes, and one at least. */
+export function takeRows(rest: (Row | undefined)[], bytesMax: number): Row[] {
+  const rows: Row[] = [];
+  let bytes = 0;
+  for (; rest.length > 0; rest.pop()) {
+    const row = rest.at(-1);
+    if (row === undefined) continue;
+    bytes += row.values.length + row.state.length;
+    if (rows.length > 0 && (bytes > bytesMax || row.table !== rows[0]?.table)) break;
+    rows.push(row);
+  }
+  return rows;
+}

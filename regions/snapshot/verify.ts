@@ -36,7 +36,7 @@ async function verifyImage(place: ImagePlace, progress: (line: string) => void):
       for await (const stored of blocksOf(place, segment)) {
         blocks += 1;
         bytes += stored.bytes.length;
-        for (const block of stored.blocks) if (block.kind === "rows") rows += block.rows.keys.length;
+        rows += stored.blocks.reduce((sum, block) => sum + (block.kind === "rows" ? block.rows.keys.length : 0), 0);
         if (blocks % 256 === 0) progress(`${place.name}: ${blocks} of ${total} blocks`);
       }
     } catch (error) {

@@ -118,8 +118,15 @@ export class KernelTable implements FreezableRows {
     this.#generations.set(row, this.generationOf(row) + 1);
   }
 
-  isEmpty(row: number): boolean {
-    return this.versionAt(row) === undefined;
+  heldAmong(rows: readonly number[]): number[] {
+    const { columns, code } = this;
+    const held: number[] = [];
+    for (const { from, count } of columns.pieces(rows.length)) {
+      for (let at = 0; at < count; at += 1) columns.rows.view[at] = rows[from + at] ?? 0;
+      code.readVersions(columns.rows.at, count, columns.t.at, columns.writers.at, columns.flags.at);
+      for (let at = 0; at < count; at += 1) if (columns.flags.view[at] !== EMPTY) held.push(rows[from + at] ?? 0);
+    }
+    return held;
   }
 
   /** The version of a row, unless it is empty. */
@@ -295,10 +302,7 @@ export class KernelTable implements FreezableRows {
     const { valueBytes, stateBytes } = this.spec;
     for (const { from, count } of columns.pieces(rows.length)) {
       for (let at = 0; at < count; at += 1) columns.rows.view[at] = rows[from + at] ?? 0;
-      this.code.packRows(
-        ...([columns.rows.at, count, columns.keys.at, columns.t.at, columns.writers.at, columns.flags.at] as const),
-        ...([columns.values.at, batch.state === undefined ? 0 : columns.state.at] as const),
-      );
+      this.#packPiece(count, batch.state !== undefined);
       batch.keys.set(columns.keys.view.subarray(0, count), from);
       batch.t.set(columns.t.view.subarray(0, count), from);
       batch.writers.set(columns.writers.view.subarray(0, count), from);
@@ -326,12 +330,23 @@ export class KernelTable implements FreezableRows {
   /** One row into a place of a batch. */
   packRow(row: number, { batch, at }: { readonly batch: RowBatch; readonly at: number }): void {
     const { valueBytes, stateBytes } = this.spec;
-    const one = this.pack([row], { table: batch.table, state: batch.state !== undefined });
-    batch.keys[at] = one.keys[0] ?? 0n;
-    batch.t[at] = one.t[0] ?? 0;
-    batch.writers[at] = one.writers[0] ?? 0;
-    batch.flags[at] = one.flags[0] ?? 0;
-    batch.values.set(one.values, at * valueBytes);
-    if (one.state !== undefined) batch.state?.set(one.state, at * stateBytes);
+    const { columns } = this;
+    columns.rows.view[0] = row;
+    this.#packPiece(1, batch.state !== undefined);
+    batch.keys[at] = columns.keys.view[0] ?? 0n;
+    batch.t[at] = columns.t.view[0] ?? 0;
+    batch.writers[at] = columns.writers.view[0] ?? 0;
+    batch.flags[at] = columns.flags.view[0] ?? 0;
+    batch.values.set(columns.values.view.subarray(0, valueBytes), at * valueBytes);
+    batch.state?.set(columns.state.view.subarray(0, stateBytes), at * stateBytes);
+  }
+
+  /** The rows that were placed, into the columns. */
+  #packPiece(count: number, state: boolean): void {
+    const { columns } = this;
+    this.code.packRows(
+      ...([columns.rows.at, count, columns.keys.at, columns.t.at, columns.writers.at, columns.flags.at] as const),
+      ...([columns.values.at, state ? columns.state.at : 0] as const),
+    );
   }
 }

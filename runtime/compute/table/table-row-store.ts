@@ -30,6 +30,7 @@ import { WriterDictionary } from "../../../protocols/sync/writer-dictionary.ts";
 import { EditedRow } from "./edited-row.ts";
 import { KernelTable } from "./kernel-table.ts";
 import { canStep, learnPiece } from "./learn-piece.ts";
+import { slotListOf } from "./slot-list.ts";
 import { type SharedTable } from "./table-reader.ts";
 import { TableDigest } from "./table-digest.ts";
 
@@ -316,22 +317,7 @@ class TableRowStore implements RowStore {
   }
 
   #openList(rowsOf: readonly (readonly number[])[]): SlotList {
-    const slots = new Float64Array(rowsOf.reduce((sum, { length }) => sum + length, 0));
-    const generations = new Uint32Array(slots.length);
-    const sections: { table: number; from: number; to: number }[] = [];
-    let end = 0;
-    for (const [table, lacking] of rowsOf.entries()) {
-      if (lacking.length === 0) continue;
-      const rows = this.#table(table);
-      sections.push({ table, from: end, to: end + lacking.length });
-      for (let at = 0; at < lacking.length; at += 1) {
-        const row = lacking[at] ?? 0;
-        slots[end] = row * this.tables.length + table;
-        generations[end] = rows.generationOf(row);
-        end += 1;
-      }
-    }
-    const list = { slots, generations, sections };
+    const list = slotListOf(this.#tables, rowsOf);
     this.#open.add(list);
     return list;
   }

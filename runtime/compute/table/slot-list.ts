@@ -1,0 +1,21 @@
+import { type SlotList } from "../../../protocols/sync/row-store.ts";
+import { type KernelTable } from "./kernel-table.ts";
+
+/** Rows of each table as a list. A slot is row * tables + table. */
+export function slotListOf(tables: readonly KernelTable[], rowsOf: readonly (readonly number[])[]): SlotList {
+  const slots = new Float64Array(rowsOf.reduce((sum, { length }) => sum + length, 0));
+  const generations = new Uint32Array(slots.length);
+  const sections: { table: number; from: number; to: number }[] = [];
+  let end = 0;
+  for (const [table, listed] of rowsOf.entries()) {
+    const rows = tables[table];
+    if (listed.length === 0 || rows === undefined) continue;
+    sections.push({ table, from: end, to: end + listed.length });
+    for (const row of listed) {
+      slots[end] = row * tables.length + table;
+      generations[end] = rows.generationOf(row);
+      end += 1;
+    }
+  }
+  return { slots, generations, sections };
+}
