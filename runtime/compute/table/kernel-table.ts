@@ -250,7 +250,7 @@ export class KernelTable implements FreezableRows {
       const state = this.#placeContents(batch, { from, count, ...options });
       const isDone = code.loadRows(
         ...([rows, count, columns.keys.at, columns.t.at, columns.writers.at, columns.flags.at] as const),
-        ...([columns.values.at, state, columns.scratch.at] as const),
+        ...([columns.values.at, state, columns.rows.at] as const),
       );
       if (isDone === 0) throw new TableFull();
     }

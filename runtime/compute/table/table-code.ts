@@ -19,7 +19,7 @@ export interface TableCode {
   readonly loadRows: (
     ...batch: [
       ...[total: number, count: number, keys: number, t: number, writers: number, flags: number],
-      ...[values: number, state: number, scratch: number],
+      ...[values: number, state: number, rows: number],
     ]
   ) => number;
   readonly mergeRows: (

@@ -195,17 +195,6 @@ function replaceIndex(log: u32): bool {
   return true;
 }
 
-/** Fetches the places where keys will be looked for. What it gives is of no use; without it each look would wait for memory by itself. */
-export function touchKeys(keys: usize, count: u32): u64 {
-  const index = <usize>load<u32>(INDEX);
-  const mask: u32 = (1 << load<u32>(INDEX_LOG)) - 1;
-  let all: u64 = 0;
-  for (let at: u32 = 0; at < count; at++) {
-    all ^= load<u64>(index + ((<usize>(hashOf(load<u64>(keys + ((<usize>at) << 3))) & mask)) << 3));
-  }
-  return all;
-}
-
 /** Files a key that is not there, by its hash, in an index that has room. */
 export function put(hash: u32, row: u32): void {
   const index = <usize>load<u32>(INDEX);

@@ -1,21 +1,7 @@
 // Rows of an image, in bulk.
-import {
-  addressOf,
-  find,
-  HELD,
-  hashOf,
-  put,
-  reserveKeys,
-  T,
-  touchKeys,
-  STATE_BYTES,
-  VALUE_BYTES,
-  WRITER,
-} from "./layout";
+import { addressOf, find, HELD, hashOf, put, reserveKeys, STATE_BYTES, T, VALUE_BYTES, WRITER } from "./layout";
+import { findGroup, GROUP } from "./probe";
 import { fillRow, isNewer, takeRow, writeRow } from "./rows";
-
-/** Keys whose places are fetched together: as many as a processor waits for at once, and some more. */
-const GROUP: u32 = 64;
 
 /**
  * Stores each row of a batch that is newer than what is held, as merging does where nothing is known. Room in the index is made for `total` rows of
@@ -30,7 +16,7 @@ export function loadRows(
   flags: usize,
   values: usize,
   state: usize,
-  scratch: usize,
+  rows: usize,
 ): bool {
   const held = load<u32>(HELD);
   if (!reserveKeys(max(count, total > held ? total - held : 0))) return false;
@@ -38,7 +24,7 @@ export function loadRows(
   const stateBytes = <usize>load<u32>(STATE_BYTES);
   for (let from: u32 = 0; from < count; from += GROUP) {
     const to = min(count, from + GROUP);
-    store<u64>(scratch, touchKeys(keys + ((<usize>from) << 3), to - from));
+    findGroup(keys + ((<usize>from) << 3), to - from, rows);
     for (let at = from; at < to; at++) {
       const key = load<u64>(keys + ((<usize>at) << 3));
       const time = load<f64>(t + ((<usize>at) << 3));
@@ -46,7 +32,9 @@ export function loadRows(
       const flag = load<u8>(flags + at);
       const rowValues = values + <usize>at * valueBytes;
       const rowState = state ? state + <usize>at * stateBytes : 0;
-      const held = find(key);
+      let held = load<i32>(rows + ((<usize>(at - from)) << 2));
+      // It may have come with an earlier row of this group.
+      if (held < 0) held = find(key);
       if (held >= 0) {
         const row = addressOf(held);
         if (isNewer(time, writer, load<f64>(row, T), load<u16>(row, WRITER)))
