@@ -2,7 +2,7 @@ import { keyOf } from "../protocols/keys.ts";
 import { checkFinite, type Refusal } from "../protocols/learning/guard.ts";
 import { type ShardGradients } from "../protocols/learning/learner.ts";
 import { type PublishedSample } from "../protocols/learning/sample-batch.ts";
-import { keyReader } from "../protocols/learning/training-batch.ts";
+import { keyTexts } from "../protocols/learning/training-batch.ts";
 import { type ModelLayout } from "../protocols/model-layout.ts";
 import { GRADIENT_NORM_MAX } from "./shard-protocol.ts";
 
@@ -55,12 +55,14 @@ export function originOf(
 ): Readonly<Record<string, string>> {
   const declared = layout.model.tables[table - 1];
   const name = layout.tables[table]?.name ?? String(table);
-  const read = declared === undefined ? undefined : keyReader(layout.model, declared.key);
+  const read = declared === undefined ? undefined : keyTexts(layout.model, declared);
   // A dense group is computed from all samples: no one of them is to blame before the others.
-  const of = read === undefined ? samples : samples.filter((sample) => keyOf(read(sample)) === key);
+  const of =
+    read === undefined ? samples : samples.filter((sample) => read(sample).some((text) => keyOf(text) === key));
   const ids = of.slice(0, SAMPLES_NAMED).map(({ id, source }) => `${id} of ${source}`);
   const [first] = of;
-  const text = read === undefined || first === undefined ? "" : read(first);
+  const texts = read === undefined || first === undefined ? [] : read(first);
+  const text = texts.find((each) => keyOf(each) === key) ?? "";
   return { table: name, key: text, samplesOfIt: `${of.length}: ${ids.join(", ")}` };
 }
 

@@ -11,7 +11,7 @@ import { createLocalTrainer } from "../protocols/learning/local-trainer.ts";
 import { apply, initialState } from "../protocols/learning/optimizer.ts";
 import { judgePasses, passOrder, type PassResult } from "../protocols/learning/passes.ts";
 import { createKeyBook, encodeSamples, joinSamples } from "../protocols/learning/sample-set.ts";
-import { keyReader, type LabelledExample } from "../protocols/learning/training-batch.ts";
+import { keyTexts, type LabelledExample } from "../protocols/learning/training-batch.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { initialValues, modelLayout } from "../protocols/model-layout.ts";
 
@@ -23,6 +23,8 @@ const model: ModelDeclaration = {
     { name: "users", key: "user" },
     { name: "items", key: "item" },
     { name: "colours", key: "colour" },
+    { name: "means", key: "recent", sequence: { of: "recent", last: 3, pooling: "mean" } },
+    { name: "largest", key: "recent", sequence: { of: "recent", last: 2, pooling: "max" } },
   ],
   dense: ["age"],
   optimizer: { kind: "adagrad", learningRate: 0.1 },
@@ -34,7 +36,9 @@ const examples: fc.Arbitrary<LabelledExample[]> = fc.array(
   fc.record({
     user: few,
     item: few,
-    features: few.map((colour) => ({ colour })),
+    features: fc.tuple(few, fc.array(few, { maxLength: 4 })).map(([colour, recent]) => {
+      return { colour, recent: recent.join("\n") };
+    }),
     dense: fc.integer({ min: -2, max: 2 }).map((age) => ({ age })),
     label: fc.constantFrom(0, 1),
     weight: fc.constantFrom(0, 0.5, 2),
@@ -68,7 +72,7 @@ test("createLocalTrainer(): a step does to each row what the learner and its sha
           expectNear(table.values.subarray(row * table.dim, (row + 1) * table.dim), wanted);
         }
         expect([...table.keys]).toEqual([
-          ...new Set([others, ...samples].map((each) => keyOf(keyReader(model, model.tables[at]?.key ?? "")(each)))),
+          ...new Set([others, ...samples].flatMap(keyTexts(model, model.tables[at] ?? { key: "" })).map(keyOf)),
         ]);
       }
       for (const [at, group] of local.groups.entries()) {

@@ -198,6 +198,24 @@ test("parseEvent() accepts no negative zero, reserved name or endless nesting as
   expect(parseEvent({ ...shown, item: `${"é".repeat(23)}a` }, { nowMs, path: "event" }).kind).toBe("problem");
 });
 
+test("parseEvent() holds a list as a line for each entry, and takes what it holds again", () => {
+  const nowMs = 1_000;
+  const shown = { type: "impression", request: "r", user: "u", item: "i", time: nowMs };
+  function featuresOf(recent: unknown): unknown {
+    const parsed = parseEvent({ ...shown, features: { recent } }, { nowMs, path: "event" });
+    return parsed.kind === "event" && parsed.event.type === "impression" ? parsed.event.features["recent"] : undefined;
+  }
+  const long = Array.from({ length: 100 }, (_, at) => `item-${at}`);
+  for (const list of [[], ["a"], ["a", "b c", "a"], long]) {
+    expect(featuresOf(list)).toBe(list.join("\n"));
+    expect(featuresOf(list.join("\n"))).toBe(list.join("\n"));
+  }
+  const refused = [[...long, "one more"], ["a", ""], ["a\nb"], ["a", 7], ["x".repeat(129)], "x".repeat(257)];
+  for (const value of [...refused, Array.from({ length: 40 }, () => "x".repeat(128)), { a: 1 }]) {
+    expect(featuresOf(value)).toBeUndefined();
+  }
+});
+
 test("parseEvent() is total; what it accepts survives JSON and parses to itself", () => {
   const options = { nowMs: 1e12, path: "event" };
   const near = fc.record(

@@ -3,7 +3,7 @@
  * Parsed once, where it enters; everything behind may rely on it.
  */
 
-/** An item was shown to a user in answer to a request. `features` are categories, `dense` are numbers, by the names the model declares. */
+/** An item was shown to a user in answer to a request. `features` are categories, or lists of them, a line each; `dense` are numbers, by the names the model declares. */
 export interface Impression {
   readonly type: "impression";
   readonly request: string;
@@ -36,6 +36,9 @@ export const EVENT_LIMITS = {
   featuresMax: 64,
   featureCharsMax: 64,
   valueCharsMax: 256,
+  /** A list of texts is held as one, with a line for each. */
+  listEntriesMax: 100,
+  listCharsMax: 4_096,
   positionMax: 100_000,
   eventsPerRequestMax: 1_000,
   /** How far an event's time may lie after the receiver's clock. */
@@ -101,13 +104,10 @@ export function parseEvent(value: unknown, options: { readonly nowMs: number; re
     return problem(`${path}.dense`, dense, `an object of at most ${EVENT_LIMITS.featuresMax} numbers`);
   }
   const texts = new Map<string, string>();
-  for (const [name, text] of Object.entries(features)) {
-    if (!isFeatureName(name) || typeof text !== "string" || text.length > EVENT_LIMITS.valueCharsMax) {
-      return problem(
-        `${path}.features.${clip(name)}`,
-        text,
-        `a text of at most ${EVENT_LIMITS.valueCharsMax} characters, under a name of 1 to 64`,
-      );
+  for (const [name, feature] of Object.entries(features)) {
+    const text = featureText(feature);
+    if (!isFeatureName(name) || text === undefined) {
+      return problem(`${path}.features.${clip(name)}`, feature, `${FEATURE_RULE}, under a name of 1 to 64`);
     }
     texts.set(name, text);
   }
@@ -136,6 +136,31 @@ export function parseEvent(value: unknown, options: { readonly nowMs: number; re
     },
   };
 }
+
+/**
+ * A feature's value as it is held: a text, or a list of texts, newest last, a line for each. Undefined where it is neither, or too long. What is held
+ * is taken as a value again, for what it was.
+ */
+export function featureText(value: unknown): string | undefined {
+  if (typeof value === "string") return isListed(value.split("\n"), value) ? value : undefined;
+  if (!Array.isArray(value)) return undefined;
+  const entries = value.filter(isId);
+  const text = entries.join("\n");
+  return entries.length === value.length && isListed(entries, text) ? text : undefined;
+}
+
+function isListed(entries: readonly string[], text: string): boolean {
+  const { valueCharsMax, listEntriesMax, listCharsMax } = EVENT_LIMITS;
+  if (text.length <= valueCharsMax) return true;
+  return (
+    text.length <= listCharsMax &&
+    entries.length <= listEntriesMax &&
+    entries.every((entry) => entry.length <= valueCharsMax)
+  );
+}
+
+/** What `featureText` takes, in words. */
+export const FEATURE_RULE = `a text of at most ${EVENT_LIMITS.valueCharsMax} characters, or a list of at most ${EVENT_LIMITS.listEntriesMax} ids, ${EVENT_LIMITS.listCharsMax} characters in all`;
 
 /** Whether a text may name a user, a request or a kind of feedback: 1 to 128 characters, none of them a control character. */
 export function isId(value: unknown): value is string {

@@ -62,12 +62,20 @@ export function modelLayout(model: ModelDeclaration): ModelLayout {
  * computed of them. It stands with the first table, so that it is in every digest of the tables.
  */
 function meaningOf({ shards, tables, dense, derived }: ModelDeclaration, program: Program): string {
-  return JSON.stringify({ shards, keys: tables.map(({ key }) => key), dense, derived, program });
+  const sequences = tables.flatMap(({ sequence }, at) => (sequence === undefined ? [] : [{ at, ...sequence }]));
+  return JSON.stringify({
+    shards,
+    keys: tables.map(({ key }) => key),
+    ...(sequences.length > 0 && { sequences }),
+    dense,
+    derived,
+    program,
+  });
 }
 
 /** The index of the embedding table that is keyed by `key` (`user`, `item`, a feature); undefined where the model has none. */
 function tableKeyedBy(layout: ModelLayout, key: string): number | undefined {
-  const at = layout.model.tables.findIndex((table) => table.key === key);
+  const at = layout.model.tables.findIndex((table) => table.key === key && table.sequence === undefined);
   return at < 0 ? undefined : at + 1;
 }
 

@@ -3,13 +3,16 @@
  * placement of keys) is computed here, the same on every node, and its digest travels with every pull.
  */
 import { type AdmissionRule } from "./learning/admission.ts";
+import { type Pooling } from "./compute/pooling.ts";
 import { type Optimizer } from "./learning/optimizer.ts";
 
 /** One embedding table: a row per distinct value of `key`. */
 export interface TableDeclaration {
   readonly name: string;
-  /** Where a sample's key comes from: `user`, `item`, or the name of a categorical or derived feature. */
+  /** Where a sample's key comes from: `user`, `item`, or the name of a categorical or derived feature, or of a list. */
   readonly key: string;
+  /** The feature is a list, newest last: the rows of its last entries are made one. */
+  readonly sequence?: SequenceDeclaration;
   /** How its numbers are held and sent; f32 when left out. f16 halves what a row costs on the links. */
   readonly precision?: "f32" | "f16";
   /** A row that was not written for so long, milliseconds on the primary's clock, is gone everywhere; never when left out. */
@@ -21,6 +24,15 @@ export interface TableDeclaration {
    * stands, as its keys are read so for long, and else initial.
    */
   readonly unknown?: "initial" | "zero";
+}
+
+/** How the rows of a list become what a sample has of the table. Of an empty list it has zeros. */
+export interface SequenceDeclaration {
+  /** The feature that is the list: the table's key. */
+  readonly of: string;
+  /** Entries that count, from the end of the list. */
+  readonly last: number;
+  readonly pooling: Pooling;
 }
 
 /** What is computed of a sample's embeddings and dense features. `architectures/` has the programs. */

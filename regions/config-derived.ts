@@ -40,14 +40,19 @@ export const derived = z
   .max(64, { error: "at most 64 derived features" })
   .readonly();
 
-/** Derived features that mean nothing: called like another, made of a later one, or used by nobody. */
+/** Derived features that mean nothing: called like another, made of a later one, used by nobody, or taken for a list. */
 export function derivedProblems({ derived: list = [], tables }: ModelDeclaration): readonly LayoutProblem[] {
   const names = list.map(({ name }) => name);
   const used = new Set([
-    ...tables.map(({ key }) => key),
+    ...tables.flatMap(({ key, sequence }) => (sequence === undefined ? [key] : [])),
     ...list.flatMap((each) => (each.kind === "crossed" ? each.of : [])),
   ]);
-  return list.flatMap((feature, index): LayoutProblem[] => {
+  const listed = tables.flatMap(({ sequence }, index): LayoutProblem[] =>
+    sequence !== undefined && names.includes(sequence.of)
+      ? [{ path: ["tables", index, "sequence", "of"], allowed: "a feature that events bring, not a derived one" }]
+      : [],
+  );
+  const wrong = list.flatMap((feature, index): LayoutProblem[] => {
     const { name } = feature;
     const path = ["derived", index, "name"];
     if (name === "user" || name === "item" || names.indexOf(name) < index) {
@@ -58,4 +63,5 @@ export function derivedProblems({ derived: list = [], tables }: ModelDeclaration
     const later = feature.of.findIndex((part) => names.includes(part, index));
     return later < 0 ? [] : [{ path: ["derived", index, "of", later], allowed: "a feature that is declared before" }];
   });
+  return [...wrong, ...listed];
 }

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { type AdmissionRule } from "../protocols/learning/admission.ts";
+import { EVENT_LIMITS } from "../protocols/feedback.ts";
 import { SYNC_LIMITS } from "../protocols/limits.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { architecture } from "./config-architecture.ts";
@@ -35,11 +36,26 @@ const admit = z
       : { kind: "probability", probability: it.probability },
   );
 
+const SEQUENCE_RULE = '{ "of": "recent", "last": 20, "pooling": "mean" }';
+const sequence = z.strictObject({
+  of: featureName.meta({ description: "A feature that events and requests bring as a list, newest last" }),
+  last: integer({ min: 1, max: EVENT_LIMITS.listEntriesMax })
+    .default(20)
+    .meta({ description: "Entries that count, from the end" }),
+  pooling: z
+    .enum(["mean", "sum", "max"])
+    .default("mean")
+    .meta({ description: "How their rows become one; of an empty list they are zeros" }),
+});
+
 const table = z
   .strictObject({
     name: token,
-    key: featureName.meta({
+    key: featureName.optional().meta({
       description: "Where a sample's key comes from: user, item, or the name of a categorical or derived feature",
+    }),
+    sequence: sequence.optional().meta({
+      description: `In place of key: a row for each of the last entries of a list, such as the items that the user had last: ${SEQUENCE_RULE}`,
     }),
     precision: z
       .enum(["f32", "f16"])
@@ -57,7 +73,23 @@ const table = z
         "What a key without a row is read as: the values that its row would start from, or zeros. Default: zero where admit stands, else initial",
     }),
   })
-  .transform(({ ttl, admit: rule, ...rest }) => ({
+  .superRefine(({ key, sequence: list }, context) => {
+    if (list === undefined ? key === undefined : key !== undefined && key !== list.of) {
+      const path = ["key"];
+      context.addIssue({
+        code: "custom",
+        path,
+        message: `either a key such as "user", or a sequence: ${SEQUENCE_RULE}`,
+      });
+    }
+    if (list?.of === "user" || list?.of === "item") {
+      context.addIssue({ code: "custom", path: ["sequence", "of"], message: "a feature that is a list" });
+    }
+  })
+  .transform(({ ttl, admit: rule, key = "", sequence: list, name, ...rest }) => ({
+    name,
+    key: list?.of ?? key,
+    ...(list !== undefined && { sequence: list }),
     ...rest,
     ...(ttl !== undefined && { ttlMs: ttl }),
     ...(rule !== undefined && { admit: rule }),
@@ -70,7 +102,7 @@ const tables = z
   })
   .superRefine((list, context) => {
     for (const key of ["user", "item"]) {
-      if (!list.some((each) => each.key === key)) {
+      if (!list.some((each) => each.key === key && each.sequence === undefined)) {
         context.addIssue({ code: "custom", message: `tables of which one has the key "${key}"` });
       }
     }

@@ -1,4 +1,4 @@
-import { EVENT_LIMITS, type EventProblem, isId } from "../protocols/feedback.ts";
+import { EVENT_LIMITS, type EventProblem, FEATURE_RULE, featureText, isId } from "../protocols/feedback.ts";
 import { HttpRefusal } from "./http-errors.ts";
 import { HTTP_LIMITS } from "./http-ports.ts";
 import { nearestName } from "./nearest-name.ts";
@@ -20,14 +20,19 @@ const FIELDS = ["user", "k", "model", "impressions"];
 export function parseQuery(search: URLSearchParams, models: readonly string[]): RecommendationQuery {
   const problems: EventProblem[] = [];
   const once = new Map<string, string>();
-  const features = new Map<string, string>();
+  const features = new Map<string, string[]>();
   const dense = new Map<string, number>();
   if (search.size > HTTP_LIMITS.queryFieldsMax) {
     throw new HttpRefusal(400, "bad-query", `A query may have ${HTTP_LIMITS.queryFieldsMax} fields`);
   }
   for (const [name, text] of search) {
+    const listed = features.get(name.slice("feature.".length));
+    if (listed !== undefined && name.startsWith("feature.")) {
+      listed.push(text);
+      continue;
+    }
     if (once.has(name)) {
-      problems.push(problem(name, text, "each field once"));
+      problems.push(problem(name, text, "each field once, but for those of a list, feature.NAME"));
       continue;
     }
     once.set(name, text);
@@ -37,15 +42,19 @@ export function parseQuery(search: URLSearchParams, models: readonly string[]): 
     } else if (!isFeatureName(feature)) {
       problems.push(problem(name, text, `a name of 1 to ${EVENT_LIMITS.featureCharsMax} characters after "${kind}."`));
     } else if (kind === "feature") {
-      if (text.length > EVENT_LIMITS.valueCharsMax) {
-        problems.push(problem(name, text, `a text of at most ${EVENT_LIMITS.valueCharsMax} characters`));
-      }
-      features.set(feature, text);
+      features.set(feature, [text]);
     } else {
       const number = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
       if (!Number.isFinite(Math.fround(number))) problems.push(problem(name, text, "a finite 32-bit number"));
       dense.set(feature, number);
     }
+  }
+  const texts = new Map<string, string>();
+  for (const [name, values] of features) {
+    const [first = ""] = values;
+    const text = featureText(values.length === 1 ? first : values);
+    if (text === undefined) problems.push(problem(`feature.${name}`, values.join(","), FEATURE_RULE));
+    else texts.set(name, text);
   }
   if (features.size > EVENT_LIMITS.featuresMax || dense.size > EVENT_LIMITS.featuresMax) {
     problems.push(
@@ -91,7 +100,7 @@ export function parseQuery(search: URLSearchParams, models: readonly string[]): 
     user,
     k,
     model,
-    features: Object.fromEntries(features),
+    features: Object.fromEntries(texts),
     dense: Object.fromEntries(dense),
     impressions: impressions === "record",
   };

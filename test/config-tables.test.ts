@@ -29,3 +29,28 @@ test("a table's rule of admission counts sightings in some memory, or draws; wha
     expect(found[0]).toContain(": models[0].tables[0].admit");
   }
 });
+
+test("a table over a list names the feature, and how many of its last entries are pooled how", () => {
+  const users = { name: "users", key: "user" };
+  const items = { name: "items", key: "item" };
+  const recent = { name: "recent", sequence: { of: "seen", last: 5, pooling: "max" as const } };
+  const { models } = parse({ ...LEAST, models: [{ name: "clicks", tables: [users, items, recent] }] });
+  expect(models[0]?.tables[2]).toEqual({ ...recent, key: "seen", precision: "f32" });
+  const derived = [{ name: "age-group", kind: "bucketised" as const, of: "age", bounds: [1] }];
+  const groups = { name: "groups", key: "age-group" };
+  for (const [table, where] of [
+    [{ name: "recent" }, ".key"],
+    [{ ...recent, key: "user" }, ".key"],
+    [{ ...recent, sequence: { of: "item" } }, ".sequence.of"],
+    [{ ...recent, sequence: { of: "age-group" } }, ".sequence.of"],
+    [{ ...recent, sequence: { of: "seen", last: 0 } }, ".sequence.last"],
+    [{ ...recent, sequence: { of: "seen", pooling: "least" } }, ".sequence.pooling"],
+  ] as const) {
+    const found = problemsOf({
+      ...LEAST,
+      models: [{ name: "clicks", derived, tables: [users, items, groups, table] }],
+    });
+    expect(found).toHaveLength(1);
+    expect(found[0]).toContain(`: models[0].tables[3]${where}`);
+  }
+});

@@ -29,6 +29,17 @@ test("GET /v1/recommendations answers and records what it showed", async () => {
   ]);
 });
 
+test("a feature that stands several times is a list, in the order given", async () => {
+  const { app, world } = appWith();
+  const path = "/v1/recommendations?user=u1&k=1&feature.recent=103&feature.device=phone&feature.recent=104";
+  expect((await ask(app, path)).status).toBe(200);
+  for (const query of ["user=u2", "dense.age=1&dense.age=2", "feature.recent=a&feature.recent="]) {
+    expect((await ask(app, `/v1/recommendations?user=u1&k=1&${query}`)).status).toBe(400);
+  }
+  await app.stop();
+  expect(world.stored).toMatchObject([[{ features: { recent: "103\n104", device: "phone" } }]]);
+});
+
 test("impressions=none records nothing, and gives the caller what its own impressions need", async () => {
   const { app, world } = appWith();
   const answer = await ask(app, "/v1/recommendations?user=u1&k=2&dense.age=3&impressions=none");

@@ -1,6 +1,7 @@
 /*
  * What computes programs. `plain.ts` is the reference; faster backends are checked against it. A backend knows tensors, not recommenders.
  */
+import { type RowPooling } from "./pooling.ts";
 import { type Program } from "./program.ts";
 
 export interface Backend {
@@ -36,6 +37,8 @@ export interface CompiledProgram extends Disposable {
    * what else was in the batch.
    */
   readonly embeddingGradients: Float32Array;
+  /** Moves distinct rows to `inputs.embeddings`, and `embeddingGradients` back to them. */
+  readonly pooling: RowPooling;
   /** After `forward`: the program's outputs, size x width each. */
   readonly outputs: readonly Float32Array[];
 }

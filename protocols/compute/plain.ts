@@ -5,6 +5,7 @@ import { columnsStep, columnSumStep, concatStep, sumStep } from "./plain-columns
 import { biasStep, crossStep, denseStep } from "./plain-layers.ts";
 import { type PlainMemory, type PlainStep } from "./plain-memory.ts";
 import { dotInteractionStep, dotProductStep, factorizationMachineStep } from "./plain-products.ts";
+import { plainPooling } from "./pooling.ts";
 import { DENSE_FEATURES, EMBEDDINGS, FIRST_RESULT, type Operation, type Program, widthOf } from "./program.ts";
 
 export const plain: Backend = { name: "plain", compile };
@@ -55,6 +56,7 @@ function compile(program: Program, { batchMax }: { readonly batchMax: number }):
     backward,
     gradients: memory.gradients,
     embeddingGradients,
+    pooling: plainPooling(program, { embeddings: inputs.embeddings, gradients: embeddingGradients }),
     outputs: program.outputs.map((tensor) => memory.values(tensor)),
     [Symbol.dispose]() {
       // Memory of the engine's own: nothing is held beside it.

@@ -3,6 +3,7 @@
  * thread's memory, without shards.
  */
 import { type Backend, type BatchLoss } from "../compute/backend.ts";
+import { addGradient, poolRows, type Pooling } from "../compute/pooling.ts";
 import { type LocalModel, type LocalTable } from "./local-model.ts";
 import { createRandom, nextUint32 } from "../random.ts";
 import { apply, type Optimizer } from "./optimizer.ts";
@@ -34,7 +35,11 @@ export function createLocalTrainer(
   const { program } = model.layout;
   const compiled = options.backend.compile(program, { batchMax });
   const { inputs } = compiled;
-  const touched = model.embeddings.map((table) => createTouched(table, batchMax));
+  const poolings = model.layout.model.tables.map(({ sequence }) => sequence?.pooling);
+  const touched = model.embeddings.map((table, at) => {
+    const { last = 1 } = model.layout.model.tables[at]?.sequence ?? {};
+    return createTouched(table, batchMax * last);
+  });
   const masked = createMask(batchMax * program.tables * program.dim);
   const all = Uint32Array.from({ length: batchMax }, (_, at) => at);
 
@@ -49,8 +54,14 @@ export function createLocalTrainer(
       for (let table = 0; table < tables; table += 1) {
         const values = model.embeddings[table]?.values;
         if (values === undefined) continue;
-        const from = (set.rows[sample * tables + table] ?? 0) * dim;
         const to = (at * tables + table) * dim;
+        if (set.starts !== undefined) {
+          const list = { starts: set.starts, pooling: poolings[table] ?? "sum" };
+          const entry = { choice: { rowOf: set.rows, list }, sample: sample * tables + table, dim, rows: values };
+          poolRows(entry, inputs.embeddings.subarray(to, to + dim));
+          continue;
+        }
+        const from = (set.rows[sample * tables + table] ?? 0) * dim;
         for (let d = 0; d < dim; d += 1) inputs.embeddings[to + d] = values[from + d] ?? 0;
       }
       inputs.labels[at] = set.labels[sample] ?? 0;
@@ -68,7 +79,8 @@ export function createLocalTrainer(
       if (!Number.isFinite(loss.lossSum)) return loss;
       if (dropout > 0) masked.multiply(compiled.embeddingGradients, floats);
       for (const [table, rows] of touched.entries()) {
-        rows.sum(set, { samples, table, tables: program.tables, gradients: compiled.embeddingGradients });
+        const pooling = poolings[table] ?? "sum";
+        rows.sum(set, { samples, table, tables: program.tables, pooling, gradients: compiled.embeddingGradients });
         rows.apply({ rate, pull: l2 * samples.length });
       }
       for (const [group, { values, state, optimizer }] of model.groups.entries()) {
@@ -100,6 +112,7 @@ interface Touched {
       readonly samples: Uint32Array;
       readonly table: number;
       readonly tables: number;
+      readonly pooling: Pooling;
       readonly gradients: Float32Array;
     },
   ): void;
@@ -107,9 +120,9 @@ interface Touched {
   apply(how: { readonly rate: number; readonly pull: number }): void;
 }
 
-function createTouched(table: LocalTable, batchMax: number): Touched {
+function createTouched(table: LocalTable, entriesMax: number): Touched {
   const { dim, values, state, stateFloats } = table;
-  const rowsMax = Math.min(batchMax, table.keys.length);
+  const rowsMax = Math.min(entriesMax, table.keys.length);
   const rows = new Uint32Array(rowsMax);
   const sums = new Float32Array(rowsMax * dim);
   // Which place among `rows` a row has, and in which batch it got it.
@@ -117,21 +130,45 @@ function createTouched(table: LocalTable, batchMax: number): Touched {
   const batchOf = new Uint32Array(table.keys.length);
   let batch = 0;
   let count = 0;
+
+  function placeFor(row: number): number {
+    if (batchOf[row] !== batch) {
+      batchOf[row] = batch;
+      placeOf[row] = count;
+      rows[count] = row;
+      sums.fill(0, count * dim, (count + 1) * dim);
+      count += 1;
+    }
+    return placeOf[row] ?? 0;
+  }
+
+  /** A sample of a list: its rows side by side, their gradients, and these added to those of the batch. */
+  function addList(entries: Uint32Array, pooling: Pooling, gradient: Float32Array): void {
+    const near = new Float32Array(entries.length * dim);
+    for (const [at, row] of entries.entries()) near.set(values.subarray(row * dim, (row + 1) * dim), at * dim);
+    const apart = new Float32Array(near.length);
+    const list = { starts: Uint32Array.of(0, entries.length), pooling };
+    const rowOf = Uint32Array.from(entries.keys());
+    addGradient({ choice: { rowOf, list }, sample: 0, dim, rows: near }, gradient, apart);
+    for (const [at, row] of entries.entries()) {
+      const to = placeFor(row) * dim;
+      for (let d = 0; d < dim; d += 1) sums[to + d] = (sums[to + d] ?? 0) + (apart[at * dim + d] ?? 0);
+    }
+  }
+
   return {
-    sum(set, { samples, table: index, tables, gradients }) {
+    sum(set, { samples, table: index, tables, pooling, gradients }) {
       batch += 1;
       count = 0;
       for (let at = 0; at < samples.length; at += 1) {
-        const row = set.rows[(samples[at] ?? 0) * tables + index] ?? 0;
-        if (batchOf[row] !== batch) {
-          batchOf[row] = batch;
-          placeOf[row] = count;
-          rows[count] = row;
-          sums.fill(0, count * dim, (count + 1) * dim);
-          count += 1;
-        }
-        const to = (placeOf[row] ?? 0) * dim;
+        const entry = (samples[at] ?? 0) * tables + index;
         const from = (at * tables + index) * dim;
+        if (set.starts !== undefined) {
+          const entries = set.rows.subarray(set.starts[entry], set.starts[entry + 1]);
+          addList(entries, pooling, gradients.subarray(from, from + dim));
+          continue;
+        }
+        const to = placeFor(set.rows[entry] ?? 0) * dim;
         for (let d = 0; d < dim; d += 1) sums[to + d] = (sums[to + d] ?? 0) + (gradients[from + d] ?? 0);
       }
     },

@@ -16,17 +16,17 @@ export function newRows(
   gathered: readonly { readonly found: readonly Uint8Array[] }[],
 ): NewRows {
   function newIn(table: number): (sample: number) => boolean {
-    const { keys, rowOfSample } = plan.tables[table - 1] ?? NO_KEYS;
+    const { keys, rowOf } = plan.tables[table - 1] ?? NO_KEYS;
     const isKnown = new Uint8Array(keys.length);
     for (const [shard, shardLists] of lists.entries()) {
       for (const [index, list] of shardLists.entries()) {
         if (list.table !== table) continue;
-        for (const [row, at] of list.at.entries()) isKnown[at] = gathered[shard]?.found[index]?.[row] ?? 0;
+        isKnown.set(gathered[shard]?.found[index] ?? [], list.from);
       }
     }
-    return (sample) => isKnown[rowOfSample[sample] ?? 0] === 0;
+    return (sample) => isKnown[rowOf[sample] ?? 0] === 0;
   }
   return { user: newIn(requiredTable(layout, "user")), item: newIn(requiredTable(layout, "item")) };
 }
 
-const NO_KEYS = { keys: new BigUint64Array(0), rowOfSample: new Uint32Array(0) };
+const NO_KEYS = { keys: new BigUint64Array(0), rowOf: new Uint32Array(0) };

@@ -2,8 +2,9 @@
  * From samples to the arrays a model computes on, and from its gradients back to one gradient per row: a key that stands in many
  * samples of a batch is gathered once and stepped once.
  */
-import { keyOf } from "../keys.ts";
-import { type DerivedFeature, type ModelDeclaration } from "../model.ts";
+import { type RowChoice } from "../compute/pooling.ts";
+import { keyOf, shardOf } from "../keys.ts";
+import { type DerivedFeature, type ModelDeclaration, type TableDeclaration } from "../model.ts";
 
 /** What a model needs of a sample, or of a candidate to be ranked. */
 export interface Example {
@@ -21,10 +22,11 @@ export interface LabelledExample extends Example {
   readonly late?: number;
 }
 
-/** The distinct keys of one table in a batch, and which of them each sample has. */
-export interface BatchKeys {
+/** The distinct keys of one table in a batch, those of a shard side by side, and which of them each sample has. */
+export interface BatchKeys extends RowChoice {
   readonly keys: BigUint64Array<ArrayBuffer>;
-  readonly rowOfSample: Uint32Array<ArrayBuffer>;
+  /** By shard: where its keys begin; one more, the end of the last. */
+  readonly shardStarts: readonly number[];
 }
 
 /** A batch before its rows are known. */
@@ -33,11 +35,16 @@ export interface BatchPlan {
   readonly tables: readonly BatchKeys[];
 }
 
-/** Lays out a batch. A missing categorical feature has the key of the empty text. */
+/** Lays out a batch. A missing categorical feature has the key of the empty text; a missing list is empty, and has no key. */
 export function planBatch(model: ModelDeclaration, examples: readonly Example[]): BatchPlan {
   return {
     size: examples.length,
-    tables: model.tables.map(({ key }) => distinctKeys(examples, keyReader(model, key))),
+    tables: model.tables.map((table, index) => {
+      const place = { table: index + 1, shards: model.shards };
+      return table.sequence === undefined
+        ? distinctKeys(examples.map(keyReader(model, table.key)), place)
+        : listKeys(examples, table, place);
+    }),
   };
 }
 
@@ -47,37 +54,6 @@ export function fillDense(model: ModelDeclaration, examples: readonly Example[],
   for (const [at, { dense }] of examples.entries()) {
     for (const [column, name] of model.dense.entries()) out[at * columns + column] = dense[name] ?? 0;
   }
-}
-
-/** Copies gathered rows (distinct keys x dim, one array a table) to where each sample needs them: size x tables x dim. */
-export function spreadRows(plan: BatchPlan, gathered: readonly Float32Array[], out: Float32Array): void {
-  const tables = plan.tables.length;
-  for (const [table, { keys, rowOfSample }] of plan.tables.entries()) {
-    const rows = gathered[table];
-    if (rows === undefined || keys.length === 0) continue;
-    const dim = rows.length / keys.length;
-    for (let sample = 0; sample < plan.size; sample += 1) {
-      const from = (rowOfSample[sample] ?? 0) * dim;
-      const to = (sample * tables + table) * dim;
-      for (let d = 0; d < dim; d += 1) out[to + d] = rows[from + d] ?? 0;
-    }
-  }
-}
-
-/** Sums per-sample gradients (size x tables x dim) into one per distinct key of a table: keys x dim. */
-export function sumGradients(
-  plan: BatchPlan,
-  from: { readonly table: number; readonly dim: number; readonly gradients: Float32Array },
-): Float32Array<ArrayBuffer> {
-  const { table, dim, gradients } = from;
-  const { keys, rowOfSample } = plan.tables[table] ?? { keys: new BigUint64Array(0), rowOfSample: new Uint32Array(0) };
-  const sums = new Float32Array(keys.length * dim);
-  for (let sample = 0; sample < plan.size; sample += 1) {
-    const to = (rowOfSample[sample] ?? 0) * dim;
-    const at = (sample * plan.tables.length + table) * dim;
-    for (let d = 0; d < dim; d += 1) sums[to + d] = (sums[to + d] ?? 0) + (gradients[at + d] ?? 0);
-  }
-  return sums;
 }
 
 /** Gives the text that a table's key is made of. */
@@ -119,20 +95,73 @@ function derivedReader(feature: DerivedFeature, before: readonly DerivedFeature[
   }
 }
 
-function distinctKeys(examples: readonly Example[], textOf: KeyReader): BatchKeys {
+/** The texts that a table's keys are made of: one an example, or those of a list. */
+export function keyTexts(
+  model: Pick<ModelDeclaration, "derived">,
+  { key, sequence }: Pick<TableDeclaration, "key" | "sequence">,
+): (example: Example) => readonly string[] {
+  if (sequence !== undefined) return (example) => lastOf(example, key, sequence.last);
+  const read = keyReader(model, key);
+  return (example) => [read(example)];
+}
+
+/** The last entries of a list feature: a text with a line for each (protocols/feedback.ts). */
+function lastOf({ features }: Example, name: string, last: number): readonly string[] {
+  const text = features[name] ?? "";
+  return text === "" ? [] : text.split("\n").slice(-last);
+}
+
+interface TablePlace {
+  readonly table: number;
+  readonly shards: number;
+}
+
+function listKeys(examples: readonly Example[], { key, sequence }: TableDeclaration, place: TablePlace): BatchKeys {
+  const { last, pooling } = sequence ?? { last: 0, pooling: "mean" };
+  const starts = new Uint32Array(examples.length + 1);
+  const texts: string[] = [];
+  for (const [at, example] of examples.entries()) {
+    texts.push(...lastOf(example, key, last));
+    starts[at + 1] = texts.length;
+  }
+  return { ...distinctKeys(texts, place), list: { starts, pooling } };
+}
+
+function distinctKeys(texts: readonly string[], { table, shards }: TablePlace): BatchKeys {
   // Texts are compared, not keys: most repeat within a batch, and hashing one makes a bigint.
   const rows = new Map<string, number>();
-  const keys: bigint[] = [];
-  const rowOfSample = new Uint32Array(examples.length);
-  for (const [at, example] of examples.entries()) {
-    const text = textOf(example);
+  const met: bigint[] = [];
+  const shardOfRow: number[] = [];
+  const shardStarts = Array.from({ length: shards + 1 }, () => 0);
+  const rowOf = new Uint32Array(texts.length);
+  for (let at = 0; at < texts.length; at += 1) {
+    const text = texts[at] ?? "";
     let row = rows.get(text);
     if (row === undefined) {
-      row = keys.length;
+      row = met.length;
       rows.set(text, row);
-      keys.push(keyOf(text));
+      const key = keyOf(text);
+      const shard = shardOf(table, key, shards);
+      met.push(key);
+      shardOfRow.push(shard);
+      shardStarts[shard + 1] = (shardStarts[shard + 1] ?? 0) + 1;
     }
-    rowOfSample[at] = row;
+    rowOf[at] = row;
   }
-  return { keys: BigUint64Array.from(keys), rowOfSample };
+  for (let shard = 0; shard < shards; shard += 1) {
+    shardStarts[shard + 1] = (shardStarts[shard + 1] ?? 0) + (shardStarts[shard] ?? 0);
+  }
+  // From the order in which they were met to that of the shards.
+  const next = shardStarts.slice();
+  const keys = new BigUint64Array(met.length);
+  const placeOf = new Uint32Array(met.length);
+  for (let row = 0; row < met.length; row += 1) {
+    const shard = shardOfRow[row] ?? 0;
+    const to = next[shard] ?? 0;
+    next[shard] = to + 1;
+    keys[to] = met[row] ?? 0n;
+    placeOf[row] = to;
+  }
+  for (let at = 0; at < rowOf.length; at += 1) rowOf[at] = placeOf[rowOf[at] ?? 0] ?? 0;
+  return { keys, shardStarts, rowOf };
 }

@@ -11,7 +11,7 @@ export const train: Command = {
   operandsMax: 0,
   description: [
     "DIR holds train.csv, valid.csv and, if there is one, test.csv (or .csv.gz). Their first lines name a column label, 0 or 1, and one for each",
-    "table's key and dense feature of the model. After each pass the model is judged on valid; it ends after --passes, or when --patience passes in",
+    "table's key and dense feature of the model; the entries of a list are parted by |. After each pass the model is judged on valid; it ends after --passes, or when --patience passes in",
     "a row were no better, and is then judged on test as it was after the best pass. A pass over real clicks, each seen once, is what regions",
     "do; this is for the small public sets that need more.",
     "Ctrl-C stops it; the same command goes on from there, to the same end. report.json, report.html and the checkpoint are written to --out.",

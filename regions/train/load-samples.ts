@@ -49,8 +49,8 @@ export async function loadSamples(
   return { book, train, valid, test: sets.get("test"), report, digest };
 }
 
-function checksum({ rows, dense, labels }: SampleSet): string {
-  return [rows, dense, labels]
+function checksum({ rows, starts, dense, labels }: SampleSet): string {
+  return [rows, ...(starts === undefined ? [] : [starts]), dense, labels]
     .map(({ buffer, byteOffset, byteLength }) => crc32c(new Uint8Array(buffer, byteOffset, byteLength)).toString(36))
     .join("-");
 }

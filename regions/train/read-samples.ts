@@ -43,6 +43,7 @@ export async function* readSamples(
   { model, report }: { readonly model: ModelDeclaration; readonly report: DataReport },
 ): AsyncGenerator<readonly LabelledExample[]> {
   const { features, numbers } = columnsOf(model);
+  const lists = new Set(model.tables.flatMap(({ key, sequence }) => (sequence === undefined ? [] : [key])));
   const columns = ["label", ...features, ...numbers];
   const file = basename(path);
   for await (const rows of readCsv(path, { columns, report })) {
@@ -64,7 +65,12 @@ export async function* readSamples(
         continue;
       }
       report.rows += 1;
-      const named = new Map(features.map((name, at) => [name, rest[at] ?? ""]));
+      const named = new Map(
+        features.map((name, at) => {
+          const text = rest[at] ?? "";
+          return [name, lists.has(name) ? text.replaceAll("|", "\n") : text];
+        }),
+      );
       samples.push({
         user: named.get("user") ?? "",
         item: named.get("item") ?? "",

@@ -5,6 +5,7 @@
 import { type Backend, type CompiledProgram } from "../../protocols/compute/backend.ts";
 import { EMBEDDINGS, DENSE_FEATURES, type Program } from "../../protocols/compute/program.ts";
 import { layOut } from "./kernel-layout.ts";
+import { kernelPooling, placePooling } from "./kernel-pooling.ts";
 import { lowerProgram } from "./kernel-program.ts";
 import { BATCH_PART, type Region, type Step, stepWords } from "./kernel-steps.ts";
 import { type Build, createMemory } from "./load.ts";
@@ -30,6 +31,7 @@ function compile(
     return address;
   }
   const lists = { forward: place(lowered.forward), backward: place(lowered.backward) };
+  const places = placePooling(program, layout);
   const memory = createMemory({ bytes: layout.bytes, bytesMax: layout.bytes });
   const kernels = loadKernels(memory, build);
   const { buffer } = memory;
@@ -41,6 +43,14 @@ function compile(
   const probabilities = view(layout.probabilities);
   const sums = new Float64Array(buffer, layout.sums.address, 2);
   const gradientsFrom = layout.gradients[0]?.address ?? 0;
+  const embeddings = view({
+    address: layout.values(EMBEDDINGS).address,
+    floats: batchMax * program.tables * program.dim,
+  });
+  const embeddingGradients = view({
+    address: layout.deltas(EMBEDDINGS).address,
+    floats: batchMax * program.tables * program.dim,
+  });
   const gradientFloats = layout.gradients.reduce((all, { floats }) => all + floats, 0);
   let predicted = 0;
 
@@ -50,7 +60,7 @@ function compile(
     parameters: layout.parameters.map(view),
     inputs: {
       dense: view({ address: layout.values(DENSE_FEATURES).address, floats: batchMax * program.denseFeatures }),
-      embeddings: view({ address: layout.values(EMBEDDINGS).address, floats: batchMax * program.tables * program.dim }),
+      embeddings,
       labels: view(layout.labels),
       weights: view(layout.weights),
     },
@@ -76,10 +86,8 @@ function compile(
       return { lossSum, weightSum, loss: weightSum > 0 ? lossSum / weightSum : 0 };
     },
     gradients: layout.gradients.map(view),
-    embeddingGradients: view({
-      address: layout.deltas(EMBEDDINGS).address,
-      floats: batchMax * program.tables * program.dim,
-    }),
+    embeddingGradients,
+    pooling: kernelPooling(program, { buffer, kernels, layout, places, embeddings, gradients: embeddingGradients }),
     outputs: program.outputs.map((tensor) =>
       view({ address: layout.values(tensor).address, floats: batchMax * layout.width(tensor) }),
     ),

@@ -1,7 +1,7 @@
 import { type Build, loadSubject, type SharedMemory } from "./load.ts";
 
 /** What assembly/kernels.ts exports. Addresses are in bytes. */
-interface Kernels {
+export interface Kernels {
   /** Runs a list of steps over a batch, a part at a time. */
   readonly runSteps: (...values: [steps: number, count: number, size: number, part: number]) => void;
   /** The same, then divides the parameters' gradients by the sum of the weights. */
@@ -14,6 +14,35 @@ interface Kernels {
       sums: number,
       gradients: number,
       floats: number,
+    ]
+  ) => void;
+  /** Puts rows where samples are read; what the choice of rows is, assembly/kernels/pool.ts says. */
+  readonly spreadRows: (
+    ...values: [
+      size: number,
+      dim: number,
+      rows: number,
+      rowOf: number,
+      starts: number,
+      pooling: number,
+      to: number,
+      toRow: number,
+    ]
+  ) => void;
+  /** Sums samples' gradients into those by rows. */
+  readonly sumRows: (
+    ...values: [
+      size: number,
+      dim: number,
+      count: number,
+      rows: number,
+      rowOf: number,
+      starts: number,
+      pooling: number,
+      from: number,
+      fromRow: number,
+      sums: number,
+      share: number,
     ]
   ) => void;
   /** Makes 7-bit codes of a row; `about` is a 32-bit scale and, 8 and 16 bytes on, in 64 bits the row's length and the length of what is lost. */
@@ -51,7 +80,7 @@ interface Kernels {
 export function loadKernels(memory: SharedMemory, build?: Build): Kernels {
   return loadSubject<Kernels>("kernels", {
     memory,
-    arities: { runSteps: 4, runBackward: 7, encodeRow: 4, scanCodes: 11, scoreEntries: 7 },
+    arities: { runSteps: 4, runBackward: 7, spreadRows: 8, sumRows: 11, encodeRow: 4, scanCodes: 11, scoreEntries: 7 },
     ...(build === undefined ? {} : { build }),
   });
 }

@@ -8,6 +8,7 @@ import {
   type BatchLoss,
   type CompiledProgram,
 } from "../../../protocols/compute/backend.ts";
+import { plainPooling } from "../../../protocols/compute/pooling.ts";
 import { batchLoss, sigmoid } from "../../../protocols/compute/loss.ts";
 import { DENSE_FEATURES, EMBEDDINGS, FIRST_RESULT, type Program, widthOf } from "../../../protocols/compute/program.ts";
 import { type Tensorflow } from "./load.ts";
@@ -132,6 +133,7 @@ function compile(tf: Tfjs, program: Program, { batchMax }: { readonly batchMax: 
     backward,
     gradients,
     embeddingGradients,
+    pooling: plainPooling(program, { embeddings: inputs.embeddings, gradients: embeddingGradients }),
     outputs,
     [Symbol.dispose]() {
       tf.dispose(values);

@@ -42,7 +42,7 @@ export function copyFloats(to: usize, from: usize, floats: i32): void {
   }
 }
 
-function addFloats(to: usize, from: usize, floats: i32): void {
+export function addFloats(to: usize, from: usize, floats: i32): void {
   const end = to + (floats << 2);
   const last = end - 15;
   for (; to < last; to += 16) {

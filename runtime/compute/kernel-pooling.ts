@@ -1,0 +1,80 @@
+import { plainPooling, type Pooling, type RowChoice, type RowPooling } from "../../protocols/compute/pooling.ts";
+import { EMBEDDINGS, type Program } from "../../protocols/compute/program.ts";
+import { type KernelLayout } from "./kernel-layout.ts";
+import { type Kernels } from "./kernels.ts";
+
+/** Room for so many distinct rows, and entries of lists, a sample that a program is compiled for. What is more is pooled by the reference. */
+const ROWS_A_SAMPLE = 2;
+const ENTRIES_A_SAMPLE = 16;
+const POOLINGS: Readonly<Record<Pooling, number>> = { sum: 0, mean: 1, max: 2 };
+
+/** Where rows lie on their way. Taken before the memory is made. */
+export interface PoolingPlaces {
+  readonly rowsMax: number;
+  readonly entriesMax: number;
+  readonly rows: number;
+  readonly sums: number;
+  readonly rowOf: number;
+  readonly starts: number;
+  readonly share: number;
+}
+
+export function placePooling({ dim }: Pick<Program, "dim">, layout: KernelLayout): PoolingPlaces {
+  const { batchMax } = layout;
+  const [rowsMax, entriesMax] = [ROWS_A_SAMPLE * batchMax, ENTRIES_A_SAMPLE * batchMax];
+  const [rows, sums] = [layout.take(rowsMax * dim).address, layout.take(rowsMax * dim).address];
+  const [rowOf, starts] = [layout.take(entriesMax).address, layout.take(batchMax + 1).address];
+  return { rowsMax, entriesMax, rows, sums, rowOf, starts, share: layout.take(dim).address };
+}
+
+/** Pools rows in a program's own memory. */
+export function kernelPooling(
+  program: Program,
+  memory: {
+    readonly buffer: SharedArrayBuffer;
+    readonly kernels: Kernels;
+    readonly layout: KernelLayout;
+    readonly places: PoolingPlaces;
+    readonly embeddings: Float32Array;
+    readonly gradients: Float32Array;
+  },
+): RowPooling {
+  const { buffer, kernels, layout, places } = memory;
+  const { dim } = program;
+  const reference = plainPooling(program, memory);
+  const rowBytes = 4 * program.tables * dim;
+
+  /** Puts what is needed where the kernels read it; false where there is no room for it. */
+  function place({ rowOf, list }: RowChoice, size: number, rows: Float32Array): boolean {
+    const entries = list === undefined ? size : (list.starts[size] ?? 0);
+    if (rows.length > places.rowsMax * dim || entries > places.entriesMax) return false;
+    new Float32Array(buffer, places.rows, rows.length).set(rows);
+    new Uint32Array(buffer, places.rowOf, entries).set(rowOf.subarray(0, entries));
+    if (list !== undefined) new Uint32Array(buffer, places.starts, size + 1).set(list.starts.subarray(0, size + 1));
+    return true;
+  }
+
+  function listArguments({ list }: RowChoice): [starts: number, pooling: number] {
+    return list === undefined ? [0, 0] : [places.starts, POOLINGS[list.pooling]];
+  }
+
+  return {
+    spread(batch, rows) {
+      const { size, table, choice } = batch;
+      if (!place(choice, size, rows)) return reference.spread(batch, rows);
+      const to = layout.values(EMBEDDINGS).address + 4 * table * dim;
+      kernels.spreadRows(size, dim, places.rows, places.rowOf, ...listArguments(choice), to, rowBytes);
+    },
+    sum(batch, rows) {
+      const { size, table, choice } = batch;
+      if (!place(choice, size, rows)) return reference.sum(batch, rows);
+      const from = layout.deltas(EMBEDDINGS).address + 4 * table * dim;
+      kernels.sumRows(
+        ...([size, dim, rows.length / Math.max(1, dim), places.rows, places.rowOf] as const),
+        ...listArguments(choice),
+        ...([from, rowBytes, places.sums, places.share] as const),
+      );
+      return new Float32Array(buffer, places.sums, rows.length);
+    },
+  };
+}
