@@ -1,16 +1,17 @@
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { cp, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { shard } from "../actors/shard.ts";
 import { type ShardConfig } from "../actors/shard-config.ts";
 import { type ShardProtocol } from "../actors/shard-protocol.ts";
 import { encodeImage } from "../protocols/sync/image.ts";
+import { floatsOf } from "../protocols/sync/precision.ts";
 import { type ActorRef } from "../runtime/actor.ts";
 import { ActorHost } from "../runtime/actor-host.ts";
 import { fileStore } from "../runtime/file-store.ts";
 import { type LogLine } from "../runtime/log.ts";
 import { soon, temporaryFolder } from "./file-store-support.ts";
-import { batchOf, MODEL, REGION, replicaAfter, shardConfig, TRAINER } from "./snapshot-model.ts";
+import { ALL_KEYS, batchOf, MODEL, REGION, replicaAfter, shardConfig, TRAINER } from "./snapshot-model.ts";
 
 const NEVER_MS = 1_000_000;
 
@@ -38,6 +39,26 @@ test("an image in one piece, as older versions wrote it, is loaded and followed 
   expect((await rowOf(node.shard)).values).toEqual(expectedRow(23));
   // A whole segment, and what two lives added to it.
   expect((await readdir(folder.path)).filter((file) => file.endsWith(".segment"))).toHaveLength(3);
+});
+
+test("images that an earlier Freshet wrote, a whole one and an increment, are restored with every number of every row", async () => {
+  await using folder = await temporaryFolder();
+  // Written on 2026-11-28 by two lives of the shard below: batches 1 to 4, then 5 and 6. A new layout adds a folder, and leaves this one alone.
+  await cp(new URL("fixtures/images/layout-3", import.meta.url), folder.path, { recursive: true });
+  await using node = await start(folder.path);
+  expect(await node.shard.ask("position", { trainer: TRAINER }, { signal: soon() })).toMatchObject({ durable: 6 });
+  const { store } = replicaAfter(6);
+  for (const [table, precision] of [
+    [1, "f32"],
+    [2, "f16"],
+  ] as const) {
+    const { found } = store.read(table, ALL_KEYS);
+    const keys = ALL_KEYS.filter((_, at) => found[at] === 1);
+    const numbers = floatsOf(precision, store.read(table, keys).values);
+    const answer = await node.shard.ask("gather", { lists: [{ table, keys }] }, { signal: soon() });
+    expect(keys.length).toBeGreaterThan(50);
+    expect(answer.values[0]).toEqual(numbers);
+  }
 });
 
 test("a model that no longer fits its image is refused, and what is different is said", async () => {
