@@ -39,6 +39,32 @@ export function shardAt(node: string): Address {
   return at("shard", `clicks-0-${node}`);
 }
 
+export function shardConfig({
+  node,
+  model,
+  snapshotMs = 60_000,
+}: {
+  readonly node: string;
+  readonly model: ModelDeclaration;
+  readonly snapshotMs?: number;
+}): ShardConfig {
+  return {
+    region: REGION,
+    node,
+    model,
+    shard: 0,
+    name: "clicks-0",
+    primaryAt: shardAt("a"),
+    full: node === "a",
+    leader: at("leader", node),
+    files: at("files", node),
+    snapshotMs,
+    jumpMs: 60_000,
+    urgentHoldMs: 2_000,
+    orphanMs: 60_000,
+  };
+}
+
 /** Where a test gives up. */
 export function soon(): AbortSignal {
   return AbortSignal.timeout(20_000);
@@ -61,21 +87,7 @@ export async function startShard(
 ): Promise<ActorRef<ShardProtocol>> {
   const path = join(folder, node);
   await mkdir(path, { recursive: true });
-  const config: ShardConfig = {
-    region: REGION,
-    node,
-    model,
-    shard: 0,
-    name: "clicks-0",
-    primaryAt: shardAt("a"),
-    full: node === "a",
-    leader: at("leader", node),
-    files: at("files", node),
-    snapshotMs,
-    jumpMs: 60_000,
-    urgentHoldMs: 2_000,
-    orphanMs: 60_000,
-  };
+  const config = shardConfig({ node, model, snapshotMs });
   await system.worker({
     name: node,
     permissions: { read: [path], write: [path] },

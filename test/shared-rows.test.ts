@@ -1,0 +1,83 @@
+import { expect, test } from "vitest";
+import { shard } from "../actors/shard.ts";
+import { type KeyList, type ShardProtocol } from "../actors/shard-protocol.ts";
+import { createSharedRows } from "../actors/shared-rows.ts";
+import { CATALOGUE, modelLayout } from "../protocols/model-layout.ts";
+import { type ActorRef } from "../runtime/actor.ts";
+import { ActorHost } from "../runtime/actor-host.ts";
+import { fileStore } from "../runtime/file-store.ts";
+import { ActorSystem } from "../runtime/system.ts";
+import { temporaryFolder } from "./file-store-support.ts";
+import { clicksModel, ITEMS, push, REGION, shardAt, shardConfig, soon, startShard, USERS } from "./shard-support.ts";
+
+const DIM = 4;
+const MODEL = clicksModel(DIM, { precision: "f16" });
+const KEYS = BigUint64Array.of(1n, 2n, 3n);
+const LISTS: readonly KeyList[] = [
+  { table: USERS, keys: KEYS },
+  { table: ITEMS, keys: KEYS },
+];
+
+test("rows read from a shard's memory are those that the shard itself gives, learned or not, and nothing is asked of it", async () => {
+  await using folder = await temporaryFolder();
+  await using system = await ActorSystem.start({ region: REGION, sink: () => undefined });
+  const primary = await startShard(system, { node: "a", model: MODEL, folder: folder.path });
+  primary.tell("role", { duty: "trains", training: REGION, term: 0 });
+  const counts: number[] = [];
+  const rows = createSharedRows(modelLayout(MODEL), [primary], { upMs: () => 0, count: (_, by) => counts.push(by) });
+  for (const gradient of [0, 0.1, 0.2]) {
+    await push(primary, { keys: [1n, 3n], dim: DIM, gradient, tables: [USERS, ITEMS] });
+    const own = await primary.ask("gather", { lists: LISTS }, { signal: soon() });
+    expect(await rows.gather(0, LISTS, soon())).toEqual(own);
+    expect(own.found.map((found) => [...found])).toEqual([
+      [1, 0, 1],
+      [1, 0, 1],
+    ]);
+  }
+  expect(counts).toEqual([]);
+  // What has no numbers is refused by the shard, as if nobody had looked into its memory.
+  await expect(rows.gather(0, [{ table: CATALOGUE, keys: KEYS }], soon())).rejects.toThrow(/table/);
+  expect(counts).toEqual([3]);
+});
+
+test("after a shard's restart its new memory is read within a second; until then, rows of the old one may be", async () => {
+  await using folder = await temporaryFolder();
+  const lives: ActorRef<ShardProtocol>[] = [];
+  let nowMs = 0;
+  const rows = createSharedRows(modelLayout(MODEL), lives, { upMs: () => nowMs, count: () => undefined });
+  async function read(): Promise<readonly [values: readonly number[], steps: number]> {
+    const { values, steps } = await rows.gather(0, [{ table: ITEMS, keys: BigUint64Array.of(1n) }], soon());
+    return [[...(values[0] ?? [])], steps];
+  }
+  /** A life of the shard that learns one step, with what was seen in it. */
+  async function live(gradient: number, look: (shard: ActorRef<ShardProtocol>) => Promise<void>): Promise<void> {
+    await using host = hostIn(folder.path);
+    await host.start();
+    const primary = host.ref<ShardProtocol>(shardAt("a"));
+    primary.tell("role", { duty: "trains", training: REGION, term: 0 });
+    lives[0] = primary;
+    await push(primary, { keys: [1n], dim: DIM, gradient, tables: [ITEMS] });
+    await look(primary);
+  }
+  let before: Awaited<ReturnType<typeof read>> | undefined;
+  await live(0.1, async () => {
+    before = await read();
+    expect(before[1]).toBe(1);
+  });
+  await live(1, async (primary) => {
+    nowMs = 999;
+    expect(await read()).toEqual(before);
+    nowMs = 1_000;
+    const { values } = await primary.ask("row", { table: "items", key: "1" }, { signal: soon() });
+    expect(await read()).toEqual([values, 1]);
+    expect(values).not.toEqual(before?.[0]);
+  });
+});
+
+/** The primary on this thread; it writes an image when it ends. */
+function hostIn(folder: string): ActorHost & AsyncDisposable {
+  const host = new ActorHost({ region: REGION, thread: "main", sink: () => undefined, onFailure: () => undefined });
+  host.declare({ definition: fileStore, id: "a", config: { folder } });
+  host.declare({ definition: shard, id: shardAt("a").id, config: shardConfig({ node: "a", model: MODEL }) });
+  return Object.assign(host, { [Symbol.asyncDispose]: () => host.stop(20_000) });
+}
