@@ -15,17 +15,6 @@ export class ShardElsewhere extends Error {
   }
 }
 
-/** As many trainers as before learn up to the same message first, so that these can share what comes after it. */
-export class TrainersBefore extends Error {
-  override readonly name = "TrainersBefore";
-
-  constructor({ model, shard, count }: { readonly model: string; readonly shard: number; readonly count: number }) {
-    super(
-      `Cannot train '${model}': the ${count} trainers that learned into shard ${shard} before were not through with the same samples; set trainer.count to ${count} until the backlog is 0, then stop the node and set it anew`,
-    );
-  }
-}
-
 /** A gradient that must not enter the model, and where it comes from. */
 export interface BrokenGradient {
   readonly reason: Refusal;

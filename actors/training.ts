@@ -8,13 +8,12 @@
  * 3. A batch that cannot be learned from (undecodable, not finite, too large a step) is counted and passed over, on all shards alike.
  */
 import { type Backend } from "../protocols/compute/backend.ts";
-import { keyOf } from "../protocols/keys.ts";
 import { evaluationWeight, isKept } from "../protocols/learning/label-weights.ts";
 import { createLearner, learn, placeRows, planExamples } from "../protocols/learning/learner.ts";
 import { addPrediction, createMetrics, type ProgressiveMetrics } from "../protocols/learning/progressive-metrics.ts";
 import { newRows, type NewRows, NO_NEW_ROWS } from "../protocols/learning/new-rows.ts";
 import { addToSlices, type Slices } from "../protocols/learning/quality-slices.ts";
-import { decodeSampleBatch, type PublishedSample } from "../protocols/learning/sample-batch.ts";
+import { type PublishedSample } from "../protocols/learning/sample-batch.ts";
 import {
   afterApplied,
   batchLimit,
@@ -23,16 +22,16 @@ import {
   type SamplePositions,
   shardsLacking,
 } from "../protocols/learning/sample-positions.ts";
-import { isOwnMessage, startOf } from "../protocols/learning/trainer-layout.ts";
+import { type Earlier, isOwnMessage, lastLearned, startOf, wasLearned } from "../protocols/learning/trainer-layout.ts";
 import { modelLayout } from "../protocols/model-layout.ts";
-import { DecodeError } from "../protocols/wire/decode-error.ts";
 import { type ActorRef, type Context } from "../runtime/actor.ts";
-import { type StreamMessage, type StreamProtocol } from "../runtime/stream-protocol.ts";
+import { type StreamProtocol } from "../runtime/stream-protocol.ts";
 import { type JoinerProtocol } from "./joiner.ts";
 import { type GradientPart, type Push, type PushOutcome, type ShardProtocol, type Sighting } from "./shard-protocol.ts";
+import { type Batch, decode, sightingsOf } from "./sample-messages.ts";
 import { createSharedRows } from "./shared-rows.ts";
 import { type StateManagerProtocol } from "./state-manager-protocol.ts";
-import { brokenGradient, originOf, ShardElsewhere, TrainersBefore } from "./training-faults.ts";
+import { brokenGradient, originOf, ShardElsewhere } from "./training-faults.ts";
 import { type TrainerConfig, type TrainerProtocol, type TrainerStatus } from "./trainer.ts";
 
 const ASK_MS = 10_000;
@@ -42,12 +41,6 @@ const SLICES_EVERY = 8;
 const LATE_MEMORY = 100;
 /** Messages read at once. Each holds up to a joiner's chunk of samples. */
 const READ_MAX = 32;
-
-/** Samples up to one position of the stream. */
-interface Batch {
-  readonly seq: number;
-  readonly samples: readonly PublishedSample[];
-}
 
 export interface Training {
   turn(): Promise<void>;
@@ -77,6 +70,8 @@ export function startTraining(given: {
   });
   let learner = createLearner(layout, { backend, batchMax: 4 * config.batch });
   let positions: SamplePositions | undefined;
+  /** By shard: what trainers of another number had learned from when this one began. */
+  let earlier: readonly (readonly Earlier[])[] = [];
   let idle = false;
   let queue: Batch[] = [];
   let samplesLearned = 0;
@@ -92,23 +87,27 @@ export function startTraining(given: {
 
   async function locate(): Promise<SamplePositions> {
     const found = await Promise.all(shards.map((_, shard) => locateOn(shard)));
+    earlier = found.map((each) => each.earlier);
     return { applied: found.map(({ applied }) => applied), durable: found.map(({ durable }) => durable) };
   }
 
   /** Where this trainer stands on a shard; where others before it stood, it takes their place first. */
-  async function locateOn(shard: number): Promise<{ readonly applied: number; readonly durable: number }> {
+  async function locateOn(shard: number): Promise<Located> {
     const { base, share } = config;
     const ref = shards[shard];
-    if (ref === undefined) return { applied: 0, durable: 0 };
+    if (ref === undefined) return { applied: 0, durable: 0, earlier: [] };
     const { applied, durable, known } = await ref.ask("position", { trainer: self }, deadline());
-    const start = startOf(known, { base, share });
-    if (start.kind === "torn") throw new TrainersBefore({ model: model.name, shard, count: start.count });
-    const { position } = start;
-    if (position === applied) return { applied, durable };
+    const { position, earlier: others } = startOf(known, { base, share });
+    if (position === applied) return { applied, durable, earlier: others };
     const push = { trainer: self, batch: position, previous: applied, parts: [], sightings: [] };
     const outcome = await ref.ask("push", push, deadline());
     if (outcome.kind !== "applied") throw new ShardElsewhere(shard, applied);
-    return { applied: position, durable };
+    return { applied: position, durable, earlier: others };
+  }
+
+  /** Whether a message that is this trainer's own took effect on a shard before its number was what it is. */
+  function wasLearnedOn(shard: number, seq: number): boolean {
+    return isOwnMessage(seq, config.share) && wasLearned(earlier[shard] ?? [], seq);
   }
 
   async function read(from: number, waitMs: number): Promise<void> {
@@ -130,11 +129,15 @@ export function startTraining(given: {
     }
   }
 
-  /** The next batch off the queue: whole messages, about `batch` samples, not across a position where some shard stands. */
+  /**
+   * The next batch off the queue: whole messages, about `batch` samples, not across a position where some shard stands. What others may have learned from on
+   * some shards comes message by message.
+   */
   function take(known: SamplePositions): Batch | undefined {
     const first = queue[0];
     if (first === undefined) return undefined;
     const limit = batchLimit(known, first.seq);
+    const apartUpTo = Math.max(0, ...earlier.map(lastLearned));
     const samples: PublishedSample[] = [];
     let last = 0;
     let count = 0;
@@ -143,20 +146,23 @@ export function startTraining(given: {
       samples.push(...message.samples);
       last = message.seq;
       count += 1;
+      if (message.seq <= apartUpTo && isOwnMessage(message.seq, config.share)) break;
     }
     queue = queue.slice(count);
     return { seq: last, samples };
   }
 
   async function step(known: SamplePositions, batch: Batch): Promise<void> {
-    const { samples, seq } = batch;
+    const { seq } = batch;
+    const lacking = shardsLacking(known, seq).filter(({ shard }) => !wasLearnedOn(shard, seq));
+    const samples = lacking.length === 0 ? [] : batch.samples;
     // A message as large as a stream allows may hold more than the joiner ever puts in one.
     if (samples.length > learner.compiled.batchMax) {
       learner.compiled[Symbol.dispose]();
       learner = createLearner(layout, { backend, batchMax: samples.length });
     }
     // After a restart some shards may have learned this already: then it was counted and measured before.
-    const isNew = shardsLacking(known, seq).length === shards.length;
+    const isNew = lacking.length === shards.length;
     const learned = samples.filter((sample) => isKept(sample, model));
     const { parts, probabilities, isNew: isNewRow } = learned.length === 0 ? NOTHING : await compute(learned);
     const sightings = parts.length === 0 && learned.length > 0 ? [] : sightingsOf(samples);
@@ -229,8 +235,9 @@ export function startTraining(given: {
     const outcomes = await Promise.all(
       lacking.map(async ({ shard, previous }) => {
         const { compensation } = config;
-        const gradients = batch.parts[shard] ?? { parts: [] };
-        const named = { trainer: self, batch: batch.seq, previous, sightings: batch.sightings };
+        const isKnown = wasLearnedOn(shard, batch.seq);
+        const gradients = (isKnown ? undefined : batch.parts[shard]) ?? { parts: [] };
+        const named = { trainer: self, batch: batch.seq, previous, sightings: isKnown ? [] : batch.sightings };
         const push: Push = { ...named, ...gradients, ...(compensation > 0 && { compensation }) };
         // Nobody here needs the gradients any more.
         const transfer = push.parts
@@ -240,15 +247,15 @@ export function startTraining(given: {
           kind: "refused",
           reason: "no-shard",
         };
-        return { shard, outcome };
+        return { shard, outcome, isStep: push.parts.length > 0 };
       }),
     );
     let next = known;
     let refused: string | undefined;
-    for (const { shard, outcome } of outcomes) {
+    for (const { shard, outcome, isStep } of outcomes) {
       if (outcome.kind === "applied") {
         next = afterApplied(next, { shard, last: batch.seq, durable: outcome.durable });
-        if ((batch.parts[shard]?.parts.length ?? 0) > 0) lateMean += (outcome.late - lateMean) / LATE_MEMORY;
+        if (isStep) lateMean += (outcome.late - lateMean) / LATE_MEMORY;
       } else if (outcome.kind === "refused") refused = outcome.reason;
       else throw new ShardElsewhere(shard, outcome.applied);
     }
@@ -302,6 +309,13 @@ function newWindow(): ProgressiveMetrics {
 const METRICS_HALF_LIFE_MS = 3_600_000;
 const READ_WAIT_MS = 1_000;
 
+/** Where a trainer stands on one shard. */
+interface Located {
+  readonly applied: number;
+  readonly durable: number;
+  readonly earlier: readonly Earlier[];
+}
+
 /** One shard's gradients, and what the shard said of its steps when their rows were read. */
 interface ShardStep {
   readonly parts: readonly GradientPart[];
@@ -317,23 +331,3 @@ interface Computed {
 }
 
 const NOTHING: Computed = { parts: [], probabilities: new Float32Array(), isNew: NO_NEW_ROWS };
-
-function decode(message: StreamMessage, context: Context<TrainerProtocol>, labels: { readonly model: string }): Batch {
-  try {
-    return { seq: message.seq, samples: decodeSampleBatch(message.body).samples };
-  } catch (error) {
-    if (!(error instanceof DecodeError)) throw error;
-    context.metrics.count("freshet_batches_refused_total", 1, { ...labels, reason: "undecodable" });
-    context.log.warn("A message of samples cannot be read; passed over", { why: error.message, seq: message.seq });
-    return { seq: message.seq, samples: [] };
-  }
-}
-
-function sightingsOf(samples: readonly PublishedSample[]): readonly Sighting[] {
-  const items = new Map<string, { clicks: number; timeMs: number }>();
-  for (const { item, label, time } of samples) {
-    const known = items.get(item) ?? { clicks: 0, timeMs: time };
-    items.set(item, { clicks: known.clicks + label, timeMs: Math.max(known.timeMs, time) });
-  }
-  return [...items].map(([item, seen]) => ({ item, key: keyOf(item), ...seen }));
-}

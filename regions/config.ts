@@ -181,8 +181,7 @@ const COMPENSATION_RULE = "a number from 0 to 1000";
 const trainer = z
   .strictObject({
     count: integer({ min: 1, max: 16 }).default(1).meta({
-      description:
-        "Trainers of each model, each in a thread of its own; they share the samples and learn side by side. To change it, let the backlog come to 0 first",
+      description: "Trainers of each model, each in a thread of its own; they share the samples and learn side by side",
     }),
     delayCompensation: z
       .number({ error: COMPENSATION_RULE })
