@@ -115,7 +115,7 @@ export interface ShardProtocol {
     request: Record<string, never>;
     reply: {
       readonly life: string;
-      readonly tables: readonly SharedTable[];
+      readonly tables: readonly (readonly SharedTable[])[];
       /** One number, kept up to date: the `steps` of `gather`. */
       readonly steps: Int32Array;
     };

@@ -13,7 +13,7 @@ import { encodeImage } from "../protocols/sync/image.ts";
 import { contentOf, type ReplicaEffect, type ReplicaEvent, stepReplica } from "../protocols/sync/replica.ts";
 import { drawPullId } from "../protocols/wire/pull.ts";
 import { type Address, defineActor, Refused } from "../runtime/actor.ts";
-import { sharedTables } from "../runtime/compute/table/table-row-store.ts";
+import { sharedTables } from "../runtime/compute/table/spread-row-store.ts";
 import { createAdmitKeys } from "./admit-keys.ts";
 import { gatherRows, type ReadList } from "./gather-rows.ts";
 import { createLagMeter } from "./lag-meter.ts";

@@ -5,7 +5,8 @@
 import { unknownValues, type ModelLayout } from "../protocols/model-layout.ts";
 import { floatsOf } from "../protocols/sync/precision.ts";
 import { type ActorRef } from "../runtime/actor.ts";
-import { FOUND, GAVE_UP, TableReader } from "../runtime/compute/table/table-reader.ts";
+import { SpreadReader } from "../runtime/compute/table/spread-reader.ts";
+import { FOUND, GAVE_UP } from "../runtime/compute/table/table-reader.ts";
 import { type ReadList } from "./gather-rows.ts";
 import { type KeyList, type ShardProtocol } from "./shard-protocol.ts";
 
@@ -13,7 +14,7 @@ import { type KeyList, type ShardProtocol } from "./shard-protocol.ts";
 interface Share {
   readonly life: string;
   readonly steps: Int32Array;
-  readonly readers: readonly (TableReader | undefined)[];
+  readonly readers: readonly (SpreadReader | undefined)[];
   askedMs: number;
 }
 
@@ -49,7 +50,7 @@ export function createSharedRows(
     const ref = shards[shard];
     if (ref === undefined || (known !== undefined && reading.upMs() - known.askedMs < SHARE_MS)) return known;
     const { life, tables, steps } = await ref.ask("share", {}, { signal });
-    const readers = known?.life === life ? known.readers : tables.map((table) => new TableReader(table));
+    const readers = known?.life === life ? known.readers : tables.map((memories) => new SpreadReader(memories));
     const share = { life, steps, readers, askedMs: reading.upMs() };
     shares[shard] = share;
     return share;

@@ -42,7 +42,11 @@ const op: fc.Arbitrary<Op> = fc.oneof(
 );
 
 /** Registers the suite's tests under a name. */
-export function testFrozenRows(name: string, create: CreateStore): void {
+export function testFrozenRows(
+  name: string,
+  create: CreateStore,
+  { runs = 300 }: { readonly runs?: number } = {},
+): void {
   test(`${name}: moments that were kept, read piece by piece while rows change, are the rows of the last one`, () => {
     fc.assert(
       fc.property(fc.array(op, { maxLength: 120, size: "max" }), fc.boolean(), (ops, state) => {
@@ -114,7 +118,7 @@ export function testFrozenRows(name: string, create: CreateStore): void {
         }
         close("kept");
       }),
-      { numRuns: 300 },
+      { numRuns: runs },
     );
   });
 

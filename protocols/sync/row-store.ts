@@ -175,7 +175,7 @@ export interface RowStore {
   /** The versions of the rows in these slots, none of which is empty. */
   versionsAt(slots: Float64Array): SlotVersions;
   update(request: UpdateRequest): UpdateOutcome;
-  /** Does what an update by `mutateBySteps` does, to the last bit. */
+  /** Does what an update by `mutateBySteps` does, to the last bit; which key is stamped before another is the store's own matter. */
   learn(request: LearnRequest): UpdateOutcome;
   /**
    * Stores each row of a batch that is newer than what is held, and not known already. Repeating or reordering merges changes nothing in

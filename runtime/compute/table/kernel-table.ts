@@ -19,7 +19,13 @@ const EMPTY = 2;
 const NOTHING = new Float64Array();
 const TOP_UNIT_BYTES = 64;
 const MEMORY_BYTES_FIRST = 2 ** 20;
-const MEMORY_BYTES_MAX = 2 ** 32;
+/** Where 32-bit addresses end. */
+export const MEMORY_BYTES_MAX = 2 ** 32;
+
+/** An empty memory for a table. */
+export function tableMemory(bytesMax = MEMORY_BYTES_MAX): SharedMemory {
+  return createMemory({ bytes: MEMORY_BYTES_FIRST, bytesMax });
+}
 
 /** One table in a memory of its own, which other threads may read: rows by number, found by key. Only the thread that made it writes. */
 export class KernelTable implements FreezableRows {
@@ -33,10 +39,7 @@ export class KernelTable implements FreezableRows {
   readonly #generations = new Map<number, number>();
 
   /** An empty table, or the one in a memory whose owner is no more. */
-  constructor(
-    spec: TableSpec,
-    memory: SharedMemory = createMemory({ bytes: MEMORY_BYTES_FIRST, bytesMax: MEMORY_BYTES_MAX }),
-  ) {
+  constructor(spec: TableSpec, memory = tableMemory()) {
     this.spec = spec;
     this.memory = memory;
     this.code = openTableCode(this.memory);

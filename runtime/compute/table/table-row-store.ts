@@ -28,28 +28,23 @@ import { StoredRows, versionsAt } from "../../../protocols/sync/stored-rows.ts";
 import { type Version, type WriterId } from "../../../protocols/sync/version.ts";
 import { WriterDictionary } from "../../../protocols/sync/writer-dictionary.ts";
 import { EditedRow } from "./edited-row.ts";
-import { KernelTable } from "./kernel-table.ts";
+import { KernelTable, tableMemory } from "./kernel-table.ts";
 import { canStep, learnPiece } from "./learn-piece.ts";
 import { slotListOf } from "./slot-list.ts";
 import { type SharedTable } from "./table-reader.ts";
 import { TableDigest } from "./table-digest.ts";
 
-/** An empty store for these tables. `state: false` makes a serving replica's store, which keeps values only. */
+/** An empty store for these tables, each in one memory. `state: false` makes a serving replica's store, which keeps values only. */
 export function createTableRowStore(tables: readonly TableSpec[], options: { readonly state: boolean }): RowStore {
   checkTables(tables);
-  return new TableRowStore(tables, options.state);
-}
-
-/** The tables of such a store, for other threads of the process to read; none of any other store. */
-export function sharedTables(store: RowStore): readonly SharedTable[] {
-  return store instanceof TableRowStore ? store.shared : [];
+  return new TableRowStore(tables, options);
 }
 
 /** The row is in a place of its own now. */
 const ADDED = 2;
 
 /** A slot is row * tables + table. */
-class TableRowStore implements RowStore {
+export class TableRowStore implements RowStore {
   readonly tables: readonly TableSpec[];
   readonly declared: readonly TableSpec[];
   readonly hasState: boolean;
@@ -59,11 +54,14 @@ class TableRowStore implements RowStore {
   readonly #frozen: FrozenTables;
   readonly #open = new Set<SlotList>();
 
-  constructor(tables: readonly TableSpec[], state: boolean) {
+  constructor(
+    tables: readonly TableSpec[],
+    { state, memoryBytesMax }: { readonly state: boolean; readonly memoryBytesMax?: number },
+  ) {
     this.declared = tables;
     this.tables = state ? tables : tables.map((table) => ({ ...table, stateBytes: 0 }));
     this.hasState = state;
-    this.#tables = this.tables.map((spec) => new KernelTable(spec));
+    this.#tables = this.tables.map((spec) => new KernelTable(spec, tableMemory(memoryBytesMax)));
     this.#edits = this.#tables.map((table) => new EditedRow(table));
     this.#frozen = new FrozenTables(this.#tables, { state });
   }
@@ -79,8 +77,9 @@ class TableRowStore implements RowStore {
     return index;
   }
 
-  get shared(): readonly SharedTable[] {
-    return this.#tables.map(({ memory, spec }) => ({ memory, spec }));
+  /** The memories of each table. */
+  get shared(): readonly (readonly SharedTable[])[] {
+    return this.#tables.map(({ memory, spec }) => [{ memory, spec }]);
   }
 
   get tombstones(): number {
@@ -194,8 +193,7 @@ class TableRowStore implements RowStore {
 
   merge(batch: RowBatch, known: Float64Array): MergeOutcome {
     const table = this.#table(batch.table);
-    const rows = checkBatch(batch, { spec: table.spec, state: this.hasState });
-    for (const writer of batch.writers) this.#writers.check(writer);
+    const rows = this.check(batch);
     const { columns } = table;
     const stored = new StoredRows(rows);
     let ignored = 0;
@@ -206,11 +204,9 @@ class TableRowStore implements RowStore {
   }
 
   load(batch: RowBatch, options: { readonly rows: number }): void {
-    const table = this.#table(batch.table);
-    checkBatch(batch, { spec: table.spec, state: this.hasState });
+    this.check(batch);
     this.#frozen.checkNone();
-    for (const writer of batch.writers) this.#writers.check(writer);
-    table.load(batch, { ...options, state: this.hasState });
+    this.#table(batch.table).load(batch, { ...options, state: this.hasState });
   }
 
   collect(known: Float64Array, slots?: Float64Array): SlotList {
@@ -273,10 +269,18 @@ class TableRowStore implements RowStore {
     return this.#frozen.freeze(what);
   }
 
-  digest(): string {
+  /** `names`: the numbers under which the tables are in the digest, where these are not their own. */
+  digest(names?: readonly number[]): string {
     const digest = new TableDigest(this.writers.map(hashText));
-    for (const [index, table] of this.#tables.entries()) digest.add(table, index);
+    for (const [index, table] of this.#tables.entries()) digest.add(table, names?.[index] ?? index);
     return digest.text();
+  }
+
+  /** Throws `RangeError` unless a batch can be stored; gives its rows. */
+  check(batch: RowBatch): number {
+    const rows = checkBatch(batch, { spec: this.#table(batch.table).spec, state: this.hasState });
+    for (const writer of batch.writers) this.#writers.check(writer);
+    return rows;
   }
 
   /** Gives how many were known. */

@@ -1,0 +1,28 @@
+import { scatterBytes, spreadKeys } from "./spread-keys.ts";
+import { type SharedTable, TableReader } from "./table-reader.ts";
+
+/** Reads a table in one memory or several, as `TableReader` does. */
+export class SpreadReader {
+  readonly #readers: readonly TableReader[];
+  readonly #valueBytes: number;
+
+  constructor(memories: readonly SharedTable[]) {
+    this.#readers = memories.map((memory) => new TableReader(memory));
+    this.#valueBytes = memories[0]?.spec.valueBytes ?? 0;
+  }
+
+  /** Values of keys, zero where there are none, into `values`; gives for each key MISSING, FOUND or GAVE_UP. */
+  gather(keys: BigUint64Array, values: Uint8Array): Uint8Array<ArrayBuffer> {
+    const [only] = this.#readers;
+    if (only !== undefined && this.#readers.length === 1) return only.gather(keys, values);
+    const statuses = new Uint8Array(keys.length);
+    const width = this.#valueBytes;
+    for (const { memory, keys: mine, places } of spreadKeys(keys, this.#readers.length)) {
+      const read = new Uint8Array(mine.length * width);
+      const found = this.#readers[memory]?.gather(mine, read) ?? new Uint8Array();
+      for (const [at, place] of places.entries()) statuses[place] = found[at] ?? 0;
+      scatterBytes(read, { places, width, to: values });
+    }
+    return statuses;
+  }
+}
