@@ -4,7 +4,6 @@ import { type Arities, loadSubject, type SharedMemory } from "../load.ts";
 export interface TableCode {
   readonly allocate: (bytes: number) => number;
   readonly createTable: (valueBytes: number, stateBytes: number) => number;
-  readonly growIndex: (moves: number) => void;
   readonly addRow: (key: bigint) => number;
   readonly addRows: (keys: number, count: number, rows: number) => number;
   readonly unevenRows: (count: number, statuses: number, values: number) => number;
@@ -79,7 +78,6 @@ export interface TableCode {
 const ARITIES: Arities<TableCode> = {
   allocate: 1,
   createTable: 2,
-  growIndex: 1,
   addRow: 1,
   addRows: 3,
   unevenRows: 3,

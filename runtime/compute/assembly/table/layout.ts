@@ -16,13 +16,13 @@ export const LIVE: usize = 28;
 export const HELD: usize = 32;
 /** Memory that was never given out, in units of 64 bytes. */
 export const TOP: usize = 36;
-/** The index of keys, the size as a power of two, places of it that are not empty; and the one that it replaces while it grows, or 0. */
+/** The index of keys (key-index.ts), its lines, places of it that are not empty; and the one that it replaces while it grows, or 0. */
 export const INDEX: usize = 40;
-export const INDEX_LOG: usize = 44;
+export const INDEX_LINES: usize = 44;
 export const INDEX_USED: usize = 48;
 export const OLD_INDEX: usize = 52;
-export const OLD_LOG: usize = 56;
-/** Places of the old index that have moved. */
+export const OLD_LINES: usize = 56;
+/** Lines of the old index that have moved. */
 export const MOVED: usize = 60;
 /** Odd while the words about the index change. */
 export const INDEX_SEQUENCE: usize = 64;
@@ -35,6 +35,8 @@ export const SPARE: usize = 76;
 export const SPARE_END: usize = 80;
 /** What the writing thread loaded only to have it in the cache. */
 export const UNREAD: usize = 84;
+/** Keys of the old index that have not moved, those that are gone since included. */
+export const WAITING: usize = 96;
 /** By index of the writer: the place of its epoch, and of its text, among all, 16 bits each. */
 export const RANKS: usize = 256;
 const DIRECTORY: usize = 8512;
@@ -44,9 +46,7 @@ const DATA: usize = 81920;
 const UNIT: usize = 64;
 const PAGE_BYTES: u64 = 65536;
 const SEGMENT_BYTES_MIN: u32 = 262144;
-const INDEX_LOG_FIRST: u32 = 4;
-/** Beyond this part of its places the index grows; so it moves at least two old places for each key that is added. */
-const MOVES_PER_KEY: u32 = 4;
+const INDEX_LINES_FIRST: u32 = 2;
 
 /** A row's head, then its values, then its state. */
 export const KEY: usize = 0;
@@ -58,8 +58,6 @@ export const VALUES: usize = 24;
 
 export const TOMBSTONE: u32 = 1;
 export const EMPTY: u32 = 2;
-
-const DELETED: u32 = 0xffff_ffff;
 
 /** Makes an empty table in a memory of zeros; nothing where there is one. Returns 0, or -1 where memory is at its end. */
 export function createTable(valueBytes: u32, stateBytes: u32): i32 {
@@ -74,10 +72,10 @@ export function createTable(valueBytes: u32, stateBytes: u32): i32 {
   store<u32>(SEGMENT_LOG, log);
   store<u32>(SEGMENT_BYTES, stride << log);
   store<u32>(TOP, <u32>(DATA / UNIT));
-  const index = allocate(8 << INDEX_LOG_FIRST);
+  const index = allocate(INDEX_LINES_FIRST * <u32>UNIT);
   if (index == 0) return -1;
   store<u32>(INDEX, <u32>index);
-  store<u32>(INDEX_LOG, INDEX_LOG_FIRST);
+  store<u32>(INDEX_LINES, INDEX_LINES_FIRST);
   return 0;
 }
 
@@ -122,146 +120,4 @@ export function reserveRow(row: u32): bool {
   if (at == 0) return false;
   store<u32>(entry, <u32>at);
   return true;
-}
-
-/** A place of the index is a row + 1 in its low half, 0 where it is empty, and the hash of its key in the high one; the hash is its home. */
-export function hashOf(key: u64): u32 {
-  let word = (key ^ (key >> 32)) * 0x9e37_79b9_7f4a_7c15;
-  word = (word ^ (word >> 29)) * 0xbf58_476d_1ce4_e5b9;
-  return <u32>(word >> 32);
-}
-
-/** The row of a key, or -1. Bounded by what is there: a reader may look while the index changes, and must ask again then. */
-export function find(key: u64): i32 {
-  const hash = hashOf(key);
-  const row = findIn(load<u32>(INDEX), load<u32>(INDEX_LOG), hash, key);
-  if (row >= 0) return row;
-  const old = load<u32>(OLD_INDEX);
-  return old == 0 ? -1 : findIn(old, load<u32>(OLD_LOG), hash, key);
-}
-
-function findIn(index: usize, log: u32, hash: u32, key: u64): i32 {
-  const mask: u32 = (1 << log) - 1;
-  const end = load<u32>(END);
-  for (let at: u32 = hash & mask, seen: u32 = 0; seen <= mask; at = (at + 1) & mask, seen++) {
-    const place = load<u64>(index + ((<usize>at) << 3));
-    const row1 = <u32>place;
-    if (row1 == 0) return -1;
-    if (<u32>(place >> 32) == hash && row1 - 1 < end && load<u64>(addressOf(row1 - 1), KEY) == key)
-      return <i32>(row1 - 1);
-  }
-  return -1;
-}
-
-/** Files a key that is not there. Returns false where memory is at its end. */
-export function fileKey(key: u64, row: u32): bool {
-  if (load<u32>(OLD_INDEX) != 0) growIndex(MOVES_PER_KEY);
-  const log = load<u32>(INDEX_LOG);
-  if (<u64>load<u32>(INDEX_USED) * 4 >= (<u64>3) << log) {
-    // Its places have moved by now, as four moved for each key.
-    growIndex(0xffff_ffff);
-    // Where half of the places are of keys that are gone, the next one is as large.
-    if (!replaceIndex(load<u32>(HELD) > (1 << log) >> 1 ? log + 1 : log)) return false;
-  }
-  put(hashOf(key), row);
-  return true;
-}
-
-/** Makes room in the index for so many keys more, all at once. Returns false where memory is at its end. */
-export function reserveKeys(count: u32): bool {
-  growIndex(0xffff_ffff);
-  let log = load<u32>(INDEX_LOG);
-  if ((<u64>load<u32>(INDEX_USED) + count) * 4 < (<u64>3) << log) return true;
-  const keys = <u64>load<u32>(HELD) + count;
-  while (keys > ((<u64>1) << log) >> 1) log += 1;
-  if (!replaceIndex(log)) return false;
-  growIndex(0xffff_ffff);
-  return true;
-}
-
-/** An empty index in front of the one there is, which moves over bit by bit. */
-function replaceIndex(log: u32): bool {
-  if (log > 28) return false;
-  const places = allocate((<u32>8) << log);
-  if (places == 0) return false;
-  atomic.add<u32>(INDEX_SEQUENCE, 1);
-  store<u32>(OLD_INDEX, load<u32>(INDEX));
-  store<u32>(OLD_LOG, load<u32>(INDEX_LOG));
-  store<u32>(MOVED, 0);
-  store<u32>(INDEX, <u32>places);
-  store<u32>(INDEX_LOG, log);
-  store<u32>(INDEX_USED, 0);
-  atomic.add<u32>(INDEX_SEQUENCE, 1);
-  return true;
-}
-
-/** Files a key that is not there, by its hash, in an index that has room. */
-export function put(hash: u32, row: u32): void {
-  const index = <usize>load<u32>(INDEX);
-  const mask: u32 = (1 << load<u32>(INDEX_LOG)) - 1;
-  let at: u32 = hash & mask;
-  while (load<u32>(index + ((<usize>at) << 3)) != 0) at = (at + 1) & mask;
-  // At once and last: who finds the row finds all of it.
-  atomic.store<u64>(index + ((<usize>at) << 3), ((<u64>hash) << 32) | (row + 1));
-  store<u32>(INDEX_USED, load<u32>(INDEX_USED) + 1);
-}
-
-/** Moves so many places of an old index, if there is one. What moved stays readable where it was until all has. */
-export function growIndex(moves: u32): void {
-  const old = <usize>load<u32>(OLD_INDEX);
-  if (old == 0) return;
-  const size: u32 = 1 << load<u32>(OLD_LOG);
-  let at = load<u32>(MOVED);
-  const end = at + min(size - at, moves);
-  for (; at < end; at++) {
-    const place = load<u64>(old + ((<usize>at) << 3));
-    const row1 = <u32>place;
-    if (row1 != 0 && row1 != DELETED) put(<u32>(place >> 32), row1 - 1);
-  }
-  store<u32>(MOVED, end);
-  if (end < size) return;
-  atomic.add<u32>(INDEX_SEQUENCE, 1);
-  store<u32>(OLD_INDEX, 0);
-  const bytes = size << 3;
-  if (bytes > load<u32>(SPARE_END) - load<u32>(SPARE)) {
-    store<u32>(SPARE, <u32>old);
-    store<u32>(SPARE_END, <u32>old + bytes);
-  }
-  atomic.add<u32>(INDEX_SEQUENCE, 1);
-}
-
-/** An empty index for the rows that are held, in the place of whatever index there was. */
-export function renewIndex(): bool {
-  let log = INDEX_LOG_FIRST;
-  while (<u64>load<u32>(HELD) * 2 > (<u64>1) << log) log += 1;
-  const places = allocate((<u32>8) << log);
-  if (places == 0) return false;
-  store<u32>(INDEX_SEQUENCE, load<u32>(INDEX_SEQUENCE) | 1);
-  store<u32>(OLD_INDEX, 0);
-  store<u32>(INDEX, <u32>places);
-  store<u32>(INDEX_LOG, log);
-  store<u32>(INDEX_USED, 0);
-  atomic.add<u32>(INDEX_SEQUENCE, 1);
-  return true;
-}
-
-/** Takes a key out of the index. */
-export function unfileKey(key: u64): void {
-  const hash = hashOf(key);
-  remove(load<u32>(INDEX), load<u32>(INDEX_LOG), hash, key);
-  const old = load<u32>(OLD_INDEX);
-  if (old != 0) remove(old, load<u32>(OLD_LOG), hash, key);
-}
-
-function remove(index: usize, log: u32, hash: u32, key: u64): void {
-  const mask: u32 = (1 << log) - 1;
-  for (let at: u32 = hash & mask; ; at = (at + 1) & mask) {
-    const to = index + ((<usize>at) << 3);
-    const row1 = load<u32>(to);
-    if (row1 == 0) return;
-    if (row1 == DELETED || load<u32>(to, 4) != hash || load<u64>(addressOf(row1 - 1), KEY) != key) continue;
-    // No search may end here, so the place is taken for good, until the index grows.
-    store<u32>(to, DELETED);
-    return;
-  }
 }

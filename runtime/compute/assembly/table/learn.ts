@@ -2,7 +2,8 @@
  * Optimizers, applied where the rows are. The arithmetic is that of protocols/learning/optimizer.ts, step by step: 64-bit floats, stored as 32-bit
  * ones. It differs in one thing: Adam's powers of beta are products, which may be off by the last bits of a 64-bit float.
  */
-import { addressOf, ANSWER, ANSWER_TOO, FLAGS, find, STATE_BYTES, T, VALUE_BYTES, VALUES, WRITER } from "./layout";
+import { addressOf, ANSWER, ANSWER_TOO, FLAGS, STATE_BYTES, T, VALUE_BYTES, VALUES, WRITER } from "./layout";
+import { find } from "./key-index";
 import { fromHalf, toHalf } from "./half";
 import { addRow, copy, isNewer, writeRow } from "./rows";
 

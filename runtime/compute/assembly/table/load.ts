@@ -1,5 +1,6 @@
 // Rows of an image, in bulk.
-import { addressOf, find, HELD, hashOf, put, reserveKeys, STATE_BYTES, T, VALUE_BYTES, WRITER } from "./layout";
+import { hashOf, find, put, reserveKeys } from "./key-index";
+import { addressOf, HELD, STATE_BYTES, T, VALUE_BYTES, WRITER } from "./layout";
 import { findGroup, GROUP } from "./probe";
 import { fillRow, isNewer, takeRow, writeRow } from "./rows";
 

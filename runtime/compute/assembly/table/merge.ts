@@ -1,5 +1,6 @@
 // Rows of others, newest wins.
-import { addressOf, ANSWER, find, STATE_BYTES, T, VALUE_BYTES, WRITER } from "./layout";
+import { addressOf, ANSWER, STATE_BYTES, T, VALUE_BYTES, WRITER } from "./layout";
+import { find } from "./key-index";
 import { findGroup, findRows, GROUP, touchRows } from "./probe";
 import { addRow, isNewer, writeRow } from "./rows";
 

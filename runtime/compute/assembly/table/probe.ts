@@ -2,23 +2,14 @@
  * Keys looked for together. WebAssembly cannot prefetch, so loads that miss the cache overlap only where none of them waits for another, nor for a
  * branch that another decides: first the home places of all keys are loaded, then what stands in them is looked at, then all rows are loaded.
  */
-import {
-  addressOf,
-  END,
-  find,
-  FLAGS,
-  hashOf,
-  INDEX,
-  INDEX_LOG,
-  KEY,
-  OLD_INDEX,
-  OLD_LOG,
-  STRIDE,
-  UNREAD,
-} from "./layout";
+import { addressOf, END, FLAGS, INDEX, INDEX_LINES, KEY, MOVED, OLD_INDEX, OLD_LINES, STRIDE, UNREAD } from "./layout";
+import { find, hashOf, homeOf, isFull, likelyRow, lineAt, placesOf } from "./key-index";
 
 /** As many as keep their places, rows and pages of both in the caches of one core, and more than it has loads on their way. */
 export const GROUP: u32 = 256;
+
+const NONE: i32 = -1;
+const ELSEWHERE: i32 = -2;
 
 const LINE: usize = 64;
 /** A longer row is copied by the engine's own code, and the machine sees by itself where that goes on. */
@@ -41,19 +32,19 @@ export function findLiveRows(keys: usize, count: u32, rows: usize): void {
 
 /** The rows of at most GROUP keys. Reads as much as one line of each row that there is. */
 export function findGroup(keys: usize, count: u32, rows: usize): void {
-  const end = load<u32>(END);
+  // Before the new index, to which a key moves first.
+  const moved = atomic.load<u32>(MOVED);
   const index = <usize>load<u32>(INDEX);
-  const mask: u32 = (1 << load<u32>(INDEX_LOG)) - 1;
+  const lines = load<u32>(INDEX_LINES);
+  lookAtHomes(keys, count, rows, index, lines);
   const old = <usize>load<u32>(OLD_INDEX);
-  const oldMask: u32 = (1 << load<u32>(OLD_LOG)) - 1;
-  for (let at: u32 = 0; at < count; at++) store<i32>(rows + ((<usize>at) << 2), -1);
-  if (old != 0) lookAtHomes(keys, count, rows, old, oldMask, end);
-  lookAtHomes(keys, count, rows, index, mask, end);
+  const oldLines = load<u32>(OLD_LINES);
+  if (old != 0) lookInOld(keys, count, rows, old, oldLines, moved);
   for (let at: u32 = 0; at < count; at++) {
-    if (load<i32>(rows + ((<usize>at) << 2)) >= 0) continue;
+    if (load<i32>(rows + ((<usize>at) << 2)) != ELSEWHERE) continue;
     const hash = hashOf(load<u64>(keys + ((<usize>at) << 3)));
-    let row = likelyRow(index, mask, hash, end);
-    if (row < 0 && old != 0) row = likelyRow(old, oldMask, hash, end);
+    let row = likelyRow(index, lines, hash);
+    if (row < 0 && old != 0 && homeOf(hash, oldLines) >= moved) row = likelyRow(old, oldLines, hash);
     store<i32>(rows + ((<usize>at) << 2), row);
   }
   for (let at: u32 = 0; at < count; at++) {
@@ -65,25 +56,39 @@ export function findGroup(keys: usize, count: u32, rows: usize): void {
   }
 }
 
-/** For each key the row in its home place, if that place has its hash. */
-function lookAtHomes(keys: usize, count: u32, rows: usize, index: usize, mask: u32, end: u32): void {
+/** For each key a row in its home line that has its hash, NONE where there is none and the line is not full, or ELSEWHERE. */
+function lookAtHomes(keys: usize, count: u32, rows: usize, index: usize, lines: u32): void {
+  const end = load<u32>(END);
+  // What is loaded here is of no use but that it is in the cache afterwards; it is stored lest the load be left out.
   for (let at: u32 = 0; at < count; at++) {
     const hash = hashOf(load<u64>(keys + ((<usize>at) << 3)));
-    const place = load<u64>(index + ((<usize>(hash & mask)) << 3));
-    const row = <u32>place - 1;
-    const to = rows + ((<usize>at) << 2);
-    store<i32>(to, select<i32>(row, load<i32>(to), (<u32>(place >> 32) == hash) & (row < end)));
+    store<u32>(rows + ((<usize>at) << 2), load<u32>(lineAt(index, homeOf(hash, lines))));
+  }
+  for (let at: u32 = 0; at < count; at++) {
+    const hash = hashOf(load<u64>(keys + ((<usize>at) << 3)));
+    store<i32>(rows + ((<usize>at) << 2), lookAt(lineAt(index, homeOf(hash, lines)), hash, end));
   }
 }
 
-/** The first row in an index whose key has this hash, or -1. */
-function likelyRow(index: usize, mask: u32, hash: u32, end: u32): i32 {
-  for (let at: u32 = hash & mask, seen: u32 = 0; seen <= mask; at = (at + 1) & mask, seen++) {
-    const place = load<u64>(index + ((<usize>at) << 3));
-    if (<u32>place == 0) return -1;
-    if (<u32>(place >> 32) == hash && <u32>place - 1 < end) return <i32>(<u32>place - 1);
+/** The same in the index that is being replaced, for keys that were not found and have not moved. */
+function lookInOld(keys: usize, count: u32, rows: usize, old: usize, lines: u32, moved: u32): void {
+  const end = load<u32>(END);
+  for (let at: u32 = 0; at < count; at++) {
+    const hash = hashOf(load<u64>(keys + ((<usize>at) << 3)));
+    const home = homeOf(hash, lines);
+    const to = rows + ((<usize>at) << 2);
+    const found = load<i32>(to);
+    const row = lookAt(lineAt(old, home), hash, end);
+    store<i32>(to, select<i32>(row, found, <i32>(found < 0) & <i32>(home >= moved) & <i32>(row != NONE)));
   }
-  return -1;
+}
+
+function lookAt(line: usize, hash: u32, end: u32): i32 {
+  const places = placesOf(line, i32x4.splat(hash));
+  const row = load<u32>(line + ((<usize>(ctz(places) & 7)) << 3)) - 1;
+  // A place that has the hash may be of a key that is gone, with another behind it.
+  const none = select<i32>(ELSEWHERE, NONE, <i32>isFull(line) | <i32>(places != 0));
+  return select<i32>(<i32>row, none, <i32>(places != 0) & <i32>(row < end));
 }
 
 /** Loads something of each line of a row, so that it is in the cache. What it gives means nothing; without a use the loads might be left out. */

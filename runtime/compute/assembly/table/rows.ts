@@ -6,25 +6,22 @@ import {
   ANSWER_TOO,
   EMPTY,
   END,
-  fileKey,
-  find,
   FLAGS,
   FREE,
   HELD,
   KEY,
   LIVE,
   RANKS,
-  renewIndex,
   reserveRow,
   SEQUENCE,
   STATE_BYTES,
   T,
   TOMBSTONE,
-  unfileKey,
   VALUE_BYTES,
   VALUES,
   WRITER,
 } from "./layout";
+import { fileKey, find, renewIndex, unfileKey } from "./key-index";
 import { findGroup, GROUP } from "./probe";
 
 /** Rows for keys, added where there are none. Gives how many keys were done; fewer where memory ended. */

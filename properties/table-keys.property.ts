@@ -1,0 +1,145 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { type TableSpec } from "../protocols/sync/row-store.ts";
+import { KernelTable } from "../runtime/compute/table/kernel-table.ts";
+import { FOUND, MISSING, TableReader } from "../runtime/compute/table/table-reader.ts";
+
+/*
+ * The index of a table's keys against a Map: many keys at once and one by one, some of which have the same hash, added twice in a call, dropped and
+ * added again, while the index grows.
+ */
+
+const SPEC: TableSpec = { name: "rows", dim: 1, valueBytes: 4, stateBytes: 0, precision: "f32", optimizer: "" };
+const WORD = (1n << 64n) - 1n;
+
+/** Keys from `from` on whose 32-bit hash (assembly/table/key-index.ts) is one of few: the words after mixing have few high halves. */
+function keyOf(number: number, kind: "spread" | "crowded"): bigint {
+  if (kind === "spread") return (BigInt(number) * 0x9e37_79b9_7f4a_7c15n) & WORD;
+  const high = BigInt(number % 5) * 0x0800_0000n;
+  let word = ((high << 32n) | BigInt(number)) & WORD;
+  word = (word * inverseOf(0xbf58_476d_1ce4_e5b9n)) & WORD;
+  word ^= (word >> 29n) ^ (word >> 58n);
+  word = (word * inverseOf(0x9e37_79b9_7f4a_7c15n)) & WORD;
+  return word ^ (word >> 32n);
+}
+
+/** Of an odd number, modulo 2^64, by Newton's steps. */
+function inverseOf(odd: bigint): bigint {
+  let inverse = odd;
+  for (let step = 0; step < 6; step += 1) inverse = (inverse * (2n - odd * inverse)) & WORD;
+  return inverse;
+}
+
+const command = fc.record({
+  what: fc.constantFrom("add", "add", "merge", "merge", "drop", "find", "gather"),
+  from: fc.nat({ max: 3_000 }),
+  count: fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 1_500 })),
+  step: fc.constantFrom(0, 1, 1, 1, 7),
+});
+
+test("a table finds the keys that were added and not dropped, each in a row of its own, and no others", () => {
+  fc.assert(
+    fc.property(
+      fc.constantFrom("spread" as const, "crowded" as const),
+      fc.array(command, { minLength: 1, maxLength: 25 }),
+      (kind, commands) => {
+        const table = new KernelTable(SPEC);
+        const reader = new TableReader({ memory: table.memory, spec: SPEC });
+        const rows = new Map<bigint, number>();
+        const values = new Map<bigint, number>();
+        let t = 0;
+        for (const { what, from, count: wanted, step } of commands) {
+          // A crowd is a chain that every search walks along.
+          const count = kind === "crowded" ? Math.min(wanted, 60) : wanted;
+          const keys = BigUint64Array.from({ length: count }, (_, at) =>
+            keyOf((kind === "crowded" ? from % 200 : from) + at * step, kind),
+          );
+          t += 1;
+          if (what === "add") addAll(table, { keys, rows });
+          else if (what === "merge") mergeAll(table, { keys, rows, values, t });
+          else if (what === "drop") {
+            for (const key of new Set(keys)) {
+              const row = rows.get(key);
+              expect(table.find(key)).toBe(row ?? -1);
+              if (row !== undefined) table.drop(row);
+              rows.delete(key);
+              values.delete(key);
+            }
+          } else if (what === "find") {
+            expect(findAll(table, keys)).toEqual([...keys].map((key) => rows.get(key) ?? -1));
+          } else {
+            const read = new Uint32Array(count);
+            const statuses = reader.gather(keys, new Uint8Array(read.buffer));
+            expect([...statuses]).toEqual([...keys].map((key) => (values.has(key) ? FOUND : MISSING)));
+            expect([...read]).toEqual([...keys].map((key) => values.get(key) ?? 0));
+          }
+          expect([table.held, table.live]).toEqual([rows.size, values.size]);
+          expect(new Set(rows.values()).size).toBe(rows.size);
+        }
+        const all = BigUint64Array.from(rows.keys());
+        expect(findAll(table, all)).toEqual([...rows.values()]);
+      },
+    ),
+  );
+});
+
+function findAll(table: KernelTable, keys: BigUint64Array): number[] {
+  const { columns, code } = table;
+  return [...columns.pieces(keys.length)].flatMap(({ from, to, count }) => {
+    columns.keys.view.set(keys.subarray(from, to));
+    code.findRows(columns.keys.at, count, columns.rows.at);
+    return [...new Int32Array(table.memory.buffer, columns.rows.at, count)];
+  });
+}
+
+function addAll(
+  table: KernelTable,
+  given: { readonly keys: BigUint64Array; readonly rows: Map<bigint, number> },
+): void {
+  const { columns, code } = table;
+  for (const { from, to, count } of columns.pieces(given.keys.length)) {
+    columns.keys.view.set(given.keys.subarray(from, to));
+    expect(code.addRows(columns.keys.at, count, columns.rows.at)).toBe(count);
+    for (let at = 0; at < count; at += 1) noteRow(given, { key: given.keys[from + at], row: columns.rows.view[at] });
+  }
+}
+
+function mergeAll(
+  table: KernelTable,
+  given: {
+    readonly keys: BigUint64Array;
+    readonly rows: Map<bigint, number>;
+    readonly values: Map<bigint, number>;
+    readonly t: number;
+  },
+): void {
+  const { keys, t, values } = given;
+  const batch = {
+    table: 0,
+    keys,
+    t: Float64Array.from(keys, (_, at) => t * 10_000 + at),
+    writers: new Uint16Array(keys.length),
+    flags: new Uint8Array(keys.length),
+    values: new Uint8Array(Uint32Array.from(keys, (_, at) => t * 10_000 + at).buffer),
+    state: undefined,
+  };
+  for (const { from, count } of table.columns.pieces(keys.length)) {
+    const merged = table.mergePiece(batch, { known: new Float64Array(), from, count, state: false });
+    expect([...merged.places]).toEqual(Array.from({ length: count }, (_, at) => at));
+    for (let at = 0; at < count; at += 1) {
+      const key = keys[from + at] ?? 0n;
+      expect(merged.added[at]).toBe(given.rows.has(key) ? 0 : 1);
+      noteRow(given, { key, row: merged.rows[at] });
+      values.set(key, t * 10_000 + from + at);
+    }
+  }
+}
+
+/** The row of a key is always the same one. */
+function noteRow(
+  { rows }: { readonly rows: Map<bigint, number> },
+  { key = 0n, row = -1 }: { readonly key: bigint | undefined; readonly row: number | undefined },
+): void {
+  expect(rows.get(key) ?? row).toBe(row);
+  rows.set(key, row);
+}
