@@ -91,7 +91,7 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
           shardHere(effect.shard).tell("synchronise", {
             peer: shardAt(effect.peer, effect.shard),
             burst: effect.burst,
-            ...(effect.standMs !== undefined && { standMs: effect.standMs }),
+            ...(effect.stands !== undefined && { stands: effect.stands }),
           });
           return;
         case "hurry":

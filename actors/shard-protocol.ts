@@ -149,7 +149,7 @@ export interface ShardProtocol {
   readonly subscribe: { request: { readonly tables: readonly number[]; readonly token: string }; reply: void };
   /** Asks a peer's replica for what this one lacks. Told by the leader; a pull that runs already is left alone. `burst` bytes may come unasked, and then what is granted; without it the pull paces itself. */
   readonly synchronise: {
-    request: { readonly peer: Address; readonly burst?: number; readonly standMs?: number };
+    request: { readonly peer: Address; readonly burst?: number; readonly stands?: boolean };
     reply: void;
   };
   /** The pull that stands with this peer is to be answered now. */

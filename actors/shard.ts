@@ -267,13 +267,13 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         },
         succeed,
         subscribe: (request, from) => feed.subscribe(request, from),
-        synchronise: ({ peer, burst, standMs }) => {
+        synchronise: ({ peer, burst, stands }) => {
           step({
             kind: "pull",
             peer: peerText(peer),
             pullId: drawPullId(() => context.random()),
             ...(burst !== undefined && { burst }),
-            ...(standMs !== undefined && { standMs }),
+            ...(stands !== undefined && { stands }),
           });
         },
         hurry: ({ peer }) => void step({ kind: "hurry", peer: peerText(peer) }),

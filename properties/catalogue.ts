@@ -108,7 +108,8 @@ export const CATALOGUE: readonly CatalogueRow[] = [
   row("W4", "a link's byte budget is kept", LINKS, "budget-forgets-its-debt"),
   row("W5", "no peer keeps another from being asked", LINKS, "always-the-best-peer"),
   row("W6", "what changes where a pull stands is there in one crossing", STANDING, "what-stands-is-not-answered"),
-  row("W7", "a pull that stands ends in silence where nothing changes", STANDING, "stands-for-ever"),
+  row("W7", "a pull that stands is silent, and is let go with one message", STANDING, "stands-for-ever"),
+  row("W8", "answers about a shard keep their distance, however it is asked for", STANDING, "listed-within-a-gap"),
 ];
 
 function row(property: string, statement: string, ...[file, bug]: readonly [file: string, bug: string]): CatalogueRow {

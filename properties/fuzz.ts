@@ -135,7 +135,7 @@ function buildTargets(): Target[] {
     control("parsePull()", pull, parsePull),
     control(
       "parsePull() of one that may stand",
-      { ...pull, stands: { counter: 5, generator: THEIRS, forMs: 9 } },
+      { ...pull, stands: { counter: 5, generator: THEIRS } },
       parsePull,
     ),
     control("parseMore()", { pullId: PULL, answer: ANSWER, frames: [1, 2] }, parseMore),

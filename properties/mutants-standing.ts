@@ -23,8 +23,8 @@ export const STANDING_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "stands-for-ever",
-    file: HELD,
-    edits: [["if (held.get(from)?.pullId === name.slice(HELD.length, end)) held.delete(from);", "void [held, from];"]],
+    file: "protocols/sync/answers.ts",
+    edits: [["  if (replica.held.get(from)?.pullId === pullId) replica.held.delete(from);\n", ""]],
   },
   {
     name: "held-without-bound",
@@ -34,12 +34,42 @@ export const STANDING_MUTANTS: readonly Mutant[] = [
   {
     name: "stands-after-nothing",
     file: "protocols/sync/own-pull.ts",
-    edits: [["const isLevel = changed && sameVersion(", "const isLevel = sameVersion("]],
+    edits: [["const isLevel = (changed || pull.stood) && sameVersion(", "const isLevel = sameVersion("]],
   },
   {
     name: "stands-with-who-knows-less",
     file: "protocols/sync/own-pull.ts",
-    edits: [["const isLevel = changed && sameVersion(replica.version, end.version);", "const isLevel = changed;"]],
+    edits: [["(changed || pull.stood) && sameVersion(replica.version, end.version);", "changed || pull.stood;"]],
+  },
+  {
+    name: "stands-once",
+    file: "protocols/sync/own-pull.ts",
+    edits: [["const isLevel = (changed || pull.stood) && sameVersion(", "const isLevel = changed && sameVersion("]],
+  },
+  {
+    name: "listed-within-a-gap",
+    file: "protocols/sync/poll-pulls.ts",
+    edits: [["if (poller.resting.has(shard)) {", "if (poller.resting.has('')) {"]],
+  },
+  {
+    name: "rests-for-ever",
+    file: STANDING,
+    edits: [["    if (poller.blocked.has(shard)) unblock(poller, shard);\n", ""]],
+  },
+  {
+    name: "silent-pulls-keep-their-room",
+    file: LINKS,
+    edits: [["if (!isTooMuch() || nowMs - stood.sinceMs < standMs) break;", "if (standMs > 0) break;"]],
+  },
+  {
+    name: "any-pull-gives-way",
+    file: LINKS,
+    edits: [["if (!isTooMuch() || nowMs - stood.sinceMs < standMs) break;", "if (!isTooMuch()) break;"]],
+  },
+  {
+    name: "gives-way-and-goes-on",
+    file: STANDING,
+    edits: [["opened.giveWay.flatMap((other) => forgetStanding(poller, other))", "forgetStanding(poller, '')"]],
   },
   {
     name: "what-stands-hides-what-is-listed",
@@ -54,7 +84,7 @@ export const STANDING_MUTANTS: readonly Mutant[] = [
     edits: [
       [
         "  pull.retries = Math.max(0, limits.retriesMax - 1);\n  return [ask(replica, pull),",
-        "  pull.retries = Math.max(0, limits.retriesMax - 1);\n  return [ask(replica, pull, 60_000),",
+        "  pull.retries = Math.max(0, limits.retriesMax - 1);\n  return [ask(replica, { ...pull, isStanding: true }),",
       ],
     ],
   },
@@ -76,11 +106,11 @@ export const STANDING_MUTANTS: readonly Mutant[] = [
   {
     name: "stands-where-there-is-no-room",
     file: LINKS,
-    edits: [["if (standing.size > 0 && frames + weight > room) return undefined;", "void [frames, room];"]],
+    edits: [["(left > 0 && frames > room)", "(left > 0 && frames > 9 * room)"]],
   },
   {
     name: "stands-beyond-the-budget",
     file: LINKS,
-    edits: [["if (budget !== undefined && bytes + burst > budget.bytesMax) return undefined;", "void bytes;"]],
+    edits: [["bytes > (budget?.bytesMax ?? Infinity)", "bytes > Infinity * (budget?.bytesMax ?? 1)"]],
   },
 ];

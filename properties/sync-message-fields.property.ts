@@ -54,7 +54,7 @@ const MESSAGES: readonly Message[] = [
       settled: 0,
       burst: 1,
       urgent,
-      stands: { counter: 1, generator: WRITER, forMs: 1 },
+      stands: { counter: 1, generator: WRITER },
     },
     wrong: [
       [[], [...NO_OBJECT, []]],
@@ -71,14 +71,9 @@ const MESSAGES: readonly Message[] = [
         [...NO_COUNT, 0],
       ],
       [["stands", "generator"], NO_WRITER],
-      [
-        ["stands", "forMs"],
-        [...NO_COUNT, 0, SYNC_LIMITS.heldMsMax + 1],
-      ],
     ],
     right: [
       [["stands"], [undefined]],
-      [["stands", "forMs"], [SYNC_LIMITS.heldMsMax]],
       [["wantsState"], [false]],
       [["knowledge"], [[]]],
       [["settled"], [T_MAX]],
@@ -107,7 +102,8 @@ const MESSAGES: readonly Message[] = [
     what: "release",
     parse: parseRelease,
     good: { pullId: ID, answer },
-    wrong: [[[], [...NO_OBJECT, []]], [["pullId"], NO_ID], ...wrongAnswer],
+    wrong: [[[], [...NO_OBJECT, []]], [["pullId"], NO_ID], [["answer"], NO_OBJECT.filter((value) => value !== undefined)], ...wrongAnswer.slice(1)],
+    right: [[["answer"], [undefined]]],
   },
   {
     what: "refuse",

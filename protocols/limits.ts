@@ -26,9 +26,8 @@ export const SYNC_LIMITS = {
   answersMax: 64,
   /** An answer that nobody asked for during one to two of these is closed. */
   answerIdleMs: 20_000,
-  /** Standing pulls kept by one shard replica, one of each asker; beyond it the oldest is forgotten. And how long at most. */
-  heldMax: 64,
-  heldMsMax: 60_000,
+  /** Standing pulls kept by one shard replica, one of each asker; beyond it the oldest is forgotten. */
+  heldMax: 256,
   /** A pull without progress asks again after this long. */
   retryMs: 1_000,
   /** And gives up after so many tries without progress; */
@@ -82,7 +81,9 @@ export const LINK_LIMITS = {
   /** Long pulls that run at once. */
   longMax: 2,
   /** Pulls left standing at once; what they are expected to bring together fits the window, or what openings may take. */
-  standingMax: 256,
+  standingMax: 1024,
+  /** One that has stood for so long gives way to another that wants its room; 0: none is left standing. */
+  standMs: 10_000,
 } as const;
 
 /** Bounds in the shape of `LINK_LIMITS`. */
@@ -106,9 +107,7 @@ export const POLL_LIMITS = {
   pullMs: 60_000,
   /** Who was passed over so often for a better peer of the same shard is not passed over again. */
   passesMax: 2,
-  /** A pull is left standing for this long with whom we are level; 0: none is. */
-  standMs: 10_000,
-  /** And is asked for at once when the shard is listed, and after this long has not come. */
+  /** What is listed while a pull stands is expected of it for this long, and then asked for. */
   standPatienceMs: 1_000,
   /** What is left to a shard's leader is pulled after all when the leader has not brought it after this long. */
   patienceMs: 5_000,

@@ -137,10 +137,10 @@ function isPush(event: unknown): event is { readonly push: Push } {
 }
 
 function describe(thing: unknown): string {
-  const { kind, message, standMs } = z
-    .object({ kind: z.string(), message: z.string().optional(), standMs: z.number().optional() })
+  const { kind, message, stands } = z
+    .object({ kind: z.string(), message: z.string().optional(), stands: z.boolean().optional() })
     .parse(thing);
-  if (standMs !== undefined) return `${kind} that stands`;
+  if (stands === true) return `${kind} that stands`;
   return message === undefined ? kind : `${kind} ${message}`;
 }
 

@@ -1,7 +1,7 @@
 /*
  * Directed situations of pulls that stand: two replicas and one poller, driven by hand.
  */
-import { LINK_LIMITS, SYNC_LIMITS } from "../../protocols/limits.ts";
+import { LINK_LIMITS, POLL_LIMITS, SYNC_LIMITS } from "../../protocols/limits.ts";
 import { createLink, openStanding } from "../../protocols/sync/links.ts";
 import { framesAllowed } from "../../protocols/sync/link-window.ts";
 import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
@@ -12,7 +12,6 @@ import { type TableSpec } from "../../protocols/sync/row-store.ts";
 import { parseWriterId } from "../../protocols/sync/version.ts";
 
 const NOW = 1_760_000_000_000;
-const STAND_MS = 5_000;
 const OURS = parseWriterId("0.sim.a.l1");
 const THEIRS = parseWriterId("0.sim.b.l1");
 const TABLES: readonly TableSpec[] = [
@@ -22,7 +21,7 @@ const TABLES: readonly TableSpec[] = [
 /** A row is written where a pull stands: it is on its way with that, and makes its asker level again. */
 export function oneCrossing(): string | undefined {
   const [a, b] = levelPair();
-  const asked = step(a, { kind: "pull", peer: "b", pullId: pullId(2), standMs: STAND_MS });
+  const asked = step(a, { kind: "pull", peer: "b", pullId: pullId(2), stands: true });
   if (framesOf(deliver(b, asked)).length > 0) return "a pull of who has everything is answered at once";
   const written = write(b, 2n);
   const taken = deliver(a, written);
@@ -41,18 +40,43 @@ export function longAnswer(): string | undefined {
     : "the rest of an answer to a pull that stood is never asked for";
 }
 
-/** Nothing changes: both ends let a pull go that stood, and neither says anything. */
-export function endsQuietly(): string | undefined {
+/** Nothing changes, for however long: a pull stands, and neither end says anything or wakes up for it. */
+export function standsInSilence(): string | undefined {
   const [a, b] = levelPair();
-  const held = deliver(b, step(a, { kind: "pull", peer: "b", pullId: pullId(2), standMs: STAND_MS }));
-  const ended = [...timersOf(held).flatMap((name) => step(b, { kind: "timer", name })), ...giveUp(a)];
-  if (b.held.size > 0 || a.pull !== undefined) return "a pull stands for longer than it was to";
-  if (ended.some(({ kind }) => kind === "send")) return "the end of a pull that stood takes a message";
+  const asked = step(a, { kind: "pull", peer: "b", pullId: pullId(2), stands: true });
+  const held = deliver(b, asked);
+  if (held.length > 0 || asked.some(({ kind }) => kind === "timer")) return "a pull that stands takes time";
+  return createStanding().pulling.get("s/0")?.standing === "quiet" ? undefined : "a pull does not stand";
+}
 
-  const poller = createStanding();
-  stepPoller(poller, { kind: "timer", name: "over 2 s/0" });
-  const effects = stepPoller(poller, { kind: "pulled", shard: "s/0", outcome: "failed" });
-  return hasPull(effects) || poller.pulling.size > 0 ? "a pull is left standing where nothing changed" : undefined;
+/** Its room is wanted: one message, and its peer keeps it no longer, nor a copy of it that comes later. */
+export function givesWay(): string | undefined {
+  const [a, b] = levelPair();
+  const asked = step(a, { kind: "pull", peer: "b", pullId: pullId(2), stands: true });
+  deliver(b, asked);
+  deliver(b, step(a, { kind: "give-up", peer: "b" }));
+  deliver(b, asked);
+  return b.held.size > 0 || framesOf(write(b, 2n)).length > 0 ? "a pull that gave way stands on" : undefined;
+}
+
+/** A pull that stood was asked for, as by a survey, and brought nothing: it stands again, or the next change would take three crossings. */
+export function standsAgain(): string | undefined {
+  const [a, b] = levelPair();
+  deliver(b, step(a, { kind: "pull", peer: "b", pullId: pullId(2), stands: true }));
+  const taken = deliver(a, deliver(b, step(a, { kind: "hurry", peer: "b" })));
+  return taken.some((effect) => effect.kind === "pulled" && effect.outcome === "complete" && effect.isLevel)
+    ? undefined
+    : "a pull that was hurried stands no more";
+}
+
+/** A shard is listed just after a pull made it level: it waits for the end of the gap, and then for no pull that stands. */
+export function keepsTheGap(): string | undefined {
+  const { poller, effects } = createLevel();
+  if (hasPull(list(poller, { peer: "b", counter: 9 }))) return "two answers come within one gap";
+  const after = timersOf(effects).flatMap((name) => stepPoller(poller, { kind: "timer", name }));
+  return after.some((effect) => effect.kind === "pull" && effect.stands !== true)
+    ? undefined
+    : "what was listed within a gap is not pulled after it";
 }
 
 /** Nothing has come of a pull that made both level: none is left standing, or there would be no end to it. */
@@ -93,7 +117,7 @@ export function standingExpected(): string | undefined {
 /** A pull is hurried while its answer is on its way, and the copy arrives after all is over: it must not bring the rows again. */
 export function lateCopy(): string | undefined {
   const [a, b] = levelPair();
-  deliver(b, step(a, { kind: "pull", peer: "b", pullId: pullId(2), standMs: STAND_MS }));
+  deliver(b, step(a, { kind: "pull", peer: "b", pullId: pullId(2), stands: true }));
   const answer = write(b, 2n);
   const hurried = step(a, { kind: "hurry", peer: "b" });
   deliver(b, deliver(a, answer));
@@ -103,7 +127,7 @@ export function lateCopy(): string | undefined {
 /** A member is asked where it stands while a pull of its own stands: first nothing may be on its way to it any more. */
 export function reportsAfterStanding(): string | undefined {
   const [a, b] = levelPair();
-  deliver(b, step(a, { kind: "pull", peer: "b", pullId: pullId(2), standMs: STAND_MS }));
+  deliver(b, step(a, { kind: "pull", peer: "b", pullId: pullId(2), stands: true }));
   const body = { asker: THEIRS, round: 1 };
   const during = step(a, { kind: "message", from: "b", message: "survey", body });
   if (during.some((effect) => effect.kind === "send" && effect.message === "report")) {
@@ -113,6 +137,29 @@ export function reportsAfterStanding(): string | undefined {
   return after.some((effect) => effect.kind === "send" && effect.message === "report")
     ? undefined
     : "a member does not report while its pull stands";
+}
+
+/** Thousands of shards have changed once: what has stood for long gives way to what changes now, and nothing else does. */
+export function silentGiveWay(): string | undefined {
+  const link = createLink("x", { limits: LINK_LIMITS, nowMs: 1 });
+  fill(link);
+  const stood = [...link.standing.keys()];
+  const early = openStanding(link, { shard: "new", nowMs: LINK_LIMITS.standMs });
+  if (early !== undefined) return "a pull gives way that may have an answer on its way";
+  const opened = openStanding(link, { shard: "new", nowMs: 1 + LINK_LIMITS.standMs });
+  if (opened === undefined) return "pulls of silent shards keep the room from those that change";
+  const kept = stood.slice(opened.giveWay.length);
+  const isRight = opened.giveWay.length === 1 && [...link.standing.keys()].join() === [...kept, "new"].join();
+  if (!isRight) return "others give way than the one that has stood longest";
+
+  const poller = createPoller(OURS, { ...POLL_LIMITS, standingMax: 1 });
+  stepPoller(poller, { kind: "neighbour", peer: "b" });
+  standAfter(poller, makeLevel(poller));
+  const later = { shard: "s/1", nowMs: POLL_LIMITS.standMs };
+  const effects = standAfter(poller, makeLevel(poller, later), later.nowMs);
+  return effects.some((effect) => effect.kind === "give-up" && effect.shard === "s/0")
+    ? undefined
+    : "a pull that gives way is not let go";
 }
 
 /** Hundreds of shards change over one link. */
@@ -142,7 +189,7 @@ export function standingWithinBudget(): string | undefined {
 }
 
 function fill(link: ReturnType<typeof createLink>): void {
-  for (let shard = 0; shard < 1_000; shard += 1) openStanding(link, { shard: `s/${shard}`, nowMs: 1 });
+  for (let shard = 0; shard < 2_000; shard += 1) openStanding(link, { shard: `s/${shard}`, nowMs: 1 });
 }
 
 /** a has all that b has, by a pull. */
@@ -157,26 +204,48 @@ function levelPair(): readonly [a: Replica, b: Replica] {
   return [a, b];
 }
 
-/** A poller whose pull of the only shard stands with peer b. */
-function createStanding(): Poller {
+/** A poller that a pull of a shard has just made level with peer b, and what it does about that. */
+function createLevel(): { readonly poller: Poller; readonly effects: readonly PollEffect[] } {
   const poller = createPoller(OURS);
-  stepPoller(poller, { kind: "changed", shard: "s/0", version: { counter: 1, generator: OURS } });
   stepPoller(poller, { kind: "neighbour", peer: "b" });
-  list(poller, { peer: "b", counter: 1 });
-  stepPoller(poller, { kind: "changed", shard: "s/0", version: { counter: 1, generator: THEIRS } });
-  const pulled = stepPoller(poller, { kind: "pulled", shard: "s/0", outcome: "complete", isLevel: true });
-  const stood = timersOf(pulled).flatMap((name) => stepPoller(poller, { kind: "timer", name }));
-  const isStanding = stood.some((effect) => effect.kind === "pull" && effect.standMs !== undefined);
-  if (!isStanding) throw new Error("No pull is left standing after one that made both level");
+  return { poller, effects: makeLevel(poller) };
+}
+
+function makeLevel(poller: Poller, { shard, nowMs }: Place = { shard: "s/0", nowMs: 0 }): readonly PollEffect[] {
+  stepPoller(poller, { kind: "changed", shard, version: { counter: 1, generator: OURS } }, nowMs);
+  list(poller, { peer: "b", counter: 1, shard });
+  stepPoller(poller, { kind: "changed", shard, version: { counter: 1, generator: THEIRS } }, nowMs);
+  return stepPoller(poller, { kind: "pulled", shard, outcome: "complete", isLevel: true }, nowMs);
+}
+
+interface Place {
+  readonly shard: string;
+  readonly nowMs: number;
+}
+
+/** A poller whose pull of a shard stands with peer b. */
+function createStanding(): Poller {
+  const { poller, effects } = createLevel();
+  standAfter(poller, effects);
   return poller;
 }
 
-function list(poller: Poller, { peer, counter }: { peer: string; counter: number }): PollEffect[] {
+function standAfter(poller: Poller, effects: readonly PollEffect[], nowMs = 0): readonly PollEffect[] {
+  const stood = timersOf(effects).flatMap((name) => stepPoller(poller, { kind: "timer", name }, nowMs));
+  const isStanding = stood.some((effect) => effect.kind === "pull" && effect.stands === true);
+  if (!isStanding) throw new Error("No pull is left standing after one that made both level");
+  return stood;
+}
+
+function list(
+  poller: Poller,
+  { peer, counter, shard = "s/0" }: { peer: string; counter: number; shard?: string },
+): PollEffect[] {
   const body = {
     pollId: poller.neighbours.get(peer)?.pollId,
     cursor: { writer: THEIRS, change: counter },
     more: false,
-    shards: [{ shard: "s/0", counter, generator: THEIRS }],
+    shards: [{ shard, counter, generator: THEIRS }],
   };
   return stepPoller(poller, { kind: "message", from: peer, message: "changes", body });
 }
@@ -187,12 +256,8 @@ function hasPull(effects: readonly PollEffect[]): boolean {
 
 function timersOf(effects: readonly (PollEffect | ReplicaEffect)[]): readonly string[] {
   return effects.flatMap((effect) =>
-    effect.kind === "timer" && /^(?:stand|hurry|held) /.test(effect.name) ? [effect.name] : [],
+    effect.kind === "timer" && /^(?:stand|hurry) /.test(effect.name) ? [effect.name] : [],
   );
-}
-
-function giveUp(replica: Replica): readonly ReplicaEffect[] {
-  return step(replica, { kind: "give-up", peer: "b" });
 }
 
 /** Gives the messages among these effects to the other replica. */

@@ -36,16 +36,20 @@ import { notHalf, roundedOnce, smallStepsAddUp } from "./directed-precision.ts";
 import { placeOfAnotherStart } from "./directed-urgent.ts";
 import { cursorOfAnotherLife, failedPull, listedAgain } from "./directed-polls.ts";
 import {
-  endsQuietly,
+  givesWay,
+  keepsTheGap,
   lateCopy,
   longAnswer,
   onlyAfterNews,
   onlyWhenLevel,
   oneCrossing,
   reportsAfterStanding,
+  silentGiveWay,
   standingBounded,
   standingExpected,
   standingWithinBudget,
+  standsAgain,
+  standsInSilence,
 } from "./directed-standing.ts";
 
 const NOW = 1_760_000_000_000;
@@ -109,7 +113,11 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["W5", restlessPeer],
   ["W6", oneCrossing],
   ["W6", longAnswer],
-  ["W7", endsQuietly],
+  ["W6", standsAgain],
+  ["W6", silentGiveWay],
+  ["W7", standsInSilence],
+  ["W7", givesWay],
+  ["W8", keepsTheGap],
 ];
 
 /** The properties that they look at. */

@@ -81,16 +81,20 @@ export class Ending {
     return "done";
   }
 
-  /** E6: in the quiet no pull is open, and none is still to be made, however often leaders changed. */
+  /** E6: in the quiet no pull is open but what stands, as its node takes it to, and none is still to be made, however often leaders changed. */
   #expectNothingOpen(): void {
     const { nodes, judge, nowMs, knobs } = this.#world;
     // Who never hears from a neighbour again goes on asking it.
     if (knobs.lasting === "cut" || nowMs > this.#deadlineMs) return;
     for (const node of nodes) {
-      const open = node?.replicas.findIndex(({ pull }) => pull !== undefined) ?? -1;
-      if (open >= 0) judge.breach("E6", `node ${node?.index} has a pull of shard ${open} open for ever`);
-      if ((node?.poller.pulling.size ?? 0) > 0) {
-        judge.breach("E6", `node ${node?.index} takes a pull for running that is over`);
+      for (const [shard, { pull }] of node?.replicas.entries() ?? []) {
+        const pulling = node?.poller.pulling.get(`s/${shard}`);
+        if (pull !== undefined && (!pull.isStanding || pulling?.pending.peer !== pull.peer)) {
+          judge.breach("E6", `node ${node?.index} has a pull of shard ${shard} open for ever`);
+        }
+        if (pulling !== undefined && (pulling.standing !== "quiet" || pull === undefined)) {
+          judge.breach("E6", `node ${node?.index} takes a pull of shard ${shard} for running that is over`);
+        }
       }
     }
   }

@@ -74,7 +74,7 @@ export interface Knobs {
   readonly urgentRowsMax: number;
   readonly urgentHoldMs: number;
   readonly orphanMs: number;
-  /** How long a pull is left standing; 0: none is. How long what is listed may be expected of it. */
+  /** After how long a pull that stands may give way; 0: none is left standing. How long what is listed may be expected of it. */
   readonly standMs: number;
   readonly standPatienceMs: number;
   /** Frames in flight on a link, the fewest. */

@@ -290,7 +290,7 @@ export class SimulatedNode {
           break;
         case "pull": {
           this.#world.count(PULLED_AS[effect.role]);
-          if (effect.standMs !== undefined) this.#world.count("pull left standing");
+          if (effect.stands === true) this.#world.count("pull left standing");
           this.#world.leases.pulled(this.index, Number(effect.shard.slice(2)), effect.role);
           const pullId = drawPullId(() => nextFloat(this.#world.random));
           this.step(Number(effect.shard.slice(2)), { ...effect, pullId }, nowMs);

@@ -94,13 +94,14 @@ export function sendMore(replica: Replica, { from, body }: { from: string; body:
   return sendFrames(replica, answer, { indexes: frames, cursor: urgent });
 }
 
-/** Lets go of an answer that its asker is done with. */
+/** Lets go of an answer that its asker is done with, or of a pull of it that stood here. */
 export function closeAnswer(replica: Replica, { from, body }: { from: string; body: unknown }): ReplicaEffect[] {
   const { pullId, answer: id } = parseRelease(body);
   const key = answerKey(from, pullId);
   const answer = replica.answers.get(key);
-  if (answer === undefined || !sameAnswer(answer.id, id)) return [];
-  dropAnswer(replica, key, answer);
+  if (id !== undefined && (answer === undefined || !sameAnswer(answer.id, id))) return [];
+  if (replica.held.get(from)?.pullId === pullId) replica.held.delete(from);
+  if (answer !== undefined) dropAnswer(replica, key, answer);
   noteReleased(replica, { from, pullId });
   return [];
 }

@@ -1,7 +1,8 @@
 /*
  * Pulls that stand here. Who has all that we have leaves its next pull with us, and is answered when there is more: so a change reaches it in
  * one crossing, where a poll, a pull and a frame are three. A pull that stood is answered as one that was long on its way would be: what its
- * asker lacks is found then. Nothing rests on it: one that is lost or forgotten costs the time of a poll.
+ * asker lacks is found then. It has no end of its own, and costs nothing while nothing changes. Nothing rests on it: one that is lost or
+ * forgotten costs the time of a poll.
  */
 import { type ParsedPull } from "../wire/pull.ts";
 import { type Replica, type ReplicaEffect } from "./replica-state.ts";
@@ -18,7 +19,7 @@ export function holdPull(
   const [oldest] = held.keys();
   if (held.size >= limits.heldMax && oldest !== undefined) held.delete(oldest);
   held.set(from, pull);
-  return [{ kind: "timer", name: `${HELD}${pull.pullId} ${from}`, delayMs: pull.stands.forMs }];
+  return [];
 }
 
 /** Takes out the pulls whose askers lack something by now. */
@@ -32,20 +33,6 @@ export function takeDue(replica: Replica): readonly { readonly from: string; rea
   return due;
 }
 
-/** It stood for as long as it was to. Its asker knows. */
-export function forgetHeld({ held }: Replica, name: string): ReplicaEffect[] {
-  const end = name.indexOf(" ", HELD.length);
-  const from = name.slice(end + 1);
-  if (held.get(from)?.pullId === name.slice(HELD.length, end)) held.delete(from);
-  return [];
-}
-
-export function isHeldTimer(name: string): boolean {
-  return name.startsWith(HELD);
-}
-
 function isLevel({ version }: Replica, { stands }: ParsedPull): boolean {
   return stands !== undefined && coversVersion(stands, version);
 }
-
-const HELD = "held ";

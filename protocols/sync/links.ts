@@ -28,8 +28,8 @@ export interface Link {
   readonly budget: ByteBudget | undefined;
   /** By shard, the one whose turn it is first. */
   readonly pulls: Map<string, LinkPull>;
-  /** By shard: pulls that stand at the other end. */
-  readonly standing: Map<string, Pick<LinkPull, "weight" | "burst">>;
+  /** By shard: pulls that stand at the other end, the longest there first. */
+  readonly standing: Map<string, Pick<LinkPull, "weight" | "burst"> & { readonly sinceMs: number }>;
   /** What the answer to a pull is expected to take, long ones aside: rises at once, falls slowly. */
   expectedBytes: number;
   /** A `wake` is under way. */
@@ -97,30 +97,42 @@ export function openPull(
 }
 
 /**
- * Leaves a pull standing at the other end: gives the bytes that may come of it unasked, at any time; nothing where there is no room. What all of
- * them may bring together is bounded by the window, or by what openings may take where that is more, and by what the budget saves up.
+ * Leaves a pull standing at the other end: gives the bytes that may come of it unasked, at any time, and the shards whose pulls, of those that
+ * have stood for `standMs` the longest there, give way to it; nothing where there is no room. What all of them may bring together is bounded by
+ * the window, or by what openings may take where that is more, and by what the budget saves up.
  */
 export function openStanding(
   link: Link,
   { shard, nowMs }: { readonly shard: string; readonly nowMs: number },
-): number | undefined {
+): { readonly burst: number; readonly giveWay: readonly string[] } | undefined {
   const { limits, standing, budget, window, expectedBytes } = link;
-  const { frameBytes, openingBytes, pullsMax, standingMax } = limits;
-  if (standing.size >= standingMax) return undefined;
+  const { frameBytes, openingBytes, pullsMax, standingMax, standMs } = limits;
   if (budget !== undefined && debtMs(budget, { nowMs }) > 0) return undefined;
-  let frames = 0;
-  let bytes = 0;
-  for (const { weight, burst } of standing.values()) {
-    frames += weight;
-    bytes += burst;
-  }
   const burst = Math.max(openingBytes, Math.min(frameBytes, Math.ceil(BURST_SHARE * expectedBytes)));
   const weight = Math.min(burst, expectedBytes) / frameBytes;
   const room = Math.max(framesAllowed(window), (pullsMax * openingBytes) / frameBytes);
-  if (standing.size > 0 && frames + weight > room) return undefined;
-  if (budget !== undefined && bytes + burst > budget.bytesMax) return undefined;
-  standing.set(shard, { weight, burst });
-  return burst;
+  let left = standing.size;
+  let frames = weight;
+  let bytes = burst;
+  for (const stood of standing.values()) {
+    frames += stood.weight;
+    bytes += stood.burst;
+  }
+  function isTooMuch(): boolean {
+    return left >= standingMax || (left > 0 && frames > room) || bytes > (budget?.bytesMax ?? Infinity);
+  }
+  const giveWay: string[] = [];
+  for (const [other, stood] of standing) {
+    if (!isTooMuch() || nowMs - stood.sinceMs < standMs) break;
+    giveWay.push(other);
+    left -= 1;
+    frames -= stood.weight;
+    bytes -= stood.burst;
+  }
+  if (isTooMuch()) return undefined;
+  for (const other of giveWay) standing.delete(other);
+  standing.set(shard, { weight, burst, sinceMs: nowMs });
+  return { burst, giveWay };
 }
 
 /** A standing pull is to be answered now, or is: it takes part like any other. How long it takes tells nothing of the link. */
@@ -129,7 +141,8 @@ export function wakeStanding({ standing, pulls, limits }: Link, shard: string): 
   if (stood === undefined) return;
   standing.delete(shard);
   const upTo = Math.max(1, Math.floor(stood.burst / limits.frameBytes));
-  pulls.set(shard, { isLong: false, frames: undefined, upTo, received: 0, asks: [], ...stood, unpaid: upTo });
+  const { weight, burst } = stood;
+  pulls.set(shard, { isLong: false, frames: undefined, upTo, received: 0, asks: [], weight, burst, unpaid: upTo });
 }
 
 /** Bytes that may come unasked: a few frames where nothing else runs, what fits, and in any case a little. */

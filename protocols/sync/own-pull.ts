@@ -46,8 +46,8 @@ export function startPull(
     peer,
     pullId,
     burst,
-    standMs,
-  }: { readonly peer: string; readonly pullId: string; readonly burst?: number; readonly standMs?: number },
+    stands = false,
+  }: { readonly peer: string; readonly pullId: string; readonly burst?: number; readonly stands?: boolean },
 ): ReplicaEffect[] {
   if (replica.pull?.isStanding === false) return [{ kind: "pulled", peer, pullId, outcome: "failed", reason: "busy" }];
   const pull: OwnPull = {
@@ -55,7 +55,8 @@ export function startPull(
     pullId,
     asksAs: pullId,
     burst,
-    isStanding: standMs !== undefined,
+    stood: stands,
+    isStanding: stands,
     upTo: 0,
     answer: undefined,
     staged: [],
@@ -67,13 +68,14 @@ export function startPull(
     holdTimed: false,
     retries: 0,
   };
+  const released = replica.pull === undefined ? [] : letGo(replica.pull);
   replica.pull = pull;
   const unfinished = replica.unfinished.get(peer);
   replica.unfinished.delete(peer);
   // Nothing is late before there is anything.
-  if (standMs !== undefined) return [ask(replica, pull, standMs)];
+  if (stands) return [...released, ask(replica, pull)];
   const asked = unfinished === undefined ? [ask(replica, pull)] : goOn(replica, pull, unfinished);
-  return [...asked, timer(replica, pull)];
+  return [...released, ...asked, timer(replica, pull)];
 }
 
 /** After an answer of an earlier pull, or instead of it. */
@@ -241,7 +243,7 @@ function complete(
     replica.pull = pull;
     return [...effects, askAnew(replica, pull)];
   }
-  const isLevel = changed && sameVersion(replica.version, end.version);
+  const isLevel = (changed || pull.stood) && sameVersion(replica.version, end.version);
   effects.push({ kind: "pulled", peer: pull.peer, pullId: pull.pullId, outcome: "complete", rows: pull.rows, isLevel });
   effects.push(...speakUp(replica));
   return effects;
@@ -262,21 +264,20 @@ function beyond(knowledge: ReadonlyKnowledge, settled: number): ReadonlyKnowledg
 function fail(replica: Replica, pull: OwnPull, reason: PullFailure): ReplicaEffect[] {
   replica.pull = undefined;
   const effects: ReplicaEffect[] = [];
-  if (pull.answer !== undefined && reason === "no-answer") {
-    keepUnfinished(replica, pull, pull.answer);
-  } else if (pull.answer !== undefined && reason !== "gone") {
-    effects.push({
-      kind: "send",
-      to: pull.peer,
-      message: "release",
-      body: { pullId: pull.asksAs, answer: pull.answer.id },
-    });
-  }
+  if (pull.answer !== undefined && reason === "no-answer") keepUnfinished(replica, pull, pull.answer);
+  else if (reason !== "gone") effects.push(...letGo(pull));
   // The rows that came are visible here and must be found by others, even if their sender never returns.
   if (pull.rows > 0) effects.push({ kind: "changed", version: newVersion(replica) });
   effects.push({ kind: "pulled", peer: pull.peer, pullId: pull.pullId, outcome: "failed", reason });
   effects.push(...speakUp(replica));
   return effects;
+}
+
+/** Tells the peer of a pull, which stands there or has an answer, that it is over. */
+function letGo({ peer, asksAs, answer, isStanding }: OwnPull): ReplicaEffect[] {
+  if (answer === undefined && !isStanding) return [];
+  const body = { pullId: asksAs, ...(answer !== undefined && { answer: answer.id }) };
+  return [{ kind: "send", to: peer, message: "release", body }];
 }
 
 /** Of copies, which wait in memory, one at most. */

@@ -47,9 +47,7 @@ export function settlePull(
   const { pending, ending } = pulling;
   poller.pulling.delete(shard);
   closePull(pending.lane.link, shard);
-  const blocked = poller.blocked.get(shard);
-  poller.blocked.delete(shard);
-  for (const waiting of blocked ?? []) makeReady(poller, waiting);
+  unblock(poller, shard);
   const neighbour = poller.neighbours.get(pending.peer);
   if (neighbour?.pending.get(shard) !== pending) return [];
   if (outcome === "complete") {
@@ -137,6 +135,10 @@ function startPull(poller: Poller, pending: Pending, nowMs: number): PollEffect[
     block(poller, pending);
     return expectAnswer(poller, running);
   }
+  if (poller.resting.has(shard)) {
+    block(poller, pending);
+    return [];
+  }
   const candidates = candidatesFor(poller, { pending, role }, ours);
   for (const candidate of candidates) {
     const { lane, isLong } = candidate.pending;
@@ -196,6 +198,13 @@ function block(poller: Poller, pending: Pending): void {
   unready(pending);
   const blocked = poller.blocked.get(pending.shard) ?? new Set();
   poller.blocked.set(pending.shard, blocked.add(pending));
+}
+
+/** What waited for a shard's pull or rest to end has its turn. */
+export function unblock(poller: Poller, shard: string): void {
+  const blocked = poller.blocked.get(shard);
+  poller.blocked.delete(shard);
+  for (const waiting of blocked ?? []) makeReady(poller, waiting);
 }
 
 function perform(poller: Poller, effects: readonly LinkEffect[]): PollEffect[] {

@@ -1,13 +1,15 @@
 /*
  * Pulls that stand with a peer. Once a pull has made us level with a peer, the next one is left there, to be answered when the shard changes:
- * one crossing, where listing, pull and frame are three. Only what changes gets one: it ends where nothing comes for `standMs`, without a
- * message, and the next comes with the next change. Polls go on as ever. What they list is expected from the pull that stands, and after
- * `standPatienceMs` asked for: a lost one costs that time, and no peer keeps another from being asked.
+ * one crossing, where listing, pull and frame are three. It stands until something comes, however long that takes, and nothing is said meanwhile;
+ * where there is no room for another, those that have stood longest, and for `standMs` at least, give way. A shard is left standing where news of
+ * it came from last: what never brought any gets none, or there would be no end to it. Polls go on as ever. What they list is expected from the
+ * pull that stands, and after `standPatienceMs` asked for: a lost one costs that time, and no peer keeps another from being asked.
  */
 import { openStanding, wakeStanding } from "./links.ts";
 import { type PollTimer } from "./poll-answers.ts";
 import { roleIn } from "./poll-leaders.ts";
 import { createPending } from "./poll-neighbours.ts";
+import { unblock } from "./poll-pulls.ts";
 import { type PollEffect, type Poller } from "./poll.ts";
 import { type Pulling, pullTimer } from "./pulling.ts";
 
@@ -20,7 +22,10 @@ interface Place {
 export function standSoon(poller: Poller, { peer, shard }: Place, nowMs: number): PollEffect[] {
   const { latencyMs = 0 } = poller.neighbours.get(peer)?.lane.link.window ?? {};
   const delayMs = Math.max(0, poller.limits.gapMs - latencyMs);
-  if (delayMs > 0) return [{ kind: "timer", name: `stand 0 ${shard} ${peer}`, delayMs }];
+  if (delayMs > 0) {
+    poller.resting.add(shard);
+    return [{ kind: "timer", name: `stand 0 ${shard} ${peer}`, delayMs }];
+  }
   return stand(poller, { peer, shard }, nowMs);
 }
 
@@ -33,6 +38,12 @@ export function endStanding(poller: Poller, peer: string): PollEffect[] {
   return effects;
 }
 
+/** The shard is no longer here. */
+export function forgetStanding(poller: Poller, shard: string): PollEffect[] {
+  const pulling = poller.pulling.get(shard);
+  return pulling?.standing === undefined ? [] : end(poller, pulling);
+}
+
 /** Another leads a shard now: a pull that stands where we would pull no more keeps us from asking others. What it has is taken. */
 export function reviewStanding(poller: Poller, shard: string): PollEffect[] {
   const pulling = poller.pulling.get(shard);
@@ -43,11 +54,14 @@ export function reviewStanding(poller: Poller, shard: string): PollEffect[] {
 export function timeStanding(poller: Poller, { what, turn, rest }: PollTimer, nowMs: number): PollEffect[] {
   if (what === "stand") {
     const space = rest.indexOf(" ");
-    return stand(poller, { shard: rest.slice(0, space), peer: rest.slice(space + 1) }, nowMs);
+    const shard = rest.slice(0, space);
+    poller.resting.delete(shard);
+    // Who has more is asked first.
+    if (poller.blocked.has(shard)) unblock(poller, shard);
+    return stand(poller, { shard, peer: rest.slice(space + 1) }, nowMs);
   }
   const pulling = poller.pulling.get(rest);
   if (pulling?.number !== turn || pulling.standing === undefined) return [];
-  if (what === "over" && pulling.standing === "quiet") return end(poller, pulling);
   return what === "hurry" ? hurry(poller, pulling) : [];
 }
 
@@ -63,16 +77,13 @@ function stand(poller: Poller, { peer, shard }: Place, nowMs: number): PollEffec
   }
   const pending = createPending(neighbour, { shard, version });
   const role = roleIn(poller, pending);
-  const burst = role === undefined ? undefined : openStanding(neighbour.lane.link, { shard, nowMs });
-  if (role === undefined || burst === undefined) return [];
+  const opened = role === undefined ? undefined : openStanding(neighbour.lane.link, { shard, nowMs });
+  if (role === undefined || opened === undefined) return [];
+  const ended = opened.giveWay.flatMap((other) => forgetStanding(poller, other));
   poller.pullNumber += 1;
   const number = poller.pullNumber;
   pulling.set(shard, { pending, number, isAlive: false, periods: 0, ending: undefined, standing: "quiet" });
-  const { standMs, graceMs } = limits;
-  return [
-    { kind: "pull", peer, shard, role, burst, standMs },
-    { kind: "timer", name: `over ${number} ${shard}`, delayMs: standMs + graceMs },
-  ];
+  return [...ended, { kind: "pull", peer, shard, role, burst: opened.burst, stands: true }];
 }
 
 /** From here on it is a pull as any other. */

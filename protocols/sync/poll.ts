@@ -24,7 +24,7 @@ import {
 import { type Lane } from "./lanes.ts";
 import { type LeaderOf, type PullRole } from "./poll-leaders.ts";
 import { noteFrame, noteStalled, settlePull, startPulls, timePulls } from "./poll-pulls.ts";
-import { endStanding, reviewStanding, standSoon, timeStanding } from "./poll-standing.ts";
+import { endStanding, forgetStanding, reviewStanding, standSoon, timeStanding } from "./poll-standing.ts";
 import { type Pulling } from "./pulling.ts";
 import { type ShardVersion } from "./shard-version.ts";
 import { type WriterId } from "./version.ts";
@@ -46,8 +46,10 @@ export interface Poller {
   /** Shard -> what is being pulled. One pull a shard at a time. */
   readonly pulling: Map<string, Pulling>;
   pullNumber: number;
-  /** Shard -> what waits until the shard's running pull has ended. */
+  /** Shard -> what waits until the shard's running pull, or its rest, has ended. */
   readonly blocked: Map<string, Set<Pending>>;
+  /** Shards that were made level less than a gap ago: what is listed of them waits until that has passed. */
+  readonly resting: Set<string>;
 }
 
 export type PollEvent =
@@ -65,7 +67,7 @@ export type PollEvent =
       readonly kind: "pulled";
       readonly shard: string;
       readonly outcome: "complete" | "failed";
-      /** It brought something, and now both have the same. */
+      /** It brought something, or had stood, and now both have the same. */
       readonly isLevel?: boolean;
     }
   /** A frame of a shard's pull was applied: its size, and how many the whole answer has. */
@@ -86,8 +88,8 @@ export type PollEffect =
       readonly shard: string;
       readonly role: PullRole;
       readonly burst: number;
-      /** It is to stand with the peer for at most so long. */
-      readonly standMs?: number;
+      /** It is to stand with the peer. */
+      readonly stands?: boolean;
     }
   /** The shard's standing pull is to be answered now. */
   | { readonly kind: "hurry"; readonly shard: string; readonly peer: string }
@@ -122,6 +124,7 @@ export function createPoller(
     pulling: new Map(),
     pullNumber: 0,
     blocked: new Map(),
+    resting: new Set(),
   };
 }
 
@@ -144,7 +147,7 @@ export function stepPoller(poller: Poller, event: PollEvent, nowMs = 0): PollEff
     case "removed":
       removeShard(poller.changes, event.shard);
       poller.ledByOthers.delete(event.shard);
-      return [];
+      return forgetStanding(poller, event.shard);
     case "neighbour":
       return addNeighbour(poller, event, nowMs);
     case "neighbour-removed":

@@ -5,8 +5,8 @@ import { buildPull } from "../wire/pull.ts";
 import { type OwnPull, type ReceivedAnswer, type Replica, type ReplicaEffect } from "./replica-state.ts";
 import { type UrgentCursor } from "./urgent-rows.ts";
 
-/** Asks the peer of our pull for all that we lack, now or, with `standMs`, when that is anything. */
-export function ask(replica: Replica, pull: OwnPull, standMs?: number): ReplicaEffect {
+/** Asks the peer of our pull for all that we lack, now or, where it is to stand, when that is anything. */
+export function ask(replica: Replica, pull: OwnPull): ReplicaEffect {
   const { declaration, store, horizon, wantsCopy, version } = replica;
   return {
     kind: "send",
@@ -20,7 +20,7 @@ export function ask(replica: Replica, pull: OwnPull, standMs?: number): ReplicaE
       knowledge: wantsCopy ? new Map() : replica.knowledge,
       ...(pull.burst !== undefined && { burst: pull.burst }),
       ...cursorOf(replica, pull),
-      ...(standMs !== undefined && { stands: { ...version, forMs: standMs } }),
+      ...(pull.isStanding && { stands: version }),
     }),
   };
 }

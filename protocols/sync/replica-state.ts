@@ -115,6 +115,8 @@ export interface OwnPull {
   asksAs: string;
   /** Bytes that may come unasked. Without it the pull paces itself: so many frames in flight. */
   readonly burst: number | undefined;
+  /** It began as one that stands. */
+  readonly stood: boolean;
   /** Its peer answers when it has more than we; nothing is missed meanwhile. */
   isStanding: boolean;
   /** With a burst: frames below this may be asked for. */
@@ -182,8 +184,8 @@ export type ReplicaEvent =
       readonly peer: string;
       readonly pullId: string;
       readonly burst?: number;
-      /** Leave it standing with the peer, for at most so long. */
-      readonly standMs?: number;
+      /** Leave it standing with the peer, who has what we have. */
+      readonly stands?: boolean;
     }
   /** The peer of our standing pull is to answer now. */
   | { readonly kind: "hurry"; readonly peer: string }
@@ -247,7 +249,7 @@ export type ReplicaEffect =
       readonly pullId: string;
       readonly outcome: "complete";
       readonly rows: number;
-      /** It brought something, and now we have the version of our peer. */
+      /** It brought something, or had stood, and now we have the version of our peer. */
       readonly isLevel: boolean;
     }
   | {

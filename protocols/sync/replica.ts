@@ -12,7 +12,6 @@ import { answerHeld, closeAnswer, openAnswer, rowBytesMax, sendMore, sweepAnswer
 import { declarationDigest } from "./declaration.ts";
 import { type Horizon, latestOf, NO_HORIZON } from "./horizon.ts";
 import { join, type Knowledge, type ReadonlyKnowledge } from "./knowledge.ts";
-import { forgetHeld, isHeldTimer } from "./held-pulls.ts";
 import { acceptFrame, acceptRefusal, giveUpPull, grantFrames, startPull, timePull } from "./own-pull.ts";
 import { hurryPull } from "./pull-asks.ts";
 import { expire } from "./lay-horizon.ts";
@@ -140,7 +139,6 @@ function take(replica: Replica, event: ReplicaEvent, nowMs: number): ReplicaEffe
       return succeed(replica, event);
     case "timer":
       if (event.name === SWEEP_TIMER) return sweepAnswers(replica);
-      if (isHeldTimer(event.name)) return forgetHeld(replica, event.name);
       return event.name === ORPHAN_TIMER ? sweepEarly(replica, nowMs) : timePull(replica, event.name);
     case "message":
       try {

@@ -23,13 +23,8 @@ export interface PullMessage {
   readonly urgent?: UrgentCursor;
   /** Bytes of the answer that may come unasked: at least one frame comes, no larger than this. Without it a window of whole frames. */
   readonly burst?: number;
-  /** It may stand: answer when your shard has a version that this one does not cover, or not at all after so long. */
-  readonly stands?: Standing;
-}
-
-/** Until when a pull stands: the version that its asker has of the shard, and milliseconds. */
-export interface Standing extends ShardVersion {
-  readonly forMs: number;
+  /** It may stand: answer when your shard has a version that this one, its asker's, does not cover. */
+  readonly stands?: ShardVersion;
 }
 
 /** A pull that was read. */
@@ -43,10 +38,10 @@ export interface MoreMessage {
   readonly urgent?: UrgentCursor;
 }
 
-/** "I have it all, or want no more of it." */
+/** "I have it all, or want no more of it"; without an answer, of a pull that stands: "I wait no longer". */
 export interface ReleaseMessage {
   readonly pullId: string;
-  readonly answer: AnswerId;
+  readonly answer?: AnswerId;
 }
 
 /** Why a pull is not answered. `gone`: that answer is no longer held; start over. `serving`: no optimizer state here. */
@@ -116,7 +111,10 @@ export function parseMore(value: unknown): MoreMessage {
 
 export function parseRelease(value: unknown): ReleaseMessage {
   const fields = record("release", value);
-  return { pullId: pullIdOf("release", fields), answer: answerOf("release", fields) };
+  return {
+    pullId: pullIdOf("release", fields),
+    ...(fields["answer"] !== undefined && { answer: answerOf("release", fields) }),
+  };
 }
 
 export function parseRefuse(value: unknown): RefuseMessage {
@@ -144,14 +142,8 @@ function answerOf(what: string, fields: Readonly<Record<string, unknown>>): Answ
   return { responder, number };
 }
 
-function standingOf(fields: Readonly<Record<string, unknown>>): { readonly stands?: Standing } {
-  if (fields["stands"] === undefined) return {};
-  const { forMs } = record("pull", fields["stands"]);
-  if (!isCount(forMs, 1) || forMs > SYNC_LIMITS.heldMsMax) {
-    throw new DecodeError("pull", `it stands for no whole number of milliseconds up to ${SYNC_LIMITS.heldMsMax}`);
-  }
-  const { counter, generator } = parseShardVersion(fields["stands"]);
-  return { stands: { counter, generator, forMs } };
+function standingOf(fields: Readonly<Record<string, unknown>>): { readonly stands?: ShardVersion } {
+  return fields["stands"] === undefined ? {} : { stands: parseShardVersion(fields["stands"]) };
 }
 
 function urgentOf(what: string, fields: Readonly<Record<string, unknown>>): { readonly urgent?: UrgentCursor } {

@@ -135,7 +135,7 @@ export const syncEnd = defineActor<SyncEndProtocol, SyncEndConfig>({
             peer: effect.peer,
             pullId: drawPullId(() => context.random()),
             burst: effect.burst,
-            ...(effect.standMs !== undefined && { standMs: effect.standMs }),
+            ...(effect.stands !== undefined && { stands: effect.stands }),
           });
           return;
         case "hurry":

@@ -46,6 +46,8 @@ export interface RunOptions {
   readonly even?: boolean;
   /** Rounds that are not counted. */
   readonly roundsBefore?: number;
+  /** Milliseconds of silence before the first round that is counted. */
+  readonly pauseMs?: number;
   /** Instead of one each second. */
   readonly roundEveryMs?: number;
 }
@@ -75,6 +77,7 @@ export function planStep(parts: Parts, options: RunOptions & { readonly rounds: 
     startMs: parts.versions ? world.startMs : WARM_UP_MS,
     everyone: false,
     roundsBefore,
+    ...(options.pauseMs !== undefined && { pauseMs: options.pauseMs }),
     toTheEnd: false,
     shardsTotal: MODEL.shardsTotal,
     shardsListed: MODEL.shardsChanging,

@@ -224,7 +224,7 @@ export class Machine {
               peer: effect.peer,
               pullId: this.#setup.drawPullId(),
               burst: effect.burst,
-              ...(effect.standMs !== undefined && { standMs: effect.standMs }),
+              ...(effect.stands !== undefined && { stands: effect.stands }),
             },
             out,
           );

@@ -41,6 +41,8 @@ export interface PullPlan extends WorldPlan {
   readonly everyone: boolean;
   /** Rounds before those that are counted: polls and pulls have found their way by then. */
   readonly roundsBefore: number;
+  /** Milliseconds of silence between these and those. */
+  readonly pauseMs?: number;
   /** Go on until `untilMs`, whatever has been seen. */
   readonly toTheEnd: boolean;
   /** All shards, also those that do not change in this time; of these, how many the pollers hold; rows of each, for which a scan is charged. */
@@ -101,8 +103,8 @@ class PullWorld {
   }
 
   async run(): Promise<WorldOutcome> {
-    const { parts, updates, startMs, untilMs, toTheEnd, roundsBefore, signal } = this.#plan;
-    const countedMs = startMs + roundsBefore * updates.roundEveryMs;
+    const { parts, updates, startMs, untilMs, toTheEnd, roundsBefore, pauseMs = 0, signal } = this.#plan;
+    const countedMs = startMs + roundsBefore * updates.roundEveryMs + pauseMs;
     this.#machines.forEach((machine, at) => {
       // The primary pulls from nobody.
       if (at === PRIMARY) return;
@@ -119,7 +121,8 @@ class PullWorld {
     let round = 0;
     for (const shards of drawRounds(updates)) {
       this.#writesLeft += shards.length;
-      this.#clock.at(startMs + round * updates.roundEveryMs, () => {
+      const afterMs = round * updates.roundEveryMs + (round < roundsBefore ? 0 : pauseMs);
+      this.#clock.at(startMs + afterMs, () => {
         const isCounted = this.#clock.nowMs >= countedMs;
         for (const { shard, keys, updates: count } of shards) this.#write(shard, { keys, count, isCounted });
       });
