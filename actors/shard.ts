@@ -186,7 +186,8 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
       if (!isPrimary || replica.primary?.kind !== "self") return undefined;
       const self = peerText(context.self);
       const all = members.map((member) => peerText(replicaAddress(member, config.name)));
-      return take({ kind: "settle", members: all.filter((member) => member !== self), isAloof: true });
+      const pullId = drawPullId(() => context.random());
+      return take({ kind: "settle", members: all.filter((member) => member !== self), isAloof: true, pullId });
     }
 
     function succeed({ trainers, seal, content }: ShardProtocol["succeed"]["request"]): SucceedOutcome {

@@ -133,11 +133,7 @@ function buildTargets(): Target[] {
     { name: "decodeManifest()", sample: manifest, isBinary: true, decode: decodeManifest },
     { name: "describeFrame()", ...frames, isBinary: true, decode: (bytes) => describeFrame(bytes) },
     control("parsePull()", pull, parsePull),
-    control(
-      "parsePull() of one that may stand",
-      { ...pull, stands: { counter: 5, generator: THEIRS } },
-      parsePull,
-    ),
+    control("parsePull() of one that may stand", { ...pull, stands: { counter: 5, generator: THEIRS } }, parsePull),
     control("parseMore()", { pullId: PULL, answer: ANSWER, frames: [1, 2] }, parseMore),
     control("parseMore() of urgent rows", { pullId: PULL, answer: ANSWER, frames: [], urgent: URGENT }, parseMore),
     control(

@@ -123,6 +123,16 @@ export const HORIZON_MUTANTS: readonly Mutant[] = [
     edits: [["(flags === TOMBSTONE && t <= settled) ||", "(flags === TOMBSTONE && t < 0) ||"]],
   },
   {
+    name: "lost-disk-stays-lost",
+    file: "protocols/sync/recovery.ts",
+    edits: [["  survey.ahead.delete(peer);\n", "  if (peer !== '') return [];\n"]],
+  },
+  {
+    name: "settled-rows-are-strays-of-a-lost-disk",
+    file: "protocols/sync/strays.ts",
+    edits: [["  if (!isWithinReach(horizon, primary)) return [];\n", ""]],
+  },
+  {
     name: "stamps-below-the-horizon",
     file: LAYING,
     edits: [["  observe(replica.stamper, latestOf(joined));", "  void [observe, latestOf];"]],

@@ -102,7 +102,12 @@ const MESSAGES: readonly Message[] = [
     what: "release",
     parse: parseRelease,
     good: { pullId: ID, answer },
-    wrong: [[[], [...NO_OBJECT, []]], [["pullId"], NO_ID], [["answer"], NO_OBJECT.filter((value) => value !== undefined)], ...wrongAnswer.slice(1)],
+    wrong: [
+      [[], [...NO_OBJECT, []]],
+      [["pullId"], NO_ID],
+      [["answer"], NO_OBJECT.filter((value) => value !== undefined)],
+      ...wrongAnswer.slice(1),
+    ],
     right: [[["answer"], [undefined]]],
   },
   {

@@ -39,15 +39,15 @@ export function shardAt(node: string): Address {
   return at("shard", `clicks-0-${node}`);
 }
 
-export function shardConfig({
-  node,
-  model,
-  snapshotMs = 60_000,
-}: {
+interface ShardPlan {
   readonly node: string;
   readonly model: ModelDeclaration;
   readonly snapshotMs?: number;
-}): ShardConfig {
+  /** It holds optimizer state. Default: the primary does. */
+  readonly full?: boolean;
+}
+
+export function shardConfig({ node, model, snapshotMs = 60_000, full = node === "a" }: ShardPlan): ShardConfig {
   return {
     region: REGION,
     node,
@@ -55,7 +55,7 @@ export function shardConfig({
     shard: 0,
     name: "clicks-0",
     primaryAt: shardAt("a"),
-    full: node === "a",
+    full,
     leader: at("leader", node),
     files: at("files", node),
     snapshotMs,
@@ -73,21 +73,12 @@ export function soon(): AbortSignal {
 /** Starts the replica of a node, with its files in a folder named after it. */
 export async function startShard(
   system: ActorSystem,
-  {
-    node,
-    model,
-    folder,
-    snapshotMs = 60_000,
-  }: {
-    readonly node: string;
-    readonly model: ModelDeclaration;
-    readonly folder: string;
-    readonly snapshotMs?: number;
-  },
+  { folder, ...plan }: ShardPlan & { readonly folder: string },
 ): Promise<ActorRef<ShardProtocol>> {
+  const { node } = plan;
   const path = join(folder, node);
   await mkdir(path, { recursive: true });
-  const config = shardConfig({ node, model, snapshotMs });
+  const config = shardConfig(plan);
   await system.worker({
     name: node,
     permissions: { read: [path], write: [path] },

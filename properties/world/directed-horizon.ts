@@ -4,8 +4,14 @@
 import { SYNC_LIMITS, type SyncLimits } from "../../protocols/limits.ts";
 import { encodeImage, loadImage } from "../../protocols/sync/image.ts";
 import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
-import { createReplica, type Replica, type ReplicaEffect, stepReplica } from "../../protocols/sync/replica.ts";
-import { type RowEdit, type TableSpec } from "../../protocols/sync/row-store.ts";
+import {
+  contentOf,
+  createReplica,
+  type Replica,
+  type ReplicaEffect,
+  stepReplica,
+} from "../../protocols/sync/replica.ts";
+import { type Mutate, type TableSpec } from "../../protocols/sync/row-store.ts";
 import { parseWriterId } from "../../protocols/sync/version.ts";
 
 const NOW = 1_760_000_000_000;
@@ -23,8 +29,9 @@ class Shard {
   rowsSent = 0;
   #pullIds = 0;
 
+  /** A replica named "serving" holds no optimizer state: no full one may pull from it. */
   start(name: string, life = 1, image?: Uint8Array): Replica {
-    const store = createMapRowStore(TABLES, { state: true });
+    const store = createMapRowStore(TABLES, { state: name !== "serving" });
     const replica = createReplica({
       writer: parseWriterId(`0.sim.${name}.l${life}`),
       limits: LIMITS,
@@ -34,19 +41,21 @@ class Shard {
     return replica;
   }
 
-  write(name: string, key: bigint, nowMs: number, value: number | undefined = 1): void {
-    function mutate({ floats }: RowEdit): "delete" | undefined {
-      if (value === undefined) return "delete";
-      floats.fill(value);
-      return undefined;
-    }
+  write(name: string, key: bigint, nowMs: number, value = 1): void {
+    this.#change(name, { key, nowMs, mutate: ({ floats }) => void floats.fill(value) });
+  }
+
+  delete(name: string, key: bigint, nowMs: number): void {
+    this.#change(name, { key, nowMs, mutate: () => "delete" });
+  }
+
+  #change(name: string, { key, nowMs, mutate }: { key: bigint; nowMs: number; mutate: Mutate }): void {
     stepReplica(this.at(name), { kind: "write", writes: [{ table: 0, keys: BigUint64Array.of(key), mutate }] }, nowMs);
   }
 
   /** Pulls whole, or up to so many frames; says how it ended. */
   pull(name: string, peer: string, frames = Infinity): string {
-    this.#pullIds += 1;
-    const pullId = this.#pullIds.toString(16).padStart(32, "0");
+    const pullId = this.#nextPullId();
     let left = frames;
     let outcome = "open";
     const asked = stepReplica(this.at(name), { kind: "pull", peer, pullId }, NOW);
@@ -60,8 +69,14 @@ class Shard {
   }
 
   /** One turn of the primary's survey. */
-  settle(name: string, members: readonly string[]): void {
-    this.#deliver(name, stepReplica(this.at(name), { kind: "settle", members }, NOW));
+  settle(name: string, members: readonly string[], isAloof = false): void {
+    const pullId = this.#nextPullId();
+    this.#deliver(name, stepReplica(this.at(name), { kind: "settle", members, isAloof, pullId }, NOW));
+  }
+
+  #nextPullId(): string {
+    this.#pullIds += 1;
+    return this.#pullIds.toString(16).padStart(32, "0");
   }
 
   at(name: string): Replica {
@@ -108,13 +123,41 @@ export function earlyRowsHoldBack(): string | undefined {
     NOW,
   );
   shard.write("a", 3n, NOW + 1_000);
-  shard.write("a", 3n, NOW + 1_000, undefined);
+  shard.delete("a", 3n, NOW + 1_000);
   shard.pull("b", "a");
   for (let turn = 0; turn < 4; turn += 1) shard.settle("a", ["b"]);
   const [slot] = shard.at("b").early;
   if (slot === undefined) return "a row was to be early";
   const { t } = shard.at("b").store.versionAt(slot);
   return shard.at("a").horizon.settled < t ? undefined : "a settled time went past an early row of a member";
+}
+
+/** L1: a primary that pulls from nobody has lost its disk, with what was settled: it gets that back from a member that can give it, and settles on. */
+export function primaryLostItsDisk(): string | undefined {
+  const shard = new Shard();
+  function start(name: string, life = 1): void {
+    shard.start(name, life).primary = name === "a" ? { kind: "self" } : { kind: "peer", peer: "a" };
+  }
+  const members = ["serving", "b"];
+  function settle(turns: number): void {
+    for (let turn = 0; turn < turns; turn += 1) {
+      shard.settle("a", members, true);
+      for (const member of members) shard.pull(member, "a");
+    }
+  }
+  for (const name of ["a", ...members]) start(name);
+  for (const key of [1n, 2n, 3n]) shard.write("a", key, NOW);
+  shard.delete("a", 3n, NOW);
+  settle(4);
+  const { settled } = shard.at("b").horizon;
+  if (settled === 0) return "what all members know was to be settled";
+  start("a", 2);
+  shard.write("a", 9n, NOW + 1_000);
+  settle(8);
+  const [a, b] = [shard.at("a"), shard.at("b")];
+  if (a.horizon.settled <= settled) return "a primary that lost its disk settles no more";
+  if (a.store.rows(0) !== 3) return "what was settled is not there again after a primary lost its disk";
+  return contentOf(a) === contentOf(b) ? undefined : "who pulls from a primary that lost its disk holds something else";
 }
 
 /** S1: rows of an answer expire before all of it is sent: its knowledge would cover what was never given. */
@@ -141,7 +184,7 @@ export function deathBetweenAnswers(): string | undefined {
   for (const name of ["a", "b", "c"]) shard.start(name);
   shard.write("c", 1n, NOW);
   shard.write("a", 3n, NOW + 1_000);
-  shard.write("a", 3n, NOW + 1_000, undefined);
+  shard.delete("a", 3n, NOW + 1_000);
   shard.pull("b", "a");
   // b answers; then it learns from c, which dies and comes back empty but for what a tells it.
   const c = shard.at("c");
@@ -163,7 +206,7 @@ export function deathBetweenAnswers(): string | undefined {
 export function reportsWait(): string | undefined {
   const shard = new Shard();
   for (const name of ["a", "b"]) shard.start(name);
-  shard.write("a", 1n, NOW, undefined);
+  shard.delete("a", 1n, NOW);
   shard.pull("b", "a", 0);
   const survey = { asker: shard.at("a").writer, round: 1 };
   const during = stepReplica(shard.at("b"), { kind: "message", from: "a", message: "survey", body: survey }, NOW);
@@ -181,7 +224,7 @@ export function lateRowGivesWay(): string | undefined {
   for (const name of ["a", "b", "stranger"]) shard.start(name);
   shard.write("a", 1n, NOW, 5);
   shard.write("a", 2n, NOW + 1_000);
-  shard.write("a", 2n, NOW + 1_000, undefined);
+  shard.delete("a", 2n, NOW + 1_000);
   shard.pull("b", "a");
   for (let turn = 0; turn < 2; turn += 1) shard.settle("a", ["b"]);
   shard.write("stranger", 1n, NOW + 500, 6);
@@ -198,7 +241,7 @@ export function lateRowGivesWay(): string | undefined {
 export function settledOnDisk(): string | undefined {
   const shard = new Shard();
   for (const name of ["a", "b"]) shard.start(name);
-  shard.write("a", 1n, NOW, undefined);
+  shard.delete("a", 1n, NOW);
   shard.pull("b", "a");
   shard.disks.set("a", encodeImage(shard.at("a")));
   for (let turn = 0; turn < 2; turn += 1) shard.settle("a", ["b"]);

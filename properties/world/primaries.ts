@@ -17,6 +17,7 @@ interface World extends Surroundings {
 export class Primaries {
   readonly #world: World;
   readonly #members: Set<number>;
+  #surveys = 0;
 
   constructor(world: World) {
     this.#world = world;
@@ -36,8 +37,7 @@ export class Primaries {
 
   /** Whether a crash leaves the disk alone: a primary that lost it could not tell what those who are no members still hold. */
   sparesDisk(node: number): boolean {
-    const { retireRate, sole } = this.#world.knobs;
-    return (retireRate > 0 || sole) && this.isPrimary(node);
+    return this.#world.knobs.retireRate > 0 && this.isPrimary(node);
   }
 
   /** After a crash: now and then the node is given up until it is back. */
@@ -95,7 +95,10 @@ export class Primaries {
 
   #settle(node: SimulatedNode, shard: number): void {
     const members = [...this.#members].filter((member) => member !== node.index).map((member) => `n${member}`);
-    node.step(shard, { kind: "settle", members, isAloof: this.#world.knobs.sole }, this.#world.clock(node.index));
+    this.#surveys += 1;
+    const pullId = this.#surveys.toString(16).padStart(32, "f");
+    const isAloof = this.#world.knobs.sole;
+    node.step(shard, { kind: "settle", members, isAloof, pullId }, this.#world.clock(node.index));
   }
 
   #expire(node: SimulatedNode, shard: number): void {

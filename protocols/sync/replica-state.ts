@@ -200,6 +200,8 @@ export type ReplicaEvent =
       readonly members: readonly string[];
       /** We pull from nobody. */
       readonly isAloof?: boolean;
+      /** Fresh from `drawPullId`, for a pull all the same, should our disk have been lost. */
+      readonly pullId: string;
     }
   /** At the primary: rows of a table stamped before this t are gone. */
   | { readonly kind: "expire"; readonly table: number; readonly before: number }

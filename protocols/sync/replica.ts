@@ -27,6 +27,7 @@ import {
   type TableWrite,
 } from "./replica-state.ts";
 import { ORPHAN_TIMER, sweepEarly, takeOrphans, watchEarly } from "./orphans.ts";
+import { recover } from "./recovery.ts";
 import { type RowStore, type UpdateOutcome } from "./row-store.ts";
 import { TRAINER_CHARS_MAX } from "./image-head.ts";
 import { settle, takeReport, takeSurvey } from "./settling.ts";
@@ -132,7 +133,7 @@ function take(replica: Replica, event: ReplicaEvent, nowMs: number): ReplicaEffe
     case "give-up":
       return giveUpPull(replica, event);
     case "settle":
-      return settle(replica, event);
+      return [...recover(replica, event), ...settle(replica, event)];
     case "expire":
       return expire(replica, event);
     case "succeed":

@@ -54,6 +54,8 @@ export interface Survey {
   isAloof: boolean;
   /** The last round that ended found no strays. */
   isClean: boolean;
+  /** Members with a later horizon than ours that we may not take on: our disk was lost, or is an older one (recovery.ts). */
+  readonly ahead: Set<string>;
   /** What the last round came to, and who answered in it. */
   candidate: { readonly horizon: Horizon; readonly writers: ReadonlySet<WriterId> } | undefined;
 }
@@ -85,6 +87,7 @@ export function settle(
     reports: new Map(),
     isAloof,
     isClean: false,
+    ahead: new Set(),
     candidate: undefined,
   });
   survey.members = members;
@@ -148,6 +151,8 @@ export function takeReport(
   }
   survey.reports.set(from, report);
   const moved = isWithinReach(report.horizon, knownOf(replica)) ? moveTo(replica, report.horizon) : [];
+  if (report.horizon.settled > replica.horizon.settled) survey.ahead.add(from);
+  else survey.ahead.delete(from);
   return [...moved, ...speakUp(replica)];
 }
 

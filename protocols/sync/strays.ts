@@ -5,7 +5,7 @@
  */
 import { buildOrphans, type Orphan } from "../wire/orphans.ts";
 import { collectLacking } from "./answers.ts";
-import { type Known } from "./horizon.ts";
+import { isWithinReach, type Known } from "./horizon.ts";
 import { describeRows } from "./orphans.ts";
 import { type Replica, type ReplicaEffect } from "./replica-state.ts";
 import { compareVersions } from "./version.ts";
@@ -27,8 +27,10 @@ export function reportStrays(
   replica: Replica,
   { from, primary }: { readonly from: string; readonly primary: Known },
 ): ReplicaEffect[] {
-  const { store, limits, declaration } = replica;
+  const { store, limits, declaration, horizon } = replica;
   const before = replica.strays;
+  // It lost its disk. What it lacks of what is settled it must not take for what nobody learned, and write deletions of.
+  if (!isWithinReach(horizon, primary)) return [];
   const list = collectLacking(replica, primary);
   const rows = describeRows(store, list.slots.subarray(0, limits.orphansMax));
   store.release(list);

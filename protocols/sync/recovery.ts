@@ -1,0 +1,24 @@
+/*
+ * A primary whose disk was lost, or that began from an older image than it had. It pulls from nobody, and what it lacks of what was learned comes
+ * again from the samples; but not what is settled: that was on its disk, so the samples behind it may be gone, and with the deletions
+ * among it nobody can tell it any more what it misses. Members know: they hold a later horizon than it may take on. It then takes a full
+ * copy of one of them, rows and horizon, as any replica does that was away for too long, and settles as ever after that.
+ *
+ * What it learned between its start and that copy stays where it is newer. What members hold beyond their settled time comes with the copy, and from
+ * the samples once more, if they are still there: the steps of the last moments before the loss may count twice.
+ */
+import { startPull } from "./own-pull.ts";
+import { type Replica, type ReplicaEffect } from "./replica-state.ts";
+
+/** Begins a copy of a member that has told of a horizon out of our reach, where no pull runs; of another with each try. */
+export function recover(
+  replica: Replica,
+  { isAloof = false, pullId }: { readonly isAloof?: boolean; readonly pullId: string },
+): ReplicaEffect[] {
+  const { survey, pull } = replica;
+  const [peer] = survey?.ahead ?? [];
+  if (!isAloof || survey === undefined || peer === undefined || pull !== undefined) return [];
+  survey.ahead.delete(peer);
+  replica.wantsCopy = true;
+  return startPull(replica, { peer, pullId });
+}
