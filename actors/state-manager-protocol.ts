@@ -5,6 +5,7 @@ import { type ProgressiveMetrics } from "../protocols/learning/progressive-metri
 import { type Slices } from "../protocols/learning/quality-slices.ts";
 import { type Outcome } from "../runtime/actor.ts";
 import { type AppendOutcome, type StreamMessage } from "../runtime/stream-protocol.ts";
+import { type QualityPoint } from "../protocols/learning/quality-history.ts";
 import { type ModelSummary } from "./watched-model.ts";
 
 export interface MembersReply {
@@ -57,6 +58,8 @@ export interface StateManagerProtocol {
       readonly applied: number;
     };
   };
+  /** Quality by window, of all samples of each model and of their slices; `nowMs` is on the same clock. */
+  readonly quality: { request: Record<string, never>; reply: QualityReply };
   /** Who is a member, as far as this node has followed the log. */
   readonly members: { request: Record<string, never>; reply: MembersReply };
   /**
@@ -78,12 +81,22 @@ export interface StateManagerProtocol {
   // To itself.
   readonly follow: { request: { readonly outcome?: Outcome<LogRead> }; reply: void };
   readonly judge: { request: Record<string, never>; reply: void };
+  readonly "close-window": { request: Record<string, never>; reply: void };
   readonly appended: { request: { readonly outcome: Outcome<AppendOutcome> }; reply: void };
   /** Tells the actors of this node what they have to do. */
   readonly "tell-role": { request: Record<string, never>; reply: void };
   /** The region that is to train has answered, or not. */
   readonly checked: { request: { readonly region: string; readonly outcome: Outcome<Standing> }; reply: void };
   readonly "took-over": { request: { readonly term: number; readonly outcome: Outcome<void> }; reply: void };
+}
+
+export interface QualityReply {
+  readonly nowMs: number;
+  readonly windowMs: number;
+  readonly models: readonly {
+    readonly model: string;
+    readonly series: readonly { readonly name: string; readonly points: readonly QualityPoint[] }[];
+  }[];
 }
 
 /** Part of the log as one region's stream has it. */

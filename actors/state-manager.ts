@@ -6,7 +6,6 @@
  * Whether a region trains is decided by its own copy of the log: a region that does not hold the entry that took training away from it
  * can append none and train no other's samples, as their stream says the same (actors/joiner.ts).
  */
-import { mergeMetrics } from "../protocols/learning/progressive-metrics.ts";
 import { everyMember, memberName, membersNumber, type NodeName } from "../protocols/model-state/members.ts";
 import {
   applyEntry,
@@ -33,7 +32,8 @@ import {
   type Unsent,
 } from "./state-manager-protocol.ts";
 import { type Holding, type ShardPorts, standingOf, takeOver } from "./take-over.ts";
-import { judged, loggedHealth, newWatch, summaryOf, noteSlices } from "./watched-model.ts";
+import { watchModels } from "./watch-models.ts";
+import { judged, loggedHealth, type QualityConfig, summaryOf } from "./watched-model.ts";
 
 export interface StateManagerConfig {
   readonly region: string;
@@ -55,6 +55,7 @@ export interface StateManagerConfig {
   readonly tells: RoleTellerConfig;
   /** How much event stream one judgement is over, in milliseconds of this node's clock. */
   readonly windowMs: number;
+  readonly quality: QualityConfig;
 }
 
 /** The state manager of a region node. */
@@ -62,7 +63,7 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
   kind: "state-manager",
   messages: [
     ...(["progress", "summary", "members", "change-member", "training", "promote", "standing"] as const),
-    ...(["follow", "judge", "appended", "tell-role", "checked", "took-over"] as const),
+    ...(["quality", "close-window", "follow", "judge", "appended", "tell-role", "checked", "took-over"] as const),
   ],
   fromElsewhere: ["summary", "standing"],
   setup: (config, context) => {
@@ -73,7 +74,8 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
     };
     const readLog = createLogReader(config, context);
     const teller = createRoleTeller(config.tells, context, () => log.members);
-    const watched = new Map(config.models.map((model) => [model, newWatch(context.now())] as const));
+    const watching = watchModels(config, context);
+    const watched = watching.byName;
     let unsent: Unsent[] = [];
     let log: RegionLogState = EMPTY_LOG;
     /** The own region's stream has been read, so that it is known what this region has to do. */
@@ -184,13 +186,7 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
     context.after(config.windowMs, "judge", {});
     return {
       handlers: {
-        progress: ({ model, window, slices }) => {
-          const watch = watched.get(model);
-          if (watch === undefined) return;
-          mergeMetrics(watch.total, window);
-          mergeMetrics(watch.window, window);
-          noteSlices(model, watch, { slices, metrics: context.metrics });
-        },
+        progress: (told) => watching.progress(told),
         summary: () => {
           const { training, term, duty } = role();
           return {
@@ -227,6 +223,8 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
           }
           context.pipe(readLog({ log, knowsOwn }), "follow", (next) => ({ outcome: next }));
         },
+        quality: () => watching.quality(),
+        "close-window": () => watching.closeWindow(),
         members: () => describeMembers(),
         "change-member": (request) => {
           const trainer = { region: role().training, node: config.trainer };

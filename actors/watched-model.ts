@@ -2,6 +2,15 @@
  * One model as the state manager watches it: what trainers measured of it, and what is found of that.
  */
 import { createMetrics, type ProgressiveMetrics, summarize } from "../protocols/learning/progressive-metrics.ts";
+import {
+  type CalibrationBounds,
+  closeWindow,
+  createHistory,
+  isOutOfBounds,
+  noteQuality,
+  type QualityHistory,
+  type QualityPoint,
+} from "../protocols/learning/quality-history.ts";
 import { mergeSlices, type Slices } from "../protocols/learning/quality-slices.ts";
 import { type LogEntry, type RegionLogState } from "../protocols/model-state/region-log.ts";
 import {
@@ -41,7 +50,21 @@ export interface Watched {
   readonly slices: Slices;
   window: ProgressiveMetrics;
   health: HealthState;
+  /** By window, of all samples and of each slice; and of whom calibration was out of its bounds when last judged. */
+  readonly history: Map<string, QualityHistory>;
+  readonly alerts: Set<string>;
 }
+
+/** How quality over time is kept. */
+export interface QualityConfig {
+  readonly windowMs: number;
+  /** Windows that are kept. */
+  readonly windows: number;
+  readonly calibration: Pick<CalibrationBounds, "low" | "high">;
+}
+
+/** The name of what is no slice. */
+const ALL_SAMPLES = "all";
 
 const HALF_LIFE_MS = 3_600_000;
 
@@ -52,7 +75,62 @@ export function newWatch(nowMs: number): Watched {
     slices: new Map(),
     window: createMetrics({ halfLifeMs: HALF_LIFE_MS }),
     health: initialHealth(nowMs),
+    history: new Map(),
+    alerts: new Set(),
   };
+}
+
+/** Adds what a trainer measured to the windows that are open. */
+export function noteWindow(
+  watch: Watched,
+  { window, slices }: { readonly window: ProgressiveMetrics; readonly slices: Slices },
+  { windows: pointsMax }: QualityConfig,
+): void {
+  function note(name: string, measured: ProgressiveMetrics): void {
+    let history = watch.history.get(name);
+    if (history === undefined) {
+      watch.history.set(name, (history = createHistory({ pointsMax, halfLifeMs: HALF_LIFE_MS })));
+    }
+    noteQuality(history, measured);
+  }
+  note(ALL_SAMPLES, window);
+  // As many slices as the totals have: what these call "other" has no history of its own.
+  for (const [slice, measured] of slices) if (watch.slices.has(slice)) note(slice, measured);
+}
+
+/** Ends a window of quality, and says so where calibration has left its bounds, or is back. */
+export function closeQuality(
+  model: string,
+  watch: Watched,
+  options: {
+    readonly nowMs: number;
+    readonly quality: QualityConfig;
+    readonly log: Logger;
+    readonly metrics: Metrics;
+  },
+): void {
+  const { nowMs, log, metrics } = options;
+  const bounds = { ...options.quality.calibration, samplesMin: VERDICT_DEFAULTS.samplesMin };
+  for (const [slice, history] of watch.history) {
+    const point = closeWindow(history, nowMs);
+    const isOut = point === undefined ? undefined : isOutOfBounds(point, bounds);
+    if (point === undefined || isOut === undefined) continue;
+    metrics.gauge("freshet_calibration_out_of_bounds", isOut ? 1 : 0, { model, slice });
+    if (isOut === watch.alerts.has(slice)) continue;
+    const said = { model, of: slice, calibration: point.calibration, samples: point.samples, ...bounds };
+    if (isOut) {
+      watch.alerts.add(slice);
+      log.warn("Calibration has left its bounds", said);
+    } else {
+      watch.alerts.delete(slice);
+      log.info("Calibration is within its bounds again", said);
+    }
+  }
+}
+
+/** The windows of a model, of all samples first. */
+export function seriesOf(watch: Watched): { readonly name: string; readonly points: readonly QualityPoint[] }[] {
+  return [...watch.history].map(([name, { points }]) => ({ name, points }));
 }
 
 /** What the log said last of a model: a restart goes on from there, so that only the transitions of the table are ever logged. */

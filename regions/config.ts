@@ -58,6 +58,7 @@ export function regionConfigSchema(folder: string) {
       description:
         "What computes models: kernels (WebAssembly), plain (TypeScript: the same numbers, at a tenth of the speed), or tensorflow (for large dense layers and GPUs; `freshet setup tensorflow` sets it up)",
     }),
+    quality: quality.prefault({}),
     sync: sync.prefault({}),
     snapshot: snapshot.prefault({}),
     leases: leases.prefault({}),
@@ -202,6 +203,24 @@ const trainer = z
     compensation: it.delayCompensation,
     batch: it.batch,
     maxWaitMs: it.maxWait,
+  }));
+
+const CALIBRATION_RULE = "two numbers, the first above 0 and at most 1, the second from 1 to 100";
+const quality = z
+  .strictObject({
+    window: duration({ min: "1s", max: "1d" })
+      .prefault("1m")
+      .meta({ description: "How much time one point of the charts of quality is" }),
+    windows: integer({ min: 1, max: 10_000 }).default(360).meta({ description: "Points that are kept, the newest" }),
+    calibration: z
+      .tuple([z.number().gt(0).max(1), z.number().min(1).max(100)], { error: CALIBRATION_RULE })
+      .default([0.67, 1.5])
+      .meta({ description: "A window whose predicted over clicked leaves these bounds is an alert in the log" }),
+  })
+  .transform(({ window, windows, calibration: [low, high] }) => ({
+    windowMs: window,
+    windows,
+    calibration: { low, high },
   }));
 
 const sync = z

@@ -80,6 +80,7 @@ function connect({ region, node }: HttpActorConfig, context: Context<HttpProtoco
     recommend: (model, request, { signal }) => replica(model).ask("recommend", request, { signal }),
     popular: async (model, k, { signal }) => (await replica(model).ask("popular", { k }, { signal })).items,
     status: ({ signal }) => supervisor.ask("status", {}, { signal }),
+    quality: ({ signal }) => manager.ask("quality", {}, { signal }),
     members: ({ signal }) => manager.ask("members", {}, { signal }),
     changeMember: (change, { signal }) => manager.ask("change-member", change, { signal }),
     training: ({ signal }) => manager.ask("training", {}, { signal }),

@@ -4,6 +4,7 @@ import { storeEvents } from "./http-events.ts";
 import { changeMember, promote } from "./http-members.ts";
 import { checkOrigin, checkToken, TokenBucket } from "./http-guard.ts";
 import { HTTP_LIMITS, type HttpOptions, type HttpPorts } from "./http-ports.ts";
+import { qualityPage } from "./quality-page.ts";
 import { Recommender } from "./http-recommendations.ts";
 
 /** What the HTTP interface has done since it began. */
@@ -37,6 +38,8 @@ const ROUTES = {
     open: false,
     about: "?user=&k=&model=&feature.NAME=&dense.NAME=&impressions=none",
   },
+  "/quality": { method: "GET", open: false, about: "charts of each model's quality by window, as a page" },
+  "/v1/quality": { method: "GET", open: false, about: "the same, as JSON" },
   "/v1/members": { method: "GET", open: false, about: "the nodes that hold the rows, as the region log names them" },
   "/v1/members/add": { method: "POST", open: false, about: "{region, node}: make it a member" },
   "/v1/members/retire": { method: "POST", open: false, about: "{region, node}: it is a member no longer" },
@@ -97,6 +100,12 @@ export function createApp(ports: HttpPorts, options: HttpOptions): HttpApp {
       throw error;
     }
   });
+  app.get("/quality", async (context) => {
+    const { models, nowMs, windowMs } = await ports.quality(within(HTTP_LIMITS.statusWithinMs));
+    context.header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");
+    return context.html(qualityPage(models, { region: options.region, nowMs, windowMs }));
+  });
+  app.get("/v1/quality", async (context) => context.json(await ports.quality(within(HTTP_LIMITS.statusWithinMs))));
   app.get("/v1/members", async (context) => context.json(await ports.members(within(HTTP_LIMITS.statusWithinMs))));
   for (const act of ["add", "retire"] as const) {
     app.post(`/v1/members/${act}`, async (context) =>

@@ -1,5 +1,10 @@
 import { type Recommendation, type Recommendations, type RecommendRequest } from "../actors/inference.ts";
-import { type MembersReply, type StateManagerProtocol, type TrainingReply } from "../actors/state-manager-protocol.ts";
+import {
+  type MembersReply,
+  type QualityReply,
+  type StateManagerProtocol,
+  type TrainingReply,
+} from "../actors/state-manager-protocol.ts";
 import { type Logger, type Metrics } from "../runtime/actor.ts";
 import { type AppendOutcome } from "../runtime/stream-protocol.ts";
 import { type NodeStatus } from "./status.ts";
@@ -23,6 +28,7 @@ export interface HttpPorts {
   status(options: Waiting): Promise<NodeStatus>;
   /** Cheap, however many rows there are. */
   ready(options: Waiting): Promise<Pick<NodeStatus, "ready" | "problems">>;
+  quality(options: Waiting): Promise<QualityReply>;
   members(options: Waiting): Promise<MembersReply>;
   /** Resolves once the region log has it, or with why it is not to have it. */
   changeMember(
@@ -38,6 +44,7 @@ export interface HttpPorts {
 
 /** How the HTTP interface is set up. Data: it crosses to the worker. */
 export interface HttpOptions {
+  readonly region: string;
   /** Names of the models; the first answers a request that names none. */
   readonly models: readonly string[];
   /** SHA-256 of the bearer token, hexadecimal. The token itself stays with the supervisor. Absent: no token is asked for. */

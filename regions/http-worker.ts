@@ -24,6 +24,7 @@ export async function httpWorker(
       models: config.models.map(({ name }) => name),
       bodyBytesMax,
       deadlineMs,
+      region: config.region,
       loopback: listen.loopback,
       ...(tokenSha256 === undefined ? {} : { tokenSha256 }),
       ...(requestsPerSecond === undefined ? {} : { requestsPerSecond }),

@@ -226,6 +226,7 @@ function stateManager(config: RegionConfig): ActorSpec {
       settleMs: config.sync.settleMs,
     },
     windowMs: JUDGE_MS,
+    quality: config.quality,
   };
   return spec("state-manager", "stateManager", config.node, settings);
 }

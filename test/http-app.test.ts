@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { expectSoundMarkup } from "./balanced-markup.ts";
 import { tokenDigest } from "../regions/http-guard.ts";
 import { HTTP_LIMITS } from "../regions/http-ports.ts";
 import { appWith, ask, JSON_TYPE, post } from "./http-asking.ts";
@@ -20,6 +21,19 @@ test.each([
   expect(world.stored[0]).toHaveLength(accepted);
   expect(world.stored[0]).toContainEqual({ ...CLICK, kind: "click", time: NOW_MS });
   expect(world.counted.get("freshet_http_events_total{}")).toBe(accepted);
+});
+
+test("quality over time is a page that reaches for nothing elsewhere, and JSON", async () => {
+  const { app } = appWith();
+  const page = await app.fetch(new Request("http://127.0.0.1:8080/quality"));
+  expect(page.status).toBe(200);
+  expect(page.headers.get("content-type")).toContain("text/html");
+  expect(page.headers.get("content-security-policy")).toContain("default-src 'none'");
+  const html = await page.text();
+  expectSoundMarkup(html);
+  expect(html).toContain("Quality in oregon");
+  const { body } = await ask(app, "/v1/quality");
+  expect(body).toMatchObject({ windowMs: 60_000, models: [{ model: "clicks", series: [{ points: [{ auc: 0.7 }] }] }] });
 });
 
 test("one bad event refuses them all, and every bad one is listed", async () => {

@@ -21,6 +21,7 @@ export const OPTIONS: HttpOptions = {
   models: ["clicks", "movies"],
   bodyBytesMax: 100_000,
   deadlineMs: 30,
+  region: "oregon",
   loopback: true,
 };
 export const NOW_MS = Date.UTC(2026, 0, 1);
@@ -41,6 +42,13 @@ const STATUS: NodeStatus = {
   leaders: [{ model: "clicks", shard: 0, holder: "a" }],
   nats: { version: "2.12.1", url: "nats://127.0.0.1:4241", jetstream: "ok" },
 };
+
+const QUALITY = [
+  {
+    model: "clicks",
+    series: [{ name: "all", points: [{ at: NOW_MS - 60_000, samples: 500, auc: 0.7, logLoss: 0.4, labelRate: 0.1 }] }],
+  },
+];
 
 const MEMBERS: MembersReply = {
   number: 2,
@@ -107,6 +115,7 @@ export function httpWorld(): HttpWorld {
         world.statusesAsked++;
         return { ...STATUS, ...readiness() };
       },
+      quality: async () => ({ nowMs: world.nowMs, windowMs: 60_000, models: QUALITY }),
       members: async () => MEMBERS,
       changeMember: async ({ act, region, node }) =>
         region === "oregon"

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
+import { expectSoundMarkup } from "./balanced-markup.ts";
 import { type Backend } from "../protocols/compute/backend.ts";
 import { plain } from "../protocols/compute/plain.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
@@ -121,6 +122,8 @@ test.each([1, 15, 16, 40, 70, 100])(
     expect(stopped.test).toBeUndefined();
     const again = await trained(folder.path, { out });
     expect(again).toMatchObject({ results: whole.results, best: whole.best, test: whole.test, isOver: true });
+    expect(again.windows).toEqual(whole.windows);
+    expect(whole.windows.reduce((sum, { samples }) => sum + samples, 0)).toBe(900 * whole.results.length);
     expect(again.samples + stopped.samples).toBe(whole.samples);
     // A run that is over says so again, without learning.
     expect(await trained(folder.path, { out })).toMatchObject({ results: whole.results, test: whole.test, samples: 0 });
@@ -167,7 +170,8 @@ test("freshet train trains, reports and ends; what is wrong is said with what to
   });
   expect(JSON.parse(await readFile(join(folder.path, "out", "report.json"), "utf8"))).toEqual(report);
   const page = await readFile(join(folder.path, "out", "report.html"), "utf8");
-  expect(page.match(/<polyline/g)).toHaveLength(3);
+  expect(page.match(/<polyline/g)).toHaveLength(7);
+  expectSoundMarkup(page);
   expect(page).not.toMatch(/NaN|undefined|https?:/);
 
   const other = await freshet([...args, "--passes", "4", "--seed", "2"]);

@@ -10,8 +10,8 @@ import { apply, type Optimizer } from "./optimizer.ts";
 import { type SampleSet } from "./sample-set.ts";
 
 export interface LocalTrainer extends Disposable {
-  /** Learns from the samples with these numbers, at most `batchMax`. */
-  step(set: SampleSet, samples: Uint32Array, how: StepOptions): BatchLoss;
+  /** Learns from the samples with these numbers, at most `batchMax`. The probabilities, as predicted before, last until the next call. */
+  step(set: SampleSet, samples: Uint32Array, how: StepOptions): BatchLoss & { readonly probabilities: Float32Array };
   /** Predicts all samples of a set, in order. */
   predict(set: SampleSet): Float32Array;
 }
@@ -74,8 +74,8 @@ export function createLocalTrainer(
       const floats = samples.length * program.tables * program.dim;
       place(set, samples);
       if (dropout > 0) masked.draw(inputs.embeddings, { floats, dropout, seed });
-      compiled.forward(samples.length);
-      const loss = compiled.backward();
+      const probabilities = compiled.forward(samples.length);
+      const loss = { ...compiled.backward(), probabilities };
       if (!Number.isFinite(loss.lossSum)) return loss;
       if (dropout > 0) masked.multiply(compiled.embeddingGradients, floats);
       for (const [table, rows] of touched.entries()) {

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import * as z from "zod";
 import { type LocalModel } from "../../protocols/learning/local-model.ts";
 import { type PassResult } from "../../protocols/learning/passes.ts";
+import { type QualityHistory } from "../../protocols/learning/quality-history.ts";
 import { crc32c } from "../../protocols/wire/checksum.ts";
 import { nodeDisk } from "../../runtime/disk.ts";
 import { imagePath, prepareImageFolder, readPiece, writePiece } from "../../runtime/image-files.ts";
@@ -18,6 +19,7 @@ export interface Checkpoint {
   /** Samples of the pass that runs, and their losses. */
   readonly done: number;
   readonly lossSum: number;
+  readonly history: QualityHistory;
   readonly bestValues: readonly Float32Array<ArrayBuffer>[];
 }
 
@@ -48,19 +50,49 @@ const metrics = z.object({
   logLoss: z.number(),
   calibration: z.number().exactOptional(),
 });
+const tally = z.object({
+  samples: z.number(),
+  weight: z.number(),
+  loss: z.number(),
+  predicted: z.number(),
+  clicked: z.number(),
+  positives: z.array(z.number()),
+  negatives: z.array(z.number()),
+});
+const point = z.object({
+  at: z.number(),
+  samples: z.number(),
+  auc: z.number().exactOptional(),
+  logLoss: z.number().exactOptional(),
+  calibration: z.number().exactOptional(),
+  labelRate: z.number().exactOptional(),
+});
+const history = z.object({
+  pointsMax: z.number(),
+  points: z.array(point),
+  open: z.object({
+    halfLifeMs: z.number(),
+    landmarkMs: z.number(),
+    newestMs: z.number(),
+    nonFinite: z.number(),
+    total: tally,
+    recent: tally,
+  }),
+});
 const header = z.object({
   run: z.string(),
   done: z.number(),
   lossSum: z.number(),
+  history,
   results: z.array(z.object({ pass: z.number(), rate: z.number(), trainLoss: z.number(), valid: metrics })),
 });
 
 /** Checkpoints of one run in a folder. `run` says what it is: model, data and settings, so that no other is taken for it. */
 export function openCheckpoints(folder: string, { run }: { readonly run: string }): CheckpointStore {
   return {
-    async save(model, { results, done, lossSum, bestValues }) {
+    async save(model, { results, done, lossSum, history: windows, bestValues }) {
       await prepareImageFolder(nodeDisk, folder);
-      const head = new TextEncoder().encode(JSON.stringify({ run, done, lossSum, results }));
+      const head = new TextEncoder().encode(JSON.stringify({ run, done, lossSum, history: windows, results }));
       const floats = floatsOf(model, bestValues).map(
         (each) => new Uint8Array(each.buffer, each.byteOffset, each.byteLength),
       );
@@ -85,7 +117,9 @@ export function openCheckpoints(folder: string, { run }: { readonly run: string 
         throw new UnusableCheckpoint(folder, "what is kept there is damaged");
       }
       const headEnd = 4 + view.getUint32(0, true);
-      const kept = header.parse(JSON.parse(new TextDecoder().decode(bytes.subarray(4, headEnd))));
+      const parsed = header.safeParse(JSON.parse(new TextDecoder().decode(bytes.subarray(4, headEnd))));
+      if (!parsed.success) throw new UnusableCheckpoint(folder, "it is of another version of freshet");
+      const kept = parsed.data;
       if (kept.run !== run) throw new UnusableCheckpoint(folder, "it is of another model, data or settings");
       const bestValues = [...model.embeddings, ...model.groups].map(({ values }) => new Float32Array(values.length));
       let at = headEnd;
@@ -93,8 +127,8 @@ export function openCheckpoints(folder: string, { run }: { readonly run: string 
         new Uint8Array(part.buffer, part.byteOffset, part.byteLength).set(bytes.subarray(at, at + part.byteLength));
         at += part.byteLength;
       }
-      const { results, done, lossSum } = kept;
-      return { results, done, lossSum, bestValues };
+      const { results, done, lossSum, history: windows } = kept;
+      return { results, done, lossSum, history: windows, bestValues };
     },
   };
 }

@@ -14,6 +14,14 @@ export interface LineChart {
   readonly mark?: { readonly x: number; readonly name: string };
 }
 
+/** What pages with charts look like, on a light ground and on a dark one. */
+export const PAGE_STYLE = `
+:root{color-scheme:light dark}body{font:15px system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem}
+td,th{padding:.2rem .8rem .2rem 0;text-align:left;vertical-align:top}svg{max-width:100%;height:auto;margin:1rem 0}
+svg text{font:12px system-ui,sans-serif;fill:currentColor}svg .title{font-weight:600;font-size:14px}
+.grid{stroke:currentColor;opacity:.15}.mark{stroke:currentColor;opacity:.5;stroke-dasharray:4 3}
+`;
+
 const WIDTH = 640;
 const HEIGHT = 280;
 const [LEFT, RIGHT, TOP, BELOW] = [64, 16, 44, 44];
@@ -58,7 +66,7 @@ export function drawLines({ title, x, lines, mark }: LineChart): string {
         : each
             .filter(isDrawn)
             .map(([at, value]) => `<circle cx="${px(at)}" cy="${py(value)}" r="3" fill="${colour}"/>`)),
-      `<text x="${LEFT + index * 170}" y="36" fill="${colour}" style="fill:${colour}">${escapeHtml(name)}</text>`,
+      `<text x="${LEFT + index * 140}" y="36" fill="${colour}" style="fill:${colour}">${escapeHtml(name)}</text>`,
     ]),
   ];
   return `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" role="img" aria-label="${escapeHtml(title)}">${parts.join("")}</svg>`;

@@ -87,6 +87,7 @@ export async function trainCommand(
     settings,
     backend: request.backend,
     passes: ran.results,
+    windows: ran.windows,
     bestPass: ran.best,
     isOver: ran.isOver,
     samplesPerSecond: ran.seconds === 0 ? 0 : ran.samples / ran.seconds,

@@ -1,7 +1,9 @@
 import { type ExactMetrics } from "../../protocols/learning/exact-metrics.ts";
 import { type PassResult } from "../../protocols/learning/passes.ts";
+import { type QualityPoint } from "../../protocols/learning/quality-history.ts";
 import { type ModelDeclaration } from "../../protocols/model.ts";
-import { drawLines, escapeHtml } from "./line-chart.ts";
+import { drawLines, escapeHtml, PAGE_STYLE } from "./line-chart.ts";
+import { qualityCharts } from "../quality-page.ts";
 import { type TrainingSettings } from "./training-run.ts";
 
 /** All that a training run says at its end, as JSON. */
@@ -19,6 +21,8 @@ export interface TrainingReport {
   readonly settings: TrainingSettings;
   readonly backend: string;
   readonly passes: readonly PassResult[];
+  /** Of the training samples before they were learned from: ten windows a pass, `at` in passes. */
+  readonly windows: readonly QualityPoint[];
   readonly bestPass: number;
   readonly test?: ExactMetrics;
   readonly isOver: boolean;
@@ -49,12 +53,7 @@ export function reportPage(report: TrainingReport): string {
     ["samples a second", report.samplesPerSecond.toFixed(0)],
   ];
   return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>${escapeHtml(model.name)}</title><style>
-:root{color-scheme:light dark}body{font:15px system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem}
-td,th{padding:.2rem .8rem .2rem 0;text-align:left;vertical-align:top}svg{max-width:100%;height:auto;margin:1rem 0}
-svg text{font:12px system-ui,sans-serif;fill:currentColor}svg .title{font-weight:600;font-size:14px}
-.grid{stroke:currentColor;opacity:.15}.mark{stroke:currentColor;opacity:.5;stroke-dasharray:4 3}
-</style></head><body>
+<html lang="en"><head><meta charset="utf-8"><title>${escapeHtml(model.name)}</title><style>${PAGE_STYLE}</style></head><body>
 <h1>${escapeHtml(model.name)}</h1>
 <table>${rows.map(([name, value]) => `<tr><th>${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>`).join("")}</table>
 ${drawLines({
@@ -72,6 +71,8 @@ ${drawLines({
   lines: [{ name: "valid", colour: ORANGE, points: passes.map(({ pass, valid }) => [pass, valid.auc ?? Number.NaN]) }],
   ...(mark === undefined ? {} : { mark }),
 })}
+<h2>Training samples, each predicted before it is learned from</h2>
+${qualityCharts([{ name: "train", points: report.windows }], { x: "passes", xOf: ({ at }) => at })}
 <h2>Passes</h2>
 <table><tr><th>pass</th><th>rate</th><th>train log loss</th><th>valid log loss</th><th>valid AUC</th></tr>
 ${passes

@@ -7,6 +7,13 @@ import { type ExactMetrics, exactMetrics } from "../../protocols/learning/exact-
 import { createLocalModel, type LocalModel } from "../../protocols/learning/local-model.ts";
 import { createLocalTrainer, type LocalTrainer } from "../../protocols/learning/local-trainer.ts";
 import { judgePasses, passOrder, type PassResult, type PassRules } from "../../protocols/learning/passes.ts";
+import { addPrediction } from "../../protocols/learning/progressive-metrics.ts";
+import {
+  closeWindow,
+  createHistory,
+  type QualityHistory,
+  type QualityPoint,
+} from "../../protocols/learning/quality-history.ts";
 import { mixUint32 } from "../../protocols/random.ts";
 import { type ModelLayout } from "../../protocols/model-layout.ts";
 import { type Checkpoint, type CheckpointStore } from "./checkpoint.ts";
@@ -21,6 +28,8 @@ export interface TrainingSettings extends PassRules {
 
 export interface TrainingRun {
   readonly results: readonly PassResult[];
+  /** Of the training samples, each predicted before it was learned from: ten windows a pass. `at` is in passes. */
+  readonly windows: readonly QualityPoint[];
   readonly best: number;
   /** Of the best pass, on the test part; absent where there is none, or the run was stopped. */
   readonly test?: ExactMetrics;
@@ -60,31 +69,41 @@ export async function runTraining(options: TrainingOptions): Promise<TrainingRun
   const kept = await checkpoints?.load(model);
   if (kept !== undefined) options.onResume(kept.results.length, kept.done);
   const results: PassResult[] = [...(kept?.results ?? [])];
+  const history = kept?.history ?? createHistory({ pointsMax: WINDOWS_MAX, halfLifeMs: HALF_LIFE_MS });
+  const { points: windows } = history;
   let bestValues = kept?.bestValues ?? valuesOf(model);
   let resumed: { readonly done: number; readonly lossSum: number } = kept ?? START;
   let samples = 0;
   let seconds = 0;
 
   async function save(at: { readonly done: number; readonly lossSum: number }): Promise<void> {
-    const checkpoint: Checkpoint = { results, bestValues, ...at };
+    const checkpoint: Checkpoint = { results, bestValues, history, ...at };
     await checkpoints?.save(model, checkpoint);
   }
 
   for (;;) {
     const { rate, isOver, best } = judgePasses(results, settings);
     if (isOver) {
-      if (test === undefined) return { results, best, isOver, samples, seconds };
+      if (test === undefined) return { results, windows, best, isOver, samples, seconds };
       restoreValues(model, bestValues);
-      return { results, best, isOver, samples, seconds, test: exactMetrics(trainer.predict(test), test.labels) };
+      return {
+        results,
+        windows,
+        best,
+        isOver,
+        samples,
+        seconds,
+        test: exactMetrics(trainer.predict(test), test.labels),
+      };
     }
     const pass = results.length + 1;
     const order = passOrder(train.size, { seed: settings.seed, pass });
-    const at = await runPass(trainer, { options, order, from: resumed, pass, rate });
+    const at = await runPass(trainer, { options, order, from: resumed, pass, rate, history });
     samples += at.done - resumed.done;
     seconds += at.seconds;
     if (at.done < train.size) {
       await save(at);
-      return { results, best, isOver: false, samples, seconds };
+      return { results, windows, best, isOver: false, samples, seconds };
     }
     resumed = START;
     const result = {
@@ -97,11 +116,17 @@ export async function runTraining(options: TrainingOptions): Promise<TrainingRun
     if (judgePasses(results, settings).best === pass) bestValues = valuesOf(model);
     await save(START);
     options.onPass(result);
-    if (signal.aborted) return { results, best: judgePasses(results, settings).best, isOver: false, samples, seconds };
+    if (signal.aborted) {
+      return { results, windows, best: judgePasses(results, settings).best, isOver: false, samples, seconds };
+    }
   }
 }
 
 const START = { done: 0, lossSum: 0 };
+const WINDOWS_A_PASS = 10;
+const WINDOWS_MAX = 1_000;
+/** The samples have no times here, and nothing asks for the recent past. */
+const HALF_LIFE_MS = 1;
 /** How long the thread computes before it looks whether anybody wants it to stop. */
 const TURN_MS = 200;
 
@@ -113,6 +138,7 @@ async function runPass(
     readonly from: { readonly done: number; readonly lossSum: number };
     readonly pass: number;
     readonly rate: number;
+    readonly history: QualityHistory;
   },
 ): Promise<{ readonly done: number; readonly lossSum: number; readonly seconds: number }> {
   const { options, order } = pass;
@@ -127,7 +153,16 @@ async function runPass(
     const loss = trainer.step(train, samples, { rate: pass.rate, l2, dropout, seed: drawn });
     if (!Number.isFinite(loss.lossSum)) throw new TrainingDiverged(pass.pass, options.layout.model.name);
     lossSum += loss.lossSum;
+    for (const [at, sample] of samples.entries()) {
+      const probability = loss.probabilities[at] ?? Number.NaN;
+      const weight = train.weights[sample] ?? 0;
+      addPrediction(pass.history.open, { probability, label: train.labels[sample] ?? 0, weight, timeMs: 0 });
+    }
+    const windowsBefore = Math.floor((WINDOWS_A_PASS * done) / train.size);
     done += samples.length;
+    if (Math.floor((WINDOWS_A_PASS * done) / train.size) > windowsBefore) {
+      closeWindow(pass.history, pass.pass - 1 + done / train.size);
+    }
     if (performance.now() - turnMs > TURN_MS) {
       const perSecond = (1000 * (done - pass.from.done)) / (performance.now() - startedMs);
       options.onProgress({ pass: pass.pass, done, samples: train.size, perSecond });
