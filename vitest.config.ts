@@ -1,5 +1,9 @@
+import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 import { ClosingLineReporter } from "./test/closing-line-reporter.ts";
+
+// Processes and threads that tests start take a quarter of the time to load our code when another has compiled it before.
+process.env["NODE_COMPILE_CACHE"] ??= join(import.meta.dirname, ".cache", "compiled");
 
 export default defineConfig({
   test: {

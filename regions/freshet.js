@@ -65,7 +65,11 @@ function isNewEnough(version) {
 }
 
 function run(node) {
-  const child = spawn(node, [join(folder, "cli.ts")].concat(process.argv.slice(2)), { stdio: "inherit" });
+  const child = spawn(node, [join(folder, "cli.ts")].concat(process.argv.slice(2)), {
+    stdio: "inherit",
+    // Types are stripped and scripts compiled once, not at each start. Where nothing can be written, Node goes without.
+    env: Object.assign({ NODE_COMPILE_CACHE: join(dirname(folder), ".cache", "compiled") }, process.env),
+  });
   const forwarded = ["SIGINT", "SIGTERM", "SIGHUP"];
   for (const signal of forwarded) {
     process.on(signal, function forward() {

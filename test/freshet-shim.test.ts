@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { cp, mkdir, mkdtempDisposable, readFile, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
 import { z } from "zod";
@@ -36,6 +36,17 @@ test("freshet runs the command line on Node 26 from another folder", async () =>
   await using folder = await mkdtempDisposable(join(tmpdir(), "freshet-shim-"));
   const child = spawn(machineNode, [join(root, "regions", "freshet.js"), "--version"], { cwd: folder.path });
   expect(await ended(child)).toEqual({ code: 0, signal: null, stdout: `freshet ${version}\n`, stderr: "" });
+});
+
+test("freshet keeps what it compiled beside the code, unless told another place", async () => {
+  await using copy = await installed({ withNode: true });
+  const told = join(copy.elsewhere, "told");
+  const { NODE_COMPILE_CACHE: _, ...env } = process.env;
+  for (const given of [env, { ...env, NODE_COMPILE_CACHE: told }]) {
+    await ended(spawn(machineNode, [copy.shim, "exit", "0"], { cwd: copy.elsewhere, env: given }));
+  }
+  expect(existsSync(told)).toBe(true);
+  expect(existsSync(join(dirname(copy.shim), "..", ".cache", "compiled"))).toBe(true);
 });
 
 test("freshet passes on arguments, working folder and exit status", async () => {
