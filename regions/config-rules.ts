@@ -30,7 +30,12 @@ const loose = z.looseObject({
   models: z
     .array(z.looseObject({ name: z.string().catch(""), shards: z.number().catch(4) }).catch({ name: "", shards: 4 }))
     .catch([]),
-  trainer: z.looseObject({ count: z.int().min(1).max(16).catch(1) }).catch({ count: 1 }),
+  trainer: z
+    .looseObject({
+      count: z.int().min(1).max(16).catch(1),
+      warmStart: z.record(z.string(), z.unknown()).catch({}).default({}),
+    })
+    .catch({ count: 1, warmStart: {} }),
   nats: z
     .looseObject({
       listen: z.string().optional().catch(undefined),
@@ -75,6 +80,10 @@ export function brokenRules(value: unknown): readonly RuleProblem[] {
     if (names[index] !== "") {
       problems.push({ path: ["models", index, "name"], allowed: "a name that no other model has" });
     }
+  }
+  for (const name of Object.keys(trainer.warmStart)) {
+    if (names.includes(name)) continue;
+    problems.push({ path: ["trainer", "warmStart", name], allowed: `the name of a model here: ${names.join(", ")}` });
   }
   problems.push(...tooLong({ region, node, models, trainer }));
   const regions = [region, ...peers.map((peer) => peer.region)].filter((name) => name !== "");

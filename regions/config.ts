@@ -53,7 +53,7 @@ export function regionConfigSchema(folder: string) {
       .meta({ description: "The HTTP interface, or false for none" }),
     models: z.array(modelSchema).min(1, { error: "1 to 16 models" }).max(16, { error: "1 to 16 models" }),
     joiner: joiner.prefault({}),
-    trainer: trainer.prefault({}),
+    trainer: trainer(folder).prefault({}),
     compute: z.enum(BACKEND_NAMES).default("kernels").meta({
       description:
         "What computes models: kernels (WebAssembly), plain (TypeScript: the same numbers, at a tenth of the speed), or tensorflow (for large dense layers and GPUs; `freshet setup tensorflow` sets it up)",
@@ -179,31 +179,50 @@ const joiner = z
   }));
 
 const COMPENSATION_RULE = "a number from 0 to 1000";
-const trainer = z
-  .strictObject({
-    count: integer({ min: 1, max: 16 }).default(1).meta({
-      description: "Trainers of each model, each in a thread of its own; they share the samples and learn side by side",
-    }),
-    delayCompensation: z
-      .number({ error: COMPENSATION_RULE })
-      .min(0, { error: COMPENSATION_RULE })
-      .max(1000, { error: COMPENSATION_RULE })
-      .default(0)
-      .meta({
+function trainer(folder: string) {
+  return z
+    .strictObject({
+      warmStart: z
+        .record(
+          token,
+          z.strictObject({
+            from: path(folder).meta({
+              description: "The state folder of a node that has the images, not one that runs on them",
+            }),
+            model: token.optional().meta({ description: "The model's name there; by default the same" }),
+          }),
+        )
+        .default({})
+        .meta({
+          description:
+            "By a model's name: whose rows it begins with, on the node that trains, before it has any of its own. Tables of one name, key and dimension are taken; what else there is begins as ever, which the log says",
+        }),
+      count: integer({ min: 1, max: 16 }).default(1).meta({
         description:
-          "Lambda: how strongly a gradient is corrected for what other trainers changed between its reading and its writing; 0: not",
+          "Trainers of each model, each in a thread of its own; they share the samples and learn side by side",
       }),
-    batch: integer({ min: 1, max: 16_384 }).default(256).meta({ description: "Samples of a step, at most" }),
-    maxWait: duration({ min: "0ms", max: "1m" })
-      .prefault("50ms")
-      .meta({ description: "How long a step waits for a full batch" }),
-  })
-  .transform((it) => ({
-    count: it.count,
-    compensation: it.delayCompensation,
-    batch: it.batch,
-    maxWaitMs: it.maxWait,
-  }));
+      delayCompensation: z
+        .number({ error: COMPENSATION_RULE })
+        .min(0, { error: COMPENSATION_RULE })
+        .max(1000, { error: COMPENSATION_RULE })
+        .default(0)
+        .meta({
+          description:
+            "Lambda: how strongly a gradient is corrected for what other trainers changed between its reading and its writing; 0: not",
+        }),
+      batch: integer({ min: 1, max: 16_384 }).default(256).meta({ description: "Samples of a step, at most" }),
+      maxWait: duration({ min: "0ms", max: "1m" })
+        .prefault("50ms")
+        .meta({ description: "How long a step waits for a full batch" }),
+    })
+    .transform((it) => ({
+      warmStart: it.warmStart,
+      count: it.count,
+      compensation: it.delayCompensation,
+      batch: it.batch,
+      maxWaitMs: it.maxWait,
+    }));
+}
 
 const CALIBRATION_RULE = "two numbers, the first above 0 and at most 1, the second from 1 to 100";
 const quality = z

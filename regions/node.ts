@@ -5,7 +5,7 @@
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { type Labels } from "../runtime/actor.ts";
+import { type Labels, type Logger } from "../runtime/actor.ts";
 import { prepareTensorflow } from "../runtime/compute/tensorflow/load.ts";
 import { createLogger, type LogSink } from "../runtime/log.ts";
 import { codeFolder } from "../runtime/permissions.ts";
@@ -20,6 +20,7 @@ import { nodeActor } from "./node-actor.ts";
 import { imageFolder, mayTrain, planWorkers } from "./node-plan.ts";
 import { type RegionConfig } from "./read-config.ts";
 import { type NodeProtocol, type NodeStatus } from "./status.ts";
+import { warmStart } from "./warm-start.ts";
 
 export interface NodeOptions {
   readonly log: LogSink;
@@ -65,6 +66,7 @@ export async function startNode(config: RegionConfig, options: NodeOptions): Pro
     await startNatsServer(config, { log, problems, count, end, ...(signal === undefined ? {} : { signal }) }),
   );
 
+  await warmStarts(config, log);
   await moveToEmptyFolder(config, undo);
   const system = await ActorSystem.start(systemOptions(config, options.log, await placeCanaries(config)));
   started.resolve(system);
@@ -120,6 +122,21 @@ function systemOptions(
     stuckAfterMs: blockedAfterMs,
     restart: { restartsMax: restarts, withinMs, delayMinMs: backoffMs, delayMaxMs: backoffMaxMs },
   };
+}
+
+/** Models that are new here, and are to begin with what others have learned, get their first images. */
+async function warmStarts(config: RegionConfig, log: Logger): Promise<void> {
+  const { region, node, trainer } = config;
+  if (!mayTrain(config) || config.training !== region) return;
+  for (const [name, { from, model: as = name }] of Object.entries(trainer.warmStart)) {
+    const model = config.models.find((each) => each.name === name);
+    if (model === undefined) continue;
+    const tables = await warmStart({ model, from, as, folder: imageFolder(config), region, node, nowMs: Date.now() });
+    for (const { table, rows, hasState, why } of tables ?? []) {
+      if (why === undefined) log.info("A model begins with another's rows", { model: name, table, rows, hasState });
+      else log.warn("A table begins empty, as it is not the same in both models", { model: name, table, why });
+    }
+  }
 }
 
 /** Permissions do not cover what lies under the working directory, so for as long as the node runs nothing does. */

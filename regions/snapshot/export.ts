@@ -6,14 +6,10 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type ColumnSource, fileWriter, ParquetWriter } from "hyparquet-writer";
 import { readCatalogueRow } from "../../protocols/learning/catalogue-row.ts";
-import { decodeHead } from "../../protocols/sync/image-head.ts";
-import { createImageLoader } from "../../protocols/sync/load-image.ts";
 import { floatsOf } from "../../protocols/sync/precision.ts";
 import { type RowBatch, type RowStore, type TableSpec, TOMBSTONE } from "../../protocols/sync/row-store.ts";
-import { createTableRowStore } from "../../runtime/compute/table/table-row-store.ts";
-import { type ImagePlace } from "../../runtime/image-files.ts";
 import { chosenPlaces } from "./image-names.ts";
-import { blocksOf, newestSegments, readImages } from "./read-image.ts";
+import { loadStore } from "./read-image.ts";
 
 type SchemaElement = ConstructorParameters<typeof ParquetWriter>[0]["schema"][number];
 
@@ -47,32 +43,11 @@ export async function* exportImages(
   await mkdir(folder, { recursive: true });
   let isFound = false;
   for (const place of places) {
-    const store = await loadStore(place, options);
+    const store = await loadStore(place, options.progress);
     isFound ||= options.table === undefined || store.tables.some(({ name }) => name === options.table);
     yield* exportStore(store, { folder, shard: place.name, options });
   }
   if (!isFound) throw new ExportRefused(`Cannot export table '${options.table}': no shard has it`);
-}
-
-async function loadStore(place: ImagePlace, { progress }: ExportOptions): Promise<RowStore> {
-  const { images, problems } = await readImages(place);
-  const segments = newestSegments(images);
-  const [first] = segments;
-  const [problem] = problems;
-  if (problem !== undefined || first === undefined) {
-    const why = problem?.error.message ?? "it is in one piece, from an older version: start the node once to renew it";
-    throw new ExportRefused(`Cannot export shard '${place.name}': ${why}`);
-  }
-  const { declared, hasState } = decodeHead(first.head);
-  const store = createTableRowStore(declared, { state: hasState });
-  const loader = createImageLoader(store);
-  for (const [at, segment] of segments.entries()) {
-    loader.begin(segment.head);
-    for await (const { bytes } of blocksOf(place, segment)) loader.add(bytes);
-    progress(`${place.name}: ${at + 1} of ${segments.length} segments read`);
-  }
-  loader.finish();
-  return store;
 }
 
 async function* exportStore(

@@ -1,6 +1,8 @@
 import { decodeBlocks, type ImageBlock } from "../../protocols/sync/image-block.ts";
 import { decodeHead, type ImageHead } from "../../protocols/sync/image-head.ts";
-import { type TableSpec } from "../../protocols/sync/row-store.ts";
+import { createImageLoader } from "../../protocols/sync/load-image.ts";
+import { type RowStore, type TableSpec } from "../../protocols/sync/row-store.ts";
+import { createTableRowStore } from "../../runtime/compute/table/table-row-store.ts";
 import { type StoredImage, type StoredSegment } from "../../runtime/file-store-protocol.ts";
 import { type ImagePlace, segmentPath } from "../../runtime/image-files.ts";
 import { loadImages } from "../../runtime/image-loading.ts";
@@ -43,4 +45,31 @@ export async function* blocksOf(
       yield { head, bytes, blocks: [...decodeBlocks(bytes, options)] };
     }
   }
+}
+
+/** An image that cannot be put together. */
+class ImageUnreadable extends Error {
+  override readonly name = "ImageUnreadable";
+}
+
+/** All rows of a shard's newest image. `progress` is told of each segment. */
+export async function loadStore(place: ImagePlace, progress: (line: string) => void): Promise<RowStore> {
+  const { images, problems } = await readImages(place);
+  const segments = newestSegments(images);
+  const [first] = segments;
+  const [problem] = problems;
+  if (problem !== undefined || first === undefined) {
+    const why = problem?.error.message ?? "it is in one piece, from an older version: start the node once to renew it";
+    throw new ImageUnreadable(`Cannot read the image of shard '${place.name}': ${why}`);
+  }
+  const { declared, hasState } = decodeHead(first.head);
+  const store = createTableRowStore(declared, { state: hasState });
+  const loader = createImageLoader(store);
+  for (const [at, segment] of segments.entries()) {
+    loader.begin(segment.head);
+    for await (const { bytes } of blocksOf(place, segment)) loader.add(bytes);
+    progress(`${place.name}: ${at + 1} of ${segments.length} segments read`);
+  }
+  loader.finish();
+  return store;
 }

@@ -1,0 +1,134 @@
+import { join } from "node:path";
+import { mkdir } from "node:fs/promises";
+import { expect, test } from "vitest";
+import { shard } from "../actors/shard.ts";
+import { type ShardProtocol } from "../actors/shard-protocol.ts";
+import { shardOf } from "../protocols/keys.ts";
+import { type ModelDeclaration } from "../protocols/model.ts";
+import { CATALOGUE, modelLayout } from "../protocols/model-layout.ts";
+import { loadImage } from "../protocols/sync/image.ts";
+import { floatsOf } from "../protocols/sync/precision.ts";
+import { type RowStore } from "../protocols/sync/row-store.ts";
+import { warmStart } from "../regions/warm-start.ts";
+import { ActorHost } from "../runtime/actor-host.ts";
+import { createTableRowStore } from "../runtime/compute/table/table-row-store.ts";
+import { nodeDisk } from "../runtime/disk.ts";
+import { fileStore } from "../runtime/file-store.ts";
+import { readPiece } from "../runtime/image-files.ts";
+import { LEAST, parse, problemsOf } from "./config-parsing.ts";
+import { eventually } from "./e2e-support.ts";
+import { temporaryFolder } from "./file-store-support.ts";
+import { ALL_KEYS, batchOf, MODEL, REGION, replicaAfter, shardConfig, TRAINER } from "./snapshot-model.ts";
+
+const BATCHES = 30;
+const [USERS, ITEMS] = [1, 2];
+/** The same users and items over other shards, items with all their bits; another top, and a table more. */
+const FRESH: ModelDeclaration = {
+  ...MODEL,
+  name: "fresh",
+  shards: 3,
+  architecture: { kind: "dlrm", embedding: 4, bottom: [4], top: [5] },
+  tables: [
+    { name: "users", key: "user" },
+    { name: "items", key: "item" },
+    { name: "colours", key: "colour" },
+  ],
+};
+
+test("a new model begins with the rows of another, wherever they live now; what is not the same is said and begins as ever", async () => {
+  await using folder = await temporaryFolder();
+  const old = join(folder.path, "old");
+  await writeOld(join(old, "shards"));
+  const start = { model: FRESH, from: old, as: "clicks", folder: join(folder.path, "shards") };
+  const place = { region: REGION, node: "a", nowMs: 1_770_000_000_000 };
+  const tables = await warmStart({ ...start, ...place });
+  const { store } = replicaAfter(BATCHES);
+  expect(tables).toEqual([
+    { table: "catalogue", rows: store.rows(CATALOGUE), hasState: false },
+    { table: "users", rows: store.rows(USERS), hasState: true },
+    { table: "items", rows: store.rows(ITEMS), hasState: true },
+    { table: "colours", rows: 0, hasState: false, why: "there is none of that name there" },
+    { table: "dense-top", rows: 0, hasState: false, why: "its rows have 13 numbers there, 26 here" },
+  ]);
+
+  const shards = await Promise.all(Array.from({ length: FRESH.shards }, (_, at) => loaded(start.folder, at)));
+  for (const table of [USERS, ITEMS]) {
+    const keys = ALL_KEYS.filter((key) => store.read(table, BigUint64Array.of(key)).found[0] === 1);
+    const values = floatsOf(table === ITEMS ? "f16" : "f32", store.read(table, keys).values);
+    for (const [row, key] of keys.entries()) {
+      const at = shards[shardOf(table, key, FRESH.shards)];
+      const read = at?.read(table, BigUint64Array.of(key));
+      expect(read?.found[0]).toBe(1);
+      const floats = floatsOf("f32", read?.values ?? new Uint8Array());
+      // What a half hides of a number is there again.
+      for (const [d, float] of floats.entries()) {
+        const wanted = values[row * floats.length + d] ?? Number.NaN;
+        expect(Math.abs(float - wanted)).toBeLessThan(table === ITEMS ? 1e-3 : 1e-12);
+      }
+      if (at !== undefined) expect(stateOf(at, table, key)).toEqual(stateOf(store, table, key));
+    }
+  }
+  // With images of its own it is new no more.
+  expect(await warmStart({ ...start, ...place })).toBeUndefined();
+  await expect(warmStart({ ...start, ...place, folder: join(folder.path, "x"), as: "click" })).rejects.toThrow(
+    "there is no image of a shard of that name",
+  );
+});
+
+test("a warm start names a model of the config, and a path that is relative to it", () => {
+  const warm = { clicks: { from: "../last-year", model: "clicks-1" } };
+  expect(parse({ ...LEAST, trainer: { warmStart: warm } }).trainer.warmStart).toEqual({
+    clicks: { from: "/etc/last-year", model: "clicks-1" },
+  });
+  const [problem] = problemsOf({ ...LEAST, trainer: { warmStart: { click: { from: "x" } } } });
+  expect(problem).toContain("trainer.warmStart.click");
+  expect(problem).toContain("the name of a model here: clicks");
+});
+
+/** Images of a shard that has learned so many batches. */
+async function writeOld(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const host = new ActorHost({ region: REGION, thread: "main", sink: () => undefined, onFailure: () => undefined });
+  host.declare({ definition: fileStore, id: "a", config: { folder } });
+  const address = host.declare({ definition: shard, id: "clicks-0-a", config: shardConfig({ snapshotMs: 20 }) });
+  await host.start();
+  const ref = host.ref<ShardProtocol>(address);
+  ref.tell("role", { duty: "trains", training: REGION, term: 0 });
+  for (let batch = 1; batch <= BATCHES; batch += 1) await ref.ask("push", batchOf(batch), { signal: soon() });
+  await eventually("the image has all batches", async () => {
+    const { durable } = await ref.ask("position", { trainer: TRAINER }, { signal: soon() });
+    return durable === BATCHES ? true : undefined;
+  });
+  await host.stop(5_000);
+}
+
+async function loaded(folder: string, at: number): Promise<RowStore> {
+  const bytes = await readPiece({ disk: nodeDisk, folder, name: `fresh-${at}` }, 2 ** 30);
+  if (bytes === undefined) throw new RangeError(`Cannot find the image of shard ${at}`);
+  const store = createTableRowStore(modelLayout(FRESH).tables, { state: true });
+  const { applied, knowledge } = loadImage(bytes, store);
+  // Nothing of the stream of samples was learned from yet, and nothing of what is there is early.
+  expect(applied.size).toBe(0);
+  expect(knowledge.size).toBe(1);
+  return store;
+}
+
+/** What the optimizer keeps of a row: without the exact numbers that stand before it in an f16 table. */
+function stateOf(store: RowStore, table: number, key: bigint): readonly number[] {
+  let state: number[] = [];
+  store.update({
+    table,
+    keys: BigUint64Array.of(key),
+    writer: 0,
+    firstT: 0,
+    mutate: (row) => {
+      state = [...row.state];
+      return "skip";
+    },
+  });
+  return state;
+}
+
+function soon(): AbortSignal {
+  return AbortSignal.timeout(10_000);
+}
