@@ -239,10 +239,10 @@ export function startTraining(given: {
         const gradients = (isKnown ? undefined : batch.parts[shard]) ?? { parts: [] };
         const named = { trainer: self, batch: batch.seq, previous, sightings: isKnown ? [] : batch.sightings };
         const push: Push = { ...named, ...gradients, ...(compensation > 0 && { compensation }) };
-        // Nobody here needs the gradients any more.
-        const transfer = push.parts
-          .map((part) => part.gradients.buffer)
-          .filter((buffer) => buffer instanceof ArrayBuffer);
+        // Nobody here needs keys and gradients any more. Those of a shard are in one piece each (protocols/learning/learner.ts).
+        const transfer = [
+          ...new Set(push.parts.flatMap(({ keys, gradients: floats }) => [keys.buffer, floats.buffer])),
+        ].filter((buffer) => buffer instanceof ArrayBuffer);
         const outcome: PushOutcome = (await shards[shard]?.ask("push", push, { ...deadline(), transfer })) ?? {
           kind: "refused",
           reason: "no-shard",

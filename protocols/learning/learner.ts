@@ -48,16 +48,25 @@ export function createLearner(
 export function planExamples(layout: ModelLayout, examples: readonly Example[]): PlannedBatch {
   const { shards } = layout.model;
   const plan = planBatch(layout.model, examples);
-  const lists: ShardList[][] = Array.from({ length: shards }, () => []);
-  for (const [index, { keys, shardStarts }] of plan.tables.entries()) {
-    for (let shard = 0; shard < shards; shard += 1) {
-      const [from = 0, to = 0] = [shardStarts[shard], shardStarts[shard + 1]];
-      if (from < to) lists[shard]?.push({ table: index + 1, keys: keys.slice(from, to), from });
-    }
-  }
-  for (const { table, shard } of densePlacement(layout)) {
-    lists[shard]?.push({ table, keys: BigUint64Array.of(DENSE_KEY), from: 0 });
-  }
+  const dense = densePlacement(layout);
+  const lists = Array.from({ length: shards }, (_, shard): readonly ShardList[] => {
+    const groups = dense.filter((group) => group.shard === shard);
+    const counts = plan.tables.map(({ shardStarts }) => (shardStarts[shard + 1] ?? 0) - (shardStarts[shard] ?? 0));
+    // All keys of a shard in one piece of memory, which goes to its thread as one.
+    const all = new BigUint64Array(counts.reduce((sum, count) => sum + count, groups.length)).fill(DENSE_KEY);
+    let next = 0;
+    const ofTables = plan.tables.flatMap(({ keys, shardStarts }, index): ShardList[] => {
+      const [from = 0, count = 0] = [shardStarts[shard], counts[index]];
+      if (count === 0) return [];
+      const mine = all.subarray(next, (next += count));
+      mine.set(keys.subarray(from, from + count));
+      return [{ table: index + 1, keys: mine, from }];
+    });
+    const ofGroups = groups.map(({ table }): ShardList => {
+      return { table, keys: all.subarray(next, (next += 1)), from: 0 };
+    });
+    return [...ofTables, ...ofGroups];
+  });
   return { examples, plan, lists };
 }
 
@@ -110,19 +119,31 @@ export function learn(
   weighLabels(compiled.inputs.weights, { examples, probabilities, kept: layout.model.negativesKept ?? 1 });
   const loss = compiled.backward();
   const denseFrom = firstDenseTable(layout);
+  // Of each shard in one piece of memory, as its keys are.
+  const gradients = batch.lists.map((lists) => {
+    const widths = lists.map(({ table, keys }) =>
+      table >= denseFrom ? (compiled.gradients[table - denseFrom]?.length ?? 0) : keys.length * dim,
+    );
+    const all = new Float32Array(widths.reduce((sum, width) => sum + width, 0));
+    let next = 0;
+    return lists.map(({ table, keys }, at): ShardGradients => {
+      return { table, keys, gradients: all.subarray(next, (next += widths[at] ?? 0)) };
+    });
+  });
   const { size, tables } = batch.plan;
-  const sums = tables.map((choice, table) =>
-    compiled.pooling.sum({ size, table, choice }, rows[table] ?? NONE).slice(),
-  );
-  const gradients = batch.lists.map((lists) =>
-    lists.map(({ table, keys, from }): ShardGradients => {
-      if (table >= denseFrom) {
-        return { table, keys, gradients: Float32Array.from(compiled.gradients[table - denseFrom] ?? []) };
+  for (const [index, choice] of tables.entries()) {
+    const view = compiled.pooling.sum({ size, table: index, choice }, rows[index] ?? NONE);
+    for (const [shard, lists] of batch.lists.entries()) {
+      const at = lists.findIndex(({ table }) => table === index + 1);
+      const list = lists[at];
+      if (list !== undefined) {
+        gradients[shard]?.[at]?.gradients.set(view.subarray(list.from * dim, (list.from + list.keys.length) * dim));
       }
-      // Arrays of their own: they go to other threads without a copy.
-      return { table, keys, gradients: (sums[table - 1] ?? NONE).slice(from * dim, (from + keys.length) * dim) };
-    }),
-  );
+    }
+  }
+  for (const { table, gradients: out } of gradients.flat()) {
+    if (table >= denseFrom) out.set(compiled.gradients[table - denseFrom] ?? []);
+  }
   return { probabilities, loss, gradients };
 }
 

@@ -124,8 +124,8 @@ function readSample(value: unknown): PublishedSample {
     time: number(sample["time"], "time"),
     correction,
     ...(late === undefined ? {} : { late }),
-    features: mapped(sample["features"], (each) => text(each, "features")),
-    dense: mapped(sample["dense"], (each) => number(each, "dense")),
+    features: checked(sample["features"], isText, "texts"),
+    dense: checked(sample["dense"], isNumber, "finite numbers"),
   };
 }
 
@@ -133,11 +133,33 @@ function mapped<T>(value: unknown, read: (each: unknown) => T): Record<string, T
   return Object.fromEntries(Object.entries(fields(value, "features")).map(([name, each]) => [name, read(each)]));
 }
 
-function fields(value: unknown, what: string): Record<string, unknown> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new DecodeError(WHAT, `${what} is no object`);
-  }
-  return Object.fromEntries(Object.entries(value));
+/** The same object, once all that it holds is what it must be: of each sample there are dozens, and copies of them cost more than all else. */
+function checked<T>(value: unknown, isSound: (each: unknown) => each is T, what: string): Record<string, T> {
+  if (!isRecordOf(value, isSound)) throw new DecodeError(WHAT, `features are not all ${what}`);
+  return value;
+}
+
+function isRecordOf<T>(value: unknown, isSound: (each: unknown) => each is T): value is Record<string, T> {
+  if (!isObject(value)) return false;
+  for (const each of Object.values(value)) if (!isSound(each)) return false;
+  return true;
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string";
+}
+
+function isNumber(value: unknown): value is number {
+  return typeof value === "number" && Number.isFinite(value);
+}
+
+function fields(value: unknown, what: string): Readonly<Record<string, unknown>> {
+  if (!isObject(value)) throw new DecodeError(WHAT, `${what} is no object`);
+  return value;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function list(value: unknown, what: string): readonly unknown[] {
