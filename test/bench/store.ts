@@ -9,6 +9,7 @@ import { KernelTable } from "../../runtime/compute/table/kernel-table.ts";
 import { TableReader } from "../../runtime/compute/table/table-reader.ts";
 import { createTableRowStore } from "../../runtime/compute/table/table-row-store.ts";
 import { type BenchFigure, type BenchOptions } from "./bench-figure.ts";
+import { measureSpread } from "./store-spread.ts";
 import { rowKey } from "./sync-end-rows.ts";
 import { type ReadReport, WrittenTable } from "./table-threads.ts";
 
@@ -25,6 +26,7 @@ export async function* store(options: BenchOptions): AsyncGenerator<BenchFigure>
     () => measureFrames(quick ? 100_000 : 500_000),
     () => measureGather({ dim: 16, atLeast: 30, bytes: quick ? GATHER_BYTES / 30 : GATHER_BYTES }),
     () => measureGather({ dim: 64, atLeast: 15, bytes: quick ? GATHER_BYTES / 30 : GATHER_BYTES }),
+    () => measureSpread(quick ? 50e6 : 4.6e9, progress),
     () => measureReaders(options.reads ?? (quick ? READS / 100 : READS), progress),
   ];
   for (const part of parts) {
