@@ -122,6 +122,33 @@ export function testFrozenRows(
     );
   });
 
+  test(`${name}: a moment is read in as few pieces as without writes, however many rows are written between two`, () => {
+    const store = create(TABLES, { state: true });
+    const writer = store.writerIndex(parseWriterId("0.b.n.x"));
+    const keys = BigUint64Array.from({ length: 200 }, (_, at) => BigInt(at));
+    function write(written: BigUint64Array, value: number): void {
+      store.update({
+        table: 0,
+        keys: written,
+        writer,
+        firstT: value * 1_000,
+        mutate: ({ floats }) => void floats.fill(value),
+      });
+    }
+    write(keys, 1);
+    const rows = store.freeze("all");
+    let [read, pieces] = [0, 0];
+    // Of 20 rows each, and 3 rows that were not read yet, if any, change before the next.
+    for (let batch = rows.next(20 * 12); batch !== undefined; batch = rows.next(20 * 12)) {
+      pieces += 1;
+      read += batch.keys.length;
+      expect([...new Float32Array(batch.values.slice().buffer)].every((float) => float === 1)).toBe(true);
+      write(keys.subarray(200 - 3 * pieces), 1 + pieces);
+    }
+    rows.close("kept");
+    expect([read, pieces <= 12]).toEqual([200, true]);
+  });
+
   test(`${name}: what changed is what was written since the last moment that was kept, and nothing else`, () => {
     const store = create(TABLES, { state: true });
     const writer = store.writerIndex(WRITER);

@@ -103,14 +103,9 @@ export class FrozenTable {
   next(bytesMax: number): RowBatch | undefined {
     const { valueBytes, stateBytes } = this.#rows.spec;
     const rowsMax = Math.max(1, Math.floor(bytesMax / (valueBytes + stateBytes)));
-    const aside = this.#aside.at(-1);
-    if (aside !== undefined) {
-      const from = Math.max(0, aside.rows - rowsMax);
-      const batch = cut(aside.block, from, aside.rows);
-      aside.rows = from;
-      if (from === 0) this.#aside.pop();
-      return batch;
-    }
+    // Rows kept aside go when they fill a block, or last: where each block had the few that were touched since the one before, it would never end.
+    const [oldest] = this.#aside;
+    if (this.#aside.length > 1 || (oldest?.rows ?? 0) >= rowsMax) return this.#nextAside(rowsMax);
     for (;;) {
       const rows: number[] = [];
       let row = this.#unread.next(this.#cursor);
@@ -118,7 +113,7 @@ export class FrozenTable {
         this.#unread.delete(row);
         rows.push(row);
       }
-      if (rows.length === 0) return undefined;
+      if (rows.length === 0) return this.#nextAside(rowsMax);
       this.#cursor = row < 0 ? this.#rows.end : row;
       const held = this.#rows.heldAmong(rows);
       if (held.length > 0) return this.#rows.pack(held, this.#options);
@@ -137,6 +132,16 @@ export class FrozenTable {
     this.#gone = [];
     this.#goneKeys = 0;
     for (const keys of [...moment.gone, ...after]) this.dropped(keys);
+  }
+
+  #nextAside(rowsMax: number): RowBatch | undefined {
+    const [oldest] = this.#aside;
+    if (oldest === undefined) return undefined;
+    const from = Math.max(0, oldest.rows - rowsMax);
+    const batch = cut(oldest.block, from, oldest.rows);
+    oldest.rows = from;
+    if (from === 0) this.#aside.shift();
+    return batch;
   }
 
   #forget(): void {
