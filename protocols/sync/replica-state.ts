@@ -159,8 +159,13 @@ export interface UnfinishedPull {
   readonly staged: Frame[];
 }
 
-/** Local changes to rows of one table, by a function or by an optimizer's steps. */
-export type TableWrite = RowChanges & ({ readonly mutate: Mutate } | { readonly steps: GradientSteps });
+/** Local changes to rows of one table: by a function, by an optimizer's steps, or by whole rows that replace what was there. */
+export type TableWrite = RowChanges & ({ readonly mutate: Mutate } | { readonly steps: GradientSteps } | WholeRows);
+
+/** A column as in a batch. What replaces a row has no optimizer state: it starts as a row does that came from a replica without any. */
+export interface WholeRows {
+  readonly values: Uint8Array;
+}
 
 interface RowChanges {
   readonly table: number;

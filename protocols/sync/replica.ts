@@ -14,6 +14,7 @@ import { type Horizon, latestOf, NO_HORIZON } from "./horizon.ts";
 import { join, type Knowledge, type ReadonlyKnowledge } from "./knowledge.ts";
 import { acceptFrame, acceptRefusal, giveUpPull, grantFrames, startPull, timePull } from "./own-pull.ts";
 import { hurryPull } from "./pull-asks.ts";
+import { putRows } from "./put-rows.ts";
 import { expire } from "./lay-horizon.ts";
 import {
   knownOf,
@@ -205,7 +206,9 @@ function write(replica: Replica, event: ReplicaEvent & { kind: "write" }, nowMs:
     const outcome =
       "steps" in change
         ? store.learn({ ...request, steps: change.steps })
-        : store.update({ ...request, mutate: change.mutate });
+        : "values" in change
+          ? putRows(store, { ...request, values: change.values })
+          : store.update({ ...request, mutate: change.mutate });
     noteStamped(stamper, { first: firstT, count: outcome.stamped });
     rows += outcome.keys.length;
     refused += outcome.refused;

@@ -1,4 +1,4 @@
-import { type RowEdit } from "../../protocols/sync/row-store.ts";
+import { roundToF16 } from "../../protocols/sync/precision.ts";
 import { type TableWrite } from "../../protocols/sync/replica.ts";
 import { rowKey } from "./sync-end-rows.ts";
 import { type SyncEndConfig } from "./sync-end-protocol.ts";
@@ -17,21 +17,24 @@ export function createWriting({ workload, order, keyStride, table }: SyncEndConf
   let swept = 0;
   let sweepTo = order === "sweep" ? Infinity : 0;
 
-  function mutate({ floats }: RowEdit): void {
+  /** The next value as the numbers of a row. */
+  function fill(row: Uint8Array): void {
     const noise = stream.nextValue();
-    if (table.precision === "f32") floats.set(new Float32Array(noise.buffer));
+    if (table.precision === "f32") row.set(noise);
     // Within what 16 bits can hold.
-    else floats.set(new Int32Array(noise.buffer).subarray(0, floats.length).map((word) => word % 1_000));
+    else row.set(roundToF16(Float32Array.from(new Int32Array(noise.buffer, 0, table.dim), (word) => word % 1_000)));
   }
 
   return {
     next: (updates) => {
       const chosen = new BigUint64Array(updates);
+      const values = new Uint8Array(updates * table.valueBytes);
       for (let at = 0; at < updates; at += 1) {
         const key = swept < sweepTo ? swept++ % workload.keys : stream.nextKey();
         chosen[at] = keys[key] ?? 0n;
+        fill(values.subarray(at * table.valueBytes, (at + 1) * table.valueBytes));
       }
-      return { table: 0, keys: chosen, mutate };
+      return { table: 0, keys: chosen, values };
     },
     loadFirst: () => {
       swept = 0;

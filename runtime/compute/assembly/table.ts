@@ -1,7 +1,7 @@
 // One table of a shard: rows of any size under 64-bit keys, one writer, any number of reading threads. Addresses are in bytes.
 export { allocate, createTable } from "./table/layout";
 export { addRow, addRows, dropRow, openRow, repairRows, storeRow } from "./table/rows";
-export { findLiveRows, findRows } from "./table/probe";
+export { fetchRows, findLiveRows, findRows } from "./table/probe";
 export { loadRows } from "./table/load";
 export { mergeRows, rowsToMerge } from "./table/merge";
 export { collectAmong, collectRows, digestRows, glanceRows, packRows, readVersions } from "./table/scan";

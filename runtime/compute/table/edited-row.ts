@@ -31,24 +31,24 @@ export class EditedRow implements RowEdit {
     this.#heldState = new Float32Array(table.memory.buffer, state.at, stateBytes / 4);
   }
 
-  /** Takes up the row of a key, or none, which is all zero; gives where it is, or -1. */
-  open(key: bigint): number {
+  /** Takes up the row of a key, which is all zero where there is none (-1). */
+  open(key: bigint, row: number): void {
     const { code, columns, spec } = this.#table;
     this.key = key;
-    const row = code.openRow(key, columns.values.at, columns.state.at);
-    this.isNew = row < 0 || (this.#table.answer & TOMBSTONE) !== 0;
+    this.isNew = row < 0;
     if (row >= 0) {
+      code.openRow(row, columns.values.at, columns.state.at);
+      this.isNew = (this.#table.answer & TOMBSTONE) !== 0;
       this.version.t = this.#table.answerT;
       this.version.writer = this.#table.answerToo;
     }
     if (this.isNew) {
       this.clear();
-      return row;
+      return;
     }
     this.#wholeState.set(this.#heldState);
     if (spec.precision !== "f16") this.bytes.set(this.#heldBytes);
     else this.floats.set(exactNumbers(this.#heldBytes, this.#wholeState));
-    return row;
   }
 
   /** Makes a row what is here. */

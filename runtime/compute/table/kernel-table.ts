@@ -259,6 +259,18 @@ export class KernelTable implements FreezableRows {
     }
   }
 
+  /** The rows of keys, -1 where there is none, on their way into the cache. */
+  fetch(keys: BigUint64Array): Int32Array {
+    const { columns, code } = this;
+    const fetched = new Int32Array(keys.length);
+    for (const { from, to, count } of columns.pieces(keys.length)) {
+      columns.keys.view.set(keys.subarray(from, to));
+      code.fetchRows(columns.keys.at, count, columns.rows.at);
+      fetched.set(columns.rows.view.subarray(0, count), from);
+    }
+    return fetched;
+  }
+
   /** The rows of keys, as far as there are any. */
   rowsOf(keys: BigUint64Array): number[] {
     const { columns, code } = this;

@@ -9,8 +9,9 @@ export interface TableCode {
   readonly unevenRows: (count: number, statuses: number, values: number) => number;
   readonly dropRow: (row: number) => void;
   readonly findRows: (keys: number, count: number, rows: number) => void;
+  readonly fetchRows: (keys: number, count: number, rows: number) => void;
   readonly findLiveRows: (keys: number, count: number, rows: number) => void;
-  readonly openRow: (key: bigint, values: number, state: number) => number;
+  readonly openRow: (row: number, values: number, state: number) => void;
   readonly repairRows: (keys: number, max: number) => number;
   readonly storeRow: (
     ...row: [row: number, t: number, writer: number, flags: number, values: number, state: number]
@@ -83,6 +84,7 @@ const ARITIES: Arities<TableCode> = {
   unevenRows: 3,
   dropRow: 1,
   findRows: 3,
+  fetchRows: 3,
   findLiveRows: 3,
   openRow: 3,
   repairRows: 2,

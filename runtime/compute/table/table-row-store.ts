@@ -134,10 +134,15 @@ export class TableRowStore implements RowStore {
     const stored = new StoredRows(keys.length);
     let refused = 0;
     let stamped = 0;
+    let added = 0;
+    const found = rows.fetch(owned);
     for (let index = 0; index < keys.length; index += 1) {
       const key = owned[index] ?? 0n;
       edit.index = index;
-      let row = edit.open(key);
+      let row = found[index] ?? -1;
+      // It may have come with the same key before.
+      if (row < 0 && added > 0) row = rows.find(key);
+      edit.open(key, row);
       const verdict = mutate(edit);
       if (verdict === "skip") continue;
       if (verdict === "delete") edit.clear();
@@ -154,6 +159,7 @@ export class TableRowStore implements RowStore {
       }
       if (row < 0) {
         row = rows.add(key);
+        added += 1;
         frozen?.added(row);
       } else frozen?.touch(row);
       edit.store(row, { t, writer, flags: verdict === "delete" ? TOMBSTONE : 0 });

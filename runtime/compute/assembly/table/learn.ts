@@ -5,6 +5,7 @@
 import { addressOf, ANSWER, ANSWER_TOO, FLAGS, STATE_BYTES, T, VALUE_BYTES, VALUES, WRITER } from "./layout";
 import { find } from "./key-index";
 import { fromHalf, toHalf } from "./half";
+import { GROUP, touchRows } from "./probe";
 import { addRow, copy, isNewer, writeRow } from "./rows";
 
 const OGD: u32 = 0;
@@ -69,6 +70,7 @@ export function stepRows(
   let stamped: u32 = 0;
   let refused: u32 = 0;
   for (let at: u32 = 0; at < count; at++) {
+    if (at % GROUP == 0) touchRows(rows + ((<usize>at) << 2), min(GROUP, count - at));
     const key = load<u64>(keys + ((<usize>at) << 3));
     let row = load<i32>(rows + ((<usize>at) << 2));
     const begin = row < 0 ? initial : 0;

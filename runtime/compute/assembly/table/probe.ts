@@ -21,7 +21,13 @@ export function findRows(keys: usize, count: u32, rows: usize): void {
     findGroup(keys + ((<usize>from) << 3), min(GROUP, count - from), rows + ((<usize>from) << 2));
 }
 
-/** The same, without those that are deleted. */
+/** The same, and each row is in the cache then, as far as the cache reaches. */
+export function fetchRows(keys: usize, count: u32, rows: usize): void {
+  findRows(keys, count, rows);
+  touchRows(rows, count);
+}
+
+/** The rows of keys without those that are deleted. */
 export function findLiveRows(keys: usize, count: u32, rows: usize): void {
   findRows(keys, count, rows);
   for (let at: u32 = 0; at < count; at++) {

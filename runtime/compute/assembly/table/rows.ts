@@ -123,10 +123,8 @@ export function storeRow(row: u32, t: f64, writer: u32, flags: u32, values: usiz
   writeRow(addressOf(row), t, writer, flags, values, state);
 }
 
-/** The row of a key, or -1; its values, its state, and in the answers its flags, its writer and its t. */
-export function openRow(key: u64, values: usize, state: usize): i32 {
-  const row = find(key);
-  if (row < 0) return -1;
+/** Of a row its values, its state, and in the answers its flags, its writer and its t. */
+export function openRow(row: u32, values: usize, state: usize): void {
   const at = addressOf(row);
   const valueBytes = <usize>load<u32>(VALUE_BYTES);
   copy(values, at + VALUES, valueBytes);
@@ -134,7 +132,6 @@ export function openRow(key: u64, values: usize, state: usize): i32 {
   store<u32>(ANSWER, load<u8>(at, FLAGS));
   store<u32>(ANSWER_TOO, load<u16>(at, WRITER));
   store<f64>(ANSWER_T, load<f64>(at, T));
-  return row;
 }
 
 /** Short copies inline; the engine's own costs a call. */
