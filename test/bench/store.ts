@@ -10,6 +10,7 @@ import { TableReader } from "../../runtime/compute/table/table-reader.ts";
 import { createTableRowStore } from "../../runtime/compute/table/table-row-store.ts";
 import { type BenchFigure, type BenchOptions } from "./bench-figure.ts";
 import { measureSpread } from "./store-spread.ts";
+import { compileC, type CompiledProgram } from "./compile-c.ts";
 import { rowKey } from "./sync-end-rows.ts";
 import { type ReadReport, WrittenTable } from "./table-threads.ts";
 
@@ -21,11 +22,16 @@ const NOTHING = new Float64Array();
 
 export async function* store(options: BenchOptions): AsyncGenerator<BenchFigure> {
   const { progress, quick, signal } = options;
+  const program = await compileC("store-reference.c", signal);
+  if ("why" in program) progress.write(`store: without the reference in C, as ${program.why}\n`);
+  await using reference = "why" in program ? undefined : program;
   const parts = [
-    () => measureKeys(quick ? KEYS / 10 : KEYS),
+    () => measureKeys(quick ? KEYS / 10 : KEYS, { reference, signal }),
     () => measureFrames(quick ? 100_000 : 500_000),
-    () => measureGather({ dim: 16, atLeast: 30, bytes: quick ? GATHER_BYTES / 30 : GATHER_BYTES }),
-    () => measureGather({ dim: 64, atLeast: 15, bytes: quick ? GATHER_BYTES / 30 : GATHER_BYTES }),
+    () =>
+      measureGather({ dim: 16, atLeast: 30, bytes: quick ? GATHER_BYTES / 30 : GATHER_BYTES }, { reference, signal }),
+    () =>
+      measureGather({ dim: 64, atLeast: 15, bytes: quick ? GATHER_BYTES / 30 : GATHER_BYTES }, { reference, signal }),
     () => measureSpread(quick ? 50e6 : 4.6e9, progress),
     () => measureReaders(options.reads ?? (quick ? READS / 100 : READS), progress),
   ];
@@ -35,8 +41,29 @@ export async function* store(options: BenchOptions): AsyncGenerator<BenchFigure>
   }
 }
 
+/** What memory gives a program in C that does the same without a table's checks, where there is a compiler. */
+interface Beside {
+  readonly reference: CompiledProgram | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** Sets a figure beside the reference in C: in pages of the usual size, as the engine has them, and in huge ones. */
+async function* besideC(
+  ours: BenchFigure,
+  arguments_: readonly string[],
+  { reference, signal }: Beside,
+): AsyncGenerator<BenchFigure> {
+  if (reference === undefined) {
+    yield ours;
+    return;
+  }
+  const [usual = Number.NaN, huge = Number.NaN] = await reference.run(arguments_, { signal });
+  const compared = `C ${usual.toPrecision(3)}, in huge pages ${huge.toPrecision(3)}`;
+  yield { ...ours, compared, ratio: ours.value / usual };
+}
+
 /** Keys of one table, in and found again, at random. */
-function* measureKeys(count: number): Generator<BenchFigure> {
+async function* measureKeys(count: number, beside: Beside): AsyncGenerator<BenchFigure> {
   const table = new KernelTable(specOf(1));
   const { columns, code } = table;
   const keys = BigUint64Array.from({ length: count }, (_, at) => rowKey(at));
@@ -65,7 +92,7 @@ function* measureKeys(count: number): Generator<BenchFigure> {
   // A row without values is a key, 4 bytes of values that this table has, and its head: the key and the index are what the key costs.
   const rowBytes = 24 + 8;
   yield atLeast(`${count} keys: inserts`, count / insertMs / 1000, "M/s", 12);
-  yield atLeast(`${count} keys: lookups`, count / findMs / 1000, "M/s", 20);
+  yield* besideC(atLeast(`${count} keys: lookups`, count / findMs / 1000, "M/s", 20), ["find", String(count)], beside);
   yield atMost(`${count} keys: bytes a key`, (table.bytes - before) / count - rowBytes + 8, "B", 28);
   yield figure(`${count} keys: longest insert of ${columns.rowsMax}`, longestMs, "ms");
 }
@@ -120,11 +147,10 @@ function* measureOverhead(): Generator<BenchFigure> {
 }
 
 /** Rows by number, at random, from more memory than any cache holds, each whole as a reader in another thread takes it. */
-function* measureGather(given: {
-  readonly dim: number;
-  readonly atLeast: number;
-  readonly bytes: number;
-}): Generator<BenchFigure> {
+async function* measureGather(
+  given: { readonly dim: number; readonly atLeast: number; readonly bytes: number },
+  beside: Beside,
+): AsyncGenerator<BenchFigure> {
   const { dim, bytes } = given;
   const spec = specOf(dim);
   const table = new KernelTable(spec);
@@ -148,7 +174,8 @@ function* measureGather(given: {
   });
   if (found !== 3 * turns * batch) throw new Error("Cannot gather rows that are there");
   const name = `gather of ${dim}-float rows from ${(bytes / 1e9).toFixed(1)} GB`;
-  yield atLeast(name, (turns * batch) / ms / 1000, "M rows/s", given.atLeast);
+  const rate = atLeast(name, (turns * batch) / ms / 1000, "M rows/s", given.atLeast);
+  yield* besideC(rate, ["gather", String(24 + spec.valueBytes), String(spec.valueBytes), String(rows)], beside);
 }
 
 /** Two readers against one, while a writer writes at a pace; then as many reads as it takes to trust that none is torn. */
@@ -206,10 +233,12 @@ function batchOf(first: number, count: number, writer: number, dim = 16): RowBat
   };
 }
 
+/** By the CPU, as machines are shared; what the engine does in other threads meanwhile counts too. */
 function timed(work: () => void): number {
-  const beganMs = performance.now();
+  const began = process.cpuUsage();
   work();
-  return performance.now() - beganMs;
+  const { user, system } = process.cpuUsage(began);
+  return (user + system) / 1000;
 }
 
 function medianOf(times: number, work: () => void): number {
