@@ -73,7 +73,7 @@ export function loadSubject<T extends Functions<T>>(
 ): T {
   const compiled = options.build === undefined ? fastest(subject) : moduleOf(subject, options.build);
   const { exports } = new WebAssembly.Instance(compiled, { env: { memory: options.memory } });
-  if (!hasFunctions(exports, options.arities)) {
+  if (!hasFunctions(exports, { compiled, arities: options.arities })) {
     throw new CannotLoad(subject, "what is built does not fit this version; run npm run prepare");
   }
   return exports;
@@ -112,11 +112,20 @@ function nameOf(subject: string, build: Build): string {
   return build === "relaxed" ? `${subject}-relaxed` : subject;
 }
 
+/** Code whose instances were found to have what is declared: to look takes about as long as to make one. */
+const checked = new WeakSet<CompiledModule>();
+
 /** Each function is there with as many parameters as declared, and there are no others: else code and declaration are of different versions. */
-function hasFunctions<T extends Functions<T>>(exports: object, arities: Arities<T>): exports is T {
+function hasFunctions<T extends Functions<T>>(
+  exports: object,
+  { compiled, arities }: { readonly compiled: CompiledModule; readonly arities: Arities<T> },
+): exports is T {
+  if (checked.has(compiled)) return true;
   const found = Object.entries(exports).map(([name, value]: [string, unknown]) =>
     typeof value === "function" ? `${name}/${value.length}` : name,
   );
   const wanted = Object.entries(arities).map(([name, arity]) => `${name}/${String(arity)}`);
-  return found.toSorted().join() === wanted.toSorted().join();
+  if (found.toSorted().join() !== wanted.toSorted().join()) return false;
+  checked.add(compiled);
+  return true;
 }

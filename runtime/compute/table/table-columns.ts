@@ -9,7 +9,7 @@ interface Column<View> {
 }
 
 /** What goes in and out of the code at once. */
-const PIECE_BYTES = 2 ** 20;
+const PIECE_BYTES = 2 ** 18;
 const PIECE_ROWS_MAX = 4096;
 
 /**
