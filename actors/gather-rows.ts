@@ -17,7 +17,7 @@ export function gatherRows(layout: ModelLayout, store: RowStore, { table, keys }
     throw new Refused(`table ${table} of model '${layout.model.name}' has no rows to gather`);
   }
   const { found, values } = store.read(table, keys);
-  const floats = floatsOf(declared.precision, values);
+  const floats = floatsOf(declared, values);
   for (const [at, key] of keys.entries()) {
     if (found[at] === 0) floats.set(unknownValues(layout, table, key), at * declared.dim);
   }

@@ -112,7 +112,7 @@ function followShards(
 ): { take(changed: RowsChanged): void; keepAlive(): void; holes(): number } {
   const layout = modelLayout(model);
   const itemTable = requiredTable(layout, "item");
-  const precision = layout.tables[itemTable]?.precision ?? "f32";
+  const items = layout.tables[itemTable];
   const refs = shards.map((address) => context.ref<ShardProtocol>(address));
   const subscriptions = shards.map(() => ({ token: newToken(context), next: 0 }));
   let holes = 0;
@@ -136,8 +136,8 @@ function followShards(
       }
       subscription.next += 1;
       if (changed.table === CATALOGUE) index.putNames(changed.keys, changed.values);
-      else if (changed.table === itemTable) {
-        index.putRows(changed.keys, floatsOf(precision, changed.values));
+      else if (changed.table === itemTable && items !== undefined) {
+        index.putRows(changed.keys, floatsOf(items, changed.values));
       }
       context.metrics.gauge("freshet_inference_items", index.size(), { model: model.name });
     },

@@ -26,7 +26,7 @@ export function viewRow(
   const view = { found: true, key: String(key), ...(version === undefined ? {} : { version }) };
   if (declared.role !== "catalogue") {
     const state = stateOf(store, table, key);
-    return { ...view, values: [...floatsOf(declared.precision, values)], ...(state === undefined ? {} : { state }) };
+    return { ...view, values: [...floatsOf(declared, values)], ...(state === undefined ? {} : { state }) };
   }
   const row = readCatalogueRow(values);
   if (row === undefined) return view;

@@ -20,13 +20,13 @@ import { createLagMeter } from "./lag-meter.ts";
 import { type LeaderProtocol } from "./leader-protocol.ts";
 import { createRowFeed } from "./row-feed.ts";
 import { viewRow } from "./row-view.ts";
-import { expiryOf } from "./expiry.ts";
+import { letGo, turnsOf } from "./letting-go.ts";
 import { openReplica, primaryOf } from "./open-replica.ts";
 import { type ShardConfig } from "./shard-config.ts";
 import { createImages } from "./shard-images.ts";
 import { peerText, rememberWay, replicaAddress } from "./shard-name.ts";
 import { sendToPeer } from "./shard-sends.ts";
-import { showSettled } from "./show-settled.ts";
+import { showHeld } from "./show-held.ts";
 import {
   type KeyList,
   type Push,
@@ -241,8 +241,8 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     leader.tell("shard-changed", { shard: config.name, ...replica.version });
     context.after(config.snapshotMs, "save", {});
     context.after(ANNOUNCE_MS, "due", { timer: ANNOUNCE });
-    const expiry = config.full ? expiryOf(config.model) : undefined;
-    if (expiry !== undefined) context.after(expiry.everyMs, "due", { timer: EXPIRE });
+    const turns = config.full ? turnsOf(layout) : [];
+    for (const { timer, everyMs } of turns) context.after(everyMs, "due", { timer });
     return {
       handlers: {
         gather: ({ lists }) => {
@@ -300,11 +300,12 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         report: (body, from) => take({ kind: "message", from: peerText(from), message: "report", body }),
         orphans: (body, from) => take({ kind: "message", from: peerText(from), message: "orphans", body }),
         due: async ({ timer }) => {
-          if (timer === EXPIRE && expiry !== undefined) {
-            for (const { table, ttlMs } of replica.primary?.kind === "self" && isPrimary ? expiry.tables : []) {
-              step({ kind: "expire", table, before: Math.floor((context.now() - ttlMs) * 1000) });
-            }
-            context.after(expiry.everyMs, "due", { timer: EXPIRE });
+          const turn = turns.find((each) => each.timer === timer);
+          if (turn !== undefined) {
+            // At the primary alone.
+            const isOurs = isPrimary && replica.primary?.kind === "self";
+            letGo(isOurs ? turn.events(context.now()) : [], { step, metrics: context.metrics, labels });
+            context.after(turn.everyMs, "due", { timer });
             return;
           }
           if (timer !== ANNOUNCE) {
@@ -317,7 +318,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         },
         save: () => {
           images.saveIfChanged();
-          showSettled(context, { replica, shard: config.name });
+          showHeld(context, { layout, replica, shard: config.name });
           context.after(config.snapshotMs, "save", {});
         },
         saved: ({ outcome }) => images.saved(outcome),
@@ -327,6 +328,5 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
   },
 });
 
-const EXPIRE = "expire";
 const ANNOUNCE = "announce";
 const ANNOUNCE_MS = 2_000;

@@ -63,8 +63,7 @@ export function createSharedRows(
     if (declared?.learning === undefined || reader === undefined) return undefined;
     const values = new Uint8Array(keys.length * declared.valueBytes);
     const statuses = reader.gather(keys, values);
-    const floats =
-      declared.precision === "f32" ? new Float32Array(values.buffer) : floatsOf(declared.precision, values);
+    const floats = declared.precision === "f32" ? new Float32Array(values.buffer) : floatsOf(declared, values);
     let isWhole = true;
     for (let at = 0; at < keys.length; at += 1) {
       if (statuses[at] === GAVE_UP) isWhole = false;

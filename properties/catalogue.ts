@@ -16,6 +16,7 @@ const BOOK = "properties/world/horizon-book.ts";
 const STEPS = "properties/world/step-checks.ts";
 const ENDING = "properties/world/ending.ts";
 const LEASES = "properties/world/leases.ts";
+const EVICTIONS = "properties/world/evictions.ts";
 const URGENT = "properties/world/urgent-checks.ts";
 const NODE = "properties/world/simulated-node.ts";
 const LAWS = "properties/world/directed-laws.ts";
@@ -82,6 +83,12 @@ export const CATALOGUE: readonly CatalogueRow[] = [
     "only the primary expires, and what is below the horizon is gone",
     BOOK,
     "follower-expires-by-its-own-clock",
+  ),
+  row(
+    "B1",
+    "over its budget a table loses the rows written longest ago, and no more than it must",
+    EVICTIONS,
+    "evicts-the-newest",
   ),
   row("X11", "a lost message never hides a changed shard", POLLS, "older-pull-settles-newer-change"),
   row("E1", "at most one node of a region takes itself for a shard's leader", LEASES, "lease-by-wall-clock"),

@@ -33,6 +33,7 @@ const TABLES: readonly TableSpec[] = [
   { name: "rows", dim: 1, valueBytes: 4, stateBytes: 4, precision: "f32", optimizer: "test" },
   { name: "bytes", dim: 3, valueBytes: 3, stateBytes: 0, precision: "bytes", optimizer: "" },
   { name: "halves", dim: 1, valueBytes: 2, stateBytes: 4, precision: "f16", optimizer: "" },
+  { name: "scaled", dim: 1, valueBytes: 5, stateBytes: 4, precision: "i8", optimizer: "" },
 ];
 const OURS = parseWriterId("0.sim.a.l1");
 const THEIRS = parseWriterId("0.sim.b.l1");

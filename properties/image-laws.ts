@@ -17,6 +17,7 @@ export const TABLES: readonly TableSpec[] = [
   { name: "floats", dim: 2, valueBytes: 8, stateBytes: 4, precision: "f32", optimizer: "adagrad" },
   { name: "bytes", dim: 3, valueBytes: 3, stateBytes: 0, precision: "bytes", optimizer: "" },
   { name: "halves", dim: 2, valueBytes: 4, stateBytes: 12, precision: "f16", optimizer: "adagrad" },
+  { name: "scaled", dim: 2, valueBytes: 6, stateBytes: 12, precision: "i8", optimizer: "adagrad" },
 ];
 export const FULL = { state: true };
 
@@ -32,7 +33,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 6,
     arbitrary: fc.record({
       kind: fc.constant("write" as const),
-      table: fc.nat(2),
+      table: fc.nat(3),
       keys: fc.array(fc.bigInt(0n, 30n), { minLength: 1, maxLength: 5 }),
     }),
   },

@@ -2,47 +2,52 @@
 export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "adopt-without-equality": 1, // X3
   "answers-outlive-the-rows-they-list": 404, // S1
+  "answers-tell-of-older-ages": 201, // S1
   "checksum-off": 1, // S13
-  "count-repeated-frames": 30, // S1
-  "cursor-moves-when-sent": 43, // L2
-  "deletion-arrives-as-row": 2, // S14
-  "deletions-not-listed": 2, // S6
-  "dropped-rows-stay-urgent": 401, // X4
+  "count-repeated-frames": 36, // S1
+  "cursor-moves-when-sent": 107, // L1
+  "deletion-arrives-as-row": 7, // S14
+  "deletions-not-listed": 7, // S6
+  "dropped-rows-stay-urgent": 426, // X4
   "entries-not-capped-at-the-primary": 85, // L1
-  "follower-expires-by-its-own-clock": 1, // X10
-  "holder-stops-late": 8, // E1
-  "image-checksum-off": 108, // S13
-  "image-one-row-short": 2, // S12
-  "join-on-last-frame": 2, // S1
+  "evicts-one-too-few": 9, // X10
+  "evicts-the-newest": 9, // X10
+  "expired-rows-come-back": 35, // X10
+  "follower-evicts-by-itself": 5, // X10
+  "follower-expires-by-its-own-clock": 9, // X10
+  "holder-stops-late": 10, // E1
+  "image-checksum-off": 134, // S13
+  "image-one-row-short": 3, // S12
+  "join-on-last-frame": 5, // S1
   "knowledge-after-list": 1, // S5
-  "leader-change-forgets-pulls": 7, // L2
-  "leader-does-not-look": 8, // E1
-  "lease-by-wall-clock": 20, // E4
+  "leader-change-forgets-pulls": 10, // X5
+  "leader-does-not-look": 10, // E1
+  "lease-by-wall-clock": 23, // E5
   "left-for-ever": 5, // L1
   "lost-poll-not-repeated": 1, // L1
   "merge-keeps-shard-version": 1, // X3
   "no-write-during-a-pull": 1, // L6
   "primary-asks-only-to-settle": 236, // L1
   "relay-is-silent": 1, // L1
-  "renewed-when-it-is-over": 11, // E4
+  "renewed-when-it-is-over": 18, // E4
   "resend-forgets-first": 2, // X12
-  "retire-by-age": 7, // V9
+  "retire-by-age": 18, // V9
   "retry-by-chance": 1, // I6
   "reuse-writer-id": 1, // V5
-  "settled-tombstones-stay": 9, // X10
+  "settled-tombstones-stay": 17, // X10
   "settles-over-rows-the-primary-lost": 22, // V9
-  "shard-counter-goes-back": 1, // X3
-  "shard-version-without-horizon": 66, // X3
-  "stamps-below-the-horizon": 364, // X10
+  "shard-counter-goes-back": 5, // X3
+  "shard-version-without-horizon": 68, // X3
+  "stamps-below-the-horizon": 468, // X10
   "state-left-behind": 1, // X9
   "strays-never-reported": 85, // L1
-  "strict-priority-without-ageing": 16, // L3
-  "successor-waits-too-long": 36, // E3
-  "urgent-advances-knowledge": 6, // S1
-  "urgent-cursor-overwritten-instead-of-max": 28, // X4
+  "strict-priority-without-ageing": 36, // L3
+  "successor-waits-too-long": 91, // E3
+  "urgent-advances-knowledge": 8, // S1
+  "urgent-cursor-overwritten-instead-of-max": 36, // X4
   "urgent-cursor-skips-what-did-not-fit": 36, // X4
-  "urgent-frame-completes-its-answer": 16, // S1
-  "urgent-list-without-bound": 7, // S20
-  "urgent-rows-are-not-relayed": 6, // S9
-  "urgent-skips-cache": 6, // S9
+  "urgent-frame-completes-its-answer": 18, // S1
+  "urgent-list-without-bound": 8, // S20
+  "urgent-rows-are-not-relayed": 8, // S9
+  "urgent-skips-cache": 8, // S9
 };

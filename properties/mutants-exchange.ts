@@ -83,6 +83,41 @@ export const EXCHANGE_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: "bytes-rounded-down",
+    file: "protocols/sync/precision.ts",
+    edits: [["(exact[at] ?? 0) / scale + TO_WHOLE - TO_WHOLE", "Math.floor((exact[at] ?? 0) / scale)"]],
+  },
+  {
+    name: "scale-of-the-first-row",
+    file: "protocols/sync/precision.ts",
+    edits: [
+      [
+        "const scale = view.getFloat32(from, true);\n    for (let at = 0; at < dim",
+        "const scale = view.getFloat32(0, true);\n    for (let at = 0; at < dim",
+      ],
+    ],
+  },
+  {
+    name: "small-steps-are-lost-in-bytes",
+    file: "protocols/sync/precision.ts",
+    edits: [
+      [
+        "every((byte, at) => byte === values[at]) ? whole : held;",
+        "every((byte, at) => byte === values[at]) ? held : held;",
+      ],
+    ],
+  },
+  {
+    name: "bytes-of-lost-state",
+    file: "protocols/sync/precision.ts",
+    edits: [
+      [
+        "every((byte, at) => byte === values[at]) ? whole : held;",
+        "every((byte, at) => byte === values[at]) ? whole : whole;",
+      ],
+    ],
+  },
+  {
     name: "deletion-arrives-as-row",
     file: "protocols/sync/map-row-store.ts",
     edits: [["flags: batch.flags[index] ?? 0,", "flags: 0,"]],

@@ -120,7 +120,7 @@ export const HORIZON_MUTANTS: readonly Mutant[] = [
   {
     name: "settled-tombstones-stay",
     file: LAYING,
-    edits: [["(flags === TOMBSTONE && t <= settled) ||", "(flags === TOMBSTONE && t < 0) ||"]],
+    edits: [["dropRows(replica, () => true, { upTo: settled, deleted: true })", "dropRows(replica, () => false, {})"]],
   },
   {
     name: "lost-disk-stays-lost",
@@ -152,6 +152,43 @@ export const HORIZON_MUTANTS: readonly Mutant[] = [
     file: "protocols/sync/replica-state.ts",
     edits: [["    answers.delete(key);\n    store.release(list);", "    void [answers, key];"]],
   },
+  {
+    name: "answers-tell-of-older-ages",
+    file: LAYING,
+    edits: [["if (aged.length > 0) tellAges(replica);", "void tellAges;"]],
+  },
+  {
+    name: "ended-answers-outlive-the-rows-they-list",
+    file: "protocols/sync/replica-state.ts",
+    edits: [["(isAge && !isEnded) ||", "(isAge && isEnded === isEnded) ||"]],
+  },
+  {
+    name: "expired-rows-come-back",
+    file: LAYING,
+    edits: [
+      [
+        "  return gone < 0 ? known : known.map((t) => Math.max(t, gone));",
+        "  return gone < 0 ? known : known.slice();",
+      ],
+    ],
+  },
+  {
+    name: "follower-evicts-by-itself",
+    file: "protocols/sync/replica.ts",
+    edits: [
+      [
+        '  switch (event.kind) {\n    case "write":',
+        '  if (replica.primary?.kind === "peer") evict(replica, { table: 0, rowsMax: 8 });\n  switch (event.kind) {\n    case "write":',
+      ],
+    ],
+  },
+  {
+    name: "evicts-the-newest",
+    file: LAYING,
+    edits: [["store.oldest(table, Math.min(atOnce, rows - kept))", "store.oldest(table, rows)"]],
+  },
+  { name: "evicts-one-too-few", file: LAYING, edits: [["rows - kept)) + 1 });", "rows - kept)) });"]] },
+
   {
     name: "dropped-rows-stay-urgent",
     file: "protocols/sync/replica-state.ts",

@@ -103,14 +103,24 @@ export const RULE_MUTANTS: readonly Mutant[] = [
     edits: [["& F16_EXPONENT) === F16_EXPONENT", "& 0x7f00) === 0x7f00"]],
   },
   {
+    name: "scales-not-checked",
+    file: "protocols/sync/precision.ts",
+    edits: [["if (!(scale >= 0) || ", "if ("]],
+  },
+  {
+    name: "scale-may-overflow",
+    file: "protocols/sync/precision.ts",
+    edits: [["|| Math.fround(scale * STEPS) === Infinity)", "|| scale === Infinity)"]],
+  },
+  {
     name: "overflow-is-held",
     file: "protocols/sync/map-row.ts",
-    edits: [["if (!areFinite(spec.precision, values) || ", "if ("]],
+    edits: [["if (!areFinite(spec, values) || ", "if ("]],
   },
   {
     name: "state-not-checked",
     file: "protocols/sync/check-frame.ts",
-    edits: [['if (section.state !== undefined && !areFinite("f32", section.state))', "if (false)"]],
+    edits: [["if (section.state !== undefined && !areFloatsFinite(section.state))", "if (false)"]],
   },
   {
     name: "anyone-mints-in-our-name",

@@ -27,6 +27,7 @@ const SITUATIONS: Readonly<Record<string, number>> = {
   deleted: 1_000,
   "disk lost": 100,
   dropped: 1_000,
+  evicted: 100,
   expired: 100,
   "frame lost": 1_000,
   "frame of urgent rows": 1_000,

@@ -7,12 +7,13 @@ import { expect, test } from "vitest";
 import { modelLayout } from "../protocols/model-layout.ts";
 import { checkTables } from "../protocols/sync/declaration.ts";
 import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
-import { areFinite, exactNumbers, floatsOf, roundToF16 } from "../protocols/sync/precision.ts";
+import { areFinite, exactNumbers, floatsOf, roundToF16, roundToI8, valueBytesOf } from "../protocols/sync/precision.ts";
 import { createReplica, type Replica, stepReplica } from "../protocols/sync/replica.ts";
 import { type TableSpec } from "../protocols/sync/row-store.ts";
 import { parseWriterId } from "../protocols/sync/version.ts";
 
 const ROW: TableSpec = { name: "r", dim: 16, valueBytes: 32, stateBytes: 64, precision: "f16", optimizer: "test" };
+const HALF = { precision: "f16", dim: 1 } as const;
 const NOW = 1_760_000_000_000;
 const float = fc.oneof(fc.float({ noNaN: true }), fc.float({ noNaN: true, min: -70_000, max: 70_000 }));
 
@@ -41,8 +42,8 @@ test("roundToF16() gives the nearest half, of two as near the even one, and infi
   fc.assert(
     fc.property(float, (number) => {
       const values = roundToF16(Float32Array.of(number));
-      expect(floatsOf("f16", values)[0]).toBe(nearest(number));
-      expect(areFinite("f16", values)).toBe(Math.abs(number) < 65_520);
+      expect(floatsOf(HALF, values)[0]).toBe(nearest(number));
+      expect(areFinite(HALF, values)).toBe(Math.abs(number) < 65_520);
     }),
     { numRuns: 20_000, examples: [[65_519.996], [65_520], [2 ** -25], [3 * 2 ** -25], [1 + 2 ** -11], [-(2 ** -24)]] },
   );
@@ -51,10 +52,10 @@ test("roundToF16() gives the nearest half, of two as near the even one, and infi
 test("each of the 65,536 halves comes back from 32 bits as it was, and 2,048 of them are no numbers", () => {
   const bits = Uint16Array.from({ length: 65_536 }, (_, at) => at);
   const bytes = new Uint8Array(bits.buffer);
-  const back = new Uint16Array(roundToF16(floatsOf("f16", bytes)).buffer);
+  const back = new Uint16Array(roundToF16(floatsOf(HALF, bytes)).buffer);
   let refused = 0;
   for (const half of bits) {
-    const isFinite = areFinite("f16", bytes.subarray(2 * half, 2 * half + 2));
+    const isFinite = areFinite(HALF, bytes.subarray(2 * half, 2 * half + 2));
     expect(isFinite).toBe((half & 0x7c00) !== 0x7c00);
     if (isFinite) expect(back[half]).toBe(half);
     else refused += 1;
@@ -69,12 +70,53 @@ test("exactNumbers() are those that round to the values, and the values where ot
       const values = roundToF16(exact);
       const given = Float32Array.from(numbers, ([number, isLost, other]) => (isLost ? other : number));
       numbers.forEach(([number, isLost, other], at) => {
-        const value = floatsOf("f16", values)[at] ?? 0;
+        const value = floatsOf(HALF, values)[at] ?? 0;
         const wanted = isLost ? (Math.f16round(other) === value ? other : value) : number;
-        expect((exactNumbers(values, given)[at] ?? 0) + 0).toBe(wanted + 0);
+        expect((exactNumbers({ ...HALF, dim: values.length / 2 }, values, given)[at] ?? 0) + 0).toBe(wanted + 0);
       });
     }),
   );
+});
+
+test("roundToI8() is off by at most a 254th of a row's largest number, holds that one and 0, and refuses what is no number", () => {
+  const row = fc.array(fc.oneof(fc.float({ noNaN: true }), fc.float({ noNaN: true, min: -1, max: 1 })), {
+    minLength: 1,
+    maxLength: 20,
+  });
+  fc.assert(
+    fc.property(row, (list) => {
+      const exact = Float32Array.from(list);
+      const form = { precision: "i8", dim: exact.length } as const;
+      const values = roundToI8(exact);
+      expect(values.length).toBe(valueBytesOf("i8", exact.length));
+      const largest = Math.max(...exact.map(Math.abs));
+      // The last numbers before infinity have no scale of which 127 are a number.
+      if (areFinite(form, values) !== largest < 2 ** 127.9) expect(largest).toBeGreaterThan(2 ** 127.9);
+      if (!areFinite(form, values)) return;
+      const held = floatsOf(form, values);
+      exact.forEach((number, at) => {
+        const bound = (largest / 254) * (1 + 2 ** -16) + 2 ** -142;
+        expect(Math.abs((held[at] ?? Number.NaN) - number)).toBeLessThanOrEqual(bound);
+        if (number === 0) expect(held[at]).toBe(0);
+        if (Math.abs(number) === largest && largest > 2 ** -119) {
+          expect(Math.abs((held[at] ?? 0) / number - 1)).toBeLessThanOrEqual(2 ** -22);
+        }
+      });
+      // What is given as a row's exact numbers counts if it rounds to the row, and its values do.
+      expect(exactNumbers(form, values, exact)).toEqual(exact);
+      const others = exact.map((number) => -number);
+      if (largest > 2 ** -119) expect(exactNumbers(form, values, others)).toEqual(held);
+    }),
+    { numRuns: 5_000 },
+  );
+  for (const broken of [Number.NaN, Infinity, -Infinity]) {
+    expect(areFinite({ precision: "i8", dim: 2 }, roundToI8(Float32Array.of(1, broken)))).toBe(false);
+  }
+});
+
+test("roundToI8() takes of two as near the even one", () => {
+  const values = roundToI8(Float32Array.of(127, 0.5, 1.5, -0.5, -2.5, 126.5));
+  expect([...new Int8Array(values.buffer, 4)]).toEqual([127, 0, 2, 0, -2, 126]);
 });
 
 test("replicas of an f16 table hold, digest and pass on the bytes that were stamped, whoever wrote last", () => {
@@ -115,21 +157,27 @@ test("replicas of an f16 table hold, digest and pass on the bytes that were stam
   );
 });
 
-test("catching up with an f16 table of 16 numbers costs at most 46 bytes a changed row, hashed keys and an hour of times included", () => {
-  const writer = start("a");
-  const serving = start("b", false);
-  const rows = 20_000;
-  for (let at = 0; at < rows; at += 500) {
-    const keys = BigUint64Array.from({ length: 500 }, (_, row) =>
-      BigInt.asUintN(64, BigInt(at + row + 1) * 0x9e37_79b9_7f4a_7c15n),
-    );
-    write(writer, { keys, change: (floats) => floats.fill(at / rows), nowMs: NOW + (3_600_000 * at) / rows });
-  }
-  const bytes = pullWhole(serving, { peer: writer, id: 1, nowMs: NOW + 3_600_000 });
-  expect(serving.store.rows(0)).toBe(rows);
-  expect(bytes / rows).toBeGreaterThan(40);
-  expect(bytes / rows).toBeLessThanOrEqual(46);
-});
+test.each([
+  ["f16", ROW, 40, 46],
+  ["i8", { ...ROW, precision: "i8", valueBytes: 20 } as const, 28, 34],
+])(
+  "catching up with a table of 16 numbers in %s costs at most so many bytes a changed row, hashed keys and an hour of times included",
+  (_, table, least, most) => {
+    const writer = start("a", { table });
+    const serving = start("b", { table, state: false });
+    const rows = 20_000;
+    for (let at = 0; at < rows; at += 500) {
+      const keys = BigUint64Array.from({ length: 500 }, (__, row) =>
+        BigInt.asUintN(64, BigInt(at + row + 1) * 0x9e37_79b9_7f4a_7c15n),
+      );
+      write(writer, { keys, change: (floats) => floats.fill(at / rows), nowMs: NOW + (3_600_000 * at) / rows });
+    }
+    const bytes = pullWhole(serving, { peer: writer, id: 1, nowMs: NOW + 3_600_000 });
+    expect(serving.store.rows(0)).toBe(rows);
+    expect(bytes / rows).toBeGreaterThan(least);
+    expect(bytes / rows).toBeLessThanOrEqual(most);
+  },
+);
 
 test("a model's table declared f16 has half the values and keeps its exact numbers before the optimizer's state", () => {
   const model = {
@@ -151,12 +199,20 @@ test("a model's table declared f16 has half the values and keeps its exact numbe
   ]);
   const [users, items] = model.tables;
   expect(modelLayout({ ...model, tables: [{ ...users, precision: "f32" }, items] }).digest).not.toBe(digest);
+  expect(modelLayout({ ...model, tables: [{ ...users, precision: "i8" }, items] }).tables[1]).toMatchObject({
+    precision: "i8",
+    valueBytes: 20,
+    stateBytes: 68,
+  });
   expect(() => checkTables([{ ...ROW, stateBytes: 60 }])).toThrow("exact numbers 64");
   expect(() => checkTables([{ ...ROW, valueBytes: 64 }])).toThrow("its values take 32 bytes");
 });
 
-function start(node: string, state = true): Replica {
-  return createReplica({ writer: parseWriterId(`0.r.${node}.x`), store: createMapRowStore([ROW], { state }) });
+function start(
+  node: string,
+  { table = ROW, state = true }: { readonly table?: TableSpec; readonly state?: boolean } = {},
+): Replica {
+  return createReplica({ writer: parseWriterId(`0.r.${node}.x`), store: createMapRowStore([table], { state }) });
 }
 
 function write(

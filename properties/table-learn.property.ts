@@ -70,7 +70,7 @@ test("a table learns as the reference does: equal values, state, versions and re
   fc.assert(
     fc.property(
       optimizer,
-      fc.constantFrom("f32" as const, "f16" as const),
+      fc.constantFrom("f32" as const, "f16" as const, "i8" as const),
       fc.integer({ min: 1, max: 19 }),
       fc.array(write, { minLength: 1, maxLength: 6 }),
       (by, precision, dim, writes) => {

@@ -48,6 +48,11 @@ export const SYNC_LIMITS = {
   urgentRowsMax: 1_024,
   /** On a congested link an ordinary pull is held back for urgent rows at most this long in all. */
   urgentHoldMs: 2_000,
+  /** Rows of a table that go at once where it is over its budget: so many, or this share, which takes as long to drop as all take to be looked at. */
+  evictRowsMax: 4_096,
+  evictShare: 1 / 128,
+  /** The share of a budget that is free in the end. */
+  evictSlack: 0.05,
   /** A row still early after one to two of these is reported to the shard's primary. */
   orphanMs: 60_000,
   /** Rows in one report, and the most that a primary writes anew in one `orphanMs`. */

@@ -13,10 +13,12 @@ export interface TableDeclaration {
   readonly key: string;
   /** The feature is a list, newest last: the rows of its last entries are made one. */
   readonly sequence?: SequenceDeclaration;
-  /** How its numbers are held and sent; f32 when left out. f16 halves what a row costs on the links. */
-  readonly precision?: "f32" | "f16";
+  /** How its numbers are held and sent; f32 when left out. f16 halves what a row's numbers cost on the links, i8 quarters it, with 4 bytes for its scale. */
+  readonly precision?: "f32" | "f16" | "i8";
   /** A row that was not written for so long, milliseconds on the primary's clock, is gone everywhere; never when left out. */
   readonly ttlMs?: number;
+  /** The most memory that its rows, with their optimizer state, may take at the primary, all shards together; those written longest ago go. No bound when left out. */
+  readonly budgetBytes?: number;
   /** When a key gets a row; at its first gradient when left out. */
   readonly admit?: AdmissionRule;
   /**

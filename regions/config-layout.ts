@@ -2,6 +2,7 @@ import { type ModelLayout, modelLayout } from "../protocols/model-layout.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { SYNC_LIMITS } from "../protocols/limits.ts";
 import { checkTables } from "../protocols/sync/declaration.ts";
+import { rowMemory } from "../protocols/sync/row-store.ts";
 
 /** What keeps a model from being laid out: where in its declaration, and what is allowed there. */
 export interface LayoutProblem {
@@ -23,7 +24,7 @@ export function layoutProblems(model: ModelDeclaration): readonly LayoutProblem[
   );
   try {
     const layout = modelLayout(model);
-    const found = [...named, ...tooMany(layout), ...tooLarge(layout)];
+    const found = [...named, ...tooMany(layout), ...tooLarge(layout), ...tooTight(layout)];
     if (found.length === 0) checkTables(layout.tables);
     return found;
   } catch (error) {
@@ -38,6 +39,19 @@ function tooMany({ model, tables }: ModelLayout): LayoutProblem[] {
   const max = SYNC_LIMITS.tablesMax - own;
   if (model.tables.length <= max) return [];
   return [{ path: ["tables"], allowed: `at most ${max} tables, beside ${own} that such a model has of its own` }];
+}
+
+/** Fewer rows than these in a shard would go before they have learned anything. */
+const BUDGET_ROWS_MIN = 1_000;
+
+function tooTight({ model, tables }: ModelLayout): LayoutProblem[] {
+  return model.tables.flatMap(({ budgetBytes = Infinity }, index) => {
+    const spec = tables[index + 1];
+    const least = spec === undefined ? 0 : model.shards * BUDGET_ROWS_MIN * rowMemory(spec);
+    if (budgetBytes >= least) return [];
+    const allowed = `at least "${Math.ceil(least / 1024)}KB", ${BUDGET_ROWS_MIN} rows in each of ${model.shards} shards`;
+    return [{ path: ["tables", index, "budget"], allowed }];
+  });
 }
 
 function tooLarge({ model, tables }: ModelLayout): LayoutProblem[] {

@@ -175,8 +175,9 @@ function takeRows(
     const state = batch.state?.slice(row * stateBytes, (row + 1) * stateBytes);
     const values = batch.values.slice(row * valueBytes, (row + 1) * valueBytes);
     return {
-      values: exact > 0 && state !== undefined ? floatsOf("f32", state.slice(0, exact)) : floatsOf(precision, values),
-      state: state === undefined ? new Float32Array() : floatsOf("f32", state.slice(exact)),
+      values:
+        exact > 0 && state !== undefined ? new Float32Array(state.slice(0, exact).buffer) : floatsOf(spec, values),
+      state: state === undefined ? new Float32Array() : new Float32Array(state.slice(exact).buffer),
     };
   }
 

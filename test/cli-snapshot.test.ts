@@ -64,7 +64,7 @@ test("images of a shard that goes on writing are listed, checked, backed up, res
     const named = rows.filter(({ item }) => item !== null);
     expect(named.length).toBeGreaterThan(0);
     expect(named.filter(({ key, item }) => item !== String(key))).toEqual([]);
-    const expected = floatsOf(table === 2 ? "f16" : "f32", store.read(table, keys).values);
+    const expected = floatsOf(store.tables[table] ?? { precision: "f32", dim: 1 }, store.read(table, keys).values);
     expect(rows.flatMap(({ values }) => values)).toEqual([...expected]);
   }
   // The process itself says that the rows are those of its first batches.

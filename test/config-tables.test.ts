@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { type RegionConfigInput } from "../regions/config.ts";
 import { LEAST, parse, problemsOf } from "./config-parsing.ts";
 
 test("a table's rule of admission counts sightings in some memory, or draws; what an unknown key is read as can be said", () => {
@@ -53,4 +54,20 @@ test("a table over a list names the feature, and how many of its last entries ar
     expect(found).toHaveLength(1);
     expect(found[0]).toContain(`: models[0].tables[3]${where}`);
   }
+});
+
+test("a table's budget is memory for at least 1,000 rows in each shard", () => {
+  function withBudget(budget: string): RegionConfigInput {
+    const tables = [
+      { name: "users", key: "user", budget },
+      { name: "items", key: "item" },
+    ];
+    return { ...LEAST, models: [{ name: "clicks", shards: 64, tables }] };
+  }
+  expect(parse(withBudget("2GB")).models[0]?.tables[0]).toMatchObject({ budgetBytes: 2 ** 31 });
+  // 24 of a head, 16 floats and as many of AdaGrad, 32 of the index: 184 bytes.
+  expect(parse(withBudget("11500KB")).models[0]?.tables[0]).toMatchObject({ budgetBytes: 11_500 * 1024 });
+  expect(problemsOf(withBudget("11499KB"))).toEqual([
+    expect.stringMatching(/: models\[0\]\.tables\[0\]\.budget is .*at least "11500KB", 1000 rows in each of 64 shards/),
+  ]);
 });

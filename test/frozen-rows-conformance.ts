@@ -25,7 +25,7 @@ interface Moment {
 }
 
 const WRITER = parseWriterId("0.a.n.x");
-const row = { table: fc.nat(2), key: fc.bigInt(0n, 40n) };
+const row = { table: fc.nat(3), key: fc.bigInt(0n, 40n) };
 const op: fc.Arbitrary<Op> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ kind: fc.constant("write" as const), ...row, value: fc.nat(200) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom("delete", "drop", "drop-key"), ...row }) },

@@ -34,7 +34,7 @@ export function testRowStore(name: string, create: CreateStore): void {
           expect(found[0]).toBe(deletedAt(row) ? 0 : 1);
           expect(values).toEqual(deletedAt(row) ? new Uint8Array(values.length) : contentOf(row));
         }
-        for (const table of [0, 1, 2]) {
+        for (const table of [0, 1, 2, 3]) {
           expect(store.rows(table)).toBe(
             [...winners.values()].filter((row) => row.table === table && !deletedAt(row)).length,
           );
@@ -269,7 +269,7 @@ export function testRowStore(name: string, create: CreateStore): void {
     const store = full();
     const row = { table: 0, key: 1n, version: { t: 1, writer: WRITERS[0] ?? parseWriterId("0.b.n.x") } };
     const batch = batchOf(store, row);
-    expect(() => store.merge({ ...batch, table: 2 }, NOTHING)).toThrow(RangeError);
+    expect(() => store.merge({ ...batch, table: 3 }, NOTHING)).toThrow(RangeError);
     expect(() => store.merge({ ...batch, values: new Uint8Array(7) }, NOTHING)).toThrow(RangeError);
     expect(() => store.merge({ ...batch, state: undefined }, NOTHING)).toThrow(RangeError);
     expect(() => store.merge({ ...batch, writers: Uint16Array.of(99) }, NOTHING)).toThrow(RangeError);

@@ -4,12 +4,12 @@ import { temporaryFolder } from "./file-store-support.ts";
 import { clicksModel, ITEMS, push, REGION, soon, startShard, USERS } from "./shard-support.ts";
 
 const DIM = 4;
-const MODEL = clicksModel(DIM, { admit: { kind: "count", count: 3, bytes: 4096 } });
 
 test("a key is read as the default row until its third step, whose gradient is the first that counts", async () => {
+  const model = clicksModel(DIM, { admit: { kind: "count", count: 3, bytes: 4096 } });
   await using folder = await temporaryFolder();
   await using system = await ActorSystem.start({ region: REGION, sink: () => undefined });
-  const shard = await startShard(system, { node: "a", model: MODEL, folder: folder.path });
+  const shard = await startShard(system, { node: "a", model, folder: folder.path });
   shard.tell("role", { duty: "trains", training: REGION, term: 0 });
   const keys = BigUint64Array.of(7n);
   async function read(table: number): Promise<readonly [found: number | undefined, values: readonly number[]]> {
@@ -18,9 +18,9 @@ test("a key is read as the default row until its third step, whose gradient is t
   }
   const first = await read(ITEMS);
   expect(first[1].every((value) => value !== 0)).toBe(true);
-  for (let batch = 1; batch <= 3; batch += 1) {
+  for (let gradient = 1; gradient <= 3; gradient += 1) {
     expect(await read(USERS)).toEqual([0, [0, 0, 0, 0]]);
-    await push(shard, { keys: [7n], dim: DIM, gradient: batch, tables: [USERS, ITEMS] });
+    await push(shard, { keys: [7n], dim: DIM, gradient, tables: [USERS, ITEMS] });
   }
   const [found, values] = await read(USERS);
   expect(found).toBe(1);

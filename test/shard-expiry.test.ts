@@ -5,14 +5,14 @@ import { temporaryFolder } from "./file-store-support.ts";
 import { clicksModel, ITEMS, push, REGION, rowsOf, shardAt, soon, startShard, USERS } from "./shard-support.ts";
 
 const DIM = 4;
-const MODEL = clicksModel(DIM, { ttlMs: 3_000 });
 
 test("rows of a table with an age are gone at the primary and at who pulls from it; those of another table stay", async () => {
+  const model = clicksModel(DIM, { ttlMs: 3_000 });
   await using folder = await temporaryFolder();
   await using system = await ActorSystem.start({ region: REGION, sink: () => undefined });
   const [a, b] = [
-    await startShard(system, { node: "a", model: MODEL, folder: folder.path }),
-    await startShard(system, { node: "b", model: MODEL, folder: folder.path }),
+    await startShard(system, { node: "a", model, folder: folder.path }),
+    await startShard(system, { node: "b", model, folder: folder.path }),
   ];
   a.tell("role", { duty: "trains", training: REGION, term: 0 });
   await push(a, { keys: [1n, 2n, 3n], dim: DIM, tables: [USERS, ITEMS] });
@@ -28,4 +28,37 @@ test("rows of a table with an age are gone at the primary and at who pulls from 
     expect(row.found).toBe(table === "items");
   }
   expect(await system.metricsText()).toContain('freshet_rows_dropped_total{model="clicks"} 6\n');
+}, 60_000);
+
+test("over its budget a table loses the rows that were trained longest ago, at the primary and at who pulls from it", async () => {
+  // Room for five: 80 bytes a row.
+  const model = clicksModel(DIM, { budgetBytes: 400 });
+  await using folder = await temporaryFolder();
+  await using system = await ActorSystem.start({ region: REGION, sink: () => undefined });
+  const [a, b] = [
+    await startShard(system, { node: "a", model, folder: folder.path, snapshotMs: 500 }),
+    await startShard(system, { node: "b", model, folder: folder.path }),
+  ];
+  a.tell("role", { duty: "trains", training: REGION, term: 0 });
+  await push(a, { keys: [1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n, 9n], dim: DIM });
+  // Trained again before anything had to go, or made anew: one of the newest either way.
+  await push(a, { keys: [1n], dim: DIM });
+  // One in twenty is free then.
+  await eventually("the primary has room again", async () => ((await rowsOf(a)) === 4 ? true : undefined));
+  await eventually("the follower has what the primary has", async () => {
+    b.tell("synchronise", { peer: shardAt("a") });
+    return (await rowsOf(b)) === 4 ? true : undefined;
+  });
+  const left: number[] = [];
+  for (let key = 1; key <= 9; key += 1) {
+    if ((await b.ask("row", { table: "users", key: String(key) }, { signal: soon() })).found) left.push(key);
+  }
+  expect(left).toContain(1);
+  expect(left).toEqual(expect.arrayContaining([8, 9]));
+  const text = await eventually("the table's rows are shown", async () => {
+    const shown = await system.metricsText();
+    return shown.includes('freshet_table_rows{shard="clicks-0",table="users"} 4\n') ? shown : undefined;
+  });
+  expect(text).toContain('freshet_table_bytes{shard="clicks-0",table="users"} 320\n');
+  expect(text).toMatch(/freshet_rows_evicted_total\{model="clicks"\} [56]\n/);
 }, 60_000);

@@ -54,7 +54,7 @@ test("images that an earlier Freshet wrote, a whole one and an increment, are re
   ] as const) {
     const { found } = store.read(table, ALL_KEYS);
     const keys = ALL_KEYS.filter((_, at) => found[at] === 1);
-    const numbers = floatsOf(precision, store.read(table, keys).values);
+    const numbers = floatsOf({ precision, dim: 1 }, store.read(table, keys).values);
     const answer = await node.shard.ask("gather", { lists: [{ table, keys }] }, { signal: soon() });
     expect(keys.length).toBeGreaterThan(50);
     expect(answer.values[0]).toEqual(numbers);

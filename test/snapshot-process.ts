@@ -50,7 +50,7 @@ async function differences(batches: number): Promise<number> {
   for (const [at, { table, keys }] of lists.entries()) {
     const { dim = 1, precision = "f32" } = layout.tables[table] ?? {};
     const expected = store.read(table, keys);
-    const floats = floatsOf(precision, expected.values);
+    const floats = floatsOf({ precision, dim }, expected.values);
     for (const [row, key] of keys.entries()) {
       if (expected.found[row] === 0) floats.set(initialValues(layout, table, key), row * dim);
     }

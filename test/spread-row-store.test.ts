@@ -8,6 +8,7 @@ import { SpreadReader } from "../runtime/compute/table/spread-reader.ts";
 import { createSpreadRowStore, sharedTables } from "../runtime/compute/table/spread-row-store.ts";
 import { FOUND, MISSING } from "../runtime/compute/table/table-reader.ts";
 import { testFrozenRows } from "./frozen-rows-conformance.ts";
+import { testRowDrops } from "./row-drops-conformance.ts";
 import { testRowStore } from "./row-store-conformance.ts";
 import { testRowWrites } from "./row-writes-conformance.ts";
 
@@ -28,11 +29,12 @@ const BATCH_ROWS = 5_000;
 const name = "row store with several memories";
 
 function create(tables: readonly TableSpec[], options: { readonly state: boolean }): RowStore {
-  return createSpreadRowStore(tables, { ...options, memories: tables.length === 3 ? [2, 1, 1] : [1, 3] });
+  return createSpreadRowStore(tables, { ...options, memories: tables.length === 4 ? [2, 1, 1, 2] : [1, 3] });
 }
 
 testRowStore(name, create);
 testRowWrites(name, create);
+testRowDrops(name, create);
 testFrozenRows(name, create, { runs: 60 });
 
 test("a table holds as many rows as its memories together, and readers find each of them", () => {

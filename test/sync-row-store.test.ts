@@ -1,6 +1,7 @@
 import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
 import { createTableRowStore } from "../runtime/compute/table/table-row-store.ts";
 import { testFrozenRows } from "./frozen-rows-conformance.ts";
+import { testRowDrops } from "./row-drops-conformance.ts";
 import { testRowStore } from "./row-store-conformance.ts";
 import { testRowWrites } from "./row-writes-conformance.ts";
 
@@ -10,5 +11,6 @@ for (const [name, create] of [
 ] as const) {
   testRowStore(name, create);
   testRowWrites(name, create);
+  testRowDrops(name, create);
   testFrozenRows(name, create);
 }

@@ -54,12 +54,12 @@ test("a new model begins with the rows of another, wherever they live now; what 
   const shards = await Promise.all(Array.from({ length: FRESH.shards }, (_, at) => loaded(start.folder, at)));
   for (const table of [USERS, ITEMS]) {
     const keys = ALL_KEYS.filter((key) => store.read(table, BigUint64Array.of(key)).found[0] === 1);
-    const values = floatsOf(table === ITEMS ? "f16" : "f32", store.read(table, keys).values);
+    const values = floatsOf({ precision: table === ITEMS ? "f16" : "f32", dim: 1 }, store.read(table, keys).values);
     for (const [row, key] of keys.entries()) {
       const at = shards[shardOf(table, key, FRESH.shards)];
       const read = at?.read(table, BigUint64Array.of(key));
       expect(read?.found[0]).toBe(1);
-      const floats = floatsOf("f32", read?.values ?? new Uint8Array());
+      const floats = new Float32Array(read?.values.slice().buffer ?? new ArrayBuffer());
       // What a half hides of a number is there again.
       for (const [d, float] of floats.entries()) {
         const wanted = values[row * floats.length + d] ?? Number.NaN;

@@ -19,6 +19,7 @@ import {
   text,
   type Update,
 } from "./seen-row.ts";
+import { numbersIn } from "./tables.ts";
 import { UrgentChecker } from "./urgent-checks.ts";
 import { WatchedStore } from "./watched-store.ts";
 
@@ -58,7 +59,6 @@ export class ShardChecker {
   readonly #keys: readonly BigUint64Array[];
   readonly #bytes = new Uint8Array(4);
   readonly #float = new Float32Array(this.#bytes.buffer);
-  readonly #half = new Float16Array(this.#bytes.buffer);
   readonly #behind = new Map<WriterId, Behind[]>();
   readonly #byKnowledge = new Map<number, readonly (SeenRow | undefined)[]>();
   readonly #seen = new WeakMap<Replica, Seen>();
@@ -190,8 +190,10 @@ export class ShardChecker {
     }
     if (before === undefined && version === undefined) return false;
     const read = store.read(0, keys);
-    this.#bytes.set(read.values);
-    const value = (store.tables[0]?.precision === "f16" ? this.#half : this.#float)[0] ?? 0;
+    this.#bytes.set(read.values.subarray(0, 4));
+    const precision = store.tables[0]?.precision ?? "f32";
+    // Most worlds have 32-bit floats, and this is done for each row after each step.
+    const value = (precision === "f32" ? this.#float : numbersIn(precision, read.values))[0] ?? 0;
     const found = read.found[0] ?? 0;
     if (before !== undefined && version !== undefined && sameVersion(version, before.version)) {
       if (value === before.value && found === before.found) return false;

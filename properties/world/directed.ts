@@ -33,7 +33,14 @@ import { orphanReported, orphanSuperseded, reportsBounded } from "./directed-orp
 import { dominating, joining, jumps, lastStamps, mergingInAnyOrder, ordering } from "./directed-laws.ts";
 import { besideCatchUps, inUse, manyShards, restlessPeer, withinBudget } from "./directed-links.ts";
 import { answerOverABadLink, answerThatIsClosed, nothingHalfTaken, olderAnswer } from "./directed-resume.ts";
-import { notHalf, roundedOnce, smallStepsAddUp } from "./directed-precision.ts";
+import {
+  notBytes,
+  notHalf,
+  roundedOnce,
+  scaledOnce,
+  smallStepsAddUp,
+  smallStepsAddUpInBytes,
+} from "./directed-precision.ts";
 import { placeOfAnotherStart } from "./directed-urgent.ts";
 import { cursorOfAnotherLife, failedPull, listedAgain } from "./directed-polls.ts";
 import {
@@ -83,8 +90,10 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["X5", orphanSuperseded],
   ["X6", crossingAdoption],
   ["X8", roundedOnce],
+  ["X8", scaledOnce],
   ["X9", withoutState],
   ["X9", smallStepsAddUp],
+  ["X9", smallStepsAddUpInBytes],
   ["X10", lateRowGivesWay],
   ["X10", settledOnDisk],
   ["X11", listedAgain],
@@ -104,6 +113,7 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["I2", oneEncoding],
   ["I3", notFinite],
   ["I3", notHalf],
+  ["I3", notBytes],
   ["I4", mintedInOurName],
   ["I7", anotherLayout],
   ["W1", manyShards],

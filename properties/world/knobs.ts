@@ -38,6 +38,10 @@ export interface Knobs {
   readonly expireEveryMs: number;
   /** How old a row gets, where rows expire. */
   readonly ttlMs: number;
+  readonly evictEveryMs: number;
+  /** Rows of a shard beyond which the oldest are evicted, and how many at once at most. */
+  readonly rowsMax: number;
+  readonly evictRowsMax: number;
   readonly entriesKept: number;
   /** Of crashes, how many are taken for the end: the node is no member until it is back. */
   readonly retireRate: number;
@@ -65,8 +69,8 @@ export interface Knobs {
   readonly storeLossRate: number;
   /** How long a shard is left to its leader. */
   readonly patienceMs: number;
-  /** The table's numbers are held as f16. */
-  readonly halves: boolean;
+  /** How the table's numbers are held. */
+  readonly precision: "f32" | "f16" | "i8";
   /** Rows are held as region nodes hold them, in compiled tables, and not in Maps. */
   readonly compiled: boolean;
   /** Of writes, how many are urgent. */
@@ -86,7 +90,18 @@ export interface Knobs {
 }
 
 /** Kinds of events that come again and again while there is trouble. */
-export const RECURRING = ["write", "cut", "clog", "crash", "pause", "save", "jump", "settle", "expire"] as const;
+export const RECURRING = [
+  "write",
+  "cut",
+  "clog",
+  "crash",
+  "pause",
+  "save",
+  "jump",
+  "settle",
+  "expire",
+  "evict",
+] as const;
 
 export function drawKnobs(random: Random): Knobs {
   const calm = nextFloat(random) < 0.12;
@@ -162,8 +177,9 @@ export function drawKnobs(random: Random): Knobs {
     cacheRowsMax: [1, 3, 8, 1000][nextBelow(random, 4)] ?? 1,
     cacheAgeMs: between(50, 5_000),
     // Looked at, not drawn: a seed keeps the rest of its world.
-    halves: random.a % 4 === 0,
+    precision: random.a % 4 === 0 ? "f16" : random.a % 8 === 3 ? "i8" : "f32",
     compiled: (random.a >>> 2) % 8 === 0,
+    ...drawBudget(random.a >>> 5, keys),
     ...drawRoles(createRandom(random.b), { calm, nodes, serving, graves }),
     ...drawUrgent(createRandom(random.c)),
     ...drawStanding(createRandom(random.d), { calm, lossRate: inGraves(0, lossRate) }),
@@ -194,6 +210,15 @@ function drawRoles(
   const sole = nextFloat(random) < 0.5;
   const mayBe = leaders.leaders === "none" && nodes > 2 && !serving;
   return { ...leaders, aloof: mayBe && (sole || !graves), sole: mayBe && sole };
+}
+
+/** Of one world in eight: how many rows a shard may hold. Looked at, not drawn. */
+function drawBudget(word: number, keys: number): Pick<Knobs, "evictEveryMs" | "rowsMax" | "evictRowsMax"> {
+  return {
+    evictEveryMs: word % 8 === 0 ? 100 + ((word >>> 3) % 900) : 0,
+    rowsMax: 1 + ((word >>> 13) % keys),
+    evictRowsMax: [1, 2, 1000, 1000][(word >>> 17) % 4] ?? 1,
+  };
 }
 
 /** What urgent rows and rows left early meet, from a generator of its own: a seed keeps the rest of its world. */

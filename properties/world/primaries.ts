@@ -5,6 +5,7 @@
 import { nextFloat, type Random } from "../../protocols/random.ts";
 import { type Replica } from "../../protocols/sync/replica.ts";
 import { type Disk } from "./disk.ts";
+import { evictAt } from "./evictions.ts";
 import { type SimulatedNode } from "./simulated-node.ts";
 import { type Surroundings } from "./surroundings.ts";
 
@@ -57,12 +58,13 @@ export class Primaries {
   }
 
   /** The primaries that are there and awake do what it is time for. */
-  turn(what: "settle" | "expire", isAwake: (node: number) => boolean): void {
+  turn(what: "settle" | "expire" | "evict", isAwake: (node: number) => boolean): void {
     for (const shard of this.#world.checkers.keys()) {
       const index = this.primaryOf(shard);
       const node = this.#world.nodes[index];
       if (node === undefined || !isAwake(index)) continue;
       if (what === "settle") this.#settle(node, shard);
+      else if (what === "evict") evictAt(this.#world, { node, shard });
       else this.#expire(node, shard);
     }
   }

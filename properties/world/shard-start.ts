@@ -9,6 +9,7 @@ import { DecodeError } from "../../protocols/wire/decode-error.ts";
 import { type SavedImage } from "./disk.ts";
 import { type Knobs } from "./knobs.ts";
 import { type Surroundings } from "./surroundings.ts";
+import { EVICT_SLACK } from "./evictions.ts";
 import { tablesOf } from "./tables.ts";
 import { WatchedStore } from "./watched-store.ts";
 
@@ -47,6 +48,9 @@ function limitsOf(knobs: Knobs): SyncLimits {
     orphanMs: knobs.orphanMs,
     windowFrames: 2,
     entriesKept: knobs.entriesKept,
+    evictRowsMax: knobs.evictRowsMax,
+    evictShare: 0,
+    evictSlack: EVICT_SLACK,
   };
 }
 

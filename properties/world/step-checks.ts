@@ -17,6 +17,7 @@ import { parsePull } from "../../protocols/wire/pull.ts";
 import { parseReport } from "../../protocols/wire/survey.ts";
 import { SENT } from "./counted.ts";
 import { type ShardChecker } from "./checkers.ts";
+import { heldAs, numbersIn } from "./tables.ts";
 import { type Judge } from "./judge.ts";
 import { type Knobs } from "./knobs.ts";
 import { isOlder, knowsAll } from "./seen-row.ts";
@@ -197,12 +198,13 @@ export class StepChecker {
     const list = store.collect(new Float64Array());
     for (const { keys, values, state } of store.pack(list, { from: 0, to: list.slots.length })) {
       const floats = new Float32Array(state?.slice().buffer ?? new ArrayBuffer());
-      // With f16 the state begins with the exact number, and the value is what it rounds to.
-      const isWhole = this.#knobs.halves
-        ? new Float16Array(values.slice().buffer).every(
-            (value, row) => floats[2 * row] === floats[2 * row + 1] && Math.f16round(floats[2 * row] ?? 0) === value,
-          )
-        : new Float32Array(values.slice().buffer).every((value, row) => floats[row] === value);
+      const { precision } = this.#knobs;
+      // Where values are rounded the state begins with the exact number, and the value is what it rounds to.
+      const isWhole = numbersIn(precision, values).every((value, row) =>
+        precision === "f32"
+          ? floats[row] === value
+          : floats[2 * row] === floats[2 * row + 1] && heldAs(precision, floats[2 * row] ?? 0) === value,
+      );
       if (!isWhole) this.#judge.breach("X9", `${where} holds one of the rows ${keys.join()} with the state of another`);
     }
     store.release(list);

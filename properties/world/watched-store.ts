@@ -1,4 +1,5 @@
 import {
+  type Among,
   type DroppedRows,
   type FrozenRows,
   type LearnRequest,
@@ -59,10 +60,14 @@ export class WatchedStore implements RowStore {
     this.#store.load(batch, options);
   }
 
-  dropWhere(isDoomed: (row: RowGlance) => boolean): DroppedRows[] {
-    const dropped = this.#store.dropWhere(isDoomed);
+  dropWhere(isDoomed: (row: RowGlance) => boolean, among?: Among): DroppedRows[] {
+    const dropped = this.#store.dropWhere(isDoomed, among);
     for (const { keys } of dropped) this.#touch(keys);
     return dropped;
+  }
+
+  oldest(table: number, count: number): number {
+    return this.#store.oldest(table, count);
   }
 
   dropKeys(dropped: TableKeys): void {

@@ -228,6 +228,7 @@ class World implements Surroundings {
         break;
       case "settle":
       case "expire":
+      case "evict":
         this.#primaries.turn(happening.kind, (node) => (this.#pausedUntilMs[node] ?? 0) <= this.nowMs);
         break;
     }
@@ -258,8 +259,7 @@ class World implements Surroundings {
     const { nodes, serving, shards, keys, deleteRate, urgentRate, sole } = this.knobs;
     const index = sole ? 0 : nextBelow(this.random, nodes);
     const node = this.nodes[index];
-    if (node === undefined || (serving && index === nodes - 1)) return;
-    if ((this.#pausedUntilMs[index] ?? 0) > this.nowMs) return;
+    if (node === undefined || (serving && index === nodes - 1) || this.pausedUntilMs(index) > this.nowMs) return;
     this.#value += 1;
     node.write(nextBelow(this.random, shards), {
       key: nextBelow(this.random, keys),

@@ -3,14 +3,15 @@ import { type ReplicaEffect } from "../../protocols/sync/replica-state.ts";
 import { type Mutate } from "../../protocols/sync/row-store.ts";
 import { type ShardChecker } from "./checkers.ts";
 import { type Knobs } from "./knobs.ts";
+import { heldAs, numbersIn } from "./tables.ts";
 import { type Surroundings } from "./surroundings.ts";
 
 /** How a node writes a value, or deletes the row for 0; and the value that all see. */
-export function editOf({ halves }: Knobs, value: number): { readonly seen: number; readonly mutate: Mutate } {
+export function editOf({ precision }: Knobs, value: number): { readonly seen: number; readonly mutate: Mutate } {
   // A number that f16 has not, of which all see the nearest that it has.
-  const exact = halves ? Math.fround(value + 0.3) : value;
+  const exact = precision === "f32" ? value : Math.fround(value + 0.3);
   return {
-    seen: halves && value !== 0 ? Math.f16round(exact) : value,
+    seen: value === 0 ? 0 : heldAs(precision, exact),
     mutate: ({ floats, state, isNew }) => {
       if (value === 0) return isNew ? "skip" : "delete";
       floats.fill(exact);
@@ -41,7 +42,7 @@ export function noteOrphans(
     checker.wrote({
       key: Number(effect.keys[0]),
       version,
-      value: (knobs.halves ? new Float16Array(values.buffer) : new Float32Array(values.buffer))[0] ?? 0,
+      value: numbersIn(knobs.precision, values)[0] ?? 0,
       deleted: found[0] === 0,
     });
     steps.stamped(version, shard);

@@ -79,6 +79,7 @@ function answerPull(
       version: replica.version,
       early: replica.early.size > 0,
     },
+    isEnded: false,
     used: true,
   };
   replica.answers.set(answerKey(from, pullId), answer);
@@ -172,6 +173,7 @@ function sendFrames(
     if (from === undefined || to === undefined) continue;
     const batches = store.pack(answer.list, { from, to });
     const end = index === frames - 1 ? answer.end : undefined;
+    answer.isEnded ||= end !== undefined;
     effects.push(frameOf(replica, answer, { index, frames, batches, end }));
   }
   return effects;

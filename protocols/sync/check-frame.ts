@@ -1,6 +1,6 @@
 import { type Frame, type FrameSection } from "../wire/frame.ts";
 import { latestOf } from "./horizon.ts";
-import { areFinite } from "./precision.ts";
+import { areFinite, areFloatsFinite } from "./precision.ts";
 import { type Refusal, type Replica } from "./replica-state.ts";
 import { isPlausible } from "./stamper.ts";
 import { type WriterId } from "./version.ts";
@@ -41,10 +41,10 @@ function checkSection(
   if (spec === undefined || section.valueBytes !== spec.valueBytes || section.stateBytes !== spec.stateBytes) {
     return { reason: "declaration", detail: `rows of table ${section.table} have another shape` };
   }
-  if (!areFinite(spec.precision, section.values)) {
+  if (!areFinite(spec, section.values)) {
     return { reason: "not-finite", detail: `values of table '${spec.name}'` };
   }
-  if (section.state !== undefined && !areFinite("f32", section.state)) {
+  if (section.state !== undefined && !areFloatsFinite(section.state)) {
     return { reason: "not-finite", detail: `state of table '${spec.name}'` };
   }
   const latest = new Float64Array(frame.writers.length);

@@ -35,7 +35,7 @@ const ROWS_MAX = 2 ** 28;
 /** The longest name of a trainer. */
 export const TRAINER_CHARS_MAX = 200;
 const NAME_CHARS_MAX = 4096;
-const PRECISIONS: readonly Precision[] = ["f32", "f16", "bytes"];
+const PRECISIONS: readonly Precision[] = ["f32", "f16", "i8", "bytes"];
 
 export interface ImageHead {
   readonly whole: boolean;

@@ -7,7 +7,6 @@
  */
 import { foldKnowledge, type Horizon, isLate, joinHorizons, latestOf, sameHorizon } from "./horizon.ts";
 import { dropRows, newVersion, type Replica, type ReplicaEffect } from "./replica-state.ts";
-import { TOMBSTONE } from "./row-store.ts";
 import { observe } from "./stamper.ts";
 
 /** Whether a row is held that came too late for this horizon. It may hide a settled one, so only a full copy makes things right. */
@@ -15,26 +14,43 @@ export function holdsLate({ store, horizon }: Replica, next: Horizon): boolean {
   const since = horizon.settled;
   if (next.settled <= since) return false;
   let found = false;
-  store.dropWhere(({ t, writer }) => {
-    found ||= isLate(next, { t, writer: store.writers[writer], since });
-    return false;
-  });
+  store.dropWhere(
+    ({ t, writer }) => {
+      found ||= isLate(next, { t, writer: store.writers[writer], since });
+      return false;
+    },
+    { after: since, upTo: next.settled },
+  );
   return found;
 }
 
 /** Moves on to a horizon that is within reach, with nothing late held; an earlier one changes nothing. */
 export function layHorizon(replica: Replica, next: Horizon): ReplicaEffect[] {
-  const joined = joinHorizons(replica.horizon, next);
-  if (sameHorizon(joined, replica.horizon)) return [];
+  const before = replica.horizon;
+  const joined = joinHorizons(before, next);
+  if (sameHorizon(joined, before)) return [];
   const { settled, expired } = joined;
   replica.horizon = joined;
   foldKnowledge(replica.knowledge, settled);
   // What we stamp from now on lies beyond it.
   observe(replica.stamper, latestOf(joined));
-  return dropRows(
-    replica,
-    ({ table, t, flags }) => (flags === TOMBSTONE && t <= settled) || t < (expired.get(table) ?? 0),
-  );
+  const effects = dropRows(replica, () => true, { upTo: settled, deleted: true });
+  const aged = [...expired].filter(([table, t]) => t > (before.expired.get(table) ?? 0));
+  if (aged.length > 0) tellAges(replica);
+  for (const [table, t] of aged) effects.push(...dropRows(replica, () => true, { table, upTo: t - 1 }));
+  return effects;
+}
+
+/**
+ * Answers on their way tell of the ages as they are now: what they listed and is gone for its age is then missed by nobody. Were they closed instead, a long
+ * one over a slow link would never end while rows go. Whoever takes such an end has not what its shard version stands for, so it must not adopt that, as if there
+ * were early rows.
+ */
+function tellAges({ answers, horizon: { expired } }: Replica): void {
+  for (const answer of answers.values()) {
+    const { end, isEnded } = answer;
+    if (!isEnded) answer.end = { ...end, horizon: { ...end.horizon, expired }, early: true };
+  }
 }
 
 /** By index of the writer: the t up to which rows of a table are refused, for what we know or for their age; in a copy, for their age alone. */
@@ -48,13 +64,39 @@ export function expire(
   replica: Replica,
   { table, before }: { readonly table: number; readonly before: number },
 ): ReplicaEffect[] {
-  const { horizon, store } = replica;
   let isDue = false;
-  store.dropWhere((row) => {
-    isDue ||= row.table === table && row.t < before;
-    return false;
-  });
-  if (!isDue) return [];
+  replica.store.dropWhere(
+    () => {
+      isDue = true;
+      return false;
+    },
+    { table, upTo: before - 1 },
+  );
+  return isDue ? moveAge(replica, { table, before }) : [];
+}
+
+function moveAge(
+  replica: Replica,
+  { table, before }: { readonly table: number; readonly before: number },
+): ReplicaEffect[] {
+  const { horizon } = replica;
   const effects = layHorizon(replica, { ...horizon, expired: new Map(horizon.expired).set(table, before) });
   return [...effects, { kind: "changed", version: newVersion(replica) }];
+}
+
+/**
+ * At the primary: where a table has more rows than this, those written longest ago are gone, as if they had expired: enough for `evictSlack` to be free, and at
+ * once no more than about `evictRowsMax`, or `evictShare` of the table. So no replica needs a tombstone, and what is gone for its age is refused by all, from
+ * whomever it comes.
+ */
+export function evict(
+  replica: Replica,
+  { table, rowsMax }: { readonly table: number; readonly rowsMax: number },
+): ReplicaEffect[] {
+  const { store, limits } = replica;
+  const rows = store.rows(table);
+  if (rows <= rowsMax) return [];
+  const kept = Math.floor(rowsMax * (1 - limits.evictSlack));
+  const atOnce = Math.max(limits.evictRowsMax, Math.floor(rows * limits.evictShare));
+  return moveAge(replica, { table, before: store.oldest(table, Math.min(atOnce, rows - kept)) + 1 });
 }

@@ -5,6 +5,7 @@ import { checkBatch } from "./check-batch.ts";
 import { checkTables } from "./declaration.ts";
 import { ContentHash, hashText } from "./content-hash.ts";
 import {
+  type Among,
   type DroppedRows,
   type FrozenRows,
   type LearnRequest,
@@ -22,7 +23,7 @@ import {
   type UpdateRequest,
 } from "./row-store.ts";
 import { mutateBySteps } from "./gradient-steps.ts";
-import { editRow, packRows, type Row, takeRows } from "./map-row.ts";
+import { editRow, isAmong, packRows, type Row, takeRows } from "./map-row.ts";
 import { StoredRows, versionsAt } from "./stored-rows.ts";
 import { type Version, type WriterId } from "./version.ts";
 import { WriterDictionary } from "./writer-dictionary.ts";
@@ -214,33 +215,26 @@ class MapRowStore implements RowStore {
     this.#open.delete(list);
   }
 
-  dropWhere(isDoomed: (row: RowGlance) => boolean): DroppedRows[] {
+  dropWhere(isDoomed: (row: RowGlance) => boolean, among: Among = {}): DroppedRows[] {
     return this.#slots.flatMap((slots, table) => {
-      const keys: bigint[] = [];
-      const dropped: Slot[] = [];
-      for (const [key, slot] of slots) {
+      const doomed = [...slots.values()].filter((slot) => {
         const row = this.#rows[slot];
-        if (row === undefined || !isDoomed(row)) continue;
-        this.#drop(row, slot);
-        keys.push(key);
-        dropped.push(slot);
-      }
-      if (keys.length === 0) return [];
-      return [{ table, keys: this.#noteGone(table, keys), slots: Float64Array.from(dropped) }];
+        return row !== undefined && isAmong(row, among) && isDoomed(row);
+      });
+      return doomed.length === 0 ? [] : [this.#dropSlots(table, doomed)];
     });
+  }
+
+  oldest(table: number, count: number): number {
+    this.#spec(table);
+    const times = this.#rows.flatMap((row) => (row?.table === table && !(row.flags & TOMBSTONE) ? [row.t] : []));
+    return times.toSorted((a, b) => a - b)[Math.max(1, count) - 1] ?? 0;
   }
 
   dropKeys({ table, keys }: TableKeys): void {
     this.#spec(table);
-    const dropped: bigint[] = [];
-    for (const key of keys) {
-      const slot = this.#slots[table]?.get(key);
-      const row = slot === undefined ? undefined : this.#rows[slot];
-      if (slot === undefined || row === undefined) continue;
-      this.#drop(row, slot);
-      dropped.push(key);
-    }
-    if (dropped.length > 0) this.#noteGone(table, dropped);
+    const held = [...keys].flatMap((key) => this.#slots[table]?.get(key) ?? []);
+    if (held.length > 0) this.#dropSlots(table, held);
   }
 
   get changes(): number {
@@ -290,6 +284,14 @@ class MapRowStore implements RowStore {
     if (this.#isFrozen) throw new RangeError("Cannot freeze or load rows: others are frozen");
   }
 
+  #dropSlots(table: number, slots: readonly Slot[]): DroppedRows {
+    const rows = slots.flatMap((slot) => this.#rows[slot] ?? []);
+    for (const [at, row] of rows.entries()) this.#drop(row, slots[at] ?? 0);
+    const keys = BigUint64Array.from(rows, ({ key }) => key);
+    this.#gone.push({ table, keys });
+    return { table, keys, slots: Float64Array.from(slots) };
+  }
+
   #drop({ table, key, flags }: Row, slot: Slot): void {
     this.#slots[table]?.delete(key);
     this.#rows[slot] = undefined;
@@ -297,12 +299,6 @@ class MapRowStore implements RowStore {
     if (!(flags & TOMBSTONE)) this.#countLive(table, -1);
     this.#free.push(slot);
     this.#changed.delete(slot);
-  }
-
-  #noteGone(table: number, dropped: readonly bigint[]): BigUint64Array<ArrayBuffer> {
-    const keys = BigUint64Array.from(dropped);
-    this.#gone.push({ table, keys });
-    return keys;
   }
 
   #put(row: Row): Slot {

@@ -1,5 +1,5 @@
-import { areFinite, exactBytesOf, exactNumbers, roundToF16 } from "./precision.ts";
-import { type Mutate, type RowBatch, type TableSpec, TOMBSTONE } from "./row-store.ts";
+import { areFinite, areFloatsFinite, exactBytesOf, exactNumbers, isRounded, rounded } from "./precision.ts";
+import { type Among, type Mutate, type RowBatch, type TableSpec, TOMBSTONE } from "./row-store.ts";
 
 /** A row of the reference store, replaced whole by each change. */
 export interface Row {
@@ -29,22 +29,29 @@ export function editRow(
   const verdict = mutate({ index, key, isNew, bytes, floats, state: new Float32Array(state.buffer, exactBytes) });
   if (verdict === "skip") return "skip";
   if (verdict === "delete") return { values: values.fill(0), state: state.fill(0), flags: TOMBSTONE };
-  if (spec.precision === "f16") {
-    values.set(roundToF16(floats));
+  if (isRounded(spec.precision)) {
+    values.set(rounded(spec.precision, floats));
     state.set(bytes.subarray(0, exactBytes));
   }
-  if (!areFinite(spec.precision, values) || !areFinite("f32", state)) return "refused";
+  if (!areFinite(spec, values) || !areFloatsFinite(state)) return "refused";
   return { values, state, flags: 0 };
 }
 
 /** The numbers that a write changes: those of an f16 row as they were before they were rounded. */
 function numbersOf(
-  { precision }: TableSpec,
+  { precision, dim }: TableSpec,
   values: Uint8Array<ArrayBuffer>,
   state: Uint8Array<ArrayBuffer>,
 ): Float32Array<ArrayBuffer> {
   if (precision === "bytes") return new Float32Array();
-  return precision === "f32" ? new Float32Array(values.buffer) : exactNumbers(values, new Float32Array(state.buffer));
+  if (!isRounded(precision)) return new Float32Array(values.buffer);
+  return exactNumbers({ precision, dim }, values, new Float32Array(state.buffer));
+}
+
+/** Whether a row is one of those asked for. */
+export function isAmong(row: Row, { table, after = -Infinity, upTo = Infinity, deleted = false }: Among): boolean {
+  if (table !== undefined && row.table !== table) return false;
+  return row.t > after && row.t <= upTo && (!deleted || (row.flags & TOMBSTONE) !== 0);
 }
 
 /** Rows as columns. */

@@ -47,12 +47,13 @@ function finiteRows(
   store: RowStore,
   { table, keys, values }: Rows & { readonly table: number },
 ): { readonly finite: Rows; readonly indexes: Uint32Array | undefined } {
-  const { precision, valueBytes } = store.tables[table] ?? { precision: "bytes", valueBytes: 0 };
-  if (areFinite(precision, values)) return { finite: { keys: keys.slice(), values }, indexes: undefined };
+  const spec = store.tables[table] ?? { precision: "bytes", dim: 0, valueBytes: 0 };
+  const { valueBytes } = spec;
+  if (areFinite(spec, values)) return { finite: { keys: keys.slice(), values }, indexes: undefined };
   function valuesOf(at: number): Uint8Array {
     return values.subarray(at * valueBytes, (at + 1) * valueBytes);
   }
-  const indexes = Uint32Array.from([...keys.keys()].filter((at) => areFinite(precision, valuesOf(at))));
+  const indexes = Uint32Array.from([...keys.keys()].filter((at) => areFinite(spec, valuesOf(at))));
   const finite = new Uint8Array(indexes.length * valueBytes);
   for (const [to, at] of indexes.entries()) finite.set(valuesOf(at), to * valueBytes);
   return { finite: { keys: BigUint64Array.from(indexes, (at) => keys[at] ?? 0n), values: finite }, indexes };

@@ -14,6 +14,7 @@ import { type GradientSteps } from "./gradient-steps.ts";
 import { type Horizon, type Known } from "./horizon.ts";
 import { type Knowledge } from "./knowledge.ts";
 import {
+  type Among,
   type Mutate,
   type RowGlance,
   type RowStore,
@@ -102,7 +103,9 @@ export interface OpenAnswer {
   readonly replaces: boolean;
   /** The asker's knowledge, as a column by writer index. */
   readonly known: Float64Array;
-  readonly end: AnswerEnd;
+  end: AnswerEnd;
+  /** The frame with the end was sent. */
+  isEnded: boolean;
   /** Asked for since the last sweep. */
   used: boolean;
 }
@@ -208,6 +211,8 @@ export type ReplicaEvent =
       /** Fresh from `drawPullId`, for a pull all the same, should our disk have been lost. */
       readonly pullId: string;
     }
+  /** At the primary: a table has more rows than this, and those written longest ago are to go. */
+  | { readonly kind: "evict"; readonly table: number; readonly rowsMax: number }
   /** At the primary: rows of a table stamped before this t are gone. */
   | { readonly kind: "expire"; readonly table: number; readonly before: number }
   /**
@@ -348,13 +353,14 @@ export function settleEarly(replica: Replica): void {
   if (early.size > 0) noteRows(replica, store.versionsAt(early.column()));
 }
 
-/**
- * Takes rows out for good, wherever they are noted. An answer that still lists one of them is closed, as its end says nothing of what took
- * the row away: its asker starts over.
- */
-export function dropRows(replica: Replica, isDoomed: (row: RowGlance) => boolean): ReplicaEffect[] {
+/** Takes rows out for good, wherever they are noted. */
+export function dropRows(
+  replica: Replica,
+  isDoomed: (row: RowGlance) => boolean,
+  among?: Among,
+): Extract<ReplicaEffect, { kind: "dropped" }>[] {
   const { store, early, cache, urgent, answers } = replica;
-  const dropped = store.dropWhere(isDoomed);
+  const dropped = store.dropWhere(isDoomed, among);
   const gone = new Set<Slot>();
   for (const { slots } of dropped) {
     for (const slot of slots) {
@@ -364,8 +370,11 @@ export function dropRows(replica: Replica, isDoomed: (row: RowGlance) => boolean
       urgent.places.delete(slot);
     }
   }
-  for (const [key, { list }] of gone.size > 0 ? answers : []) {
-    if (!list.slots.some((slot) => gone.has(slot))) continue;
+  // An answer that still lists one of them is closed, as its end says nothing of what took the row away: its asker starts over. Where it was the age of a
+  // table's rows, an end that was not sent yet says so.
+  const isAge = among?.table !== undefined;
+  for (const [key, { list, isEnded }] of gone.size > 0 ? answers : []) {
+    if ((isAge && !isEnded) || !list.slots.some((slot) => gone.has(slot))) continue;
     answers.delete(key);
     store.release(list);
   }

@@ -15,7 +15,7 @@ import { join, type Knowledge, type ReadonlyKnowledge } from "./knowledge.ts";
 import { acceptFrame, acceptRefusal, giveUpPull, grantFrames, startPull, timePull } from "./own-pull.ts";
 import { hurryPull } from "./pull-asks.ts";
 import { putRows } from "./put-rows.ts";
-import { expire } from "./lay-horizon.ts";
+import { evict, expire } from "./lay-horizon.ts";
 import {
   knownOf,
   knownTimes,
@@ -137,6 +137,8 @@ function take(replica: Replica, event: ReplicaEvent, nowMs: number): ReplicaEffe
       return [...recover(replica, event), ...settle(replica, event)];
     case "expire":
       return expire(replica, event);
+    case "evict":
+      return evict(replica, event);
     case "succeed":
       return succeed(replica, event);
     case "timer":

@@ -19,6 +19,17 @@ export interface TableSpec {
   readonly optimizer: string;
 }
 
+/**
+ * The most memory that a row takes in a region node's table, which is what a budget counts: a head of 24 bytes, values and state to whole eights, and of the index of keys 32, a
+ * little more than right after it has grown.
+ */
+export function rowMemory({ valueBytes, stateBytes }: Pick<TableSpec, "valueBytes" | "stateBytes">): number {
+  return 24 + 8 * Math.ceil((valueBytes + stateBytes) / 8) + 32;
+}
+
+/** So many rows tell what share of a table is older than what: a tenth of the rows is then found to within a tenth of it, a hundredth to within a third. */
+export const SAMPLE_ROWS = 8192;
+
 /** The row is deleted: its values are zero and readers do not find it. */
 export const TOMBSTONE = 1;
 
@@ -104,6 +115,14 @@ export interface RowGlance {
   /** Index of the writer. */
   readonly writer: number;
   readonly flags: number;
+}
+
+/** Which rows `dropWhere` shows: those of one table, those with t in (after, upTo], those that are deleted. All where nothing is said. */
+export interface Among {
+  readonly table?: number;
+  readonly after?: number;
+  readonly upTo?: number;
+  readonly deleted?: boolean;
 }
 
 /** Rows of one table that were dropped, and the slots they had. */
@@ -192,8 +211,13 @@ export interface RowStore {
   /** The rows at positions [from, to) at their current versions, each once; dropped rows are left out. */
   pack(list: SlotList, range: { readonly from: number; readonly to: number }): RowBatch[];
   release(list: SlotList): void;
-  /** Forgets the rows that are doomed, tombstones included, without a trace. The caller knows that they may not come back. */
-  dropWhere(isDoomed: (row: RowGlance) => boolean): DroppedRows[];
+  /** Forgets the rows that are doomed, tombstones included, without a trace. The caller knows that they may not come back. To be shown few rows costs little. */
+  dropWhere(isDoomed: (row: RowGlance) => boolean, among?: Among): DroppedRows[];
+  /**
+   * The t up to which so many live rows of a table lie, at least one: exactly in a table of up to `SAMPLE_ROWS` rows that were ever held at once, and in a larger one
+   * by a sample of so many. 0 where there is none.
+   */
+  oldest(table: number, count: number): number;
   /** Forgets the rows of these keys, as far as they are there. */
   dropKeys(dropped: TableKeys): void;
   /** Rows written and keys dropped since the last moment that was kept; at the start, all. Some may count twice. */

@@ -156,7 +156,7 @@ function columnsOf(
     ];
   }
   if (spec.precision === "bytes") return [...common, { name: "values", data: column(bytesAt) }];
-  const floats = floatsOf(spec.precision, values);
+  const floats = floatsOf(spec, values);
   return [
     ...common,
     { name: "values", data: column((row) => [...floats.subarray(row * spec.dim, (row + 1) * spec.dim)]) },

@@ -37,6 +37,10 @@ const BENCHES: Readonly<Record<string, Entry>> = {
       "labels that come late: window join and Fast Emit against an oracle, bursts of positives spread (--data DIR of TalkingData, --quick)",
     load: async () => (await import("./delays.ts")).delays,
   },
+  evict: {
+    about: "how long a shard's thread is at it when rows go, for want of room or for their age (--quick)",
+    load: async () => (await import("./evict.ts")).evict,
+  },
   freshness: {
     about:
       "what it is worth that a model is fresh: the next click of real readers (--data DIR of Globo.com), and the simulated market (--chart FILE, --quick)",

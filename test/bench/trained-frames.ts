@@ -118,7 +118,7 @@ function gather(
 ): Float32Array {
   const { precision = "f32", dim = 0 } = layout.tables[table] ?? {};
   const { found, values } = store.read(table, keys);
-  const floats = floatsOf(precision, values);
+  const floats = floatsOf({ precision, dim }, values);
   for (const [at, key] of keys.entries()) if (found[at] === 0) floats.set(initialValues(layout, table, key), at * dim);
   return floats;
 }

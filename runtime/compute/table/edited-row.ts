@@ -1,4 +1,4 @@
-import { areFinite, exactBytesOf, exactNumbers, roundToF16 } from "../../../protocols/sync/precision.ts";
+import { areFinite, exactBytesOf, exactNumbers, isRounded, rounded } from "../../../protocols/sync/precision.ts";
 import { type RowEdit, TOMBSTONE } from "../../../protocols/sync/row-store.ts";
 import { type KernelTable } from "./kernel-table.ts";
 
@@ -47,8 +47,9 @@ export class EditedRow implements RowEdit {
       return;
     }
     this.#wholeState.set(this.#heldState);
-    if (spec.precision !== "f16") this.bytes.set(this.#heldBytes);
-    else this.floats.set(exactNumbers(this.#heldBytes, this.#wholeState));
+    const { precision, dim } = spec;
+    if (!isRounded(precision)) this.bytes.set(this.#heldBytes);
+    else this.floats.set(exactNumbers({ precision, dim }, this.#heldBytes, this.#wholeState));
   }
 
   /** Makes a row what is here. */
@@ -57,8 +58,8 @@ export class EditedRow implements RowEdit {
     { t, writer, flags }: { readonly t: number; readonly writer: number; readonly flags: number },
   ): void {
     const { code, columns, spec } = this.#table;
-    if (spec.precision === "f16") {
-      this.#heldBytes.set(roundToF16(this.floats));
+    if (isRounded(spec.precision)) {
+      this.#heldBytes.set(rounded(spec.precision, this.floats));
       if (spec.stateBytes > 0) this.#wholeState.set(this.floats);
     } else this.#heldBytes.set(this.bytes);
     this.#heldState.set(this.#wholeState);
@@ -67,8 +68,9 @@ export class EditedRow implements RowEdit {
 
   /** Whether all numbers are finite, as they will be held. */
   isFinite(): boolean {
-    if (this.#table.spec.precision === "f16") {
-      return areAllFinite(this.state) && areFinite("f16", roundToF16(this.floats));
+    const { spec } = this.#table;
+    if (isRounded(spec.precision)) {
+      return areAllFinite(this.state) && areFinite(spec, rounded(spec.precision, this.floats));
     }
     return areAllFinite(this.floats) && areAllFinite(this.state);
   }

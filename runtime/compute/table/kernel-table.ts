@@ -1,5 +1,5 @@
 import { type FreezableRows } from "../../../protocols/sync/frozen-table.ts";
-import { type RowBatch, type RowGlance, type TableSpec } from "../../../protocols/sync/row-store.ts";
+import { type RowBatch, type TableSpec } from "../../../protocols/sync/row-store.ts";
 import { createMemory, type SharedMemory } from "../load.ts";
 import { HEAD, openTableCode, type TableCode } from "./table-code.ts";
 import { TableColumns, TableFull } from "./table-columns.ts";
@@ -184,30 +184,6 @@ export class KernelTable implements FreezableRows {
       for (let at = 0; at < left; at += 1) ahead.push(columns.rows.view[at] ?? 0);
     }
     return ahead;
-  }
-
-  /** Rows that a condition holds for, and their keys. */
-  rowsWhere(table: number, holds: (row: RowGlance) => boolean): { readonly rows: number[]; readonly keys: bigint[] } {
-    const { columns, code } = this;
-    const found: { rows: number[]; keys: bigint[] } = { rows: [], keys: [] };
-    const glance = { table, key: 0n, t: 0, writer: 0, flags: 0 };
-    const { end } = this;
-    for (let from = 0; from < end; from = this.answer) {
-      const count = code.glanceRows(
-        ...([from, columns.rowsMax, columns.rows.at, columns.keys.at] as const),
-        ...([columns.t.at, columns.writers.at, columns.flags.at] as const),
-      );
-      for (let at = 0; at < count; at += 1) {
-        glance.key = columns.keys.view[at] ?? 0n;
-        glance.t = columns.t.view[at] ?? 0;
-        glance.writer = columns.writers.view[at] ?? 0;
-        glance.flags = columns.flags.view[at] ?? 0;
-        if (!holds(glance)) continue;
-        found.rows.push(columns.rows.view[at] ?? 0);
-        found.keys.push(glance.key);
-      }
-    }
-    return found;
   }
 
   /** The rows that merging a piece would change, where they are now. */

@@ -6,6 +6,9 @@ import { type KernelTable, NO_ROW } from "./kernel-table.ts";
 import { optimizerNumbers } from "./optimizer-numbers.ts";
 import { TableFull } from "./table-columns.ts";
 
+/** How the code calls the forms of numbers that it can step. */
+const FORMS = { f32: 0, f16: 1, i8: 2, bytes: 0 } as const;
+
 /** What one piece of a learning request came to. */
 interface SteppedPiece {
   readonly places: Uint32Array;
@@ -44,7 +47,7 @@ export function learnPiece(
     missing += 1;
   }
   const stored = code.stepRows(
-    ...([optimizer.kind, columns.numbers.at, spec.precision === "f16" ? 1 : 0, count, columns.keys.at] as const),
+    ...([optimizer.kind, columns.numbers.at, FORMS[spec.precision], count, columns.keys.at] as const),
     ...([
       columns.rows.at,
       columns.gradients.at,

@@ -4,6 +4,7 @@
  */
 import { type GradientSteps } from "../../../protocols/sync/gradient-steps.ts";
 import {
+  type Among,
   type DroppedRows,
   type FrozenRows,
   type LearnRequest,
@@ -180,12 +181,20 @@ class SpreadRowStore implements RowStore {
     this.#lists.delete(list);
   }
 
-  dropWhere(isDoomed: (row: RowGlance) => boolean): DroppedRows[] {
-    const dropped = this.#store.dropWhere((row) => {
-      const { key, t, writer, flags } = row;
-      return isDoomed({ table: this.#tableOf[row.table] ?? 0, key, t, writer, flags });
-    });
+  dropWhere(isDoomed: (row: RowGlance) => boolean, among: Among = {}): DroppedRows[] {
+    const dropped = this.#store.dropWhere(
+      (row) => {
+        const { key, t, writer, flags } = row;
+        return isDoomed({ table: this.#tableOf[row.table] ?? 0, key, t, writer, flags });
+      },
+      among,
+      among.table === undefined ? [] : this.#memoriesOf(among.table),
+    );
     return dropped.map((rows) => this.#outOf(rows));
+  }
+
+  oldest(table: number, count: number): number {
+    return this.#store.oldest(table, count, this.#memoriesOf(table));
   }
 
   dropKeys({ table, keys }: TableKeys): void {

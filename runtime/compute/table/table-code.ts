@@ -45,7 +45,10 @@ export interface TableCode {
   ) => number;
   readonly digestRows: (table: number, writerHashes: number) => number;
   readonly glanceRows: (
-    ...columns: [from: number, max: number, rows: number, keys: number, t: number, writers: number, flags: number]
+    ...columns: [
+      ...[from: number, after: number, upTo: number, deleted: number, max: number],
+      ...[rows: number, keys: number, t: number, writers: number, flags: number],
+    ]
   ) => number;
   readonly packRows: (
     ...columns: [
@@ -69,7 +72,7 @@ export interface TableCode {
   readonly readRows: (...columns: [keys: number, count: number, found: number, values: number, rows: number]) => void;
   readonly stepRows: (
     ...steps: [
-      ...[kind: number, numbers: number, half: number, count: number, keys: number, rows: number, gradients: number],
+      ...[kind: number, numbers: number, form: number, count: number, keys: number, rows: number, gradients: number],
       ...[initial: number, read: number, firstT: number, writer: number, scratch: number],
       ...[places: number, times: number, added: number, norms: number],
     ]
@@ -95,7 +98,7 @@ const ARITIES: Arities<TableCode> = {
   collectAmong: 4,
   collectRows: 5,
   digestRows: 2,
-  glanceRows: 7,
+  glanceRows: 10,
   packRows: 8,
   readVersions: 5,
   gatherKeys: 7,

@@ -8,6 +8,7 @@ import { checkTables } from "../../../protocols/sync/declaration.ts";
 import { FrozenTables } from "../../../protocols/sync/frozen-tables.ts";
 import { mutateBySteps } from "../../../protocols/sync/gradient-steps.ts";
 import {
+  type Among,
   type DroppedRows,
   type FrozenRows,
   type LearnRequest,
@@ -31,6 +32,8 @@ import { EditedRow } from "./edited-row.ts";
 import { KernelTable, tableMemory } from "./kernel-table.ts";
 import { canStep, learnPiece } from "./learn-piece.ts";
 import { slotListOf } from "./slot-list.ts";
+import { rowsWhere } from "./rows-where.ts";
+import { oldestOf } from "./oldest-rows.ts";
 import { type SharedTable } from "./table-reader.ts";
 import { TableDigest } from "./table-digest.ts";
 
@@ -248,9 +251,11 @@ export class TableRowStore implements RowStore {
     this.#open.delete(list);
   }
 
-  dropWhere(isDoomed: (row: RowGlance) => boolean): DroppedRows[] {
+  /** Where a table is named, `only` are those that stand for it. */
+  dropWhere(isDoomed: (row: RowGlance) => boolean, among: Among = {}, only = [among.table]): DroppedRows[] {
     return this.#tables.flatMap((rows, table) => {
-      const doomed = rows.rowsWhere(table, isDoomed);
+      if (among.table !== undefined && !only.includes(table)) return [];
+      const doomed = rowsWhere(rows, isDoomed, { ...among, table });
       if (doomed.rows.length === 0) return [];
       const keys = BigUint64Array.from(doomed.keys);
       this.#drop(table, doomed.rows, keys);
@@ -258,13 +263,14 @@ export class TableRowStore implements RowStore {
     });
   }
 
+  /** `all`: the tables that stand for it. */
+  oldest(table: number, count: number, all = [table]): number {
+    const held = all.map((each) => this.#table(each));
+    return oldestOf(held, count);
+  }
+
   dropKeys({ table, keys }: TableKeys): void {
-    const rows = this.#table(table);
-    this.#drop(
-      table,
-      [...keys].map((key) => rows.find(key)).filter((row) => row >= 0),
-      keys.slice(),
-    );
+    this.#drop(table, this.#table(table).rowsOf(keys), keys.slice());
   }
 
   get changes(): number {

@@ -295,6 +295,7 @@ function chargeOf(event: ReplicaEvent, costs: Costs): number {
     case "give-up":
     case "settle":
     case "expire":
+    case "evict":
     case "succeed":
       return 0;
     case "message":

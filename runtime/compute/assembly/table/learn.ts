@@ -4,9 +4,14 @@
  */
 import { addressOf, ANSWER, ANSWER_TOO, FLAGS, STATE_BYTES, T, VALUE_BYTES, VALUES, WRITER } from "./layout";
 import { find } from "./key-index";
+import { loadBytes, packBytes } from "./bytes";
 import { fromHalf, toHalf } from "./half";
 import { GROUP, touchRows } from "./probe";
 import { addRow, copy, isNewer, writeRow } from "./rows";
+
+/** How a row's numbers are held: as 32-bit floats, 16-bit floats, or bytes with a scale. */
+const HALVES: u32 = 1;
+const BYTES: u32 = 2;
 
 const OGD: u32 = 0;
 const ADAGRAD: u32 = 1;
@@ -40,7 +45,7 @@ const LAMBDA: usize = 88;
 export function stepRows(
   kind: u32,
   numbers: usize,
-  half: bool,
+  form: u32,
   count: u32,
   keys: usize,
   rows: usize,
@@ -57,8 +62,8 @@ export function stepRows(
 ): i32 {
   const valueBytes = <usize>load<u32>(VALUE_BYTES);
   const stateBytes = <usize>load<u32>(STATE_BYTES);
-  const dim = <u32>(half ? valueBytes >> 1 : valueBytes >> 2);
-  const exactBytes: usize = half ? (<usize>dim) << 2 : 0;
+  const dim = <u32>(form == HALVES ? valueBytes >> 1 : form == BYTES ? valueBytes - 4 : valueBytes >> 2);
+  const exactBytes: usize = form != 0 ? (<usize>dim) << 2 : 0;
   const hasState = stateBytes > exactBytes;
   // Work on copies: a row that is refused stays as it was.
   const w = scratch;
@@ -85,7 +90,9 @@ export function stepRows(
       startState(kind, numbers, dim, w, s, load<f64>(numbers, INITIAL));
     } else {
       const held = addressOf(row);
-      if (half) loadHalves(held + VALUES, held + VALUES + valueBytes, dim, w);
+      const exact = held + VALUES + valueBytes;
+      if (form == HALVES) loadHalves(held + VALUES, exact, dim, w);
+      else if (form == BYTES) loadBytes(held + VALUES, exact, dim, w, packed);
       else copy(w, held + VALUES, valueBytes);
       copy(s, held + VALUES + valueBytes + exactBytes, stateBytes - exactBytes);
       // The row came from a replica without optimizer state. No optimizer leaves its state at zero.
@@ -101,13 +108,11 @@ export function stepRows(
       g,
     );
     const norm = step(kind, numbers, dim, w, s, g);
-    let values = w;
-    if (half) {
-      for (let i: u32 = 0; i < dim; i++)
-        store<u16>(packed + ((<usize>i) << 1), <u16>toHalf(load<f32>(w + ((<usize>i) << 2))));
-      values = packed;
-    }
-    if (!areFinite(w, dim, half ? packed : 0) || !areFinite(s, <u32>((stateBytes - exactBytes) >> 2), 0)) {
+    const values = form == 0 ? w : packed;
+    let isFinite = areFinite(w, dim) && areFinite(s, <u32>((stateBytes - exactBytes) >> 2));
+    if (form == HALVES) isFinite = packHalves(w, dim, packed) && isFinite;
+    if (form == BYTES) isFinite = packBytes(w, dim, packed) && isFinite;
+    if (!isFinite) {
       refused += 1;
       continue;
     }
@@ -123,7 +128,7 @@ export function stepRows(
       if (row < 0) return -1 - <i32>stored;
     }
     let state = s;
-    if (half) {
+    if (form != 0) {
       copy(whole, w, exactBytes);
       copy(whole + exactBytes, s, stateBytes - exactBytes);
       state = whole;
@@ -173,12 +178,22 @@ function isBlank(s: usize, bytes: usize): bool {
   return true;
 }
 
-function areFinite(numbers: usize, count: u32, halves: usize): bool {
+function areFinite(numbers: usize, count: u32): bool {
   for (let i: u32 = 0; i < count; i++) {
     if ((load<u32>(numbers + ((<usize>i) << 2)) & 0x7f80_0000) == 0x7f80_0000) return false;
-    if (halves && (load<u16>(halves + ((<usize>i) << 1)) & 0x7c00) == 0x7c00) return false;
   }
   return true;
+}
+
+/** Writes numbers as halves. Gives whether all are numbers then. */
+function packHalves(numbers: usize, dim: u32, to: usize): bool {
+  let isFinite = true;
+  for (let i: u32 = 0; i < dim; i++) {
+    const bits = toHalf(load<f32>(numbers + ((<usize>i) << 2)));
+    store<u16>(to + ((<usize>i) << 1), <u16>bits);
+    isFinite = isFinite && (bits & 0x7c00) != 0x7c00;
+  }
+  return isFinite;
 }
 
 /** The gradient, corrected by how far the values moved since it was computed (Zheng et al. 2017). */

@@ -9,6 +9,7 @@ import {
   KEY,
   STATE_BYTES,
   T,
+  TOMBSTONE,
   VALUE_BYTES,
   VALUES,
   WRITER,
@@ -87,17 +88,33 @@ export function readVersions(rows: usize, count: u32, t: usize, writers: usize, 
   }
 }
 
-/** Heads of the rows from a number on that are not empty, as many as fit; in ANSWER where the next call goes on. */
-export function glanceRows(from: u32, max: u32, rows: usize, keys: usize, t: usize, writers: usize, flags: usize): u32 {
+/**
+ * Heads of the rows from a number on that are not empty, with a time in (after, upTo], and only those that are deleted where that is asked; as many
+ * as fit; in ANSWER where the next call goes on.
+ */
+export function glanceRows(
+  from: u32,
+  after: f64,
+  upTo: f64,
+  deleted: bool,
+  max: u32,
+  rows: usize,
+  keys: usize,
+  t: usize,
+  writers: usize,
+  flags: usize,
+): u32 {
   let found: u32 = 0;
   let row = from;
   for (const end = load<u32>(END); row < end && found < max; row++) {
     const at = addressOf(row);
     const flag = load<u8>(at, FLAGS);
-    if (flag == EMPTY) continue;
+    if (flag == EMPTY || (deleted && flag != TOMBSTONE)) continue;
+    const time = load<f64>(at, T);
+    if (time <= after || time > upTo) continue;
     store<u32>(rows + ((<usize>found) << 2), row);
     store<u64>(keys + ((<usize>found) << 3), load<u64>(at, KEY));
-    store<f64>(t + ((<usize>found) << 3), load<f64>(at, T));
+    store<f64>(t + ((<usize>found) << 3), time);
     store<u16>(writers + ((<usize>found) << 1), load<u16>(at, WRITER));
     store<u8>(flags + found, flag);
     found += 1;

@@ -1,0 +1,41 @@
+/*
+ * A primary brings a shard back within its budget of rows. Which rows go, and how many, is worked out here from what it holds, and not by the
+ * core's rules.
+ */
+import { type SimulatedNode } from "./simulated-node.ts";
+import { type Surroundings } from "./surroundings.ts";
+
+/** Of the rows that a shard may hold, how many are free after an eviction. */
+export const EVICT_SLACK = 0.25;
+
+interface World extends Surroundings {
+  clock(node: number): number;
+}
+
+/** Has a primary evict, and looks at what it did. */
+export function evictAt(world: World, { node, shard }: { readonly node: SimulatedNode; readonly shard: number }): void {
+  const { keys, rowsMax, evictRowsMax } = world.knobs;
+  const store = node.replicas[shard]?.store;
+  const book = world.checkers[shard]?.book;
+  if (store === undefined || book === undefined) return;
+  function liveTimes(): number[] {
+    const all = BigUint64Array.from({ length: keys }, (_, key) => BigInt(key));
+    const { found } = store?.read(0, all) ?? { found: new Uint8Array() };
+    return Array.from(all, (key, at) => (found[at] === 1 ? (store?.versionOf(0, key)?.t ?? 0) : 0))
+      .filter((t) => t > 0)
+      .toSorted((a, b) => a - b);
+  }
+  const before = liveTimes();
+  const count = Math.min(evictRowsMax, before.length - Math.floor(rowsMax * (1 - EVICT_SLACK)));
+  const last = before[count - 1] ?? 0;
+  const isOver = before.length > rowsMax;
+  if (isOver) book.mayExpire(last + 1);
+  const effects = node.step(shard, { kind: "evict", table: 0, rowsMax }, world.clock(node.index));
+  if (effects.length > 0) world.count("evicted");
+  const after = liveTimes();
+  // Rows of several writers may have one t: they go together.
+  const wanted = isOver ? before.filter((t) => t > last) : before;
+  if (after.join() === wanted.join()) return;
+  const what = `node ${node.index} shard ${shard}, which may hold ${rowsMax} rows`;
+  world.judge.breach("B1", `${what}, had those of ${before.join()} and evicted all but ${after.join()}`);
+}
