@@ -1,5 +1,6 @@
 import { IMAGE_LIMITS, SYNC_LIMITS } from "../protocols/limits.ts";
 import { modelLayout } from "../protocols/model-layout.ts";
+import { memoriesOf } from "../protocols/table-memories.ts";
 import { type LoadedImage, loadImage } from "../protocols/sync/image.ts";
 import { createImageLoader } from "../protocols/sync/load-image.ts";
 import { createReplica, type Primary, type Replica } from "../protocols/sync/replica.ts";
@@ -9,7 +10,7 @@ import { buildWriterId } from "../protocols/sync/version.ts";
 import { DecodeError } from "../protocols/wire/decode-error.ts";
 import { type ActorRef, type Address, type Context } from "../runtime/actor.ts";
 import { type FileStoreProtocol, type StoredImage, type StoredSegment } from "../runtime/file-store-protocol.ts";
-import { createTableRowStore } from "../runtime/compute/table/table-row-store.ts";
+import { createSpreadRowStore } from "../runtime/compute/table/spread-row-store.ts";
 import { type ShardConfig } from "./shard-config.ts";
 import { peerText } from "./shard-name.ts";
 import { type ShardProtocol } from "./shard-protocol.ts";
@@ -42,13 +43,14 @@ export async function openReplica(config: ShardConfig, context: Context<ShardPro
   // Whether this one is, its role says: another region may train by now.
   const primary = known.kind === "self" ? undefined : known;
   const layout = modelLayout(config.model);
+  const stored = { state: config.full, memories: memoriesOf(layout) };
   const files = context.ref<FileStoreProtocol>(config.files);
   const { images } = await files.ask("load", { name: config.name }, { signal: context.deadline(STEP_MS_MAX) });
   let why = "";
   for (const [age, image] of images.entries()) {
     // One segment less with each try: what was damaged last is left out.
     for (let left = image.kind === "piece" ? 1 : image.segments.length; left > 0;) {
-      const store = createTableRowStore(layout.tables, { state: config.full });
+      const store = createSpreadRowStore(layout.tables, stored);
       const outcome = await tryImage(image, { left, store, name: config.name, files, context });
       if (outcome.kind === "loaded") {
         const { loaded } = outcome;
@@ -73,7 +75,7 @@ export async function openReplica(config: ShardConfig, context: Context<ShardPro
   }
   // Starting empty over images that exist would overwrite them: that is for a person to decide.
   if (images.length > 0) throw new ImagesUnusable(config.name, why);
-  const store = createTableRowStore(layout.tables, { state: config.full });
+  const store = createSpreadRowStore(layout.tables, stored);
   return { replica: createReplica({ writer, limits, primary, store }), chain: chainOf([]) };
 }
 

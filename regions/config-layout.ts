@@ -1,6 +1,7 @@
 import { type ModelLayout, modelLayout } from "../protocols/model-layout.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { SYNC_LIMITS } from "../protocols/limits.ts";
+import { budgetBytesMax } from "../protocols/table-memories.ts";
 import { checkTables } from "../protocols/sync/declaration.ts";
 import { rowMemory } from "../protocols/sync/row-store.ts";
 
@@ -24,7 +25,7 @@ export function layoutProblems(model: ModelDeclaration): readonly LayoutProblem[
   );
   try {
     const layout = modelLayout(model);
-    const found = [...named, ...tooMany(layout), ...tooLarge(layout), ...tooTight(layout)];
+    const found = [...named, ...tooMany(layout), ...tooLarge(layout), ...tooTight(layout), ...tooWide(layout)];
     if (found.length === 0) checkTables(layout.tables);
     return found;
   } catch (error) {
@@ -50,6 +51,16 @@ function tooTight({ model, tables }: ModelLayout): LayoutProblem[] {
     const least = spec === undefined ? 0 : model.shards * BUDGET_ROWS_MIN * rowMemory(spec);
     if (budgetBytes >= least) return [];
     const allowed = `at least "${Math.ceil(least / 1024)}KB", ${BUDGET_ROWS_MIN} rows in each of ${model.shards} shards`;
+    return [{ path: ["tables", index, "budget"], allowed }];
+  });
+}
+
+function tooWide({ model }: ModelLayout): LayoutProblem[] {
+  const most = budgetBytesMax(model.shards);
+  return model.tables.flatMap(({ budgetBytes = 0 }, index) => {
+    if (budgetBytes <= most) return [];
+    const [all, each] = [most, most / model.shards].map((bytes) => `${bytes / 2 ** 30}GB`);
+    const allowed = `at most "${all}", ${each} in each of ${model.shards} shards; give the model more shards`;
     return [{ path: ["tables", index, "budget"], allowed }];
   });
 }

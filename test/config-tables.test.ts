@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
 import { type RegionConfigInput } from "../regions/config.ts";
+import { modelLayout } from "../protocols/model-layout.ts";
+import { memoriesOf } from "../protocols/table-memories.ts";
 import { LEAST, parse, problemsOf } from "./config-parsing.ts";
 
 test("a table's rule of admission counts sightings in some memory, or draws; what an unknown key is read as can be said", () => {
@@ -69,5 +71,30 @@ test("a table's budget is memory for at least 1,000 rows in each shard", () => {
   expect(parse(withBudget("11500KB")).models[0]?.tables[0]).toMatchObject({ budgetBytes: 11_500 * 1024 });
   expect(problemsOf(withBudget("11499KB"))).toEqual([
     expect.stringMatching(/: models\[0\]\.tables\[0\]\.budget is .*at least "11500KB", 1000 rows in each of 64 shards/),
+  ]);
+});
+
+test("a table's budget says over how many memories it is spread in each shard, eight at most", () => {
+  function withBudget(budget: string): RegionConfigInput {
+    const tables = [
+      { name: "users", key: "user" },
+      { name: "items", key: "item", budget },
+    ];
+    return { ...LEAST, models: [{ name: "clicks", shards: 2, tables }] };
+  }
+  function memories(budget: string): readonly number[] {
+    const [model] = parse(withBudget(budget)).models;
+    return model === undefined ? [] : memoriesOf(modelLayout(model)).slice(0, 3);
+  }
+  expect(["2GB", "7GB", "8GB", "56GB"].map(memories)).toEqual([
+    [1, 1, 1],
+    [1, 1, 1],
+    [1, 1, 2],
+    [1, 1, 8],
+  ]);
+  expect(problemsOf(withBudget("57GB"))).toEqual([
+    expect.stringMatching(
+      /: models\[0\]\.tables\[1\]\.budget is .*at most "56GB", 28GB in each of 2 shards; give the model more/,
+    ),
   ]);
 });

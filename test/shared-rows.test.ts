@@ -18,27 +18,35 @@ const LISTS: readonly KeyList[] = [
   { table: ITEMS, keys: KEYS },
 ];
 
-test("rows read from a shard's memory are those that the shard itself gives, learned or not, and nothing is asked of it", async () => {
-  await using folder = await temporaryFolder();
-  await using system = await ActorSystem.start({ region: REGION, sink: () => undefined });
-  const primary = await startShard(system, { node: "a", model: MODEL, folder: folder.path });
-  primary.tell("role", { duty: "trains", training: REGION, term: 0 });
-  const counts: number[] = [];
-  const rows = createSharedRows(modelLayout(MODEL), [primary], { upMs: () => 0, count: (_, by) => counts.push(by) });
-  for (const gradient of [0, 0.1, 0.2]) {
-    await push(primary, { keys: [1n, 3n], dim: DIM, gradient, tables: [USERS, ITEMS] });
-    const own = await primary.ask("gather", { lists: LISTS }, { signal: soon() });
-    expect(await rows.gather(0, LISTS, soon())).toEqual(own);
-    expect(own.found.map((found) => [...found])).toEqual([
-      [1, 0, 1],
-      [1, 0, 1],
-    ]);
-  }
-  expect(counts).toEqual([]);
-  // What has no numbers is refused by the shard, as if nobody had looked into its memory.
-  await expect(rows.gather(0, [{ table: CATALOGUE, keys: KEYS }], soon())).rejects.toThrow(/table/);
-  expect(counts).toEqual([3]);
-});
+for (const [memories, model] of [
+  [1, MODEL],
+  // Of 3.5 GiB each, of which only what is touched takes memory of the machine.
+  [3, clicksModel(DIM, { precision: "f16", budgetBytes: 10 * 2 ** 30 })],
+] as const) {
+  test(`rows read from a shard's memory are those that the shard itself gives, learned or not, and nothing is asked of it: ${memories} memories a table`, async () => {
+    await using folder = await temporaryFolder();
+    await using system = await ActorSystem.start({ region: REGION, sink: () => undefined });
+    const primary = await startShard(system, { node: "a", model, folder: folder.path });
+    primary.tell("role", { duty: "trains", training: REGION, term: 0 });
+    const { tables } = await primary.ask("share", {}, { signal: soon() });
+    expect([tables[CATALOGUE]?.length, tables[USERS]?.length]).toEqual([1, memories]);
+    const counts: number[] = [];
+    const rows = createSharedRows(modelLayout(model), [primary], { upMs: () => 0, count: (_, by) => counts.push(by) });
+    for (const gradient of [0, 0.1, 0.2]) {
+      await push(primary, { keys: [1n, 3n], dim: DIM, gradient, tables: [USERS, ITEMS] });
+      const own = await primary.ask("gather", { lists: LISTS }, { signal: soon() });
+      expect(await rows.gather(0, LISTS, soon())).toEqual(own);
+      expect(own.found.map((found) => [...found])).toEqual([
+        [1, 0, 1],
+        [1, 0, 1],
+      ]);
+    }
+    expect(counts).toEqual([]);
+    // What has no numbers is refused by the shard, as if nobody had looked into its memory.
+    await expect(rows.gather(0, [{ table: CATALOGUE, keys: KEYS }], soon())).rejects.toThrow(/table/);
+    expect(counts).toEqual([3]);
+  });
+}
 
 test("after a shard's restart its new memory is read within a second; until then, rows of the old one may be", async () => {
   await using folder = await temporaryFolder();

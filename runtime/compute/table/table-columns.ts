@@ -110,12 +110,15 @@ export class TableColumns {
   }
 }
 
-/** A table is at the end of what 32-bit addresses reach. Another number of shards makes tables smaller. */
+/** A table's memory is at the end of what 32-bit addresses reach. */
 export class TableFull extends Error {
   override readonly name = "TableFull";
 
   constructor() {
-    super("Cannot hold more rows: a table of one shard has at most 4 GiB. Give the model more shards");
+    super(
+      "Cannot hold more rows: a table of one shard has at most 4 GiB in one memory. Give the table a budget, by which it has as many memories as it takes, " +
+        "or the model more shards",
+    );
   }
 }
 
