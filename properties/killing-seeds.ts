@@ -8,7 +8,7 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "cursor-moves-when-sent": 107, // L1
   "deletion-arrives-as-row": 7, // S14
   "deletions-not-listed": 7, // S6
-  "dropped-rows-stay-urgent": 426, // X4
+  "dropped-rows-stay-urgent": 559, // X4
   "entries-not-capped-at-the-primary": 85, // L1
   "evicts-one-too-few": 9, // X10
   "evicts-the-newest": 9, // X10
@@ -18,7 +18,7 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "holder-stops-late": 10, // E1
   "image-checksum-off": 134, // S13
   "image-one-row-short": 3, // S12
-  "join-on-last-frame": 5, // S1
+  "join-on-last-frame": 7, // S1
   "knowledge-after-list": 1, // S5
   "leader-change-forgets-pulls": 10, // X5
   "leader-does-not-look": 10, // E1
@@ -31,16 +31,16 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "relay-is-silent": 1, // L1
   "renewed-when-it-is-over": 18, // E4
   "resend-forgets-first": 2, // X12
-  "retire-by-age": 18, // V9
+  "retire-by-age": 20, // V9
   "retry-by-chance": 1, // I6
   "reuse-writer-id": 1, // V5
   "settled-tombstones-stay": 17, // X10
   "settles-over-rows-the-primary-lost": 22, // V9
-  "shard-counter-goes-back": 5, // X3
+  "shard-counter-goes-back": 8, // X3
   "shard-version-without-horizon": 68, // X3
-  "stamps-below-the-horizon": 468, // X10
+  "stamps-below-the-horizon": 492, // X10
   "state-left-behind": 1, // X9
-  "strays-never-reported": 85, // L1
+  "strays-never-reported": 104, // L1
   "strict-priority-without-ageing": 36, // L3
   "successor-waits-too-long": 91, // E3
   "urgent-advances-knowledge": 8, // S1
