@@ -52,6 +52,10 @@ export function regionConfigSchema(folder: string) {
       .prefault({})
       .meta({ description: "The HTTP interface, or false for none" }),
     models: z.array(modelSchema).min(1, { error: "1 to 16 models" }).max(16, { error: "1 to 16 models" }),
+    urgency: z.record(token, path(folder)).default({}).meta({
+      description:
+        "By model: a module of yours whose function `urgency` says which updates travel first (actors/urgency-scores.ts)",
+    }),
     joiner: joiner.prefault({}),
     trainer: trainer(folder).prefault({}),
     compute: z.enum(BACKEND_NAMES).default("kernels").meta({
