@@ -93,6 +93,11 @@ export function nodeAddresses({
   };
 }
 
+/** The id of the actor that retrains baselines. No model's trainer is called so: a trainer's id ends in its node's name. */
+export function baselineId(node: string): string {
+  return `${node}-baseline`;
+}
+
 /** The workers that hold no socket. The link's and HTTP's are added by `node.ts`, which knows the secrets. */
 export function planWorkers(config: RegionConfig): WorkerSpec[] {
   const shardFolder = imageFolder(config);
@@ -264,7 +269,11 @@ function joiner(config: RegionConfig): ActorSpec {
     stream: nodeAddresses(config).stream,
     sources: regionsOf(config),
     positive,
-    trainers: config.models.flatMap(({ name }) => nodeAddresses(config).trainers(name)).map(({ id }) => id),
+    trainers: [
+      ...config.models.flatMap(({ name }) => nodeAddresses(config).trainers(name)).map(({ id }) => id),
+      // Samples are kept for it as for a trainer that is behind.
+      ...(config.baseline === false ? [] : [baselineId(config.node)]),
+    ],
     options: {
       windowMs,
       latenessMs,
