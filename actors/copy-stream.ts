@@ -45,13 +45,14 @@ export async function copyStream(stream: ActorRef<StreamProtocol>, copy: StreamC
   if (held > last) throw new CopyFailed(copy, `it ends with message ${last}, and the own one with ${held}`);
 }
 
-function checkSame(copy: StreamCopy, theirs: StreamMessage, ours: StreamMessage | undefined): void {
+/** Throws `CopyFailed` where two messages of one number differ. */
+export function checkSame(copy: StreamCopy, theirs: StreamMessage, ours: StreamMessage | undefined): void {
   if (ours?.body.length === theirs.body.length && ours.body.every((byte, at) => byte === theirs.body[at])) return;
   throw new CopyFailed(copy, `message ${theirs.seq} is another in the own one, which was never a copy of it`);
 }
 
 /** Appends one message under its own number. What is missing between is gone for good, and what was held before it of no use. */
-async function takeOn(
+export async function takeOn(
   stream: ActorRef<StreamProtocol>,
   { copy, message, held }: { readonly copy: StreamCopy; readonly message: StreamMessage; readonly held: number },
 ): Promise<number> {

@@ -1,3 +1,4 @@
+import { type Context, type Protocol } from "../runtime/actor.ts";
 import { addToSketch, createSketch, mergeSketch, type QuantileSketch } from "../protocols/quantile-sketch.ts";
 
 /** How old rows are when they become visible here: the freshness of a region. Compares the primary's clock with ours. */
@@ -35,4 +36,13 @@ export function createLagMeter(startedMs: number): LagMeter {
       return merged;
     },
   };
+}
+
+/** Counts urgent rows that came from a peer, with how late each was. */
+export function noteUrgentRows<P extends Protocol<P>>(
+  { metrics, now }: Pick<Context<P>, "metrics" | "now">,
+  { times, labels }: { readonly times: Float64Array; readonly labels: { readonly model: string } },
+): void {
+  metrics.count("freshet_urgent_rows_total", times.length, { ...labels, origin: "peer" });
+  for (const t of times) metrics.observe("freshet_urgent_lag_seconds", Math.max(0, now() / 1000 - t / 1e6), labels);
 }

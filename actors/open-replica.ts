@@ -6,7 +6,7 @@ import { createImageLoader } from "../protocols/sync/load-image.ts";
 import { createReplica, type Primary, type Replica } from "../protocols/sync/replica.ts";
 import { type RowStore } from "../protocols/sync/row-store.ts";
 import { seenBeforeLoss } from "../protocols/sync/stamper.ts";
-import { buildWriterId } from "../protocols/sync/version.ts";
+import { buildWriterId, type WriterId } from "../protocols/sync/version.ts";
 import { DecodeError } from "../protocols/wire/decode-error.ts";
 import { type ActorRef, type Address, type Context } from "../runtime/actor.ts";
 import { type FileStoreProtocol, type StoredImage, type StoredSegment } from "../runtime/file-store-protocol.ts";
@@ -36,7 +36,7 @@ export interface OpenedReplica {
 
 /** The replica as the newest whole image has it, or empty; always as a new writer. */
 export async function openReplica(config: ShardConfig, context: Context<ShardProtocol>): Promise<OpenedReplica> {
-  const writer = buildWriterId({ epoch: 0, region: config.region, node: config.node, nonce: drawNonce(context) });
+  const writer = newWriter(config, context, 0);
   const { jumpMs, urgentHoldMs, orphanMs } = config;
   const limits = { ...SYNC_LIMITS, jumpMs, urgentHoldMs, orphanMs };
   const known = primaryOf(config.primaryAt, context.self);
@@ -144,6 +144,11 @@ function chainOf(segments: readonly StoredSegment[]): ImageChain {
     incrementBytes: increments.reduce((sum, { bytes }) => sum + bytes, 0),
     segments: segments.length,
   };
+}
+
+/** Who writes in an epoch from now on; its name was never used. */
+export function newWriter({ region, node }: ShardConfig, context: Context<ShardProtocol>, epoch: number): WriterId {
+  return buildWriterId({ epoch, region, node, nonce: drawNonce(context) });
 }
 
 /** The replica at this address as the one at `self` knows it. */

@@ -4,7 +4,6 @@ import { type QuantileSketch } from "../protocols/quantile-sketch.ts";
 import { type Address, type Outcome } from "../runtime/actor.ts";
 import { type SharedTable } from "../runtime/compute/table/table-reader.ts";
 import { type SaveOutcome } from "../runtime/file-store-protocol.ts";
-import { type ScoreAnswer } from "./urgency-scores.ts";
 
 /** Rows of one table asked for by key. */
 export interface KeyList {
@@ -146,6 +145,8 @@ export interface ShardProtocol {
     request: { readonly trainers: readonly string[]; readonly seal: number; readonly content: string };
     reply: SucceedOutcome;
   };
+  /** Goes on in the place of a region that is lost or cut off: begins the epoch, on disk when this is answered. Repeating it changes nothing. */
+  readonly lead: { request: { readonly epoch: number }; reply: Record<string, never> };
   /** Sends every row of these tables, then each change. Repeating it with the same token only keeps it alive. */
   readonly subscribe: { request: { readonly tables: readonly number[]; readonly token: string }; reply: void };
   /** Asks a peer's replica for what this one lacks. Told by the leader; a pull that runs already is left alone. `burst` bytes may come unasked, and then what is granted; without it the pull paces itself. */
@@ -176,6 +177,5 @@ export interface ShardProtocol {
   // To itself.
   readonly due: { request: { readonly timer: string }; reply: void };
   readonly save: { request: Record<string, never>; reply: void };
-  readonly scored: { request: ScoreAnswer; reply: void };
   readonly saved: { request: { readonly outcome: Outcome<SaveOutcome> }; reply: void };
 }

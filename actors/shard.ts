@@ -10,18 +10,20 @@
 import { type Role } from "../protocols/model-state/role.ts";
 import { modelLayout } from "../protocols/model-layout.ts";
 import { encodeImage } from "../protocols/sync/image.ts";
+import { isSuperseded } from "../protocols/sync/replica-state.ts";
 import { contentOf, type ReplicaEffect, type ReplicaEvent, stepReplica } from "../protocols/sync/replica.ts";
+import { epochOf } from "../protocols/sync/version.ts";
 import { drawPullId } from "../protocols/wire/pull.ts";
 import { type Address, defineActor, Refused } from "../runtime/actor.ts";
 import { sharedTables } from "../runtime/compute/table/spread-row-store.ts";
 import { createAdmitKeys } from "./admit-keys.ts";
 import { gatherRows, type ReadList } from "./gather-rows.ts";
-import { createLagMeter } from "./lag-meter.ts";
+import { createLagMeter, noteUrgentRows } from "./lag-meter.ts";
 import { type LeaderProtocol } from "./leader-protocol.ts";
 import { createRowFeed } from "./row-feed.ts";
 import { viewRow } from "./row-view.ts";
 import { letGo, turnsOf } from "./letting-go.ts";
-import { openReplica, primaryOf } from "./open-replica.ts";
+import { newWriter, openReplica, primaryOf } from "./open-replica.ts";
 import { type ShardConfig } from "./shard-config.ts";
 import { createImages } from "./shard-images.ts";
 import { peerText, rememberWay, replicaAddress } from "./shard-name.ts";
@@ -35,9 +37,8 @@ import {
   type SucceedOutcome,
 } from "./shard-protocol.ts";
 import { compensated, stepsLate } from "./late-gradients.ts";
-import { problemOf, writesOf } from "./shard-writes.ts";
+import { createUrgentRule, problemOf, writesOf } from "./shard-writes.ts";
 import { openTrace } from "./step-trace.ts";
-import { createUrgencyScores } from "./urgency-scores.ts";
 
 /** One replica of one shard. */
 export const shard = defineActor<ShardProtocol, ShardConfig>({
@@ -45,9 +46,9 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
   messages: [
     ...(["gather", "share", "push", "position", "subscribe", "synchronise", "hurry", "grant", "give-up"] as const),
     ...(["status", "row"] as const),
-    ...(["role", "settle", "standing", "succeed"] as const),
+    ...(["role", "settle", "standing", "succeed", "lead"] as const),
     ...(["pull", "more", "release", "refuse", "frame", "orphans", "survey", "report"] as const),
-    ...(["due", "save", "saved", "scored"] as const),
+    ...(["due", "save", "saved"] as const),
   ],
   fromElsewhere: [
     ...(["pull", "more", "release", "refuse", "frame", "orphans", "survey", "report"] as const),
@@ -64,7 +65,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     /** By which way a peer asked: its answer goes back there. */
     const ways = new Map<string, Address>();
     const labels = { model: config.model.name };
-    const urgency = createUrgencyScores(config, context, { layout, step });
+    const isUrgent = createUrgentRule(config.model);
     const admitKeys = createAdmitKeys(layout, replica.store);
     const trace = openTrace(config.trace, context);
     trace.start(() => ({ writer: replica.writer, primary: replica.primary, image: encodeImage(replica) }));
@@ -88,7 +89,9 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     }
 
     /** What comes from elsewhere or with time. While an image is on its way to disk that must be there first, no other message is taken. */
-    async function take(event: ReplicaEvent & { kind: "message" | "timer" | "give-up" | "settle" }): Promise<void> {
+    async function take(
+      event: ReplicaEvent & { kind: "message" | "timer" | "give-up" | "settle" | "lead" },
+    ): Promise<void> {
       for (const effect of decide(event)) {
         if (effect.kind === "save") await images.mustSave();
         else perform(effect);
@@ -132,7 +135,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         case "applied":
           feed.publish(effect.table, effect.keys);
           if (effect.origin === "peer" || effect.origin === "urgent") lag.add(effect.t, context.now());
-          if (effect.origin === "urgent") noteUrgentRows(effect.t);
+          if (effect.origin === "urgent") noteUrgentRows(context, { times: effect.t, labels });
           context.metrics.count("freshet_rows_applied_total", effect.keys.length, { ...labels, origin: effect.origin });
           return;
         case "refused":
@@ -162,24 +165,25 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
       }
     }
 
-    function noteUrgentRows(times: Float64Array): void {
-      context.metrics.count("freshet_urgent_rows_total", times.length, { ...labels, origin: "peer" });
-      for (const t of times) {
-        context.metrics.observe("freshet_urgent_lag_seconds", Math.max(0, context.now() / 1000 - t / 1e6), labels);
-      }
-    }
-
     function fromAsker(message: "pull" | "more" | "release" | "survey", body: unknown, from: Address): Promise<void> {
       rememberWay(ways, from);
       return take({ kind: "message", from: peerText(from), message, body });
     }
 
-    function takeRole({ duty, training }: Role): void {
+    function takeRole({ duty, training, epoch }: Role): Promise<void> | undefined {
       isPrimary = duty === "trains" || duty === "hands-over";
       // What is handed over must stand still: rows left early are written anew, and old ones let go, by whoever trains next.
       const at = { ...config.primaryAt, region: training };
       replica.primary = duty === "hands-over" ? undefined : primaryOf(at, context.self);
       if (duty !== "trains") replica.survey = undefined;
+      // Only who takes over begins an epoch: a primary that lost its disk gets it from a member, with what it began with.
+      return duty === "trains" && replica.horizon.epoch >= epoch ? lead(epoch) : undefined;
+    }
+
+    /** Writes in this epoch from now on. */
+    async function lead(epoch: number): Promise<void> {
+      if (epochOf(replica.writer) >= epoch) return;
+      await take({ kind: "lead", epoch, writer: newWriter(config, context, epoch) });
     }
 
     /** The primary pulls from nobody, so it says what it knows. */
@@ -192,11 +196,10 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     }
 
     function succeed({ trainers, seal, content }: ShardProtocol["succeed"]["request"]): SucceedOutcome {
-      if (trainers.some((trainer) => replica.applied.get(trainer) !== seal)) {
-        const applied = new Map(trainers.map((trainer) => [trainer, seal]));
-        const effects = step({ kind: "succeed", content, applied });
-        if (effects.some((effect) => effect.kind === "refused")) return { kind: "differs" };
-      }
+      // Positions came with what was pulled, and say nothing of rows that are ahead of them.
+      const applied = new Map(trainers.map((trainer) => [trainer, seal]));
+      const effects = step({ kind: "succeed", content, applied });
+      if (effects.some((effect) => effect.kind === "refused")) return { kind: "differs" };
       images.saveIfChanged();
       return { kind: durableOf(trainers) === seal ? "succeeded" : "saving" };
     }
@@ -211,7 +214,8 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
       const { trainer, batch, previous } = request;
       const applied = replica.applied.get(trainer) ?? 0;
       if (batch <= applied) return { kind: "applied", durable: images.durable(trainer), late: 0 };
-      if (applied !== previous) return { kind: "elsewhere", applied, durable: images.durable(trainer) };
+      const isElsewhere = applied !== previous || isSuperseded(replica);
+      if (isElsewhere) return { kind: "elsewhere", applied, durable: images.durable(trainer) };
       const late = stepsLate(request, steps[0] ?? 0);
       const current = late === 0 ? request : compensated(request, (list) => gather(list).values);
       const problem = problemOf(layout, request) ?? problemOf(layout, current);
@@ -223,11 +227,10 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
       const { push: taken, admitted, refused: unadmitted } = admitKeys(current);
       if (admitted > 0) context.metrics.count("freshet_rows_admitted_total", admitted, labels);
       if (unadmitted > 0) context.metrics.count("freshet_gradients_dropped_total", unadmitted, labels);
-      const writes = writesOf(layout, taken, { shard: config.shard, ...urgency });
+      const writes = writesOf(layout, taken, { shard: config.shard, isUrgent });
       const effects = step({ kind: "write", writes, batch: { trainer, id: batch } }, taken);
       const stopped = effects.find((effect) => effect.kind === "refused");
       if (stopped !== undefined) return { kind: "refused", reason: stopped.reason };
-      urgency.written(effects);
       if (request.parts.length > 0) {
         Atomics.add(steps, 0, 1);
         context.metrics.count("freshet_steps_total", 1, labels);
@@ -269,6 +272,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
           return durable === seal ? { durable, content: contentOf(replica) } : { durable };
         },
         succeed,
+        lead: ({ epoch }) => lead(epoch).then(() => ({})),
         subscribe: (request, from) => feed.subscribe(request, from),
         synchronise: ({ peer, burst, stands }) => {
           step({
@@ -324,7 +328,6 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
           context.after(config.snapshotMs, "save", {});
         },
         saved: ({ outcome }) => images.saved(outcome),
-        scored: (answer) => urgency.scored(answer),
       },
       stop: async () => void (await images.saveNow()),
     };

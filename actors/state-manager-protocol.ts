@@ -1,11 +1,12 @@
 import { type Member, type NodeName } from "../protocols/model-state/members.ts";
-import { type LogEntry } from "../protocols/model-state/region-log.ts";
+import { type LogEntry, type RegionLogState } from "../protocols/model-state/region-log.ts";
 import { type Role } from "../protocols/model-state/role.ts";
 import { type ProgressiveMetrics } from "../protocols/learning/progressive-metrics.ts";
 import { type Slices } from "../protocols/learning/quality-slices.ts";
 import { type Outcome } from "../runtime/actor.ts";
 import { type AppendOutcome, type StreamMessage } from "../runtime/stream-protocol.ts";
 import { type QualityPoint } from "../protocols/learning/quality-history.ts";
+import { type GoingOn } from "./later-epoch.ts";
 import { type ModelSummary } from "./watched-model.ts";
 
 export interface MembersReply {
@@ -20,6 +21,8 @@ export interface MembersReply {
 export interface TrainingReply extends Pick<Role, "training" | "term" | "next"> {
   /** What a promotion that runs waits for, where this node knows. */
   readonly waitsFor?: string;
+  /** What a promotion that was just forced loses, as far as this node knows. */
+  readonly loses?: string;
 }
 
 /** What a region's shards hold, for a region that is to go on in its place. */
@@ -46,14 +49,14 @@ export interface StateManagerProtocol {
     };
     reply: void;
   };
-  /** How a model that was trained anew, on what was there before, predicted the samples that came since it was told last. */
-  readonly baseline: { request: { readonly model: string; readonly measured: ProgressiveMetrics }; reply: void };
   readonly summary: {
     request: Record<string, never>;
     reply: {
       readonly models: readonly ModelSummary[];
       readonly training: string;
       readonly term: number;
+      /** Of its copy of the log. */
+      readonly epoch: number;
       /** Whether this node makes samples and learns. */
       readonly trains: boolean;
       readonly regions: readonly string[];
@@ -73,15 +76,30 @@ export interface StateManagerProtocol {
     reply: MembersReply | { readonly refused: string };
   };
   readonly training: { request: Record<string, never>; reply: TrainingReply };
-  /** Has another region train; answered once the log says so, or with why it is not to. The region takes over when it holds all. */
+  /** Has another region train; answered once the log says so, or with why it is not to. The region takes over when it holds all, or by force what it has. */
   readonly promote: {
-    request: { readonly region: string };
+    request: {
+      readonly region: string;
+      /** Without asking the region that trains, which does not answer. Only at the node that is to train. */
+      readonly force?: boolean;
+    };
     reply: TrainingReply | { readonly refused: string };
   };
   /** Asked by another region's state manager, with the last message of the stream of samples; 0 for none. */
   readonly standing: { request: { readonly seal: number }; reply: Standing };
   // To itself.
-  readonly follow: { request: { readonly outcome?: Outcome<LogRead> }; reply: void };
+  /** `turn` is that of the log in which it was read. */
+  readonly follow: { request: { readonly outcome?: Outcome<LogRead>; readonly turn?: number }; reply: void };
+  /** Whether a region has a log of a later epoch, and that log in place of ours. */
+  readonly look: { request: { readonly outcome?: Outcome<string | undefined> }; reply: void };
+  readonly adopted: { request: { readonly from: string; readonly outcome: Outcome<RegionLogState> }; reply: void };
+  /** Copying the samples, while another region trains. */
+  readonly "follow-samples": { request: { readonly outcome?: Outcome<void> }; reply: void };
+  /** The region that a forced promotion is without has answered, or not; and what is here instead. */
+  readonly "force-checked": {
+    request: { readonly force: boolean; readonly lost: string; readonly outcome: Outcome<ForceCheck> };
+    reply: void;
+  };
   readonly judge: { request: Record<string, never>; reply: void };
   readonly "close-window": { request: Record<string, never>; reply: void };
   readonly appended: { request: { readonly outcome: Outcome<AppendOutcome> }; reply: void };
@@ -99,6 +117,12 @@ export interface QualityReply {
     readonly model: string;
     readonly series: readonly { readonly name: string; readonly points: readonly QualityPoint[] }[];
   }[];
+}
+
+/** What a forced promotion is decided by: why the lost region does not answer, absent where it does; and what is here in its place. */
+export interface ForceCheck {
+  readonly silent: string | undefined;
+  readonly own: GoingOn;
 }
 
 /** Part of the log as one region's stream has it. */

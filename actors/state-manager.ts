@@ -9,31 +9,33 @@
 import { everyMember, memberName, membersNumber, type NodeName } from "../protocols/model-state/members.ts";
 import {
   applyEntry,
-  decodeEntry,
   EMPTY_LOG,
   encodeEntry,
+  type LogEntry,
   skipEntry,
   type RegionLogState,
 } from "../protocols/model-state/region-log.ts";
 import { logHome, type Role, roleOf } from "../protocols/model-state/role.ts";
-import { DecodeError } from "../protocols/wire/decode-error.ts";
-import { type Address, defineActor, type Promised } from "../runtime/actor.ts";
+import { type Address, defineActor } from "../runtime/actor.ts";
 import { type StreamMessage, type StreamProtocol } from "../runtime/stream-protocol.ts";
 import { CopyFailed } from "./copy-stream.ts";
 import { createLogReader, unsaid } from "./follow-log.ts";
-import { memberRefusal, promotionRefusal, standingRefusal } from "./log-refusals.ts";
+import { createPromoting } from "./promoting.ts";
+import { createSuccession } from "./succession.ts";
+import { type LogBook } from "./log-book.ts";
+import { applyMessage, takeOverByForce } from "./later-epoch.ts";
+import { memberRefusal } from "./log-refusals.ts";
 import { createRoleTeller, type RoleTellerConfig } from "./role-teller.ts";
 import { type ShardProtocol } from "./shard-protocol.ts";
 import {
   type MembersReply,
-  type Standing,
   type StateManagerProtocol,
   type TrainingReply,
   type Unsent,
 } from "./state-manager-protocol.ts";
-import { type Holding, type ShardPorts, standingOf, takeOver } from "./take-over.ts";
+import { type Holding, type ShardPorts, takeOver } from "./take-over.ts";
 import { watchModels } from "./watch-models.ts";
-import { loggedHealth, type QualityConfig, summaryOf } from "./watched-model.ts";
+import { judged, loggedHealth, type QualityConfig, summaryOf } from "./watched-model.ts";
 
 export interface StateManagerConfig {
   readonly region: string;
@@ -63,17 +65,9 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
   kind: "state-manager",
   messages: [
     ...(["progress", "summary", "members", "change-member", "training", "promote", "standing"] as const),
-    ...([
-      "baseline",
-      "quality",
-      "close-window",
-      "follow",
-      "judge",
-      "appended",
-      "tell-role",
-      "checked",
-      "took-over",
-    ] as const),
+    ...(["quality", "close-window"] as const),
+    ...(["follow", "look", "adopted", "follow-samples", "judge"] as const),
+    ...(["appended", "tell-role", "checked", "force-checked", "took-over"] as const),
   ],
   fromElsewhere: ["summary", "standing"],
   setup: (config, context) => {
@@ -83,8 +77,10 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
       deadline: (ms) => context.deadline(ms),
     };
     const readLog = createLogReader(config, context);
+
     const teller = createRoleTeller(config.tells, context, () => log.members);
-    const { byName: watched, handlers, judge } = watchModels(config, context);
+    const watching = watchModels(config, context);
+    const watched = watching.byName;
     let unsent: Unsent[] = [];
     let log: RegionLogState = EMPTY_LOG;
     /** The own region's stream has been read, so that it is known what this region has to do. */
@@ -94,8 +90,9 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
     let appending = false;
     let wasTraining = false;
     let takingOver = false;
+    /** One more with each log that was taken in place of the one before: what was read before that counts no more. */
+    let turn = 0;
     let waitsFor: string | undefined;
-    let promoting: Promised<StateManagerProtocol["promote"]["reply"]> | undefined;
 
     function role(): Role {
       return roleOf(log, { region: config.region, first: config.training });
@@ -125,9 +122,10 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
     /** One entry at a time, and only when the whole log is known: an append on an old view is refused, and tried again on the new one. */
     function appendNext(): void {
       const entry = unsent[0]?.entry;
-      if (entry === undefined || appending || !caughtUp) return;
+      if (entry === undefined || appending || succession.isAdopting()) return;
       const { duty } = role();
-      if (duty !== (entry.kind === "training" ? "takes-over" : "trains")) return;
+      // What is forced is not for the log's home to say, which is out of reach.
+      if (!isForced(entry) && (!caughtUp || duty !== (entry.kind === "training" ? "takes-over" : "trains"))) return;
       appending = true;
       const request = { stream: "LOG", body: encodeEntry(entry), expectedLastSequence: log.applied };
       context.pipe(stream.ask("append", request, { signal: context.deadline(ASK_MS) }), "appended", (outcome) => ({
@@ -136,17 +134,17 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
     }
 
     function apply(message: StreamMessage): void {
-      try {
-        log = applyEntry(log, message.seq, decodeEntry(message.body));
-      } catch (error) {
-        if (!(error instanceof DecodeError)) throw error;
-        log = skipEntry(log, message.seq);
-        context.metrics.count("freshet_log_entries_refused_total");
-        context.log.warn("An entry of the region log cannot be read; passed over", {
-          seq: message.seq,
-          why: error.message,
-        });
-      }
+      const next = applyMessage(log, message);
+      log = next ?? skipEntry(log, message.seq);
+      if (next !== undefined) return;
+      context.log.warn("An entry of the region log cannot be read; passed over", { seq: message.seq });
+      context.metrics.count("freshet_log_entries_refused_total");
+    }
+
+    function giveUpUnsent(why: string): void {
+      const kept = unsent.filter(({ entry }) => isForced(entry));
+      for (const each of unsent) if (!kept.includes(each)) each.failed?.(why);
+      unsent = kept;
     }
 
     /** After the log was read or appended to: what changes by it here. */
@@ -157,10 +155,7 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
       if (now.duty !== "takes-over") waitsFor = undefined;
       const trains = now.duty === "trains" && caughtUp;
       if (now.duty === "follows" || now.duty === "hands-over") {
-        for (const { failed } of unsent) {
-          failed?.(`${now.next ?? now.training} appends to the log now; ask a node there`);
-        }
-        unsent = [];
+        giveUpUnsent(`${now.next ?? now.training} appends to the log now; ask a node there`);
       }
       if (trains && !wasTraining && config.mayTrain) {
         for (const [model, watch] of watched) watch.health = loggedHealth(log, model) ?? watch.health;
@@ -173,41 +168,70 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
     function beginTakeOver({ training, term }: Role): void {
       if (takingOver || log.promotion === undefined) return;
       takingOver = true;
-      const peer = context.ref<StateManagerProtocol>({ region: training, kind: "state-manager", id: config.trainer });
-      const task = { from: training, to: config.region, term, decided: log.promotion.seq, holdings: config.holdings };
-      const done = takeOver(task, {
-        stream,
-        standing: (seal, signal) => peer.ask("standing", { seal }, { signal }),
-        ...ports,
-      });
+      const { epoch, seq: decided } = log.promotion;
+      const task = { from: training, to: config.region, term, decided, holdings: config.holdings };
+      const done =
+        epoch === undefined
+          ? takeOver(task, {
+              stream,
+              standing: (seal, signal) => book.managerOf(training).ask("standing", { seal }, { signal }),
+              ...ports,
+            })
+          : takeOverByForce({ ...task, epoch }, { stream, ...ports });
       context.pipe(done, "took-over", (outcome) => ({ term, outcome }));
     }
 
-    async function describeStanding(seal: number): Promise<Standing> {
-      const shards = await standingOf(config.holdings, { seal, ...ports });
-      const { duty, term } = role();
-      const handsOver = duty === "hands-over" && config.mayTrain ? { handsOver: term } : {};
-      return { regions: config.regions, mayTrain: config.mayTrain, ...handsOver, shards };
-    }
-
+    const book: LogBook = {
+      config,
+      context,
+      stream,
+      ports,
+      role,
+      describeTraining,
+      logRefusal,
+      managerOf: (region) => context.ref<StateManagerProtocol>({ region, kind: "state-manager", id: config.trainer }),
+      log: () => log,
+      knowsOwn: () => knowsOwn,
+      append(entry) {
+        if (isForced(entry.entry)) unsent.unshift(entry);
+        else unsent.push(entry);
+        appendNext();
+      },
+      replace(next) {
+        turn += 1;
+        context.after(0, "follow", {});
+        if (next === undefined) return;
+        log = next;
+        caughtUp = false;
+        giveUpUnsent(`${role().training} trains, in a later epoch; ask a node there`);
+        evaluate();
+      },
+    };
+    const promoting = createPromoting(book);
+    const succession = createSuccession(book);
     context.after(0, "follow", {});
     context.after(0, "tell-role", {});
+    context.after(0, "look", {});
+    context.after(0, "follow-samples", {});
     context.after(config.windowMs, "judge", {});
     return {
       handlers: {
-        ...handlers,
+        progress: (told) => watching.progress(told),
         summary: () => {
-          const { training, term, duty } = role();
+          const { training, term, duty, epoch } = role();
           return {
             models: [...watched].map(([model, watch]) => summaryOf(model, watch, log)),
             training,
             term,
+            epoch,
             trains: config.mayTrain && knowsOwn && (duty === "trains" || duty === "hands-over"),
             regions: log.membership?.regions ?? config.regions,
             applied: log.applied,
           };
         },
-        follow: ({ outcome }) => {
+        follow: ({ outcome: read, turn: readIn = turn }) => {
+          if (succession.isAdopting()) return;
+          const outcome = readIn === turn ? read : undefined;
           if (outcome?.kind === "failed") {
             // The region where the log goes on is out of reach: this region serves on, with the last it knows.
             const said = { why: outcome.error.message };
@@ -230,8 +254,12 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
             caughtUp ||= isAll && region === logHome(log, config.training);
             evaluate();
           }
-          context.pipe(readLog({ log, knowsOwn }), "follow", (next) => ({ outcome: next }));
+          context.pipe(readLog({ log, knowsOwn }), "follow", (next) => ({ outcome: next, turn }));
         },
+        quality: () => watching.quality(),
+        "close-window": () => watching.closeWindow(),
+        ...succession.handlers,
+        ...promoting,
         members: () => describeMembers(),
         "change-member": (request) => {
           const trainer = { region: role().training, node: config.trainer };
@@ -249,40 +277,6 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
           return answer.reply;
         },
         training: () => describeTraining(),
-        promote: ({ region }) => {
-          const now = role();
-          if (region === now.training && now.next === undefined) return describeTraining();
-          const refused =
-            promotionRefusal(region, { role: now, full: config.full }) ??
-            logRefusal() ??
-            (promoting === undefined ? undefined : "another promotion is being looked at");
-          if (refused !== undefined) return { refused };
-          promoting = context.later<StateManagerProtocol["promote"]["reply"]>();
-          const peer = context.ref<StateManagerProtocol>({ region, kind: "state-manager", id: config.trainer });
-          const asked = peer.ask("standing", { seal: 0 }, { signal: context.deadline(PEER_MS) });
-          context.pipe(asked, "checked", (outcome) => ({ region, outcome }));
-          return promoting.reply;
-        },
-        checked: ({ region, outcome }) => {
-          const answer = promoting;
-          promoting = undefined;
-          const regions = log.membership?.regions ?? config.regions;
-          const refused =
-            promotionRefusal(region, { role: role(), full: config.full }) ??
-            standingRefusal(region, { outcome, regions, holdings: config.holdings });
-          if (refused !== undefined) return answer?.resolve({ refused });
-          unsent.push({
-            entry: { kind: "promote", atMs: context.now(), to: region, term: role().term + 1 },
-            done: () => answer?.resolve(describeTraining()),
-            failed: (why) => answer?.resolve({ refused: why }),
-          });
-          appendNext();
-        },
-        standing: ({ seal }) => {
-          const answer = context.later<Standing>();
-          void describeStanding(seal).then(answer.resolve, answer.reject);
-          return answer.reply;
-        },
         "tell-role": () => {
           const now = role();
           if (knowsOwn) teller.repeat(now);
@@ -309,7 +303,11 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
         judge: () => {
           // Before the log is known, a verdict might contradict what it says.
           if (wasTraining && config.mayTrain) {
-            unsent.push(...judge().map((entry) => ({ entry })));
+            for (const [model, watch] of watched) {
+              for (const entry of judged(model, watch, { nowMs: context.now(), log: context.log })) {
+                unsent.push({ entry });
+              }
+            }
           }
           appendNext();
           context.after(config.windowMs, "judge", {});
@@ -319,6 +317,8 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
           if (outcome.kind === "done" && outcome.value.kind === "appended") {
             const said = unsent.shift();
             if (said !== undefined) log = applyEntry(log, outcome.value.seq, said.entry);
+            // From here on the log is what this region says.
+            if (said !== undefined && isForced(said.entry)) caughtUp = true;
             said?.done?.();
             evaluate();
             return;
@@ -331,11 +331,13 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
   },
 });
 
+function isForced(entry: LogEntry): boolean {
+  return entry.kind === "promote" && entry.epoch !== undefined;
+}
+
 /** Entries that wait while the log cannot be appended to. */
 const UNSENT_MAX = 1_000;
 const ASK_MS = 10_000;
 const RETRY_MS = 1_000;
 /** How soon an actor that was started again learns what it has to do, and how often taking over is tried. */
 const ROLE_MS = 250;
-/** For an answer from the region that is to train. */
-const PEER_MS = 5_000;

@@ -45,7 +45,7 @@ export interface TakeOverPorts extends ShardPorts {
 }
 
 /** Something must happen elsewhere first. */
-class NotYet extends Error {
+export class NotYet extends Error {
   override readonly name = "NotYet";
 
   constructor(what: string) {

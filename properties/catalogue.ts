@@ -13,6 +13,8 @@ export interface CatalogueRow {
 
 const ROWS = "properties/world/checkers.ts";
 const BOOK = "properties/world/horizon-book.ts";
+const PROMOTIONS = "properties/world/promotions.ts";
+const SAMPLES = "properties/world/samples.ts";
 const STEPS = "properties/world/step-checks.ts";
 const ENDING = "properties/world/ending.ts";
 const LEASES = "properties/world/leases.ts";
@@ -103,6 +105,15 @@ export const CATALOGUE: readonly CatalogueRow[] = [
   ),
   row("E6", "a leader's change during a pull leaves no gap and no open pull", ENDING, "leader-change-forgets-pulls"),
   row("X12", "a row left early is superseded by the primary", ENDING, "orphan-never-reported"),
+  row("P1", "of each epoch one primary writes", PROMOTIONS, "new-primary-keeps-its-old-name"),
+  row(
+    "P2",
+    "nothing of an earlier epoch survives but what the epoch began with",
+    PROMOTIONS,
+    "epoch-begins-before-it-is-on-disk",
+  ),
+  row("P3", "what positions say was learned is in the rows", SAMPLES, "positions-never-go-back"),
+  row("P4", "after any promotions each sample that counts took effect once", SAMPLES, "position-not-carried"),
   row("I1", "any bytes end in a frame or a decode error", FRAMES, "error-of-another-kind"),
   row("I2", "a frame has one encoding", FRAMES, "shard-version-off-by-one"),
   row("I3", "NaN and infinity are refused", FRAMES, "infinity-is-a-number"),

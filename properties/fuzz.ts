@@ -102,8 +102,15 @@ function buildTargets(): Target[] {
   const [smallImage, largeImage] = [imageOf(small), imageOf(large)];
   const manifest = encodeManifest([{ id: PULL.slice(16), bytes: 300, checksum: 7 }]);
   const knowledge = new Map([[OURS, 7]]);
-  const pull = buildPull({ pullId: PULL, declaration: small.declaration, wantsState: true, settled: 6, knowledge });
-  const horizon = { settled: 6, before: 2, graveyard: new Map([[THEIRS, 5]]), expired: new Map([[1, 4]]) };
+  const pull = buildPull({
+    pullId: PULL,
+    declaration: small.declaration,
+    wantsState: true,
+    epoch: 0,
+    settled: 6,
+    knowledge,
+  });
+  const horizon = { epoch: 3, settled: 6, before: 2, graveyard: new Map([[THEIRS, 5]]), expired: new Map([[1, 4]]) };
   const cursor = CURSOR;
   const shards = [{ shard: "s/0", counter: 1, generator: OURS }];
   const event = {

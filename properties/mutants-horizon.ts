@@ -42,8 +42,8 @@ export const HORIZON_MUTANTS: readonly Mutant[] = [
     file: SETTLING,
     edits: [
       [
-        "  const capped = primary === undefined ? knowledge : capAt(knowledge, primary, horizon.settled);",
-        "  const capped = knowledge;",
+        "  const capped = primary === undefined ? knowledge : capAt(replica, primary);",
+        "  const capped = primary === undefined ? capAt(replica, { ...horizon, knowledge }) : knowledge;",
       ],
     ],
   },
@@ -80,7 +80,7 @@ export const HORIZON_MUTANTS: readonly Mutant[] = [
   {
     name: "incremental-behind-the-graveyard",
     file: HORIZON,
-    edits: [["  if (known.settled !== before) return false;", "  if (known.settled >= 0) return true;"]],
+    edits: [["  if (known.settled !== horizon.before) return false;", "  if (known.settled >= 0) return true;"]],
   },
   {
     name: "graveyard-not-looked-at",
@@ -120,7 +120,12 @@ export const HORIZON_MUTANTS: readonly Mutant[] = [
   {
     name: "settled-tombstones-stay",
     file: LAYING,
-    edits: [["dropRows(replica, () => true, { upTo: settled, deleted: true })", "dropRows(replica, () => false, {})"]],
+    edits: [
+      [
+        "dropRows(replica, ({ t, writer }) => t <= (below[writer] ?? 0), { upTo: settled, deleted: true })",
+        "dropRows(replica, () => below.length < 0, {})",
+      ],
+    ],
   },
   {
     name: "lost-disk-stays-lost",
@@ -167,7 +172,7 @@ export const HORIZON_MUTANTS: readonly Mutant[] = [
     file: LAYING,
     edits: [
       [
-        "  return gone < 0 ? known : known.map((t) => Math.max(t, gone));",
+        "  return gone < 0 ? known : known.map((t, writer) => (isJudged(replica, writer) ? Math.max(t, gone) : t));",
         "  return gone < 0 ? known : known.slice();",
       ],
     ],
@@ -207,6 +212,8 @@ export const HORIZON_MUTANTS: readonly Mutant[] = [
   {
     name: "knowledge-without-settled-time",
     file: "protocols/sync/replica-state.ts",
-    edits: [["Math.max(settled, knowledge.get(writer) ?? 0);", "Math.max(0 * settled, knowledge.get(writer) ?? 0);"]],
+    edits: [
+      ["Math.max(settledOf(known, writer), known.knowledge", "Math.max(0 * settledOf(known, writer), known.knowledge"],
+    ],
   },
 ];

@@ -95,7 +95,7 @@ export const URGENT_MUTANTS: readonly Mutant[] = [
   {
     name: "reports-write-without-bound",
     file: ORPHANS,
-    edits: [["replica.orphans.settled >= limits.orphansMax ||", ""]],
+    edits: [["isBounded && replica.orphans.settled >= limits.orphansMax", "isBounded && limits.orphansMax < 0"]],
   },
   {
     name: "urgent-frames-unchecked",

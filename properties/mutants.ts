@@ -5,6 +5,7 @@
 
 import { type Mutant } from "./mutant.ts";
 import { CACHE_MUTANTS } from "./mutants-cache.ts";
+import { EPOCH_MUTANTS } from "./mutants-epochs.ts";
 import { EXCHANGE_MUTANTS } from "./mutants-exchange.ts";
 import { LEADER_MUTANTS } from "./mutants-leaders.ts";
 import { HORIZON_MUTANTS } from "./mutants-horizon.ts";
@@ -169,6 +170,7 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [["return merge.changed ? merge.peers : greaterVersion(merge.ours, merge.peers);", "return merge.peers;"]],
   },
   ...CACHE_MUTANTS,
+  ...EPOCH_MUTANTS,
   ...EXCHANGE_MUTANTS,
   ...RULE_MUTANTS,
   ...LEADER_MUTANTS,

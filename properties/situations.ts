@@ -48,6 +48,10 @@ const SITUATIONS: Readonly<Record<string, number>> = {
   pause: 100,
   "poll cursor of another life": 100,
   "poll refused stale": 100,
+  "primary steps down": 40,
+  "promotion forced": 50,
+  "promotion forced with early rows": 4,
+  "promotion in order": 10,
   "pull as the leader": 1_000,
   "pull by one of several leaders": 1_000,
   "pull complete": 1_000,
@@ -83,6 +87,7 @@ const SITUATIONS: Readonly<Record<string, number>> = {
   "shard version adopted": 1_000,
   "stamped ahead of the clock": 100,
   written: 10_000,
+  "written by a primary that is none any more": 300,
   "written urgent": 1_000,
 };
 

@@ -2,7 +2,7 @@
  * Control messages, field by field (I1): with one field wrong, everything else right, a message is refused; at each bound it is taken.
  */
 import { expect, test } from "vitest";
-import { SYNC_LIMITS, T_MAX } from "../protocols/limits.ts";
+import { EPOCH_MAX, SYNC_LIMITS, T_MAX } from "../protocols/limits.ts";
 import { parseOrphans } from "../protocols/wire/orphans.ts";
 import { parseMore, parsePull, parseRefuse, parseRelease } from "../protocols/wire/pull.ts";
 import { parseReport, parseSurvey } from "../protocols/wire/survey.ts";
@@ -52,6 +52,8 @@ const MESSAGES: readonly Message[] = [
       wantsState: true,
       knowledge: [[WRITER, 1]],
       settled: 0,
+      epoch: 2,
+      wantsCopy: true,
       burst: 1,
       urgent,
       stands: { counter: 1, generator: WRITER },
@@ -63,6 +65,8 @@ const MESSAGES: readonly Message[] = [
       [["wantsState"], NO_FLAG],
       [["knowledge"], NO_LIST],
       [["settled"], NO_TIME_NOR_NONE],
+      [["epoch"], [...NO_COUNT.slice(1), 0, EPOCH_MAX + 1]],
+      [["wantsCopy"], [null, false, 1, "true"]],
       [["burst"], [...NO_COUNT.slice(1), 0]],
       ...wrongUrgent,
       [["stands"], [null, 1, "s", true, []]],
@@ -77,6 +81,8 @@ const MESSAGES: readonly Message[] = [
       [["wantsState"], [false]],
       [["knowledge"], [[]]],
       [["settled"], [T_MAX]],
+      [["epoch"], [undefined, 1, EPOCH_MAX]],
+      [["wantsCopy"], [undefined]],
       [["burst"], [undefined]],
       [["urgent"], [undefined]],
     ],

@@ -3,7 +3,7 @@
  */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { POLL_LIMITS } from "../protocols/limits.ts";
+import { EPOCH_MAX, POLL_LIMITS, T_MAX } from "../protocols/limits.ts";
 import { parseWriterId } from "../protocols/sync/version.ts";
 import { DecodeError } from "../protocols/wire/decode-error.ts";
 import { buildOrphans, parseOrphans } from "../protocols/wire/orphans.ts";
@@ -17,16 +17,17 @@ test("a pull's parsing is what was built, after JSON", () => {
   fc.assert(
     fc.property(
       fc.boolean(),
-      fc.integer({ min: 1, max: 2 ** 53 - 2 ** 20 }),
+      fc.tuple(fc.integer({ min: 1, max: T_MAX }), fc.nat(EPOCH_MAX)),
       fc.infiniteStream(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })),
       fc.option(fc.record({ writer: fc.constant(WRITER), number: fc.nat() }), { nil: undefined }),
-      (wantsState, t, dice, cursor) => {
+      (wantsState, [t, epoch], dice, cursor) => {
         const urgent = cursor === undefined ? {} : { urgent: cursor };
         const pullId = drawPullId(() => Number(dice.next().value));
         const built = buildPull({
           pullId,
           declaration: "0123456789abcdef",
           wantsState,
+          epoch,
           settled: t - 1,
           knowledge: new Map([[WRITER, t]]),
           ...urgent,
@@ -36,6 +37,7 @@ test("a pull's parsing is what was built, after JSON", () => {
           pullId,
           declaration: "0123456789abcdef",
           wantsState,
+          epoch,
           settled: t - 1,
           knowledge: new Map([[WRITER, t]]),
           ...urgent,

@@ -5,7 +5,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { loadImage } from "../protocols/sync/image.ts";
-import { type Horizon, NO_HORIZON } from "../protocols/sync/horizon.ts";
+import { type Horizon, NO_HORIZON, settledOf } from "../protocols/sync/horizon.ts";
 import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
 import { type RowBatch, type TableSpec } from "../protocols/sync/row-store.ts";
 import { parseWriterId } from "../protocols/sync/version.ts";
@@ -55,10 +55,11 @@ const frameInput: fc.Arbitrary<FrameInput> = fc
     end:
       place === "last"
         ? {
-            knowledge: new Map(knowledge.filter(([, t]) => t > horizon.settled)),
+            knowledge: new Map(knowledge.filter(([writer, t]) => t > settledOf(horizon, writer))),
             horizon,
             version: { counter: 9, generator: parseWriterId("0.b.n.x") },
             early: isEarly,
+            applied: new Map(isEarly ? [["t-1of2", 7] as const, ["t-2of2", 0] as const] : []),
           }
         : undefined,
   }));
@@ -262,12 +263,14 @@ function horizonOf(): fc.Arbitrary<Horizon> {
       times: fc.tuple(time, time, fc.array(fc.tuple(fc.constantFrom(...WRITERS), time), { maxLength: 4 })),
       expired: fc.array(fc.tuple(fc.nat(63), time), { maxLength: 3 }),
       isFirst: fc.boolean(),
+      epoch: fc.nat(9),
     })
-    .map(({ times: [one, other, entries], expired, isFirst }) => {
+    .map(({ times: [one, other, entries], expired, isFirst, epoch }) => {
       const [before, settled] = [Math.min(one, other), Math.max(one, other)];
       const gone = new Map(expired.toSorted(([a], [b]) => a - b));
       if (isFirst || before === settled) return { ...NO_HORIZON, expired: gone };
       return {
+        epoch,
         settled,
         before,
         graveyard: new Map(entries.filter(([, t]) => t > before && t <= settled)),

@@ -5,6 +5,9 @@
 /** The last usable microsecond count: above it doubles lose whole numbers too soon for a clock that must still count up. */
 export const T_MAX = 2 ** 53 - 2 ** 20;
 
+/** The last epoch: a number above `T_MAX` that still counts is an epoch where a t is written. */
+export const EPOCH_MAX = 2 ** 20 - 1;
+
 /** What a shard replica holds, sends and accepts. */
 export const SYNC_LIMITS = {
   /** An incoming t may lie this far ahead of the receiver's clock. Guards against poisoned times, not against skew. */

@@ -84,7 +84,7 @@ function connect({ region, node }: HttpActorConfig, context: Context<HttpProtoco
     members: ({ signal }) => manager.ask("members", {}, { signal }),
     changeMember: (change, { signal }) => manager.ask("change-member", change, { signal }),
     training: ({ signal }) => manager.ask("training", {}, { signal }),
-    promote: (to, { signal }) => manager.ask("promote", { region: to }, { signal }),
+    promote: (request, { signal }) => manager.ask("promote", request, { signal }),
     ready: ({ signal }) => supervisor.ask("ready", {}, { signal }),
     prometheus: ({ signal }) => supervisor.ask("metrics", {}, { signal }),
   };

@@ -33,11 +33,16 @@ export async function promote(request: Request, ports: HttpPorts): Promise<Train
   checkType(request.headers);
   const given = parseJson(await readBody(request, HTTP_LIMITS.memberBytesMax));
   const fields = new Map<string, unknown>(typeof given === "object" && given !== null ? Object.entries(given) : []);
-  const region = fields.get("region");
-  if (fields.size !== 1 || typeof region !== "string" || !isToken(region)) {
-    throw new HttpRefusal(400, "bad-region", "Send {region}: the name of the region that is to train");
+  const [region, force = false] = [fields.get("region"), fields.get("force")];
+  const isKnown = fields.size === (fields.has("force") ? 2 : 1);
+  if (!isKnown || typeof region !== "string" || !isToken(region) || typeof force !== "boolean") {
+    throw new HttpRefusal(
+      400,
+      "bad-region",
+      "Send {region}, the name of the region that is to train, and at most {force: true} with it",
+    );
   }
-  const outcome = await ports.promote(region, { signal: AbortSignal.timeout(HTTP_LIMITS.memberWithinMs) });
+  const outcome = await ports.promote({ region, force }, { signal: AbortSignal.timeout(HTTP_LIMITS.memberWithinMs) });
   if (!("refused" in outcome)) return outcome;
   throw new HttpRefusal(409, "not-promoted", `Training stays where it is: ${outcome.refused}`);
 }

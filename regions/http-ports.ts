@@ -37,7 +37,10 @@ export interface HttpPorts {
   ): Promise<StateManagerProtocol["change-member"]["reply"]>;
   training(options: Waiting): Promise<TrainingReply>;
   /** Resolves once the region log has it, or with why it is not to have it. */
-  promote(region: string, options: Waiting): Promise<StateManagerProtocol["promote"]["reply"]>;
+  promote(
+    request: StateManagerProtocol["promote"]["request"],
+    options: Waiting,
+  ): Promise<StateManagerProtocol["promote"]["reply"]>;
   /** Prometheus text. */
   prometheus(options: Waiting): Promise<string>;
 }

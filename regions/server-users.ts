@@ -16,6 +16,7 @@ const PEER_MESSAGES = [
   ["shard", "orphans"],
   ["shard", "survey"],
   ["state-manager", "standing"],
+  ["state-manager", "summary"],
 ] as const;
 
 /** Streams that other regions read: SAMPLES when they go on with it. */

@@ -51,7 +51,7 @@ export function streamActor(
 ): unknown {
   return defineActor<StreamProtocol, undefined>({
     kind: "stream",
-    messages: ["append", "read", "last", "purge", "unanswered", "kv-get", "kv-write"],
+    messages: ["append", "read", "last", "purge", "reset", "unanswered", "kv-get", "kv-write"],
     setup(_, context) {
       const clients = new Map<string, Promise<Client>>();
       /** Writes in a row that nothing came back for, by stream, and when the last was given up. */
@@ -193,6 +193,14 @@ export function streamActor(
               const { jsm } = await client(options.region);
               const { purged } = await jsm.streams.purge(name(stream), { seq: beforeSeq });
               return { purged };
+            }),
+          reset: ({ stream }) =>
+            later(async () => {
+              const { jsm } = await client(options.region);
+              subjectOf(stream, options.streams);
+              await jsm.streams.delete(name(stream));
+              await declareStreams(jsm, options.streams, options.buckets);
+              return {};
             }),
           unanswered: () => ({
             streams: [...unanswered.keys()].filter((stream) => unansweredLately(stream) >= UNANSWERED_MIN),

@@ -62,6 +62,8 @@ export interface StreamProtocol {
     request: { readonly stream: string; readonly beforeSeq: number };
     reply: { readonly purged: number };
   };
+  /** Deletes a stream of the own region with all that it holds; its numbers begin with 1 again. */
+  readonly reset: { request: { readonly stream: string }; reply: Record<string, never> };
   /** The own region's streams and buckets whose last writes, two at least, the server did not answer lately, over the connection of now. */
   readonly unanswered: { request: Record<string, never>; reply: { readonly streams: readonly string[] } };
   readonly "kv-get": {

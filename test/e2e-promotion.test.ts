@@ -1,70 +1,8 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { Posting } from "./crash-posting.ts";
-import { CrashRows } from "./crash-rows.ts";
-import { SampleLog } from "./crash-samples.ts";
-import { CrashStream } from "./crash-stream.ts";
-import { judge } from "./crash-verdict.ts";
-import { rest } from "./crash-driver.ts";
-import { learning, MODEL, TRAINERS } from "./crash-world.ts";
-import { type Regions, startRegions } from "./e2e-regions.ts";
-import { eventually, type TestNode } from "./e2e-support.ts";
+import { learning } from "./crash-world.ts";
+import { startRegions } from "./e2e-regions.ts";
+import { expectOnce, feed, learnedMore, trains } from "./promotion-support.ts";
 import { freshet } from "./run-freshet.ts";
-
-const ROUND_MS = 250;
-const TRAINS_MS = 60_000;
-
-/** Feedback in all regions until stopped; then all that was ever to be sent has been taken by some region. */
-function feed(regions: Regions): {
-  readonly stream: CrashStream;
-  readonly posting: Posting;
-  readonly stop: () => Promise<void>;
-} {
-  const urls = new Map(regions.all.map(({ region, url }) => [region, url]));
-  const posting = new Posting(urls);
-  const stream = new CrashStream({ seed: 11, regions: [...urls.keys()] });
-  let isOn = true;
-  async function run(): Promise<void> {
-    for (; isOn; await delay(ROUND_MS)) {
-      for (const post of stream.round(Date.now())) posting.send(post);
-      for (const post of stream.due(Date.now(), { all: false })) posting.send(post);
-    }
-    for (const post of stream.due(Date.now(), { all: true })) posting.send(post);
-  }
-  const running = run();
-  return {
-    stream,
-    posting,
-    async stop() {
-      isOn = false;
-      await running;
-    },
-  };
-}
-
-async function trains(region: string, nodes: readonly TestNode[]): Promise<void> {
-  for (const node of nodes) {
-    await eventually(
-      `${node.region} knows that ${region} trains`,
-      async () => {
-        const known = await node.training();
-        return known?.training === region && known.next === undefined ? true : undefined;
-      },
-      TRAINS_MS,
-    ).catch(async (error: unknown) => {
-      const lines = nodes.flatMap((each) => each.lines.slice(-12));
-      throw new Error(`${String(error)}\n${lines.join("\n")}`, { cause: error });
-    });
-  }
-}
-
-async function learnedMore(node: TestNode): Promise<void> {
-  const before = (await node.status())?.models[0]?.samples ?? 0;
-  await eventually(`${node.region} learns`, async () => {
-    const samples = (await node.status())?.models[0]?.samples ?? 0;
-    return samples > before ? true : undefined;
-  });
-}
 
 test("training moves there and back while feedback comes, and every event takes effect once", async () => {
   await using regions = await startRegions({
@@ -110,30 +48,46 @@ test("training moves there and back while feedback comes, and every event takes 
   } finally {
     await stop();
   }
-  const [nc, own] = [await oregon.operator(), await oregon.operator()];
-  try {
-    const log = await SampleLog.open(nc);
-    const rows = new CrashRows(own, { region: "oregon", model: MODEL, trainers: TRAINERS });
-    const lines: string[] = [];
-    await rest({ posting, log, stream, rows }, (line) => lines.push(line));
-    await regions.converged(regions.all);
-    const verdict = await judge(stream.shown, { log, rows });
-    const { lostClicks, doubledClicks, lostSamples, doubledSamples, lostSteps, doubledSteps } = verdict;
-    expect(
-      { lostClicks, doubledClicks, lostSamples, doubledSamples, lostSteps, doubledSteps, missed: log.missed },
-      lines.join("\n"),
-    ).toEqual({
-      lostClicks: [],
-      doubledClicks: [],
-      lostSamples: [],
-      doubledSamples: [],
-      lostSteps: [],
-      doubledSteps: [],
-      missed: 0,
-    });
-    expect(verdict.clicks).toBeGreaterThan(20);
-    expect(posting.refusal).toBeUndefined();
-  } finally {
-    await Promise.all([nc.close(), own.close()]);
-  }
+  await expectOnce(regions, { trainer: oregon, stream, posting });
 }, 300_000);
+
+test("a region that is cut off loses training to another by force, writes on, and follows when it is back: all are equal, and every event took effect once", async () => {
+  await using regions = await startRegions({
+    nodes: { oregon: ["a"], frankfurt: ["a"], singapore: ["a"] },
+    training: "oregon",
+    servers: "own",
+    config: { ...learning(), standby: ["frankfurt"] },
+  });
+  const [oregon, frankfurt, singapore] = [regions.node("oregon"), regions.node("frankfurt"), regions.node("singapore")];
+  const { stream, posting, stop } = feed(regions);
+  await using _ = posting;
+  try {
+    await learnedMore(oregon);
+    await learnedMore(oregon);
+    const there = await freshet(["promote", "frankfurt", "--force", frankfurt.url]);
+    expect(there, oregon.lines.slice(-5).join("\n") + frankfurt.lines.slice(-20).join("\n")).toMatchObject({ code: 1 });
+    expect(there.err).toContain("Training stays where it is: oregon answers: ask a node of oregon for it");
+    regions.cutOff(oregon);
+    const asked = await freshet(["promote", "frankfurt", frankfurt.url]);
+    expect(asked).toMatchObject({ code: 1, out: "" });
+    expect(asked.err).toContain("oregon does not answer");
+    expect(asked.err).toContain("freshet promote frankfurt --force");
+    const elsewhere = await freshet(["promote", "frankfurt", "--force", singapore.url]);
+    expect(elsewhere.err).toContain("ask a node of frankfurt");
+
+    const forced = await freshet(["promote", "frankfurt", "--force", frankfurt.url]);
+    expect(forced).toMatchObject({ code: 0, err: "" });
+    expect(forced.out).toMatch(/frankfurt goes on from message \d+ of the samples/);
+    expect(forced.out).toMatch(/frankfurt trains, term 1\n$/);
+    await trains("frankfurt", [frankfurt, singapore]);
+    await learnedMore(frankfurt);
+    // Behind its cut the old one takes itself for the primary, and learns on.
+    expect(await oregon.training()).toMatchObject({ training: "oregon", term: 0 });
+    await learnedMore(oregon);
+    regions.heal(oregon);
+    await trains("frankfurt", regions.all);
+  } finally {
+    await stop();
+  }
+  await expectOnce(regions, { trainer: frankfurt, stream, posting });
+}, 120_000);

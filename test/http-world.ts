@@ -126,7 +126,7 @@ export function httpWorld(): HttpWorld {
               members: [...MEMBERS.members, { region, node, since: 3, isRetired: act === "retire" }],
             },
       training: async () => ({ training: "oregon", term: 0 }),
-      promote: async (region) =>
+      promote: async ({ region }) =>
         region === "frankfurt"
           ? { training: "oregon", term: 1, next: region }
           : region === "oregon"

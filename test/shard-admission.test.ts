@@ -10,7 +10,7 @@ test("a key is read as the default row until its third step, whose gradient is t
   await using folder = await temporaryFolder();
   await using system = await ActorSystem.start({ region: REGION, sink: () => undefined });
   const shard = await startShard(system, { node: "a", model, folder: folder.path });
-  shard.tell("role", { duty: "trains", training: REGION, term: 0 });
+  shard.tell("role", { duty: "trains", training: REGION, term: 0, epoch: 0 });
   const keys = BigUint64Array.of(7n);
   async function read(table: number): Promise<readonly [found: number | undefined, values: readonly number[]]> {
     const { found, values } = await shard.ask("gather", { lists: [{ table, keys }] }, { signal: soon() });

@@ -14,7 +14,7 @@ test("rows of a table with an age are gone at the primary and at who pulls from 
     await startShard(system, { node: "a", model, folder: folder.path }),
     await startShard(system, { node: "b", model, folder: folder.path }),
   ];
-  a.tell("role", { duty: "trains", training: REGION, term: 0 });
+  a.tell("role", { duty: "trains", training: REGION, term: 0, epoch: 0 });
   await push(a, { keys: [1n, 2n, 3n], dim: DIM, tables: [USERS, ITEMS] });
   b.tell("synchronise", { peer: shardAt("a") });
   await eventually("the follower has all rows", async () => ((await rowsOf(b)) === 6 ? true : undefined));
@@ -39,7 +39,7 @@ test("over its budget a table loses the rows that were trained longest ago, at t
     await startShard(system, { node: "a", model, folder: folder.path, snapshotMs: 500 }),
     await startShard(system, { node: "b", model, folder: folder.path }),
   ];
-  a.tell("role", { duty: "trains", training: REGION, term: 0 });
+  a.tell("role", { duty: "trains", training: REGION, term: 0, epoch: 0 });
   await push(a, { keys: [1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n, 9n], dim: DIM });
   // Trained again before anything had to go, or made anew: one of the newest either way.
   await push(a, { keys: [1n], dim: DIM });

@@ -131,7 +131,7 @@ async function start(folder: string, changed: Partial<ShardConfig> = {}): Promis
     throw error;
   }
   const ref = host.ref<ShardProtocol>(address);
-  ref.tell("role", { duty: "trains", training: REGION, term: 0 });
+  ref.tell("role", { duty: "trains", training: REGION, term: 0, epoch: 0 });
   return { shard: ref, lines, [Symbol.asyncDispose]: () => host.stop(20_000) };
 }
 

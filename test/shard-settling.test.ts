@@ -25,7 +25,7 @@ test("what all members know leaves every vector, over restarts of the primary th
       await startShard(system, { node: "b", ...start, full: true }),
       await startShard(system, { node: "c", ...start }),
     ];
-    a.tell("role", { duty: "trains", training: REGION, term: 0 });
+    a.tell("role", { duty: "trains", training: REGION, term: 0, epoch: 0 });
     function pullAll(): void {
       for (const follower of [b, c]) follower.tell("synchronise", { peer: shardAt("a") });
     }

@@ -29,7 +29,7 @@ test("an urgent row overtakes a long pull on a slow link: it is served while the
       },
     ],
   });
-  a.tell("role", { duty: "trains", training: REGION, term: 0 });
+  a.tell("role", { duty: "trains", training: REGION, term: 0, epoch: 0 });
 
   for (let first = 0; first < ROWS; first += PUSH) {
     await push(a, { keys: Array.from({ length: PUSH }, (_, row) => BigInt(first + row)), dim: DIM, gradient: 0.01 });

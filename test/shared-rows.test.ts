@@ -27,7 +27,7 @@ for (const [memories, model] of [
     await using folder = await temporaryFolder();
     await using system = await ActorSystem.start({ region: REGION, sink: () => undefined });
     const primary = await startShard(system, { node: "a", model, folder: folder.path });
-    primary.tell("role", { duty: "trains", training: REGION, term: 0 });
+    primary.tell("role", { duty: "trains", training: REGION, term: 0, epoch: 0 });
     const { tables } = await primary.ask("share", {}, { signal: soon() });
     expect([tables[CATALOGUE]?.length, tables[USERS]?.length]).toEqual([1, memories]);
     const counts: number[] = [];
@@ -62,7 +62,7 @@ test("after a shard's restart its new memory is read within a second; until then
     await using host = hostIn(folder.path);
     await host.start();
     const primary = host.ref<ShardProtocol>(shardAt("a"));
-    primary.tell("role", { duty: "trains", training: REGION, term: 0 });
+    primary.tell("role", { duty: "trains", training: REGION, term: 0, epoch: 0 });
     lives[0] = primary;
     await push(primary, { keys: [1n], dim: DIM, gradient, tables: [ITEMS] });
     await look(primary);

@@ -23,7 +23,7 @@ const address = host.declare({
 });
 await host.start();
 const ref = host.ref<ShardProtocol>(address);
-ref.tell("role", { duty: "trains", training: REGION, term: 0 });
+ref.tell("role", { duty: "trains", training: REGION, term: 0, epoch: 0 });
 
 const { applied, durable } = await ref.ask("position", { trainer: TRAINER }, { signal: soon() });
 const wrong = await differences(applied);

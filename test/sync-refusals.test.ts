@@ -170,7 +170,13 @@ function frame(changes: Partial<FrameInput>): FrameInput {
 }
 
 function end(knowledge: ReadonlyMap<WriterId, number>): FrameInput["end"] {
-  return { knowledge, horizon: NO_HORIZON, version: { counter: 1, generator: THEIRS }, early: false };
+  return {
+    knowledge,
+    horizon: NO_HORIZON,
+    version: { counter: 1, generator: THEIRS },
+    early: false,
+    applied: new Map(),
+  };
 }
 
 function batch({

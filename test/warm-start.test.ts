@@ -93,7 +93,7 @@ async function writeOld(folder: string): Promise<void> {
   const address = host.declare({ definition: shard, id: "clicks-0-a", config: shardConfig({ snapshotMs: 20 }) });
   await host.start();
   const ref = host.ref<ShardProtocol>(address);
-  ref.tell("role", { duty: "trains", training: REGION, term: 0 });
+  ref.tell("role", { duty: "trains", training: REGION, term: 0, epoch: 0 });
   for (let batch = 1; batch <= BATCHES; batch += 1) await ref.ask("push", batchOf(batch), { signal: soon() });
   await eventually("the image has all batches", async () => {
     const { durable } = await ref.ask("position", { trainer: TRAINER }, { signal: soon() });

@@ -16,6 +16,7 @@ import {
   sameRows,
   sameVersion,
   type SeenRow,
+  settledBy,
   text,
   type Update,
 } from "./seen-row.ts";
@@ -211,7 +212,7 @@ export class ShardChecker {
     }
     const newest = last[key];
     if (newest?.found === 0 && version !== undefined && isOlder(version, newest.version)) {
-      if (!this.book.isLate(newest.version, horizon.settled)) {
+      if (!this.book.isLate(newest.version, horizon)) {
         this.#judge.breach(
           "S14",
           `row ${key} of ${where}, deleted at ${text(newest.version)}, is back at ${text(version)}`,
@@ -256,17 +257,17 @@ export class ShardChecker {
     { knowledge: last, horizon: lastHorizon }: Seen,
     { where, property }: { readonly where: string; readonly property: string },
   ): boolean {
-    const { settled } = horizon;
     let isOther = false;
     for (const [writer, before] of last) {
-      if (Math.max(settled, knowledge.get(writer) ?? 0) < before) {
+      if (Math.max(settledBy(horizon, writer), knowledge.get(writer) ?? 0) < before) {
         this.#judge.breach(property, `knowledge of ${writer} at ${where} went back`);
       }
     }
     const writers = new Set(knowledge.keys());
-    if (settled > lastHorizon.settled) for (const writer of this.#updates.keys()) writers.add(writer);
+    if (horizon !== lastHorizon) for (const writer of this.#updates.keys()) writers.add(writer);
     for (const writer of writers) {
       const entry = knowledge.get(writer) ?? 0;
+      const settled = settledBy(horizon, writer);
       const t = Math.max(settled, entry);
       const before = last.get(writer) ?? 0;
       if (t === before) continue;
@@ -299,7 +300,7 @@ export class ShardChecker {
 
   /** X3: who has a later shard version of a generator knows at least as much. */
   #checkShardVersion({ version, knowledge, horizon }: Replica, where: string): void {
-    const ours: Known = { settled: horizon.settled, knowledge };
+    const ours: Known = { epoch: horizon.epoch, settled: horizon.settled, knowledge };
     const known = this.#behind.get(version.generator) ?? [];
     this.#behind.set(version.generator, known);
     let at = known.length - 1;
@@ -319,13 +320,17 @@ export class ShardChecker {
     }
     if (isKept) return;
     const { counter } = version;
-    known.splice(at + 1, 0, { counter, settled: ours.settled, knowledge: new Map(ours.knowledge) });
+    known.splice(at + 1, 0, { ...ours, counter, knowledge: new Map(ours.knowledge) });
   }
 
   /** X10: a horizon never goes back, and follows the one before. */
   #checkHorizon({ horizon }: Replica, last: Horizon, where: string): void {
     this.book.note(horizon, where);
-    if (horizon.settled < last.settled || expiryOf(horizon) < expiryOf(last)) {
+    const isBack =
+      horizon.epoch === last.epoch
+        ? horizon.settled < last.settled || expiryOf(horizon) < expiryOf(last)
+        : horizon.epoch < last.epoch;
+    if (isBack) {
       this.#judge.breach("X10", `the horizon of ${where} went back`);
     }
   }

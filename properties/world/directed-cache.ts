@@ -178,7 +178,7 @@ class Schedule {
     const asker = "c";
     stepReplica(replica, { kind: "message", from: asker, message: "pull", body }, this.#nowMs);
     const answer = [...replica.answers.values()].at(-1);
-    const scan = store.collect(knownTimes(store, { settled: 0, knowledge: known }));
+    const scan = store.collect(knownTimes(store, { epoch: 0, settled: 0, knowledge: known }));
     store.release(scan);
     const [given, wanted] = [answer?.list.slots ?? [], scan.slots].map((slots) =>
       Float64Array.from(slots).toSorted().join(" "),
@@ -222,7 +222,7 @@ export function checkFloor({ store, cache, early, knowledge, horizon }: Replica)
   if (cache.place.size > cache.rowsMax) {
     return problem("S20", `${cache.place.size} rows are cached, of at most ${cache.rowsMax}`);
   }
-  const known = knownTimes(store, { settled: horizon.settled, knowledge });
+  const known = knownTimes(store, { epoch: 0, settled: horizon.settled, knowledge });
   if (cache.counts.gaveUp === 0 && cache.floor.some((t, writer) => t > (known[writer] ?? 0))) {
     return problem("X1", "the floor is ahead of knowledge");
   }

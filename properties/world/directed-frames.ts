@@ -178,6 +178,7 @@ function frame(made: Made, knower: WriterId = THEIRS): Uint8Array<ArrayBuffer> {
           horizon: NO_HORIZON,
           version: { counter: 1, generator: THEIRS },
           early: false,
+          applied: new Map(),
         },
   });
 }

@@ -14,15 +14,15 @@ import {
 import { type Mutate, type TableSpec } from "../../protocols/sync/row-store.ts";
 import { parseWriterId } from "../../protocols/sync/version.ts";
 
-const NOW = 1_760_000_000_000;
-const TABLES: readonly TableSpec[] = [
+export const NOW = 1_760_000_000_000;
+export const TABLES: readonly TableSpec[] = [
   { name: "rows", dim: 1, valueBytes: 4, stateBytes: 0, precision: "f32", optimizer: "test" },
 ];
 const LIMITS: SyncLimits = { ...SYNC_LIMITS, frameBytes: 30, entriesKept: 0 };
 const RESTARTS = 300;
 
 /** Some replicas by name, and the messages between them, delivered at once. */
-class Shard {
+export class Shard {
   readonly replicas = new Map<string, Replica>();
   /** The last image of each that had to be on disk. */
   readonly disks = new Map<string, Uint8Array>();

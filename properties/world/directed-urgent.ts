@@ -29,6 +29,7 @@ export function placeOfAnotherStart(): string | undefined {
     pullId: "1".repeat(32),
     declaration: peer.declaration,
     wantsState: true,
+    epoch: 0,
     settled: 0,
     knowledge: new Map(),
     urgent: { writer: parseWriterId("0.sim.b.l1"), number: 5 },

@@ -18,6 +18,13 @@ import {
   oneEncoding,
   withoutState,
 } from "./directed-frames.ts";
+import {
+  earlyRowsAreNotHandedOver,
+  expiredBehindTheCut,
+  expiryLeavesLaterEpochs,
+  reportBringsNoEpoch,
+  supersededRests,
+} from "./directed-epochs.ts";
 import { answersAsAScan, cacheBounded, floorInPlace } from "./directed-cache.ts";
 import {
   deathBetweenAnswers,
@@ -78,7 +85,12 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["V9", nothingHalfTaken],
   ["V10", jumps],
   ["V10", fromTheFuture],
+  ["P1", supersededRests],
+  ["P2", expiredBehindTheCut],
+  ["P3", reportBringsNoEpoch],
+  ["P4", earlyRowsAreNotHandedOver],
   ["S1", rowsGoneMidway],
+  ["S1", expiryLeavesLaterEpochs],
   ["S4", framesOfTwoAnswers],
   ["S10", mergingInAnyOrder],
   ["S11", foreignAnswer],

@@ -4,13 +4,13 @@
  */
 import { loadImage } from "../../protocols/sync/image.ts";
 import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
-import { type Horizon } from "../../protocols/sync/horizon.ts";
+import { type Horizon, NO_HORIZON } from "../../protocols/sync/horizon.ts";
 import { type Replica } from "../../protocols/sync/replica.ts";
 import { type RowStore } from "../../protocols/sync/row-store.ts";
 import { type Version } from "../../protocols/sync/version.ts";
 import { expiryOf } from "./horizon-book.ts";
 import { type Disk } from "./disk.ts";
-import { isOlder, knowsAll } from "./seen-row.ts";
+import { isOlder, knowsAll, settledBy } from "./seen-row.ts";
 import { type SimulatedNode } from "./simulated-node.ts";
 import { tablesOf } from "./tables.ts";
 import { type Surroundings } from "./surroundings.ts";
@@ -73,10 +73,12 @@ export class Ending {
 
   #end(): "done" {
     this.#expectNothingOpen();
-    const { nodes, knobs } = this.#world;
+    const { nodes, knobs, promotions } = this.#world;
     for (const node of nodes) {
-      if (knobs.aloof && node?.index === 0) node.scan();
-      else node?.finish(this.#greatest);
+      if (knobs.aloof && node?.index === promotions.leader) {
+        node.scan();
+        node.replicas.forEach((replica, shard) => promotions.finish(replica, { shard, where: `node ${node.index}` }));
+      } else node?.finish(this.#greatest);
     }
     return "done";
   }
@@ -123,9 +125,10 @@ export class Ending {
 
   /** Who alone writes holds the same as all others in the end, though others know more; and what they know is settled. */
   #differenceToSole(): string | undefined {
-    const { nodes, knobs } = this.#world;
+    const { nodes, knobs, promotions } = this.#world;
     if (!knobs.sole || knobs.settleEveryMs === 0 || knobs.lasting === "cut") return undefined;
-    const [sole, other] = nodes;
+    const sole = nodes[promotions.leader];
+    const other = nodes.find((_, index) => index !== promotions.leader);
     if (sole === undefined || other === undefined) return "a node is down";
     for (const [shard, { store, knowledge }] of sole.replicas.entries()) {
       const isSame = store.digest() === other.replicas[shard]?.store.digest();
@@ -136,9 +139,9 @@ export class Ending {
   }
 
   #difference(): Difference | undefined {
-    const { nodes, knobs } = this.#world;
+    const { nodes, knobs, promotions } = this.#world;
     // What only others ever held, a node that pulls from nobody lacks.
-    const [first, ...others] = knobs.aloof ? nodes.slice(1) : nodes;
+    const [first, ...others] = knobs.aloof ? nodes.filter((_, index) => index !== promotions.leader) : nodes;
     const apart = this.#differenceToSole();
     if (apart !== undefined) return differs(apart);
     if (first === undefined || nodes.includes(undefined)) return differs("a node is down");
@@ -169,15 +172,15 @@ function differs(what: string): Difference {
 }
 
 function isAhead({ t, writer }: Version, replica: Replica | undefined): boolean {
-  return t > Math.max(replica?.horizon.settled ?? 0, replica?.knowledge.get(writer) ?? 0);
+  return t > Math.max(settledBy(replica?.horizon ?? NO_HORIZON, writer), replica?.knowledge.get(writer) ?? 0);
 }
 
 function sameSettled(a: Horizon, b: Horizon): boolean {
-  return a.settled === b.settled && expiryOf(a) === expiryOf(b);
+  return a.epoch === b.epoch && a.settled === b.settled && expiryOf(a) === expiryOf(b);
 }
 
 function sameKnowledge(a: Replica, b: Replica): boolean {
-  const [ours, theirs] = [a, b].map(({ horizon, knowledge }) => ({ settled: horizon.settled, knowledge }));
+  const [ours, theirs] = [a, b].map(({ horizon, knowledge }) => ({ ...horizon, knowledge }));
   return ours !== undefined && theirs !== undefined && knowsAll(ours, theirs) && knowsAll(theirs, ours);
 }
 

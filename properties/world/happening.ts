@@ -15,8 +15,9 @@ export interface Timer {
 export type Happening =
   | { readonly kind: "deliver"; readonly envelope: Envelope }
   | Timer
-  | { readonly kind: (typeof RECURRING)[number] | "heal" | "look" }
-  | { readonly kind: "restart" | "join"; readonly node: number }
+  | { readonly kind: (typeof RECURRING)[number] | "heal" | "look" | "hand-over" }
+  /** Also: a node hears who leads. */
+  | { readonly kind: "restart" | "join" | "told"; readonly node: number }
   /** A question reaches a store of leases. */
   | { readonly kind: "store"; readonly ask: number };
 
@@ -36,14 +37,29 @@ export function describe(happening: Happening): string {
   if (happening.kind === "timer") {
     return `timer of node ${happening.node} shard ${happening.shard ?? "-"}: ${happening.name}`;
   }
-  if (happening.kind === "restart" || happening.kind === "join") return `${happening.kind} of node ${happening.node}`;
+  if (happening.kind === "restart" || happening.kind === "join" || happening.kind === "told") {
+    return `${happening.kind} of node ${happening.node}`;
+  }
   if (happening.kind !== "deliver") return happening.kind;
   const { from, to, shard, message, body } = happening.envelope;
   return `${from} > ${to} shard ${shard ?? "-"} ${message} ${typeof body === "string" ? body : `${body.length} bytes`}`;
 }
 
 /** One line for the report of a failure. */
-export function describeReplica({ version, knowledge, horizon, early, pull, answers, store }: Replica): string {
+function describeReplica({ version, knowledge, horizon, early, pull, answers, store }: Replica): string {
   const known = [...knowledge].map(([writer, t]) => `${writer}:${t}`).join(" ");
   return `version ${version.counter} of ${version.generator}, rows ${store.digest()}, early ${early.size}, answers ${answers.size}, pull ${pull?.peer ?? "none"}, settled ${horizon.settled}, knows ${known}`;
+}
+
+/** The last events, one a line, and a line for each replica. */
+export function listLast(last: readonly Scheduled[], nodes: readonly (readonly Replica[] | undefined)[]): string {
+  const events = [...last].sort((a, b) => (isBefore(a, b) ? -1 : 1));
+  return [
+    ...events.map(({ atMs, happening }) => `${atMs.toFixed(3)} ${describe(happening)}`),
+    ...nodes.flatMap((replicas, index) =>
+      replicas === undefined
+        ? [`node ${index} is down`]
+        : replicas.map((replica, shard) => `node ${index} shard ${shard}: ${describeReplica(replica)}`),
+    ),
+  ].join("\n");
 }

@@ -6,7 +6,7 @@ import { type ReadonlyKnowledge } from "../../protocols/sync/knowledge.ts";
 import { type Replica } from "../../protocols/sync/replica.ts";
 import { type Version, type WriterId } from "../../protocols/sync/version.ts";
 import { type Judge } from "./judge.ts";
-import { isOlder, type Update } from "./seen-row.ts";
+import { isOlder, settledBy, type Update } from "./seen-row.ts";
 
 /** The time below which the only table of simulated shards has expired. */
 export function expiryOf({ expired }: Horizon): number {
@@ -22,8 +22,8 @@ export interface Answered {
 export class HorizonBook {
   readonly #judge: Judge;
   readonly #deletions: Update[][];
-  /** In order of their settled times, each after the one before. */
-  readonly #horizons: Horizon[] = [];
+  /** By epoch, in order of their settled times, each after the one before; with those of earlier epochs that the epoch follows. */
+  readonly #horizons = new Map<number, Horizon[]>([[0, []]]);
   /** What a primary was told to let expire. */
   readonly #expiries = new Set([0]);
 
@@ -38,7 +38,7 @@ export class HorizonBook {
 
   /** Whether a horizon is one of the chain. Its time alone does not tell: one that was lost with its disk may have had the same, and left out more. */
   holds(horizon: Horizon): boolean {
-    return horizon.settled === 0 || this.#horizons.some((known) => isSame(known, horizon));
+    return horizon.settled === 0 || this.#chain(horizon.epoch).some((known) => isSame(known, horizon));
   }
 
   /** X10: every horizon that is held is one of the chain. */
@@ -59,36 +59,58 @@ export class HorizonBook {
 
   /** A primary has moved on. Later ones than that before it had been lost with all who held them; tells whether there were any. */
   moved(horizon: Horizon): boolean {
+    const chain = this.#chain(horizon.epoch);
     let isLost = false;
-    while ((this.#horizons.at(-1)?.settled ?? 0) > horizon.before) isLost = this.#horizons.pop() !== undefined;
-    this.#horizons.push(horizon);
+    while ((chain.at(-1)?.settled ?? 0) > horizon.before) isLost = chain.pop() !== undefined;
+    chain.push(horizon);
     return isLost;
   }
 
+  /** A replica that held `after` begins an epoch. */
+  began(horizon: Horizon, after: Horizon): void {
+    const before = this.#chain(after.epoch).filter(
+      (known) => known.settled <= after.settled || known.epoch < after.epoch,
+    );
+    this.#horizons.set(horizon.epoch, [...before, horizon]);
+  }
+
+  #chain(epoch: number): Horizon[] {
+    return this.#horizons.get(epoch) ?? [];
+  }
+
   /** Whether a version was stamped up to a settled time and is not among what was settled. */
-  isLate({ t, writer }: Version, upTo: number): boolean {
-    if (t > upTo) return false;
-    const horizon = this.#horizons.find(({ settled }) => settled >= t);
+  isLate(version: Version, upTo: Horizon): boolean {
+    const { t, writer } = version;
+    if (t > settledBy(upTo, writer)) return false;
+    const horizon = this.#settledWith(version, upTo);
     return horizon !== undefined && t > (horizon.graveyard.get(writer) ?? 0);
+  }
+
+  /** The first of the horizons before this one that a version lies below. */
+  #settledWith({ t, writer }: Version, { epoch }: Horizon): Horizon | undefined {
+    return this.#chain(epoch).find((horizon) => t <= settledBy(horizon, writer));
   }
 
   /** Whether who holds this horizon must not hold this version of a row: it expired, was deleted and settled, or came too late. */
   isGone(key: number, version: Version, horizon: Horizon): boolean {
-    const { settled } = horizon;
-    if (version.t < expiryOf(horizon)) return true;
-    if (version.t > settled) return false;
-    if (this.isLate(version, settled)) return true;
+    if (version.t < expiryOf(horizon) && Number.parseInt(version.writer, 10) <= horizon.epoch) return true;
+    if (version.t > settledBy(horizon, version.writer)) return false;
+    if (this.isLate(version, horizon)) return true;
     return (this.#deletions[key] ?? []).some(
       ({ version: deletion }) =>
-        deletion.t <= settled && !isOlder(deletion, version) && !this.isLate(deletion, settled),
+        deletion.t <= settledBy(horizon, deletion.writer) &&
+        !isOlder(deletion, version) &&
+        !this.isLate(deletion, horizon),
     );
   }
 
   /** Whether who knows this much may have missed a deletion that nobody who holds the horizon can tell it any more. */
   misses(horizon: Horizon, knows: (version: Version) => boolean): boolean {
-    const { settled } = horizon;
     return this.#deletions.some((deletions) =>
-      deletions.some(({ version }) => version.t <= settled && !this.isLate(version, settled) && !knows(version)),
+      deletions.some(
+        ({ version }) =>
+          version.t <= settledBy(horizon, version.writer) && !this.isLate(version, horizon) && !knows(version),
+      ),
     );
   }
 
@@ -114,7 +136,7 @@ export class HorizonBook {
     if (!this.#judge.watches("V9")) return;
     const breach = (what: string): void => this.#judge.breach("V9", `${where} settled ${what}`);
     const leavesOut = (version: Version): boolean =>
-      version.t > horizon.before && this.isLate(version, horizon.settled);
+      this.isLate(version, horizon) && this.#settledWith(version, horizon)?.settled === horizon.settled;
     for (const version of held) {
       if (leavesOut(version)) breach(`${horizon.settled} without ${version.t}, which it holds`);
     }
@@ -129,7 +151,7 @@ export class HorizonBook {
       }
       for (const [other, t] of horizon.graveyard) {
         const last = updates.get(other)?.findLast(({ version }) => version.t <= t)?.version;
-        if (last === undefined || last.t <= Math.max(ours.settled, knowledge.get(other) ?? 0)) continue;
+        if (last === undefined || last.t <= Math.max(settledBy(ours, other), knowledge.get(other) ?? 0)) continue;
         breach(`${t} of ${other}, which ${writer} does not know`);
       }
     }

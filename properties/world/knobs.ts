@@ -87,6 +87,8 @@ export interface Knobs {
   readonly aloof: boolean;
   /** And it alone writes: then all is settled that it knows, whatever its earlier starts told the others. */
   readonly sole: boolean;
+  /** Another node becomes the one that writes; 0 for never. */
+  readonly promoteEveryMs: number;
 }
 
 /** Kinds of events that come again and again while there is trouble. */
@@ -101,6 +103,7 @@ export const RECURRING = [
   "settle",
   "expire",
   "evict",
+  "promote",
 ] as const;
 
 export function drawKnobs(random: Random): Knobs {
@@ -183,6 +186,7 @@ export function drawKnobs(random: Random): Knobs {
     ...drawRoles(createRandom(random.b), { calm, nodes, serving, graves }),
     ...drawUrgent(createRandom(random.c)),
     ...drawStanding(createRandom(random.d), { calm, lossRate: inGraves(0, lossRate) }),
+    ...drawPromotions(createRandom(random.a ^ random.d), { calm, nodes, serving }),
   };
 }
 
@@ -243,6 +247,15 @@ function drawStanding(
     // Where many messages are lost, as on no real link, a pull with one frame in flight might never come to its end.
     framesMin: lossRate > 0.05 ? 4 : framesMin,
   };
+}
+
+/** A world in which training moves, whatever else was drawn of who writes. */
+function drawPromotions(
+  random: Random,
+  { calm, nodes, serving }: Pick<Knobs, "calm" | "nodes" | "serving">,
+): Pick<Knobs, "promoteEveryMs"> & Partial<Pick<Knobs, "leaders" | "aloof" | "sole">> {
+  if (calm || serving || nodes < 3 || nextFloat(random) >= 0.12) return { promoteEveryMs: 0 };
+  return { promoteEveryMs: 1_500 + nextFloat(random) * 6_000, leaders: "none", aloof: true, sole: true };
 }
 
 /** Whom a node polls. */

@@ -28,17 +28,18 @@ export class Primaries {
   /** The primary of a shard: a full replica that no world retires. */
   primaryOf(shard: number): number {
     const { nodes, serving, sole } = this.#world.knobs;
-    if (sole) return 0;
+    if (sole) return this.#world.promotions.leader;
     return shard % (serving ? nodes - 1 : nodes);
   }
 
   isPrimary(node: number): boolean {
-    return this.#world.checkers.some((_, shard) => this.primaryOf(shard) === node);
+    const { promotions, checkers } = this.#world;
+    return (promotions.isOn && promotions.leads(node)) || checkers.some((_, shard) => this.primaryOf(shard) === node);
   }
 
   /** Whether a crash leaves the disk alone: a primary that lost it could not tell what those who are no members still hold. */
   sparesDisk(node: number): boolean {
-    return this.#world.knobs.retireRate > 0 && this.isPrimary(node);
+    return (this.#world.knobs.retireRate > 0 || this.#world.promotions.isOn) && this.isPrimary(node);
   }
 
   /** After a crash: now and then the node is given up until it is back. */
@@ -60,13 +61,20 @@ export class Primaries {
   /** The primaries that are there and awake do what it is time for. */
   turn(what: "settle" | "expire" | "evict", isAwake: (node: number) => boolean): void {
     for (const shard of this.#world.checkers.keys()) {
-      const index = this.primaryOf(shard);
-      const node = this.#world.nodes[index];
-      if (node === undefined || !isAwake(index)) continue;
-      if (what === "settle") this.#settle(node, shard);
-      else if (what === "evict") evictAt(this.#world, { node, shard });
-      else this.#expire(node, shard);
+      for (const index of this.#primariesOf(shard)) {
+        const node = this.#world.nodes[index];
+        if (node === undefined || !isAwake(index)) continue;
+        if (what === "settle") this.#settle(node, shard);
+        else if (what === "evict") evictAt(this.#world, { node, shard });
+        else this.#expire(node, shard);
+      }
     }
+  }
+
+  /** Where training moves: whoever takes itself for one. */
+  #primariesOf(shard: number): number[] {
+    const { promotions, nodes } = this.#world;
+    return promotions.isOn ? [...nodes.keys()].filter((node) => promotions.trains(node)) : [this.primaryOf(shard)];
   }
 
   /** Puts on disk what a node is about to say of itself. */

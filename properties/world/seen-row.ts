@@ -1,7 +1,7 @@
 import { mixUint32 } from "../../protocols/random.ts";
-import { type Known } from "../../protocols/sync/horizon.ts";
+import { type Known, type Settled } from "../../protocols/sync/horizon.ts";
 import { type Replica } from "../../protocols/sync/replica.ts";
-import { type Version } from "../../protocols/sync/version.ts";
+import { type Version, type WriterId } from "../../protocols/sync/version.ts";
 
 /** A row as it was last seen at a replica. Lists of these are by key. */
 export interface SeenRow {
@@ -26,7 +26,7 @@ export function countAhead(
 ): number {
   let ahead = 0;
   for (const row of rows) {
-    if (row === undefined || row.version.t <= horizon.settled) continue;
+    if (row === undefined || row.version.t <= settledBy(horizon, row.version.writer)) continue;
     if (row.version.t > (knowledge.get(row.version.writer) ?? 0)) ahead += 1;
   }
   return ahead;
@@ -50,8 +50,8 @@ export function listRows(rows: readonly (SeenRow | undefined)[]): string {
 
 /** Equal for equal knowledge, and else different but once in 2^53: so rarely may two replicas be compared that know different things. */
 export function hashKnowledge({ knowledge, horizon }: Pick<Replica, "knowledge" | "horizon">): number {
-  const { settled, expired } = horizon;
-  let low = mixUint32(mixUint32(1, settled % 0x1_0000_0000), settled / 0x1_0000_0000);
+  const { epoch, settled, expired } = horizon;
+  let low = mixUint32(mixUint32(1 + epoch, settled % 0x1_0000_0000), settled / 0x1_0000_0000);
   const gone = expired.get(0) ?? 0;
   // Into both halves: of one alone too few bits are left, and two expiries of one knowledge were once taken for the same.
   low = mixUint32(mixUint32(low, gone % 0x1_0000_0000), gone / 0x1_0000_0000);
@@ -82,9 +82,18 @@ export function isOlder(a: Version, b: Version): boolean {
   return a.t === b.t ? a.writer < b.writer : a.t < b.t;
 }
 
+/** Up to which t what a writer stamped is settled: all of it, where it is of an earlier epoch. */
+export function settledBy({ epoch, settled }: Settled, writer: WriterId): number {
+  const epochs = Number.parseInt(writer, 10) - epoch;
+  if (epochs < 0) return Infinity;
+  return epochs > 0 ? 0 : settled;
+}
+
 /** Whether `a` knows all that `b` knows. */
 export function knowsAll(a: Known, b: Known): boolean {
-  if (a.settled < b.settled) return false;
-  for (const [writer, t] of b.knowledge) if (t > Math.max(a.settled, a.knowledge.get(writer) ?? 0)) return false;
+  if (a.epoch < b.epoch || (a.epoch === b.epoch && a.settled < b.settled)) return false;
+  for (const [writer, t] of b.knowledge) {
+    if (t > Math.max(settledBy(a, writer), a.knowledge.get(writer) ?? 0)) return false;
+  }
   return true;
 }

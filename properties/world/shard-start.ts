@@ -1,7 +1,7 @@
 import { POLL_LIMITS, type PollLimits, SYNC_LIMITS, type SyncLimits } from "../../protocols/limits.ts";
 import { type LoadedImage, loadImage } from "../../protocols/sync/image.ts";
 import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
-import { createReplica, type Primary, type Replica } from "../../protocols/sync/replica.ts";
+import { createReplica, type Replica } from "../../protocols/sync/replica.ts";
 import { type RowStore } from "../../protocols/sync/row-store.ts";
 import { type WriterId } from "../../protocols/sync/version.ts";
 import { createTableRowStore } from "../../runtime/compute/table/table-row-store.ts";
@@ -25,10 +25,15 @@ export function startShard(
 ): Replica {
   const { index, writer } = start;
   // All write, and one of them is whom the others tell of rows left early.
-  const primary: Primary = index === 0 ? { kind: "self" } : { kind: "peer", peer: "n0" };
+  const primary = world.promotions.primaryAt(index);
   const { knobs } = world;
   const state = !(knobs.serving && index === knobs.nodes - 1);
-  return createReplica({ writer, limits: limitsOf(knobs), primary, ...load(world, { ...start, state }) });
+  const loaded = load(world, { ...start, state });
+  const greatestSeen = Math.max(
+    "greatestSeen" in loaded ? loaded.greatestSeen : 0,
+    world.promotions.greatestStamped(index),
+  );
+  return createReplica({ writer, limits: limitsOf(knobs), primary, ...loaded, greatestSeen });
 }
 
 function limitsOf(knobs: Knobs): SyncLimits {

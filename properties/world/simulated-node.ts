@@ -16,7 +16,7 @@ import { bodyOf, type Envelope } from "./network.ts";
 import { regionOf } from "./leases.ts";
 import { pollLimitsOf, startShard } from "./shard-start.ts";
 import { type Surroundings } from "./surroundings.ts";
-import { editOf, noteOrphans } from "./writes.ts";
+import { editOf, fileWrite, noteOrphans, type Write } from "./writes.ts";
 
 export class SimulatedNode {
   readonly index: number;
@@ -48,40 +48,34 @@ export class SimulatedNode {
     this.replicas.forEach((replica, shard) =>
       this.#poll({ kind: "changed", shard: `s/${shard}`, version: replica.version }),
     );
-    for (const peer of start.peers) {
-      const isFar = regionOf(knobs, peer) !== regionOf(knobs, start.index);
-      this.#poll({ kind: "neighbour", peer: `n${peer}`, isFar });
-    }
+    this.setPeers(start.peers, { pulls: true });
   }
 
   /** Writes a value, or deletes the row for 0. */
-  write(
-    shard: number,
-    { key, value, urgent, nowMs }: { key: number; value: number; urgent: boolean; nowMs: number },
-  ): void {
+  write(shard: number, write: Write): Version | undefined {
+    const { key, value, urgent, nowMs, batch } = write;
     const replica = this.#replica(shard);
-    const { judge, knobs } = this.#world;
-    const { seen, mutate } = editOf(knobs, value);
+    const { seen, mutate } = editOf(this.#world.knobs, value);
     const writes = [{ table: 0, keys: BigUint64Array.of(BigInt(key)), mutate, isUrgent: () => urgent }];
     const { answersOpened } = replica;
-    const effects = stepReplica(replica, { kind: "write", writes }, nowMs);
-    const written = effects.find((effect) => effect.kind === "written");
-    if ((written?.refused ?? 0) > 0) {
-      judge.breach("V7", `a local write of ${this.#place(shard)} lost against a row it had seen`);
-    } else if (written?.rows !== 1 && value !== 0) judge.breach("L6", `${this.#place(shard)} took no write`);
-    const applied = effects.find((effect) => effect.kind === "applied");
-    // Filed before the check: the row must be one that was written.
-    if (applied !== undefined) {
-      const version = { t: applied.t[0] ?? 0, writer: replica.writer };
-      this.#checker(shard).wrote({ key, version, value: seen, deleted: value === 0 });
-      this.#world.count(value === 0 ? "deleted" : "written");
-      if (urgent) this.#world.count("written urgent");
-      this.#world.steps.stamped(version, shard);
-      if (version.t > nowMs * 1000) this.#world.count("stamped ahead of the clock");
-    }
+    const effects = stepReplica(replica, { kind: "write", writes, ...(batch && { batch }) }, nowMs);
+    // Before the check: the row must be one that was written.
+    const filed = { write, seen, replica, checker: this.#checker(shard), shard, effects, node: this.index };
+    const version = fileWrite(this.#world, { ...filed, where: this.#place(shard) });
     this.look(shard);
     this.#noteAnswers(shard, answersOpened);
     this.#act(shard, effects, nowMs);
+    return version;
+  }
+
+  /** Polls these, or none. */
+  setPeers(peers: readonly number[], { pulls }: { readonly pulls: boolean }): void {
+    for (const peer of peers) {
+      const isFar = regionOf(this.#world.knobs, peer) !== regionOf(this.#world.knobs, this.index);
+      this.#poll(
+        pulls ? { kind: "neighbour", peer: `n${peer}`, isFar } : { kind: "neighbour-removed", peer: `n${peer}` },
+      );
+    }
   }
 
   receive(envelope: Envelope, nowMs: number): void {
@@ -122,9 +116,12 @@ export class SimulatedNode {
   }
 
   step(shard: number, event: ReplicaEvent, nowMs: number): readonly ReplicaEffect[] {
-    const { answersOpened } = this.#replica(shard);
-    const effects = stepReplica(this.#replica(shard), event, nowMs);
-    noteOrphans(this.#world, { replica: this.#replica(shard), checker: this.#checker(shard), shard, effects });
+    const [replica, checker] = [this.#replica(shard), this.#checker(shard)];
+    const { answersOpened, horizon } = replica;
+    const effects = stepReplica(replica, event, nowMs);
+    if (event.kind === "lead" && replica.horizon !== horizon) checker.book.began(replica.horizon, horizon);
+    const options = { replica, checker, shard, effects, node: this.index };
+    noteOrphans(this.#world, options);
     this.look(shard);
     this.#noteAnswers(shard, answersOpened);
     this.#act(shard, effects, nowMs);
@@ -154,6 +151,7 @@ export class SimulatedNode {
     const isOther = checker.check(replica, where);
     this.#world.steps.kept(replica, { checker, where });
     this.#world.steps.held(replica, this.#world.nowMs);
+    this.#world.promotions.look(replica, { shard, where });
     return isOther;
   }
 

@@ -13,14 +13,14 @@ import {
 import { type Version, type WriterId } from "../../protocols/sync/version.ts";
 import { type ChangesMessage } from "../../protocols/wire/poll.ts";
 import { FLAG_URGENT } from "../../protocols/wire/frame.ts";
-import { parsePull, parseRelease } from "../../protocols/wire/pull.ts";
+import { parsePull } from "../../protocols/wire/pull.ts";
 import { parseReport } from "../../protocols/wire/survey.ts";
 import { SENT } from "./counted.ts";
 import { type ShardChecker } from "./checkers.ts";
 import { heldAs, numbersIn } from "./tables.ts";
 import { type Judge } from "./judge.ts";
 import { type Knobs } from "./knobs.ts";
-import { isOlder, knowsAll } from "./seen-row.ts";
+import { isOlder, knowsAll, settledBy } from "./seen-row.ts";
 
 /** The steps of all nodes of a world, looked at one by one. */
 export class StepChecker {
@@ -28,10 +28,8 @@ export class StepChecker {
   readonly #knobs: Knobs;
   readonly #count: (what: string) => void;
   readonly #opened = new WeakMap<OpenAnswer, number>();
-  /** L5, in calm worlds: asker, shard and row version of all that was ever listed for it, with the pull that this was for. */
-  readonly #listed = new Map<string, string>();
-  /** Pulls that their askers let go without an answer: one may cross that word on the link, and what it lists is asked for again. */
-  readonly #letGo = new Set<string>();
+  /** L5, in calm worlds: asker, shard and row version of all that was ever listed for it. */
+  readonly #listed = new Set<string>();
   readonly #writers = new Set<WriterId>();
   readonly #stamps = new Map<number, WriterId>();
   readonly #heldSinceMs = new WeakMap<OwnPull, number>();
@@ -67,32 +65,30 @@ export class StepChecker {
   ): void {
     const { answer, shard, body, checker, where } = options;
     const from = answer.to;
-    const { knowledge, settled } = parsePull(body);
+    const asker = parsePull(body);
+    const { knowledge } = asker;
     this.#count(answer.list.slots.length === 0 ? "answer without rows" : "answer with rows");
     this.#opened.set(answer, fingerprint(answer.end.knowledge));
     const { store } = replica;
     const listed = Array.from(answer.list.slots, (slot) => store.versionAt(slot));
     for (let key = 0; key < this.#knobs.keys; key += 1) {
       const version = checker.seenVersion(replica, key);
-      const known = version === undefined ? 0 : Math.max(settled, knowledge.get(version.writer) ?? 0);
+      const known =
+        version === undefined ? 0 : Math.max(settledBy(asker, version.writer), knowledge.get(version.writer) ?? 0);
       if (version === undefined || (version.t <= known && !answer.replaces)) continue;
       if (!listed.some(({ t, writer }) => t === version.t && store.writers[writer] === version.writer)) {
         this.#judge.breach("S6", `${where} answers ${from} without row ${key} at ${version.t} of ${version.writer}`);
       }
     }
-    this.#checkReach(replica, { answer, checker, where, asker: { settled, knowledge } });
+    this.#checkReach(replica, { answer, checker, where, asker });
     if (!this.#knobs.calm) return;
     for (const { t, writer } of listed) {
       const id = store.writers[writer];
       // A row that the responder itself holds early may be given early, and once more when it is known.
-      if (id === undefined || t > Math.max(replica.horizon.settled, replica.knowledge.get(id) ?? 0)) continue;
+      if (id === undefined || t > Math.max(settledBy(replica.horizon, id), replica.knowledge.get(id) ?? 0)) continue;
       const name = `${where} ${from} ${shard} ${t} ${id}`;
-      const before = this.#listed.get(name);
-      if (before !== undefined && !this.#letGo.has(before)) {
-        this.#judge.breach("L5", `${where} gives ${from} ${t} ${id} twice`);
-      }
-      if (before !== undefined) this.#count("answer that crossed a pull's end");
-      this.#listed.set(name, answer.pullId);
+      if (this.#listed.has(name)) this.#judge.breach("L5", `${where} gives ${from} ${t} ${id} twice`);
+      this.#listed.add(name);
     }
     this.#count("answer in a calm world");
   }
@@ -103,10 +99,10 @@ export class StepChecker {
     { answer, checker, where, asker }: { answer: OpenAnswer; checker: ShardChecker; where: string; asker: Known },
   ): void {
     if (answer.replaces) this.#count("answer that replaces");
-    const { settled, knowledge } = asker;
+    const { knowledge } = asker;
     const misses = checker.book.misses(
       replica.horizon,
-      ({ t, writer }) => t <= settled || t <= (knowledge.get(writer) ?? 0),
+      ({ t, writer }) => t <= settledBy(asker, writer) || t <= (knowledge.get(writer) ?? 0),
     );
     if (misses) this.#count("asker misses a settled deletion");
     if (misses && !answer.replaces) {
@@ -153,16 +149,12 @@ export class StepChecker {
   /** Counts what is sent. V9: what a replica says of itself is so: up to `upTo` it holds nothing that the knowledge it tells does not cover. */
   sent({ store }: Replica, { message, body }: SendEffect, where: string): void {
     this.#count(SENT[message]);
-    if (message === "release") {
-      const { pullId, answer } = parseRelease(body);
-      if (answer === undefined) this.#letGo.add(pullId);
-    }
     if (message !== "report" || !this.#judge.watches("V9")) return;
     const { upTo, knowledge, horizon } = parseReport(body);
     for (let key = 0; key < this.#knobs.keys; key += 1) {
       const version = store.versionOf(0, BigInt(key));
       if (version === undefined || version.t > upTo) continue;
-      if (version.t <= Math.max(horizon.settled, knowledge.get(version.writer) ?? 0)) continue;
+      if (version.t <= Math.max(settledBy(horizon, version.writer), knowledge.get(version.writer) ?? 0)) continue;
       this.#judge.breach("V9", `${where} holds ${version.t} of ${version.writer}, and reports only what it knows`);
     }
   }
@@ -186,7 +178,7 @@ export class StepChecker {
       if (pending?.get(shard)?.again === true) this.#count("shard listed while it is pending");
       if (pending?.has(shard) === true || known === undefined || ours === undefined) continue;
       this.#count("listed shard was known");
-      if (!knowsAll({ settled: ours.horizon.settled, knowledge: ours.knowledge }, known)) {
+      if (!knowsAll({ ...ours.horizon, knowledge: ours.knowledge }, known)) {
         this.#judge.breach("S7", `${options.where} takes ${counter} of ${generator} for known, and is behind it`);
       }
     }

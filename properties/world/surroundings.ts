@@ -6,6 +6,7 @@ import { type Disk } from "./disk.ts";
 import { type Judge } from "./judge.ts";
 import { type Knobs } from "./knobs.ts";
 import { type Leases } from "./leases.ts";
+import { type Promotions } from "./promotions.ts";
 import { type Envelope } from "./network.ts";
 import { type StepChecker } from "./step-checks.ts";
 
@@ -18,6 +19,7 @@ export interface Surroundings {
   readonly steps: StepChecker;
   readonly judge: Judge;
   readonly leases: Leases;
+  readonly promotions: Promotions;
   readonly nowMs: number;
   /** Until when a node does nothing; in the past for one that goes on. */
   pausedUntilMs(node: number): number;

@@ -4,7 +4,7 @@
 import { type Replica } from "../../protocols/sync/replica.ts";
 import { type Version, type WriterId } from "../../protocols/sync/version.ts";
 import { expiryOf } from "./horizon-book.ts";
-import { isOlder } from "./seen-row.ts";
+import { isOlder, settledBy } from "./seen-row.ts";
 import { type Judge } from "./judge.ts";
 
 /** All urgent lists of one shard, and who is how far in them. */
@@ -54,7 +54,7 @@ export class UrgentChecker {
       if (row === undefined || number > cursor.number) continue;
       const held = seen(row.key);
       const { t, writer } = row.version;
-      const isKnown = t <= Math.max(horizon.settled, knowledge.get(writer) ?? 0) || t < expiryOf(horizon);
+      const isKnown = t <= Math.max(settledBy(horizon, writer), knowledge.get(writer) ?? 0) || t < expiryOf(horizon);
       if (!isKnown && (held === undefined || isOlder(held, row.version))) {
         this.#judge.breach(
           "X4",

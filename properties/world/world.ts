@@ -8,15 +8,16 @@ import { type Replica } from "../../protocols/sync/replica.ts";
 import { ShardChecker } from "./checkers.ts";
 import { Disk } from "./disk.ts";
 import { Ending } from "./ending.ts";
-import { describe, describeReplica, type Happening, isBefore, type Scheduled, type Timer } from "./happening.ts";
+import { describe, type Happening, isBefore, listLast, type Scheduled, type Timer } from "./happening.ts";
 import { Judge, Violation } from "./judge.ts";
-import { drawKnobs, type Knobs, peersOf, RECURRING } from "./knobs.ts";
+import { drawKnobs, type Knobs, RECURRING } from "./knobs.ts";
 import { Leases } from "./leases.ts";
 import { type Envelope, hashEnvelope, Network } from "./network.ts";
 import { Primaries } from "./primaries.ts";
+import { Promotions } from "./promotions.ts";
 import { SimulatedNode } from "./simulated-node.ts";
 import { StepChecker } from "./step-checks.ts";
-import { writerOfEarlyRow } from "./victims.ts";
+import { drawVictim, writerOfEarlyRow } from "./victims.ts";
 import { type Surroundings } from "./surroundings.ts";
 
 const EPOCH_MS = 1_760_000_000_000;
@@ -70,9 +71,11 @@ class World implements Surroundings {
   readonly nodes: (SimulatedNode | undefined)[];
   readonly disks: readonly Disk[];
   readonly leases: Leases;
+  readonly promotions: Promotions;
   nowMs = 0;
   events = 0;
   hash = 1;
+  readonly #isAwake = (node: number): boolean => (this.#pausedUntilMs[node] ?? 0) <= this.nowMs;
   readonly #faults: Random;
   readonly #network: Network;
   readonly #primaries: Primaries;
@@ -102,6 +105,7 @@ class World implements Surroundings {
     this.#lives = Array.from({ length: nodes }, () => 0);
     this.#pausedUntilMs = Array.from({ length: nodes }, () => 0);
     this.disks = Array.from({ length: nodes }, () => new Disk());
+    this.promotions = new Promotions(this, seed);
     this.#primaries = new Primaries(this);
     this.#skewMs = Array.from({ length: nodes }, () =>
       jumpEveryMs > 0 ? (nextFloat(this.random) - 0.5) * 7_200_000 : 0,
@@ -130,15 +134,10 @@ class World implements Surroundings {
 
   /** The last events, one a line, and a line for each replica. */
   lastEvents(): string {
-    const events = [...this.#last].sort((a, b) => (isBefore(a, b) ? -1 : 1));
-    return [
-      ...events.map(({ atMs, happening }) => `${atMs.toFixed(3)} ${describe(happening)}`),
-      ...this.nodes.flatMap((node, index) =>
-        node === undefined
-          ? [`node ${index} is down`]
-          : node.replicas.map((replica, shard) => `node ${index} shard ${shard}: ${describeReplica(replica)}`),
-      ),
-    ].join("\n");
+    return listLast(
+      this.#last,
+      this.nodes.map((node) => node?.replicas),
+    );
   }
 
   send(envelope: Envelope): void {
@@ -184,6 +183,12 @@ class World implements Surroundings {
       case "store":
         this.leases.store(happening.ask);
         return undefined;
+      case "hand-over":
+        this.promotions.handOver(this.#isAwake);
+        return undefined;
+      case "told":
+        this.promotions.told(happening.node);
+        return undefined;
       case "join":
         this.#primaries.joined(happening.node);
         return undefined;
@@ -200,6 +205,9 @@ class World implements Surroundings {
         return this.#ending?.look();
       case "write":
         this.#write();
+        break;
+      case "promote":
+        this.promotions.promote();
         break;
       case "cut":
         this.#network.changeCuts();
@@ -229,7 +237,7 @@ class World implements Surroundings {
       case "settle":
       case "expire":
       case "evict":
-        this.#primaries.turn(happening.kind, (node) => (this.#pausedUntilMs[node] ?? 0) <= this.nowMs);
+        this.#primaries.turn(happening.kind, this.#isAwake);
         break;
     }
     this.#again(happening.kind);
@@ -256,6 +264,7 @@ class World implements Surroundings {
   }
 
   #write(): void {
+    if (this.promotions.isOn) return this.promotions.learn(this.#isAwake);
     const { nodes, serving, shards, keys, deleteRate, urgentRate, sole } = this.knobs;
     const index = sole ? 0 : nextBelow(this.random, nodes);
     const node = this.nodes[index];
@@ -269,7 +278,7 @@ class World implements Surroundings {
     });
   }
 
-  #crash(index = this.#drawVictim()): void {
+  #crash(index = drawVictim(this, this.#faults)): void {
     const node = this.nodes[index];
     if (node === undefined) return;
     node.scan();
@@ -285,22 +294,6 @@ class World implements Surroundings {
     this.schedule(delayMs, { kind: "restart", node: index });
   }
 
-  /** Who crashes: anyone, or whoever is in the middle of a pull, or who wrote rows that are early somewhere. */
-  #drawVictim(): number {
-    const { nodes, serving } = this.knobs;
-    // What only serving replicas still hold has no state, and full ones cannot take it back yet: there, full nodes do not crash.
-    if (serving) return nodes - 1;
-    const drawn = nextBelow(this.#faults, nodes);
-    const midway = this.nodes.findIndex((node) => node?.replicas.some(({ early }) => early.size > 0));
-    const choice = nextFloat(this.#faults);
-    if (midway < 0 || choice < 0.4) return drawn;
-    if (choice < 0.6) return writerOfEarlyRow(this.nodes) ?? drawn;
-    // What it had so far is on its disk.
-    const node = this.nodes[midway];
-    node?.replicas.forEach((_, shard) => this.disks[midway]?.save(shard, node.image(shard)));
-    return midway;
-  }
-
   #save(): void {
     const node = this.nodes[nextBelow(this.#faults, this.knobs.nodes)];
     if (node === undefined) return;
@@ -314,7 +307,9 @@ class World implements Surroundings {
     this.#lives[index] = life;
     this.leases.started(index, life);
     const disk = this.disks[index] ?? new Disk();
-    this.nodes[index] = new SimulatedNode(this, { index, life, disk, peers: peersOf(this.knobs, index) });
+    const node = new SimulatedNode(this, { index, life, disk, peers: this.promotions.peersOf(index) });
+    this.nodes[index] = node;
+    this.promotions.started(node);
     if (this.#primaries.isMember(index)) return;
     this.schedule(nextFloat(this.#faults) * 5_000, { kind: "join", node: index });
   }

@@ -3,6 +3,7 @@
  * region's stream, is appended to by compare-and-set, and the same entries give the same state wherever they are replayed. When
  * training moves the log moves with it, under the same numbers (role.ts).
  */
+import { EPOCH_MAX } from "../limits.ts";
 import { isToken } from "../subjects.ts";
 import { DecodeError } from "../wire/decode-error.ts";
 import { changeMember, type Members, type NodeName } from "./members.ts";
@@ -41,6 +42,8 @@ export interface PromoteEntry {
   readonly to: string;
   /** 1 for the first promotion, and one more for each after it. */
   readonly term: number;
+  /** Forced: the old region was not asked, and what it writes from now on is of an earlier epoch. Counts also while another promotion runs. */
+  readonly epoch?: number;
 }
 
 /** The region of the promotion of this term has taken over: it trains. */
@@ -60,6 +63,8 @@ export interface RegionLogState {
   readonly membership?: MembershipEntry;
   /** The last promotion and the number of its entry. It runs until `training` is of its term. */
   readonly promotion?: PromoteEntry & { readonly seq: number };
+  /** Of the last forced promotion. */
+  readonly epoch?: number;
   readonly training?: TrainingEntry;
   readonly members: Members;
   readonly verdicts: ReadonlyMap<string, VerdictEntry>;
@@ -79,8 +84,11 @@ export function applyEntry(state: RegionLogState, seq: number, entry: LogEntry):
       return { ...state, applied: seq, verdicts: new Map(state.verdicts).set(entry.model, entry) };
     case "promote": {
       const { promotion, training } = state;
-      const counts = entry.term === (promotion?.term ?? 0) + 1 && promotion?.term === training?.term;
-      return { ...state, applied: seq, ...(counts ? { promotion: { ...entry, seq } } : {}) };
+      const isNext = entry.term === (promotion?.term ?? 0) + 1;
+      const { epoch } = entry;
+      const counts = isNext && (epoch === undefined ? promotion?.term === training?.term : epoch > epochOfLog(state));
+      if (!counts) return { ...state, applied: seq };
+      return { ...state, applied: seq, promotion: { ...entry, seq }, ...(epoch !== undefined && { epoch }) };
     }
     case "training": {
       const { promotion, training } = state;
@@ -88,6 +96,11 @@ export function applyEntry(state: RegionLogState, seq: number, entry: LogEntry):
       return { ...state, applied: seq, ...(counts ? { training: entry } : {}) };
     }
   }
+}
+
+/** How often training was taken by force, as far as the log says: the log of a later epoch is the true one. */
+export function epochOfLog({ epoch }: RegionLogState): number {
+  return epoch ?? 0;
 }
 
 /** An entry that cannot be read: it is passed over, by every region alike. */
@@ -132,7 +145,10 @@ export function decodeEntry(bytes: Uint8Array): LogEntry {
   if (fields.get("kind") === "promote") {
     const [to, term] = [fields.get("to"), fields.get("term")];
     if (!isName(to) || !isTerm(term)) throw new DecodeError(WHAT, "a promotion lacks a field");
-    return { kind: "promote", atMs, to, term };
+    const epoch = fields.get("epoch");
+    if (epoch === undefined) return { kind: "promote", atMs, to, term };
+    if (!isEpoch(epoch)) throw new DecodeError(WHAT, "a promotion's epoch is no epoch");
+    return { kind: "promote", atMs, to, term, epoch };
   }
   if (fields.get("kind") === "training") {
     const [region, term] = [fields.get("region"), fields.get("term")];
@@ -155,6 +171,10 @@ function isName(value: unknown): value is string {
 
 function isTerm(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 1;
+}
+
+function isEpoch(value: unknown): value is number {
+  return isTerm(value) && value <= EPOCH_MAX;
 }
 
 function isVerdict(value: unknown): value is Verdict {

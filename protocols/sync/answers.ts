@@ -8,12 +8,15 @@ import { encodeFrame, type FrameInput } from "../wire/frame-codec.ts";
 import { sameAnswer } from "../wire/frame.ts";
 import { parseMore, parsePull, parseRelease, type ParsedPull } from "../wire/pull.ts";
 import { holdPull, takeDue } from "./held-pulls.ts";
-import { isWithinReach, type Known } from "./horizon.ts";
+import { isLater, isWithinReach, type Known } from "./horizon.ts";
 import { knownOf, knownTimes, type OpenAnswer, type Replica, type ReplicaEffect } from "./replica-state.ts";
 import { type SlotList, type TableSpec } from "./row-store.ts";
 import { isPlausible } from "./stamper.ts";
 import { lackingSlots } from "./update-cache.ts";
 import { type UrgentCursor, urgentAfter } from "./urgent-rows.ts";
+
+/** Who holds no state never goes on as the primary. */
+const NO_POSITIONS: ReadonlyMap<string, number> = new Map();
 
 /** Name of the timer that closes answers nobody asks for any more. */
 export const SWEEP_TIMER = "answers";
@@ -56,7 +59,8 @@ function answerPull(
   const { pullId } = pull;
   const sweeping = replica.answers.size > 0;
   evictAnswers(replica);
-  const replaces = !isWithinReach(replica.horizon, pull);
+  const isAsked = pull.wantsCopy === true && isLater(replica.horizon, pull);
+  const replaces = isAsked || !isWithinReach(replica.horizon, pull);
   const list = replaces ? replica.store.collect(new Float64Array()) : collectLacking(replica, pull);
   replica.answersOpened += 1;
   const answer: OpenAnswer = {
@@ -78,6 +82,7 @@ function answerPull(
       horizon: replica.horizon,
       version: replica.version,
       early: replica.early.size > 0,
+      applied: pull.wantsState ? new Map(replica.applied) : NO_POSITIONS,
     },
     isEnded: false,
     used: true,

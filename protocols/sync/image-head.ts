@@ -19,6 +19,7 @@
  */
 import { SYNC_LIMITS, T_MAX } from "../limits.ts";
 import { ByteReader, ByteWriter } from "../wire/bytes.ts";
+import { readApplied, writeApplied } from "../wire/applied-section.ts";
 import { readHorizon, writeHorizon } from "../wire/horizon-section.ts";
 import { readDictionary, readKnowledge, writeKnowledge } from "../wire/knowledge-section.ts";
 import { type Horizon } from "./horizon.ts";
@@ -32,8 +33,6 @@ const VERSION = 4;
 const VERSION_WITHOUT_ROWS = 3;
 /** Of one table: more no table has an index for. */
 const ROWS_MAX = 2 ** 28;
-/** The longest name of a trainer. */
-export const TRAINER_CHARS_MAX = 200;
 const NAME_CHARS_MAX = 4096;
 const PRECISIONS: readonly Precision[] = ["f32", "f16", "i8", "bytes"];
 
@@ -89,33 +88,11 @@ export function decodeHead(bytes: Uint8Array): ImageHead & { readonly knowledge:
   const { declared, rows } = readTables(reader, { hasRows: version === VERSION });
   const greatestSeen = reader.varint(T_MAX);
   const horizon = readHorizon(reader);
-  const knowledge = readKnowledge(reader, horizon.settled);
+  const knowledge = readKnowledge(reader, horizon);
   const applied = readApplied(reader);
   const writers = readDictionary(reader);
   reader.finish();
   return { whole, hasState, declared, rows, greatestSeen, horizon, knowledge, applied, writers };
-}
-
-export function writeApplied(writer: ByteWriter, applied: ReadonlyMap<string, number>): void {
-  const trainers = [...applied].sort(([a], [b]) => (a < b ? -1 : 1));
-  writer.varint(trainers.length);
-  for (const [trainer, batch] of trainers) {
-    writer.text(trainer);
-    writer.varint(batch);
-  }
-}
-
-export function readApplied(reader: ByteReader): Map<string, number> {
-  const count = reader.varint(SYNC_LIMITS.trainersMax);
-  const applied = new Map<string, number>();
-  let before = "";
-  for (let entry = 0; entry < count; entry += 1) {
-    const trainer = reader.text(TRAINER_CHARS_MAX);
-    if (trainer <= before) throw reader.fail("its trainers are not in rising order");
-    applied.set(trainer, reader.varint());
-    before = trainer;
-  }
-  return applied;
 }
 
 function readFlag(reader: ByteReader): boolean {

@@ -26,7 +26,7 @@ import { readDictionary, readKnowledge, writeKnowledge } from "../wire/knowledge
 import { readSection, reindexWriters, writeSection } from "../wire/row-section.ts";
 import { declarationDigest } from "./declaration.ts";
 import { type Horizon } from "./horizon.ts";
-import { readApplied, writeApplied } from "./image-head.ts";
+import { readApplied, writeApplied } from "../wire/applied-section.ts";
 import { type Knowledge } from "./knowledge.ts";
 import { type Replica } from "./replica-state.ts";
 import { type RowStore } from "./row-store.ts";
@@ -104,7 +104,7 @@ export function loadImage(bytes: Uint8Array, store: RowStore): LoadedImage {
 
   const greatestSeen = reader.varint(T_MAX);
   const horizon = readHorizon(reader);
-  const knowledge = readKnowledge(reader, horizon.settled);
+  const knowledge = readKnowledge(reader, horizon);
   const applied = readApplied(reader);
   const indexes = readDictionary(reader).map((id) => store.writerIndex(id));
   const sections = reader.varint(SYNC_LIMITS.tablesMax);

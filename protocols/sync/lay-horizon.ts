@@ -5,21 +5,28 @@
  *   2. It holds no entry of knowledge up to S, no tombstone up to S and no row that has expired.
  *   3. It takes no row up to S and no expired one, from whomever it comes, however late.
  */
-import { foldKnowledge, type Horizon, isLate, joinHorizons, latestOf, sameHorizon } from "./horizon.ts";
-import { dropRows, newVersion, type Replica, type ReplicaEffect } from "./replica-state.ts";
+import { foldKnowledge, type Horizon, isLate, isLater, joinHorizons, latestOf, sameHorizon } from "./horizon.ts";
+import { dropRows, isSuperseded, knownTimes, newVersion, type Replica, type ReplicaEffect } from "./replica-state.ts";
+import { TOMBSTONE } from "./row-store.ts";
 import { observe } from "./stamper.ts";
+import { epochOf } from "./version.ts";
 
-/** Whether a row is held that came too late for this horizon. It may hide a settled one, so only a full copy makes things right. */
+/**
+ * Whether a row is held that came too late for this horizon, or one may be lacking that expired here in an earlier epoch and not in its own. It may
+ * hide a settled one, so only a full copy makes things right.
+ */
 export function holdsLate({ store, horizon }: Replica, next: Horizon): boolean {
-  const since = horizon.settled;
-  if (next.settled <= since) return false;
+  if (!isLater(next, horizon)) return false;
+  const isNewEpoch = next.epoch !== horizon.epoch;
   let found = false;
+  for (const [table, t] of isNewEpoch ? horizon.expired : []) found ||= t > (next.expired.get(table) ?? 0);
   store.dropWhere(
     ({ t, writer }) => {
-      found ||= isLate(next, { t, writer: store.writers[writer], since });
+      const id = store.writers[writer];
+      found ||= id === undefined || isLate(next, horizon, { t, writer: id });
       return false;
     },
-    { after: since, upTo: next.settled },
+    isNewEpoch ? {} : { after: horizon.settled, upTo: next.settled },
   );
   return found;
 }
@@ -29,15 +36,26 @@ export function layHorizon(replica: Replica, next: Horizon): ReplicaEffect[] {
   const before = replica.horizon;
   const joined = joinHorizons(before, next);
   if (sameHorizon(joined, before)) return [];
-  const { settled, expired } = joined;
+  const { epoch, settled, expired } = joined;
   replica.horizon = joined;
-  foldKnowledge(replica.knowledge, settled);
+  foldKnowledge(replica.knowledge, joined);
   // What we stamp from now on lies beyond it.
   observe(replica.stamper, latestOf(joined));
-  const effects = dropRows(replica, () => true, { upTo: settled, deleted: true });
+  const below = knownTimes(replica.store, { epoch, settled, knowledge: new Map() });
+  if (epoch !== before.epoch) {
+    return dropRows(
+      replica,
+      ({ table, t, writer, flags }) =>
+        (flags === TOMBSTONE && t <= (below[writer] ?? 0)) ||
+        (t < (expired.get(table) ?? 0) && isJudged(replica, writer)),
+    );
+  }
+  const effects = dropRows(replica, ({ t, writer }) => t <= (below[writer] ?? 0), { upTo: settled, deleted: true });
   const aged = [...expired].filter(([table, t]) => t > (before.expired.get(table) ?? 0));
   if (aged.length > 0) tellAges(replica);
-  for (const [table, t] of aged) effects.push(...dropRows(replica, () => true, { table, upTo: t - 1 }));
+  for (const [table, t] of aged) {
+    effects.push(...dropRows(replica, ({ writer }) => isJudged(replica, writer), { table, upTo: t - 1 }));
+  }
   return effects;
 }
 
@@ -46,17 +64,24 @@ export function layHorizon(replica: Replica, next: Horizon): ReplicaEffect[] {
  * one over a slow link would never end while rows go. Whoever takes such an end has not what its shard version stands for, so it must not adopt that, as if there
  * were early rows.
  */
-function tellAges({ answers, horizon: { expired } }: Replica): void {
+function tellAges({ answers, horizon: { epoch, expired } }: Replica): void {
   for (const answer of answers.values()) {
     const { end, isEnded } = answer;
-    if (!isEnded) answer.end = { ...end, horizon: { ...end.horizon, expired }, early: true };
+    const isOver = isEnded || end.horizon.epoch !== epoch;
+    if (!isOver) answer.end = { ...end, horizon: { ...end.horizon, expired }, early: true };
   }
 }
 
 /** By index of the writer: the t up to which rows of a table are refused, for what we know or for their age; in a copy, for their age alone. */
-export function refusedTimes(known: Float64Array, { horizon }: Replica, table: number): Float64Array {
-  const gone = (horizon.expired.get(table) ?? 0) - 1;
-  return gone < 0 ? known : known.map((t) => Math.max(t, gone));
+export function refusedTimes(known: Float64Array, replica: Replica, table: number): Float64Array {
+  const gone = (replica.horizon.expired.get(table) ?? 0) - 1;
+  return gone < 0 ? known : known.map((t, writer) => (isJudged(replica, writer) ? Math.max(t, gone) : t));
+}
+
+/** Whether the horizon says anything of a writer's rows. In a later epoch newer rows may have earlier times than those they supersede. */
+function isJudged({ store, horizon }: Replica, writer: number): boolean {
+  const id = store.writers[writer];
+  return id !== undefined && epochOf(id) <= horizon.epoch;
 }
 
 /** At the primary: rows of a table stamped before this t are gone, here at once and elsewhere with the horizon. Without any, nothing changes. */
@@ -79,6 +104,7 @@ function moveAge(
   replica: Replica,
   { table, before }: { readonly table: number; readonly before: number },
 ): ReplicaEffect[] {
+  if (isSuperseded(replica)) return [];
   const { horizon } = replica;
   const effects = layHorizon(replica, { ...horizon, expired: new Map(horizon.expired).set(table, before) });
   return [...effects, { kind: "changed", version: newVersion(replica) }];

@@ -15,7 +15,7 @@
  */
 import { buildOrphans, type Orphan, parseOrphans } from "../wire/orphans.ts";
 import { join } from "./knowledge.ts";
-import { covers, newVersion, noteRows, type Replica, type ReplicaEffect } from "./replica-state.ts";
+import { covers, isSuperseded, newVersion, noteRows, type Replica, type ReplicaEffect } from "./replica-state.ts";
 import { type RowStore } from "./row-store.ts";
 import { canStamp, isPlausible, nextTime, noteStamped, observe } from "./stamper.ts";
 import { compareVersions } from "./version.ts";
@@ -43,7 +43,7 @@ export function sweepEarly(replica: Replica, nowMs: number): ReplicaEffect[] {
     return old !== undefined && compareVersions(old, row) === 0 ? [row] : [];
   });
   if (left.length === 0 || primary === undefined) return [];
-  if (primary.kind === "self") return writeAnew(replica, left, nowMs);
+  if (primary.kind === "self") return writeAnew(replica, left, { nowMs, isBounded: true });
   return [{ kind: "send", to: primary.peer, message: "orphans", body: buildOrphans(replica.declaration, left) }];
 }
 
@@ -71,7 +71,7 @@ export function takeOrphans(
       return [{ kind: "refused", reason: "time", from, detail: `an orphan of t ${t}` }];
     }
   }
-  return writeAnew(replica, orphans, nowMs);
+  return writeAnew(replica, orphans, { nowMs, isBounded: true });
 }
 
 /** As many as one report holds; what is beyond has its turn when these are settled. */
@@ -97,18 +97,25 @@ export function describeRows(store: RowStore, slots: Float64Array): Orphan[] {
   );
 }
 
-function writeAnew(replica: Replica, orphans: readonly Orphan[], nowMs: number): ReplicaEffect[] {
+/** Writes, as the primary, its own row anew where it does not know a version; where it has none, a deletion. `isBounded`: at most so many a sweep. */
+export function writeAnew(
+  replica: Replica,
+  orphans: readonly Orphan[],
+  { nowMs, isBounded }: { readonly nowMs: number; readonly isBounded: boolean },
+): ReplicaEffect[] {
   const { store, stamper, limits } = replica;
+  if (isSuperseded(replica)) return [];
   const effects: ReplicaEffect[] = [];
   let rows = 0;
   for (const { table, key, t, writer } of orphans) {
     if (covers(replica, { t, writer })) continue;
     const held = store.versionOf(table, key);
-    const isSuperseded = held !== undefined && covers(replica, held) && compareVersions(held, { t, writer }) > 0;
-    if (isSuperseded) continue;
+    const isWrittenOver = held !== undefined && covers(replica, held) && compareVersions(held, { t, writer }) > 0;
+    if (isWrittenOver) continue;
     // Whoever reports what never was makes us write so much and no more.
-    if (replica.orphans.settled >= limits.orphansMax || !canStamp(stamper, { nowMs, count: 1 })) break;
-    replica.orphans.settled += 1;
+    if (isBounded && replica.orphans.settled >= limits.orphansMax) break;
+    if (!canStamp(stamper, { nowMs, count: 1 })) break;
+    if (isBounded) replica.orphans.settled += 1;
     observe(stamper, t);
     const firstT = nextTime(stamper, nowMs);
     const outcome = store.update({

@@ -16,7 +16,7 @@ import { parseRefuse } from "../wire/pull.ts";
 import { applyRows, countRows } from "./apply-rows.ts";
 import { burstFrames } from "./answers.ts";
 import { checkFrame } from "./check-frame.ts";
-import { sameHorizon } from "./horizon.ts";
+import { isLater, sameHorizon, type Settled, settledOf } from "./horizon.ts";
 import { equalKnowledge, join, type ReadonlyKnowledge } from "./knowledge.ts";
 import { holdsLate, layHorizon } from "./lay-horizon.ts";
 import { ask, askMore, askNext, beginToCome, frameAt, framesOf, timer, timerName } from "./pull-asks.ts";
@@ -33,6 +33,7 @@ import {
   settleEarly,
   type UnfinishedPull,
 } from "./replica-state.ts";
+import { takePositions } from "./positions.ts";
 import { type SlotVersions } from "./row-store.ts";
 import { speakUp } from "./settling.ts";
 import { sameVersion, versionAfterMerge } from "./shard-version.ts";
@@ -206,7 +207,7 @@ function complete(
 ): ReplicaEffect[] {
   const { stamper, knowledge, version: before, horizon } = replica;
   const isCopy = pull.staged.length > 0;
-  const isBehind = isCopy ? end.horizon.settled <= horizon.settled : holdsLate(replica, end.horizon);
+  const isBehind = isCopy ? !isLater(end.horizon, horizon) : holdsLate(replica, end.horizon);
   if (isCopy || isBehind) noteRows(replica, ...fresh);
   if (isBehind) {
     if (!isCopy) {
@@ -221,8 +222,9 @@ function complete(
     { kind: "send", to: pull.peer, message: "release", body: { pullId: pull.asksAs, answer: answer.id } },
   ];
   for (const t of end.knowledge.values()) observe(stamper, t);
+  takePositions(replica, end);
   if (isCopy) effects.push(...dropCovered(replica, pull, end));
-  const grew = join(knowledge, beyond(end.knowledge, horizon.settled));
+  const grew = join(knowledge, beyond(end.knowledge, horizon));
   if (!isCopy) noteRows(replica, ...fresh);
   effects.push(...layHorizon(replica, end.horizon));
   const copied = pull.staged.flatMap((frame) => applyRows(replica, { frame, origin: "peer" }));
@@ -253,12 +255,13 @@ function complete(
 function dropCovered(replica: Replica, pull: OwnPull, end: AnswerEnd): ReplicaEffect[] {
   const { store } = replica;
   for (const { writers } of pull.staged) for (const writer of writers) store.writerIndex(writer);
-  const theirs = knownTimes(store, { settled: end.horizon.settled, knowledge: end.knowledge });
+  const { epoch, settled } = end.horizon;
+  const theirs = knownTimes(store, { epoch, settled, knowledge: end.knowledge });
   return dropRows(replica, ({ t, writer }) => t <= (theirs[writer] ?? 0));
 }
 
-function beyond(knowledge: ReadonlyKnowledge, settled: number): ReadonlyKnowledge {
-  return new Map([...knowledge].filter(([, t]) => t > settled));
+function beyond(knowledge: ReadonlyKnowledge, settled: Settled): ReadonlyKnowledge {
+  return new Map([...knowledge].filter(([writer, t]) => t > settledOf(settled, writer)));
 }
 
 function fail(replica: Replica, pull: OwnPull, reason: PullFailure): ReplicaEffect[] {

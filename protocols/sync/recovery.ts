@@ -4,6 +4,8 @@
  * among it nobody can tell it any more what it misses. Members know: they hold a later horizon than it may take on. It then takes a full
  * copy of one of them, rows and horizon, as any replica does that was away for too long, and settles as ever after that.
  *
+ * So does one that hears of a later epoch: another primary was put in its place without it, or its image is of before its own epoch.
+ *
  * What it learned between its start and that copy stays where it is newer. What members hold beyond their settled time comes with the copy, and from
  * the samples once more, if they are still there: the steps of the last moments before the loss may count twice.
  */

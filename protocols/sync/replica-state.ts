@@ -11,7 +11,7 @@ import { type Orphan, type OrphansMessage } from "../wire/orphans.ts";
 import { type AnswerEnd, type AnswerId, type Frame } from "../wire/frame.ts";
 import { type ReportMessage, type SurveyMessage } from "../wire/survey.ts";
 import { type GradientSteps } from "./gradient-steps.ts";
-import { type Horizon, type Known } from "./horizon.ts";
+import { type Horizon, type Known, settledOf } from "./horizon.ts";
 import { type Knowledge } from "./knowledge.ts";
 import {
   type Among,
@@ -28,15 +28,16 @@ import { type ShardVersion } from "./shard-version.ts";
 import { type Stamper } from "./stamper.ts";
 import { boundCache, fileRows, forgetSlot, type UpdateCache } from "./update-cache.ts";
 import { type UrgentCursor, type UrgentList } from "./urgent-rows.ts";
-import { type Version, type WriterId } from "./version.ts";
+import { epochOf, type Version, type WriterId } from "./version.ts";
 
 /** The whole state of one shard replica. Owned by replica.ts and its parts; others read. */
 export interface Replica {
   readonly store: RowStore;
   readonly limits: SyncLimits;
-  readonly writer: WriterId;
+  /** Of this start, and of the epoch in which this replica became primary (epoch.ts). */
+  writer: WriterId;
   /** The writer's index in the store's dictionary. */
-  readonly self: number;
+  self: number;
   readonly declaration: string;
   /** Entries beyond the settled time of the horizon; up to that, all is known of every writer. */
   readonly knowledge: Knowledge;
@@ -55,7 +56,7 @@ export interface Replica {
   readonly early: SlotSet;
   /** What changed lately. Its `counts` say what pulls cost. */
   readonly cache: UpdateCache;
-  /** Trainer -> highest batch applied. */
+  /** Trainer -> highest batch applied; at who pulls, what the knowledge holds of the primary's (positions.ts). */
   readonly applied: Map<string, number>;
   /** By asker and pull id, least recently used first. */
   readonly answers: Map<string, OpenAnswer>;
@@ -213,8 +214,6 @@ export type ReplicaEvent =
     }
   /** At the primary: a table has more rows than this, and those written longest ago are to go. */
   | { readonly kind: "evict"; readonly table: number; readonly rowsMax: number }
-  /** These rows of a table, which were written a moment ago, are urgent. One that is gone by now is passed over. */
-  | { readonly kind: "urge"; readonly table: number; readonly keys: BigUint64Array }
   /** At the primary: rows of a table stamped before this t are gone. */
   | { readonly kind: "expire"; readonly table: number; readonly before: number }
   /**
@@ -222,6 +221,11 @@ export type ReplicaEvent =
    * Rows that differ, by one version or one row, refuse it, and what `contentOf` gives besides.
    */
   | { readonly kind: "succeed"; readonly content: string; readonly applied: ReadonlyMap<string, number> }
+  /**
+   * This replica goes on as the primary, in this epoch at least. `writer` was never used, and is of the epoch. In an epoch that is new here all
+   * that earlier ones' writers stamped and this replica does not hold is refused for ever.
+   */
+  | { readonly kind: "lead"; readonly epoch: number; readonly writer: WriterId }
   /** A timer asked for by an effect of this name has run out. Timers are never cancelled; stale ones do nothing. */
   | { readonly kind: "timer"; readonly name: string };
 
@@ -235,6 +239,7 @@ export type Refusal =
   | "minted" // versions in our name that we never wrote
   | "full" // a bound is reached
   | "differs" // rows are not those of the replica to be succeeded
+  | "epoch" // another primary writes in a later epoch, and this replica knows it
   | "stale"; // of another pull, answer or peer: late or repeated, and harmless
 
 /** Why a pull failed. */
@@ -312,24 +317,29 @@ export function newVersion(replica: Replica): ShardVersion {
 
 /** What a replica knows, as it tells others. */
 export function knownOf({ horizon, knowledge }: Replica): Known {
-  return { settled: horizon.settled, knowledge };
+  return { epoch: horizon.epoch, settled: horizon.settled, knowledge };
 }
 
 /** Whether a version is known: held or superseded, deleted or come too late. */
 export function covers({ horizon, knowledge }: Replica, { t, writer }: Version): boolean {
-  return t <= Math.max(horizon.settled, knowledge.get(writer) ?? 0);
+  return t <= Math.max(settledOf(horizon, writer), knowledge.get(writer) ?? 0);
+}
+
+/** Whether a later epoch than that of this replica's writer has begun: what it would write now would be refused everywhere. */
+export function isSuperseded({ writer, horizon }: Replica): boolean {
+  return epochOf(writer) < horizon.epoch;
 }
 
 /** What is known, as a column by the store's writer indexes. */
-export function knownTimes(store: RowStore, { settled, knowledge }: Known): Float64Array {
+export function knownTimes(store: RowStore, known: Known): Float64Array {
   const { writers } = store;
   // A loop: `from` with a function takes many times as long, and every pull and frame comes through here.
-  const known = new Float64Array(writers.length);
+  const times = new Float64Array(writers.length);
   for (let index = 0; index < writers.length; index += 1) {
     const writer = writers[index];
-    if (writer !== undefined) known[index] = Math.max(settled, knowledge.get(writer) ?? 0);
+    if (writer !== undefined) times[index] = Math.max(settledOf(known, writer), known.knowledge.get(writer) ?? 0);
   }
-  return known;
+  return times;
 }
 
 /** Files all rows just stored, at these versions: as early or not, and in the update cache. */

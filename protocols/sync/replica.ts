@@ -14,9 +14,11 @@ import { type Horizon, latestOf, NO_HORIZON } from "./horizon.ts";
 import { join, type Knowledge, type ReadonlyKnowledge } from "./knowledge.ts";
 import { acceptFrame, acceptRefusal, giveUpPull, grantFrames, startPull, timePull } from "./own-pull.ts";
 import { hurryPull } from "./pull-asks.ts";
+import { lead } from "./epoch.ts";
 import { putRows } from "./put-rows.ts";
 import { evict, expire } from "./lay-horizon.ts";
 import {
+  isSuperseded,
   knownOf,
   knownTimes,
   newVersion,
@@ -30,7 +32,7 @@ import {
 import { ORPHAN_TIMER, sweepEarly, takeOrphans, watchEarly } from "./orphans.ts";
 import { recover } from "./recovery.ts";
 import { type RowStore, type UpdateOutcome } from "./row-store.ts";
-import { TRAINER_CHARS_MAX } from "./image-head.ts";
+import { TRAINER_CHARS_MAX } from "../wire/applied-section.ts";
 import { settle, takeReport, takeSurvey } from "./settling.ts";
 import { SlotSet } from "./slot-set.ts";
 import { canStamp, createStamper, nextTime, noteStamped, observe } from "./stamper.ts";
@@ -81,7 +83,7 @@ export function createReplica({
     counter: 1,
     version: { counter: 1, generator: writer },
     early: new SlotSet(),
-    cache: createUpdateCache(knownTimes(store, { settled: horizon.settled, knowledge }), limits),
+    cache: createUpdateCache(knownTimes(store, { epoch: horizon.epoch, settled: horizon.settled, knowledge }), limits),
     applied: new Map(applied),
     answers: new Map(),
     answersOpened: 0,
@@ -125,8 +127,6 @@ function take(replica: Replica, event: ReplicaEvent, nowMs: number): ReplicaEffe
   switch (event.kind) {
     case "write":
       return write(replica, event, nowMs);
-    case "urge":
-      return urge(replica, event);
     case "pull":
       return startPull(replica, event);
     case "grant":
@@ -143,6 +143,8 @@ function take(replica: Replica, event: ReplicaEvent, nowMs: number): ReplicaEffe
       return evict(replica, event);
     case "succeed":
       return succeed(replica, event);
+    case "lead":
+      return lead(replica, event, nowMs);
     case "timer":
       if (event.name === SWEEP_TIMER) return sweepAnswers(replica);
       return event.name === ORPHAN_TIMER ? sweepEarly(replica, nowMs) : timePull(replica, event.name);
@@ -189,6 +191,9 @@ function write(replica: Replica, event: ReplicaEvent & { kind: "write" }, nowMs:
   if (batch !== undefined && batch.id <= (applied.get(batch.trainer) ?? -1)) {
     return [{ kind: "written", rows: 0, refused: 0, urgent: 0, duplicate: true }];
   }
+  if (isSuperseded(replica)) {
+    return [{ kind: "refused", reason: "epoch", from: undefined, detail: "another primary writes in a later epoch" }];
+  }
   const rowsMax = writes.reduce((sum, { keys }) => sum + keys.length, 0);
   if (!canStamp(stamper, { nowMs, count: rowsMax })) {
     return [{ kind: "refused", reason: "time", from: undefined, detail: "this machine's clock leaves no t to stamp" }];
@@ -231,15 +236,15 @@ function write(replica: Replica, event: ReplicaEvent & { kind: "write" }, nowMs:
 }
 
 /** The digest of the rows with their versions, and what the horizon says of those that are gone. */
-export function contentOf({ store, horizon: { settled, expired } }: Replica): string {
+export function contentOf({ store, horizon: { epoch, settled, expired } }: Replica): string {
   const ages = [...expired].toSorted(([left], [right]) => left - right);
-  return [store.digest(), settled, ...ages.map(([table, t]) => `${table}:${t}`)].join(" ");
+  return [store.digest(), epoch, settled, ...ages.map(([table, t]) => `${table}:${t}`)].join(" ");
 }
 
-/** Rows of the same versions are the same, so the positions that were true of the others are true of these. */
+/** Rows of the same versions are the same, so the positions that were true of the others are true of these. Known they must be: a primary pulls no more. */
 function succeed(replica: Replica, event: ReplicaEvent & { kind: "succeed" }): ReplicaEffect[] {
-  const { applied } = replica;
-  if (contentOf(replica) !== event.content) {
+  const { applied, early } = replica;
+  if (early.size > 0 || contentOf(replica) !== event.content) {
     return [{ kind: "refused", reason: "differs", from: undefined, detail: "the rows are not the same" }];
   }
   applied.clear();
@@ -260,13 +265,6 @@ function noteWritten(
   const slots = outcome.slots.filter((_, at) => isUrgent(outcome.indexes[at] ?? 0));
   noteUrgent(urgent, slots, rowBytesMax(store.tables[table]));
   return slots.length;
-}
-
-/** Rows become urgent some time after they were written: they travel first from now on. */
-function urge({ store, urgent }: Replica, { table, keys }: ReplicaEvent & { kind: "urge" }): ReplicaEffect[] {
-  const slots = [...keys].flatMap((key) => store.slotOf(table, key) ?? []);
-  noteUrgent(urgent, slots, rowBytesMax(store.tables[table]));
-  return [{ kind: "written", rows: 0, refused: 0, urgent: slots.length, duplicate: false }];
 }
 
 function isBatch({ trainer, id }: { readonly trainer: string; readonly id: number }): boolean {

@@ -21,11 +21,11 @@
  * same one before it, which members that know of S, and were retired meanwhile, could never follow.
  */
 import { buildReport, buildSurvey, parseReport, parseSurvey, type SurveyRound } from "../wire/survey.ts";
-import { type Horizon, isWithinReach, type Known } from "./horizon.ts";
+import { type Horizon, isLater, isWithinReach, type Known, sameSettled, settledOf } from "./horizon.ts";
 import { type ReadonlyKnowledge } from "./knowledge.ts";
 import { holdsLate, layHorizon } from "./lay-horizon.ts";
 import { hurryPull } from "./pull-asks.ts";
-import { knownOf, newVersion, type Replica, type ReplicaEffect } from "./replica-state.ts";
+import { isSuperseded, knownOf, newVersion, type Replica, type ReplicaEffect } from "./replica-state.ts";
 import { isPlausible } from "./stamper.ts";
 import { countStrays, NO_STRAYS, reportStrays } from "./strays.ts";
 import { type WriterId } from "./version.ts";
@@ -72,6 +72,7 @@ export function settle(
   replica: Replica,
   { members, isAloof = false }: { readonly members: readonly string[]; readonly isAloof?: boolean },
 ): ReplicaEffect[] {
+  if (isSuperseded(replica)) return [];
   const { store, knowledge, limits } = replica;
   // Who pulls from nobody hears in no other way what it lacks, of each member that was not asked yet.
   if (replica.survey?.members.join() !== members.join() && replica.survey !== undefined) replica.survey.isClean = false;
@@ -97,10 +98,7 @@ export function settle(
     survey.round += 1;
     survey.reports.clear();
   }
-  const body = buildSurvey(
-    { asker: replica.writer, round: survey.round },
-    isAloof ? { settled: replica.horizon.settled, knowledge } : undefined,
-  );
+  const body = buildSurvey({ asker: replica.writer, round: survey.round }, isAloof ? knownOf(replica) : undefined);
   const asked = members.filter((member) => !survey.reports.has(member));
   return [...asked.map((to): ReplicaEffect => ({ kind: "send", to, message: "survey", body })), ...speakUp(replica)];
 }
@@ -149,9 +147,14 @@ export function takeReport(
       return [{ kind: "refused", reason: "time", from, detail: `a report of t ${t}` }];
     }
   }
+  // Of an earlier one than ours our peer will hear. A later one came with another primary: rows, positions and all (recovery.ts).
+  if (report.horizon.epoch > replica.horizon.epoch) {
+    survey.ahead.add(from);
+    return [{ kind: "refused", reason: "epoch", from, detail: `epoch ${report.horizon.epoch} has begun` }];
+  }
   survey.reports.set(from, report);
   const moved = isWithinReach(report.horizon, knownOf(replica)) ? moveTo(replica, report.horizon) : [];
-  if (report.horizon.settled > replica.horizon.settled) survey.ahead.add(from);
+  if (isLater(report.horizon, replica.horizon)) survey.ahead.add(from);
   else survey.ahead.delete(from);
   return [...moved, ...speakUp(replica)];
 }
@@ -159,8 +162,9 @@ export function takeReport(
 function evaluate(replica: Replica, survey: Survey, reports: readonly Report[]): ReplicaEffect[] {
   const { candidate } = survey;
   survey.candidate = undefined;
+  if (isSuperseded(replica)) return [];
   survey.isClean = reports.every(({ strays }) => strays === 0);
-  if (reports.some(({ horizon }) => horizon.settled !== replica.horizon.settled)) return [];
+  if (reports.some(({ horizon }) => !sameSettled(horizon, replica.horizon))) return [];
   if (candidate !== undefined && isConfirmed(candidate, reports)) return moveTo(replica, candidate.horizon);
   const horizon = propose(replica.horizon, reports);
   if (horizon !== undefined) {
@@ -183,7 +187,7 @@ function propose(current: Horizon, reports: readonly Report[]): Horizon | undefi
   const graveyard = new Map<WriterId, number>();
   for (const [writer, t] of least) if (t > base && settled > base) graveyard.set(writer, Math.min(t, settled));
   if (graveyard.size === 0) return undefined;
-  return { settled, before: base, graveyard, expired: current.expired };
+  return { ...current, settled, before: base, graveyard };
 }
 
 function isConfirmed(
@@ -194,7 +198,7 @@ function isConfirmed(
   return reports.every(
     ({ horizon: held, knowledge, upTo }) =>
       upTo >= settled &&
-      isWithinReach(horizon, { settled: held.settled, knowledge }) &&
+      isWithinReach(horizon, { epoch: held.epoch, settled: held.settled, knowledge }) &&
       [...knowledge].every(
         ([writer, t]) => writers.has(writer) || t <= (graveyard.get(writer) ?? 0) || graveyard.get(writer) === settled,
       ),
@@ -215,17 +219,17 @@ function reportOf(replica: Replica, primary?: Known): Report {
   let upTo = Math.max(stamper.last, stamper.greatestSeen);
   const strays = primary === undefined ? NO_STRAYS : countStrays(replica, primary);
   upTo = Math.max(0, Math.min(upTo, strays.oldest - 1));
-  const capped = primary === undefined ? knowledge : capAt(knowledge, primary, horizon.settled);
+  const capped = primary === undefined ? knowledge : capAt(replica, primary);
   for (const slot of early) upTo = Math.min(upTo, store.versionAt(slot).t - 1);
   return { writer, horizon, knowledge: new Map(capped), upTo, strays: strays.count };
 }
 
 /** What both know, beyond what is settled here. */
-function capAt(knowledge: ReadonlyKnowledge, primary: Known, settled: number): ReadonlyKnowledge {
+function capAt({ knowledge, horizon }: Replica, primary: Known): ReadonlyKnowledge {
   const capped = new Map<WriterId, number>();
   for (const [writer, t] of knowledge) {
-    const both = Math.min(t, Math.max(primary.settled, primary.knowledge.get(writer) ?? 0));
-    if (both > settled) capped.set(writer, both);
+    const both = Math.min(t, Math.max(settledOf(primary, writer), primary.knowledge.get(writer) ?? 0));
+    if (both > settledOf(horizon, writer)) capped.set(writer, both);
   }
   return capped;
 }

@@ -3,11 +3,13 @@ import { type RowBatch, type TableSpec } from "../sync/row-store.ts";
 import { type WriterId } from "../sync/version.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import { crc32c } from "./checksum.ts";
+import { readApplied, writeApplied } from "./applied-section.ts";
 import { DecodeError } from "./decode-error.ts";
 import {
   type AnswerEnd,
   type Frame,
   FLAG_LAST,
+  FLAG_POSITIONS,
   FLAG_REPLACES,
   FLAG_STATE,
   FLAG_URGENT,
@@ -26,6 +28,8 @@ export interface FrameInput extends Omit<Frame, "sections" | "writers" | "urgent
   readonly writers: readonly WriterId[];
   readonly batches: readonly RowBatch[];
 }
+
+const FLAGS_MAX = FLAG_STATE | FLAG_LAST | FLAG_URGENT | FLAG_REPLACES | FLAG_POSITIONS;
 
 /** The one encoding of a frame. */
 export function encodeFrame(frame: FrameInput): Uint8Array<ArrayBuffer> {
@@ -53,7 +57,8 @@ export function encodeFrame(frame: FrameInput): Uint8Array<ArrayBuffer> {
     (frame.hasState ? FLAG_STATE : 0) |
       (end === undefined ? 0 : FLAG_LAST) |
       (urgent === undefined ? 0 : FLAG_URGENT) |
-      (replaces ? FLAG_REPLACES : 0),
+      (replaces ? FLAG_REPLACES : 0) |
+      (end === undefined || end.applied.size === 0 ? 0 : FLAG_POSITIONS),
   );
   writer.hex(frame.declaration);
   writer.hex(frame.pullId);
@@ -89,7 +94,7 @@ export function decodeFrame(bytes: Uint8Array): Frame {
   const checksum = new DataView(bytes.buffer, bytes.byteOffset + end, 4).getUint32(0, true);
   if (crc32c(bytes, 0, end) !== checksum) throw reader.fail("its checksum is wrong");
   const flags = reader.u8();
-  if (flags > (FLAG_STATE | FLAG_LAST | FLAG_URGENT | FLAG_REPLACES)) throw reader.fail("it has an unknown flag");
+  if (flags > FLAGS_MAX) throw reader.fail("it has an unknown flag");
   const hasState = (flags & FLAG_STATE) !== 0;
   const replaces = (flags & FLAG_REPLACES) !== 0;
   const declaration = reader.hex(8);
@@ -103,7 +108,9 @@ export function decodeFrame(bytes: Uint8Array): Frame {
   const writers = readDictionary(reader);
   const sections = readSections(reader, { dictionary: writers.length, hasState });
   checkDictionaryOrder(reader, sections, writers.length);
-  const answerEnd = isLast ? readEnd(reader) : undefined;
+  const hasPositions = (flags & FLAG_POSITIONS) !== 0;
+  if (hasPositions && !isLast) throw reader.fail("only the last frame has positions");
+  const answerEnd = isLast ? readEnd(reader, hasPositions) : undefined;
   reader.finish();
   return { declaration, pullId, answer, index, frames, urgent, hasState, replaces, writers, sections, end: answerEnd };
 }
@@ -121,17 +128,20 @@ function writeEnd(writer: ByteWriter, end: AnswerEnd): void {
   writer.varint(end.version.counter);
   writer.text(end.version.generator);
   writer.u8(end.early ? 1 : 0);
+  if (end.applied.size > 0) writeApplied(writer, end.applied);
 }
 
-function readEnd(reader: ByteReader): AnswerEnd {
+function readEnd(reader: ByteReader, hasPositions: boolean): AnswerEnd {
   const horizon = readHorizon(reader);
-  const knowledge = readKnowledge(reader, horizon.settled);
+  const knowledge = readKnowledge(reader, horizon);
   const counter = reader.varint();
   if (counter === 0) throw reader.fail("the shard version's counter is zero");
   const generator = readWriterId(reader);
   const early = reader.u8();
   if (early > 1) throw reader.fail("the mark for early rows is neither 0 nor 1");
-  return { knowledge, horizon, version: { counter, generator }, early: early === 1 };
+  const applied = hasPositions ? readApplied(reader) : new Map<string, number>();
+  if (hasPositions && applied.size === 0) throw reader.fail("it has no positions");
+  return { knowledge, horizon, version: { counter, generator }, early: early === 1, applied };
 }
 
 function readSections(reader: ByteReader, options: { dictionary: number; hasState: boolean }): FrameSection[] {

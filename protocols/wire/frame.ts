@@ -5,7 +5,7 @@
  *   0       2           magic 0x46 0x72 ("Fr")
  *   2       1           layout version, 2
  *   3       1           flags: bit 0 rows carry optimizer state, bit 1 last frame of the answer, bit 2 urgent rows, bit 3 the
- *                       answer replaces what its asker holds; others 0
+ *                       answer replaces what its asker holds, bit 4 positions at the end; others 0
  *   4       8           digest of the declaration of the tables
  *   12      16          pull id: the question this answers
  *   28      text        responder: the writer id of the answering process
@@ -31,6 +31,7 @@
  *             R * s     state
  *           last frame only:
  *             horizon   that the responder held at the instant of the answer:
+ *               in an epoch E above 0: varint 2^53 - 2^20 + E, and S is not 0
  *               varint    settled time S, 0 for none
  *               unless 0  varint settled time before it, less than S; then the graveyard, as a knowledge: each t beyond
  *                         the former and up to S
@@ -40,6 +41,7 @@
  *             varint    counter of the shard version at that instant
  *             text      its generator
  *             1         1 when the responder held early rows, else 0
+ *             with bit 4 of the flags: varint A, trainers, at least 1; A times: text name, strictly rising; varint its highest batch at that instant
  *   end-4   4           CRC-32C of all bytes before
  *
  * A frame of urgent rows has no place in the answer that it comes with: it completes nothing, never is the last, replaces nothing, and may be
@@ -59,6 +61,7 @@ export const FLAG_STATE = 1;
 export const FLAG_LAST = 2;
 export const FLAG_URGENT = 4;
 export const FLAG_REPLACES = 8;
+export const FLAG_POSITIONS = 16;
 
 /** Which answer a frame belongs to. Frames of different answers are never counted together. */
 export interface AnswerId {
@@ -72,6 +75,8 @@ export interface AnswerEnd {
   readonly horizon: Horizon;
   readonly version: ShardVersion;
   readonly early: boolean;
+  /** Trainer -> highest batch in what the knowledge covers; empty in an answer without state. */
+  readonly applied: ReadonlyMap<string, number>;
 }
 
 /** Rows of one table; `writers` are indexes of the frame's own dictionary. Values and state share memory with the decoded bytes. */

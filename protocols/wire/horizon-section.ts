@@ -1,12 +1,13 @@
 /*
  * A horizon, as frames and images hold it; frame.ts documents the bytes.
  */
-import { SYNC_LIMITS, T_MAX } from "../limits.ts";
+import { EPOCH_MAX, SYNC_LIMITS, T_MAX } from "../limits.ts";
 import { type Horizon } from "../sync/horizon.ts";
 import { type ByteReader, type ByteWriter } from "./bytes.ts";
 import { readKnowledge, writeKnowledge } from "./knowledge-section.ts";
 
-export function writeHorizon(writer: ByteWriter, { settled, before, graveyard, expired }: Horizon): void {
+export function writeHorizon(writer: ByteWriter, { epoch, settled, before, graveyard, expired }: Horizon): void {
+  if (epoch > 0) writer.varint(T_MAX + epoch);
   writer.varint(settled);
   if (settled > 0) {
     writer.varint(before);
@@ -20,9 +21,12 @@ export function writeHorizon(writer: ByteWriter, { settled, before, graveyard, e
   }
 }
 
-/** Reads what `writeHorizon` wrote: before < graveyard <= settled, tables strictly rising, no t of 0. */
+/** Reads what `writeHorizon` wrote: before < graveyard <= settled, above 0 in a later epoch than the first; tables strictly rising, no t of 0. */
 export function readHorizon(reader: ByteReader): Horizon {
-  const settled = reader.varint(T_MAX);
+  const first = reader.varint(T_MAX + EPOCH_MAX);
+  const epoch = Math.max(0, first - T_MAX);
+  const settled = epoch === 0 ? first : reader.varint(T_MAX);
+  if (epoch > 0 && settled === 0) throw reader.fail("an epoch begins with nothing settled");
   const before = settled === 0 ? 0 : reader.varint(settled - 1);
   const graveyard = settled === 0 ? new Map() : readKnowledge(reader, before);
   for (const t of graveyard.values()) if (t > settled) throw reader.fail("a graveyard is beyond its settled time");
@@ -37,5 +41,5 @@ export function readHorizon(reader: ByteReader): Horizon {
     expired.set(table, t);
     tableMin = table + 1;
   }
-  return { settled, before, graveyard, expired };
+  return { epoch, settled, before, graveyard, expired };
 }

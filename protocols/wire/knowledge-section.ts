@@ -2,6 +2,7 @@
  * Knowledge and dictionaries of writers, as frames and images hold them; frame.ts documents the bytes.
  */
 import { SYNC_LIMITS, T_MAX } from "../limits.ts";
+import { type Settled, settledOf } from "../sync/horizon.ts";
 import { type Knowledge, knowledgeToJson, type ReadonlyKnowledge } from "../sync/knowledge.ts";
 import { isWriterId, type WriterId, WRITER_CHARS_MAX } from "../sync/version.ts";
 import { type ByteReader, type ByteWriter } from "./bytes.ts";
@@ -15,8 +16,8 @@ export function writeKnowledge(writer: ByteWriter, knowledge: ReadonlyKnowledge)
   }
 }
 
-/** Reads what `writeKnowledge` wrote: writers strictly rising, every t beyond `settled`, and so none of 0. */
-export function readKnowledge(reader: ByteReader, settled = 0): Knowledge {
+/** Reads what `writeKnowledge` wrote: writers strictly rising, every t beyond what is settled, and so none of 0. */
+export function readKnowledge(reader: ByteReader, settled: Settled | number = 0): Knowledge {
   const count = reader.varint(SYNC_LIMITS.writersMax);
   const knowledge: Knowledge = new Map();
   let before = "";
@@ -24,7 +25,9 @@ export function readKnowledge(reader: ByteReader, settled = 0): Knowledge {
     const id = readWriterId(reader);
     if (id <= before) throw reader.fail("the knowledge is not in rising order");
     const t = reader.varint(T_MAX);
-    if (t <= settled) throw reader.fail(`the knowledge holds a t of ${t}, up to which all is settled`);
+    if (t <= (typeof settled === "number" ? settled : settledOf(settled, id))) {
+      throw reader.fail(`the knowledge holds a t of ${t}, up to which all is settled`);
+    }
     knowledge.set(id, t);
     before = id;
   }

@@ -2,23 +2,27 @@
  * The control messages of a pull, in JSON, and their checks. Frames are binary (frame.ts).
  */
 import { SYNC_LIMITS } from "../limits.ts";
-import { knowledgeToJson, parseKnowledge, type ReadonlyKnowledge } from "../sync/knowledge.ts";
+import { type Known } from "../sync/horizon.ts";
+import { knowledgeToJson, parseKnowledge } from "../sync/knowledge.ts";
 import { parseShardVersion, type ShardVersion } from "../sync/shard-version.ts";
 import { type UrgentCursor } from "../sync/urgent-rows.ts";
 import { isWriterId, type WriterId } from "../sync/version.ts";
 import { DecodeError } from "./decode-error.ts";
 import { type AnswerId } from "./frame.ts";
 import { isCount, isDeclaration, record } from "./json-fields.ts";
-import { timeOf } from "./survey.ts";
+import { epochIn, timeOf } from "./survey.ts";
 
 /** "Send me what I lack." Repeated under the same id until the first frame arrives. */
 export interface PullMessage {
   readonly pullId: string;
   readonly declaration: string;
   readonly wantsState: boolean;
-  /** All up to this t is known of every writer; the entries of the knowledge say what is known beyond. */
+  /** All up to this t is known of every writer of this epoch, 0 when absent, and all of earlier ones'; the entries of the knowledge say what is known beyond. */
   readonly settled: number;
+  readonly epoch?: number;
   readonly knowledge: readonly (readonly [WriterId, number])[];
+  /** Something is held that came too late: if your horizon is later than ours, send a copy of everything. */
+  readonly wantsCopy?: boolean;
   /** Urgent rows up to here were applied. */
   readonly urgent?: UrgentCursor;
   /** Bytes of the answer that may come unasked: at least one frame comes, no larger than this. Without it a window of whole frames. */
@@ -28,7 +32,7 @@ export interface PullMessage {
 }
 
 /** A pull that was read. */
-export type ParsedPull = Omit<PullMessage, "knowledge"> & { readonly knowledge: ReadonlyKnowledge };
+export type ParsedPull = Omit<PullMessage, "knowledge" | "epoch"> & Known;
 
 /** "Send these frames of that answer", for the first time or again; for no frames: "send urgent rows, or say that there are none". */
 export interface MoreMessage {
@@ -64,7 +68,8 @@ export function drawPullId(random: () => number): string {
 }
 
 export function buildPull(pull: ParsedPull): PullMessage {
-  return { ...pull, knowledge: knowledgeToJson(pull.knowledge) };
+  const { epoch, knowledge, ...rest } = pull;
+  return { ...rest, ...(epoch > 0 && { epoch }), knowledge: knowledgeToJson(knowledge) };
 }
 
 /** Throws `DecodeError`, as all of these do, on anything that is not the message. */
@@ -75,7 +80,8 @@ export function parsePull(value: unknown): ParsedPull {
     throw new DecodeError("pull", "its declaration is not sixteen hex digits");
   }
   if (typeof wantsState !== "boolean") throw new DecodeError("pull", "wantsState is not true or false");
-  const { burst } = fields;
+  const { burst, wantsCopy } = fields;
+  if (wantsCopy !== undefined && wantsCopy !== true) throw new DecodeError("pull", "wantsCopy is there and not true");
   if (burst !== undefined && !isCount(burst, 1)) {
     throw new DecodeError("pull", "its burst is not a whole number from 1");
   }
@@ -83,8 +89,10 @@ export function parsePull(value: unknown): ParsedPull {
     pullId: pullIdOf("pull", fields),
     declaration,
     wantsState,
+    epoch: epochIn("pull", fields),
     settled: timeOf("pull", fields["settled"]),
     knowledge: parseKnowledge(fields["knowledge"]),
+    ...(wantsCopy !== undefined && { wantsCopy }),
     ...(burst !== undefined && { burst }),
     ...urgentOf("pull", fields),
     ...standingOf(fields),

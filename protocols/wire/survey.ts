@@ -1,7 +1,7 @@
 /*
  * What the primary of a shard asks its members, and what they say, in JSON, with the checks.
  */
-import { SYNC_LIMITS, T_MAX } from "../limits.ts";
+import { EPOCH_MAX, SYNC_LIMITS, T_MAX } from "../limits.ts";
 import { type Horizon, type Known } from "../sync/horizon.ts";
 import { knowledgeToJson, parseKnowledge } from "../sync/knowledge.ts";
 import { type Report } from "../sync/settling.ts";
@@ -18,6 +18,7 @@ export interface SurveyRound {
 /** "Where do you stand?" A primary that pulls from nobody says what it knows itself. */
 export interface SurveyMessage extends SurveyRound {
   readonly settled?: number;
+  readonly epoch?: number;
   readonly knowledge?: readonly (readonly [WriterId, number])[];
 }
 
@@ -28,6 +29,8 @@ export interface ReportMessage extends SurveyRound {
   readonly upTo: number;
   readonly strays: number;
   readonly settled: number;
+  /** Of the horizon; 0 when absent. */
+  readonly epoch?: number;
   readonly before: number;
   readonly graveyard: readonly (readonly [WriterId, number])[];
   /** Pairs of a table's index and a t. */
@@ -36,11 +39,12 @@ export interface ReportMessage extends SurveyRound {
 
 export function buildSurvey(round: SurveyRound, primary: Known | undefined): SurveyMessage {
   if (primary === undefined) return round;
-  return { ...round, settled: primary.settled, knowledge: knowledgeToJson(primary.knowledge) };
+  const { epoch, settled, knowledge } = primary;
+  return { ...round, settled, ...(epoch > 0 && { epoch }), knowledge: knowledgeToJson(knowledge) };
 }
 
 export function buildReport(survey: SurveyRound, { writer, knowledge, upTo, strays, horizon }: Report): ReportMessage {
-  const { settled, before, graveyard, expired } = horizon;
+  const { epoch, settled, before, graveyard, expired } = horizon;
   return {
     ...survey,
     writer,
@@ -48,6 +52,7 @@ export function buildReport(survey: SurveyRound, { writer, knowledge, upTo, stra
     upTo,
     strays,
     settled,
+    ...(epoch > 0 && { epoch }),
     before,
     graveyard: knowledgeToJson(graveyard),
     expired: [...expired],
@@ -60,7 +65,8 @@ export function parseSurvey(value: unknown): SurveyRound & { readonly primary?: 
   const round = surveyOf("survey", fields);
   const { settled, knowledge } = fields;
   if (settled === undefined && knowledge === undefined) return round;
-  return { ...round, primary: { settled: timeOf("survey", settled), knowledge: parseKnowledge(knowledge) } };
+  const known = { epoch: epochIn("survey", fields), settled: timeOf("survey", settled) };
+  return { ...round, primary: { ...known, knowledge: parseKnowledge(knowledge) } };
 }
 
 export function parseReport(value: unknown): SurveyRound & Report {
@@ -77,6 +83,13 @@ export function parseReport(value: unknown): SurveyRound & Report {
     strays,
     horizon: horizonOf(fields),
   };
+}
+
+/** The epoch of what is settled: absent for the first. */
+export function epochIn(what: string, { epoch }: Readonly<Record<string, unknown>>): number {
+  if (epoch === undefined) return 0;
+  if (isCount(epoch, 1) && epoch <= EPOCH_MAX) return epoch;
+  throw new DecodeError(what, `its epoch is not a whole number from 1 to ${EPOCH_MAX}`);
 }
 
 /** A t, or 0 for none. */
@@ -115,5 +128,5 @@ function horizonOf(fields: Readonly<Record<string, unknown>>): Horizon {
     if (!isTime(t)) throw new DecodeError("report", `the expiry of table ${table} is not a time up to ${T_MAX}`);
     expired.set(table, t);
   }
-  return { settled, before, graveyard, expired };
+  return { epoch: epochIn("report", fields), settled, before, graveyard, expired };
 }

@@ -11,6 +11,7 @@ const reply = z.object({
   term: z.number(),
   next: z.string().exactOptional(),
   waitsFor: z.string().exactOptional(),
+  loses: z.string().exactOptional(),
 });
 
 /** `freshet promote`. */
@@ -25,10 +26,23 @@ export const promote: Command = {
     'REGION is to train, and waits until it does. REGION must be named in "standby" of every config, and answer. The old region',
     "ends its stream of samples, learns what is in it and pulls from REGION from then on; REGION takes over when its rows",
     "are the same: every event counts once. In between nobody learns, and all serve. Interrupted, the promotion goes on;",
-    "`freshet promote REGION` shows how far it is. Both regions must be reachable: a lost region is not replaced by this.",
+    "`freshet promote REGION` shows how far it is. Both regions must be reachable.",
+    "",
+    "Where the region that trains is lost, or cut off for longer than you can do without learning, ask a node of REGION itself. It says that",
+    "the other does not answer and what would be lost; with --force it takes over with what it holds. What the lost region learns behind the",
+    "cut, and what REGION has not heard of, is refused everywhere from then on; when it is back it follows REGION by itself.",
   ].join("\n"),
-  options: [{ name: "json", about: "Print what the node answered last, one JSON object, and no progress" }],
-  examples: [["freshet promote frankfurt http://127.0.0.1:8042", "oregon's example node hands over to frankfurt"]],
+  options: [
+    {
+      name: "force",
+      about: "Take over from a region that does not answer; URL must be the node of REGION that is to train",
+    },
+    { name: "json", about: "Print what the node answered last, one JSON object, and no progress" },
+  ],
+  examples: [
+    ["freshet promote frankfurt http://127.0.0.1:8042", "oregon's example node hands over to frankfurt"],
+    ["freshet promote frankfurt --force http://127.0.0.1:8041", "oregon is lost: frankfurt's example node takes over"],
+  ],
   run: async (args, terminal) => {
     const [region = "", url = DEFAULT_URL] = args.operands;
     if (!isToken(region)) throw new WrongUsage("promote", `${JSON.stringify(region)} is no region, such as frankfurt`);
@@ -44,14 +58,21 @@ export const promote: Command = {
 
     let told = "";
     let found = await ask();
-    if (found.next !== region) found = await ask({ region });
+    const force = args.flag("force");
+    const isUnderWay = found.next === region && !force;
+    if (!isUnderWay && (found.training !== region || found.next !== undefined)) {
+      found = await ask(force ? { region, force } : { region });
+    }
+    if (found.loses !== undefined && !args.flag("json")) terminal.out.write(printable(found.loses).concat("\n"));
     while (found.training !== region) {
       if (found.next !== region) {
         throw new Error(
           `Cannot wait for ${region} to train: the log says otherwise by now, ${found.next ?? found.training}`,
         );
       }
-      const line = printable(`${found.training} hands over to ${region}, term ${found.term}. ${found.waitsFor ?? ""}`);
+      const line = printable(
+        `${found.training} ${force ? "is replaced by" : "hands over to"} ${region}, term ${found.term}. ${found.waitsFor ?? ""}`,
+      );
       if (line !== told && !args.flag("json")) terminal.out.write(`${line.trimEnd()}\n`);
       told = line;
       await delay(ASK_EVERY_MS);

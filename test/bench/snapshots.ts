@@ -135,7 +135,7 @@ async function start(folder: string): Promise<Learner> {
   };
   const ref = host.ref<ShardProtocol>(host.declare({ definition: shard, id: "clicks-0-a", config }));
   await host.start();
-  ref.tell("role", { duty: "trains", training: REGION, term: 0 });
+  ref.tell("role", { duty: "trains", training: REGION, term: 0, epoch: 0 });
   const { applied } = await ref.ask("position", { trainer: TRAINER }, { signal: soon() });
   return { shard: ref, batch: applied, [Symbol.asyncDispose]: () => host.stop(120_000) };
 }

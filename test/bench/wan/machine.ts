@@ -293,11 +293,11 @@ function chargeOf(event: ReplicaEvent, costs: Costs): number {
     case "timer":
     case "grant":
     case "give-up":
-    case "urge":
     case "settle":
     case "expire":
     case "evict":
     case "succeed":
+    case "lead":
       return 0;
     case "message":
       if (event.message === "pull") return costs.answer;

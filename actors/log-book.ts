@@ -1,0 +1,26 @@
+import { type RegionLogState } from "../protocols/model-state/region-log.ts";
+import { type Role } from "../protocols/model-state/role.ts";
+import { type ActorRef, type Context } from "../runtime/actor.ts";
+import { type StreamProtocol } from "../runtime/stream-protocol.ts";
+import { type StateManagerConfig } from "./state-manager.ts";
+import { type StateManagerProtocol, type TrainingReply, type Unsent } from "./state-manager-protocol.ts";
+import { type ShardPorts } from "./take-over.ts";
+
+/** A state manager as its parts see it: what it knows of the log, and what it can have it say. */
+export interface LogBook {
+  readonly config: StateManagerConfig;
+  readonly context: Context<StateManagerProtocol>;
+  readonly stream: ActorRef<StreamProtocol>;
+  readonly ports: ShardPorts;
+  readonly managerOf: (region: string) => ActorRef<StateManagerProtocol>;
+  readonly log: () => RegionLogState;
+  readonly role: () => Role;
+  /** The own region's stream has been read, or that of a later epoch. */
+  readonly knowsOwn: () => boolean;
+  readonly describeTraining: () => TrainingReply;
+  /** Why nothing may be appended here now. */
+  readonly logRefusal: () => string | undefined;
+  readonly append: (unsent: Unsent) => void;
+  /** Another log is the true one; or it could not be taken over, and the one that was read is read on. */
+  readonly replace: (log: RegionLogState | undefined) => void;
+}

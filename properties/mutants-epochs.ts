@@ -1,0 +1,97 @@
+// Planted bugs in promotions: in epochs, and in the positions that a new primary goes on from.
+import { type Mutant } from "./mutant.ts";
+
+const EPOCH = "protocols/sync/epoch.ts";
+const HORIZON = "protocols/sync/horizon.ts";
+
+export const EPOCH_MUTANTS: readonly Mutant[] = [
+  {
+    name: "old-epoch-not-refused",
+    file: HORIZON,
+    edits: [["return own < epoch ? T_MAX : 0;", "return own < epoch ? Math.min(settled, T_MAX) : 0;"]],
+  },
+  {
+    name: "later-settled-time-beats-epoch",
+    file: HORIZON,
+    edits: [
+      ["return a.epoch === b.epoch ? a.settled > b.settled : a.epoch > b.epoch;", "return a.settled > b.settled;"],
+    ],
+  },
+  {
+    name: "expiry-of-an-earlier-epoch-counts",
+    file: HORIZON,
+    edits: [["  if (a.epoch !== b.epoch) return later;\n", ""]],
+  },
+  {
+    name: "epoch-judges-later-ones",
+    file: "protocols/sync/lay-horizon.ts",
+    edits: [
+      [
+        "return id !== undefined && epochOf(id) <= horizon.epoch;",
+        "return epochOf(id ?? '') <= horizon.epoch || true;",
+      ],
+    ],
+  },
+  {
+    name: "epoch-begins-before-it-is-on-disk",
+    file: EPOCH,
+    edits: [['return [{ kind: "save" }, ...rows,', "return [...rows,"]],
+  },
+  {
+    name: "epoch-begins-with-nothing",
+    file: EPOCH,
+    edits: [["graveyard: new Map(knowledge),", "graveyard: new Map(knowledge.size < 0 ? knowledge : []),"]],
+  },
+  {
+    name: "new-primary-keeps-its-old-name",
+    file: EPOCH,
+    edits: [["if (epochOf(replica.writer) < epoch) {", "if (epochOf(replica.writer) > epoch) {"]],
+  },
+  {
+    name: "early-rows-left-in-the-old-epoch",
+    file: EPOCH,
+    edits: [
+      [
+        "const rows = writeAnew(replica, describeRows(store, early.column()), { nowMs, isBounded: false });",
+        "const rows = writeAnew(replica, describeRows(store, early.column().slice(0, 0)), { nowMs, isBounded: false });",
+      ],
+    ],
+  },
+  {
+    name: "superseded-primary-goes-on",
+    file: "protocols/sync/replica-state.ts",
+    edits: [["return epochOf(writer) < horizon.epoch;", "return epochOf(writer) < horizon.epoch && false;"]],
+  },
+  {
+    name: "old-primary-takes-an-epoch-from-a-report",
+    file: "protocols/sync/settling.ts",
+    edits: [["if (report.horizon.epoch > replica.horizon.epoch) {", "if (report.horizon.epoch > Infinity) {"]],
+  },
+  {
+    name: "copy-not-asked-for",
+    file: "protocols/sync/answers.ts",
+    edits: [
+      [
+        "const isAsked = pull.wantsCopy === true && isLater(replica.horizon, pull);",
+        "const isAsked = isLater(pull, pull);",
+      ],
+    ],
+  },
+  {
+    name: "position-not-carried",
+    file: "protocols/sync/own-pull.ts",
+    edits: [["  takePositions(replica, end);\n", "  void takePositions;\n"]],
+  },
+  {
+    name: "positions-never-go-back",
+    file: "protocols/sync/positions.ts",
+    edits: [["  if (order > 0) ours.clear();\n", ""]],
+  },
+  {
+    name: "rows-handed-over-ahead-of-knowledge",
+    file: "protocols/sync/replica.ts",
+    edits: [
+      ["if (early.size > 0 || contentOf(replica) !== event.content) {", "if (contentOf(replica) !== event.content) {"],
+    ],
+  },
+];

@@ -1,0 +1,83 @@
+/*
+ * Forced promotions, built by hand: what random worlds meet too rarely. `a` was the primary, and `b` begins an epoch. Each says what does not hold.
+ */
+import { encodeImage, loadImage } from "../../protocols/sync/image.ts";
+import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
+import { contentOf, createReplica, stepReplica } from "../../protocols/sync/replica.ts";
+import { parseWriterId } from "../../protocols/sync/version.ts";
+import { NOW, Shard, TABLES } from "./directed-horizon.ts";
+
+/** Both hold row 1; then `b` goes on without `a`, and writes row 2. */
+function forced(...others: readonly string[]): Shard {
+  const shard = new Shard();
+  for (const name of ["a", "b", ...others]) shard.start(name);
+  shard.write("a", 1n, NOW);
+  shard.pull("b", "a");
+  stepReplica(shard.at("b"), { kind: "lead", epoch: 1, writer: parseWriterId("1.sim.b.l1") }, NOW + 1_000);
+  shard.write("b", 2n, NOW + 1_000);
+  return shard;
+}
+
+/** P2: what the old primary let expire behind its cut is there again, where the new one holds it. */
+export function expiredBehindTheCut(): string | undefined {
+  const shard = forced();
+  stepReplica(shard.at("a"), { kind: "expire", table: 0, before: (NOW + 500) * 1_000 }, NOW + 1_000);
+  if (shard.at("a").store.rows(0) !== 0) return "a row was to expire";
+  for (let pull = 0; pull < 2; pull += 1) shard.pull("a", "b");
+  const isSame = shard.at("a").store.digest() === shard.at("b").store.digest();
+  return isSame ? undefined : "a row that the old primary alone let expire stays away from it";
+}
+
+/** S1: an expiry of the old primary takes nothing away that a later epoch wrote, whose times may be earlier. */
+export function expiryLeavesLaterEpochs(): string | undefined {
+  const shard = forced("c");
+  shard.pull("c", "a");
+  const keys = [2n, 4n, 6n, 7n];
+  for (const key of keys) shard.write("b", key, NOW + 1_000);
+  // Some of it comes; then its sender is gone.
+  shard.pull("c", "b", 2);
+  const c = shard.at("c");
+  const body = { pullId: c.pull?.pullId ?? "", reason: "gone" };
+  stepReplica(c, { kind: "message", from: "b", message: "refuse", body }, NOW);
+  const early = keys.find((key) => c.store.versionOf(0, key) !== undefined);
+  if (early === undefined || c.early.size === 0) return "a row of the new epoch was to come early";
+  shard.write("a", 3n, NOW);
+  shard.write("a", early, NOW + 10_000);
+  stepReplica(shard.at("a"), { kind: "expire", table: 0, before: (NOW + 5_000) * 1_000 }, NOW + 10_000);
+  shard.pull("c", "a");
+  return c.store.versionOf(0, early) === undefined
+    ? "an expiry of the old epoch took a row of the new one, and what it superseded is missing"
+    : undefined;
+}
+
+/** P1: who knows that a later epoch has begun neither writes nor lets rows expire nor settles, whatever it takes itself for. */
+export function supersededRests(): string | undefined {
+  const shard = forced();
+  for (let pull = 0; pull < 2; pull += 1) shard.pull("a", "b");
+  const a = shard.at("a");
+  const before = contentOf(a);
+  shard.write("a", 3n, NOW + 2_000);
+  stepReplica(a, { kind: "expire", table: 0, before: (NOW + 500) * 1_000 }, NOW + 2_000);
+  return contentOf(a) === before ? undefined : "a replica in a later epoch than its writer's changed its rows";
+}
+
+/** P3: the old primary hears of the epoch in a report. It is to take it with rows and positions together, when it pulls. */
+export function reportBringsNoEpoch(): string | undefined {
+  const shard = forced();
+  for (let turn = 0; turn < 4; turn += 1) shard.settle("a", ["b"]);
+  return shard.at("a").horizon.epoch === 0
+    ? undefined
+    : "a primary took an epoch from a report, and kept its positions";
+}
+
+/** P4: rows that are the same and not known yet are not handed over: who pulls no more never knows them. */
+export function earlyRowsAreNotHandedOver(): string | undefined {
+  const shard = new Shard();
+  shard.start("a");
+  shard.write("a", 1n, NOW);
+  const loaded = loadImage(encodeImage(shard.at("a")), createMapRowStore(TABLES, { state: true }));
+  const next = createReplica({ ...loaded, writer: parseWriterId("0.sim.b.l1"), knowledge: new Map() });
+  const succession = { kind: "succeed", content: contentOf(shard.at("a")), applied: new Map([["t", 1]]) } as const;
+  const [effect] = stepReplica(next, succession, NOW);
+  return effect?.kind === "refused" ? undefined : "rows ahead of the knowledge were handed over";
+}

@@ -1,0 +1,41 @@
+/*
+ * How far the trainers had come in what a replica knows. Only a primary learns; the others take its positions with its knowledge, of the same instant, so
+ * that one of them can go on in its place when it is lost: from these positions every sample takes effect once, but for rows that came ahead of the
+ * knowledge.
+ *
+ * One primary writes at a time, so of two knowledges the one with the latest time is of the later moment, also across a restart of the
+ * primary from an older image: its positions go back then, and what it stamps again is later than all before. Batches without
+ * rows move positions alone.
+ */
+import { type AnswerEnd } from "../wire/frame.ts";
+import { type Known } from "./horizon.ts";
+import { knownOf, type Replica } from "./replica-state.ts";
+import { epochOf } from "./version.ts";
+
+/** An answer is complete, and its knowledge not joined yet. */
+export function takePositions(replica: Replica, { knowledge, horizon: { epoch, settled }, applied }: AnswerEnd): void {
+  const order = compareMoments(momentOf({ epoch, settled, knowledge }), momentOf(knownOf(replica)));
+  if (order < 0) return;
+  const ours = replica.applied;
+  if (order > 0) ours.clear();
+  for (const [trainer, batch] of applied) ours.set(trainer, Math.max(batch, ours.get(trainer) ?? 0));
+}
+
+/** The latest time known, and its epoch. */
+interface Moment {
+  readonly epoch: number;
+  readonly t: number;
+}
+
+function momentOf({ epoch, settled, knowledge }: Known): Moment {
+  let latest: Moment = { epoch, t: settled };
+  for (const [writer, t] of knowledge) {
+    const moment = { epoch: epochOf(writer), t };
+    if (compareMoments(moment, latest) > 0) latest = moment;
+  }
+  return latest;
+}
+
+function compareMoments(a: Moment, b: Moment): number {
+  return a.epoch - b.epoch || a.t - b.t;
+}
