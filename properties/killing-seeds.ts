@@ -12,7 +12,7 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "dropped-rows-stay-urgent": 426, // X4
   "early-rows-left-in-the-old-epoch": 76, // X10
   "entries-not-capped-at-the-primary": 85, // L1
-  "epoch-begins-before-it-is-on-disk": 251, // P2
+  "epoch-begins-before-it-is-on-disk": 283, // L1
   "epoch-begins-with-nothing": 5, // X10
   "evicts-one-too-few": 9, // X10
   "evicts-the-newest": 9, // X10
@@ -31,11 +31,10 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "later-settled-time-beats-epoch": 39, // L1
   "lost-poll-not-repeated": 1, // L1
   "merge-keeps-shard-version": 1, // X3
-  "new-primary-keeps-its-old-name": 5, // V5
   "no-write-during-a-pull": 1, // L6
   "old-epoch-not-refused": 5, // X10
   "position-not-carried": 5, // P4
-  "positions-never-go-back": 39, // P3
+  "positions-never-go-back": 42, // P3
   "primary-asks-only-to-settle": 236, // L1
   "relay-is-silent": 1, // L1
   "renewed-when-it-is-over": 18, // E4
