@@ -34,7 +34,7 @@ const SITUATIONS: Readonly<Record<string, number>> = {
   "lasting cut": 100,
   "lasting loss": 100,
   "leader changed during a pull": 100,
-  "leader woken after its lease": 100,
+  "leader woken after its lease": 75,
   "lease of a dead leader taken": 100,
   "lease renewed in a calm world": 100,
   "lease taken from another": 100,
