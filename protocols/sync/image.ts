@@ -121,7 +121,8 @@ export function loadImage(bytes: Uint8Array, store: RowStore): LoadedImage {
       throw reader.fail("a table's rows have another shape");
     }
     tableMin = section.table + 1;
-    store.merge({ ...section, writers: section.writers.map((index) => indexes[index] ?? 0) }, new Float64Array());
+    const writers = section.writers.map((index) => indexes[index] ?? 0);
+    store.load({ ...section, writers }, { rows: section.keys.length });
   }
   reader.finish();
   return { store, knowledge, horizon, greatestSeen, applied };

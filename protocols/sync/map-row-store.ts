@@ -134,10 +134,23 @@ class MapRowStore implements RowStore {
   }
 
   merge(batch: RowBatch, known: Float64Array): MergeOutcome {
+    const stored = new StoredRows(batch.keys.length);
+    const ignored = this.#mergeRows(batch, known, (row) => stored.add(row));
+    return { applied: stored.indexes, ...stored.versions, ignored };
+  }
+
+  load(batch: RowBatch): void {
+    this.#checkNoneFrozen();
+    const changed = new Set(this.#changed);
+    this.#mergeRows(batch, new Float64Array(), () => undefined);
+    this.#changed = changed;
+  }
+
+  /** Tells of each row that is newer than what was held; gives how many are known. */
+  #mergeRows(batch: RowBatch, known: Float64Array, onStored: StoredRows["add"]): number {
     const spec = this.#spec(batch.table);
     const rows = checkBatch(batch, { spec, state: this.hasState });
     const { valueBytes, stateBytes } = spec;
-    const stored = new StoredRows(rows);
     let ignored = 0;
     for (let index = 0; index < rows; index += 1) {
       const key = batch.keys[index] ?? 0n;
@@ -164,16 +177,9 @@ class MapRowStore implements RowStore {
         values: new Uint8Array(values),
         state: new Uint8Array(state),
       });
-      stored.add({ index, slot, t, writer });
+      onStored({ index, slot, t, writer });
     }
-    return { applied: stored.indexes, ...stored.versions, ignored };
-  }
-
-  load(batch: RowBatch): void {
-    this.#checkNoneFrozen();
-    const changed = new Set(this.#changed);
-    this.merge(batch, new Float64Array());
-    this.#changed = changed;
+    return ignored;
   }
 
   collect(known: Float64Array, among?: Float64Array): SlotList {
