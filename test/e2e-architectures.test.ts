@@ -19,8 +19,9 @@ const COMMON = {
     { name: "city-and-item", kind: "crossed", of: ["city", "item"] },
     { name: "age-group", kind: "bucketised", of: "age", bounds: [0.5, 2] },
   ],
-  optimizer: { kind: "adam", learningRate: 0.05 },
-  denseOptimizer: { kind: "adam", learningRate: 0.02 },
+  // Adam's steps stay as large as they are however sure a model is, so on a slow machine, in many rounds, gradients would come to be refused.
+  optimizer: { kind: "adagrad", learningRate: 0.2 },
+  denseOptimizer: { kind: "adagrad", learningRate: 0.05 },
 } satisfies Partial<RegionConfigInput["models"][number]>;
 const MODELS = [
   { ...COMMON, name: "deepfm", architecture: { kind: "deepfm", embedding: 4, deep: [8] } },
