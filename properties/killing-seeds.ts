@@ -9,7 +9,7 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "cursor-moves-when-sent": 107, // L1
   "deletion-arrives-as-row": 7, // S14
   "deletions-not-listed": 7, // S6
-  "dropped-rows-stay-urgent": 426, // X4
+  "dropped-rows-stay-urgent": 462, // X4
   "early-rows-left-in-the-old-epoch": 76, // X10
   "entries-not-capped-at-the-primary": 85, // L1
   "epoch-begins-before-it-is-on-disk": 283, // L1
@@ -17,7 +17,7 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "evicts-one-too-few": 9, // X10
   "evicts-the-newest": 9, // X10
   "expired-rows-come-back": 35, // X10
-  "follower-evicts-by-itself": 5, // X10
+  "follower-evicts-by-itself": 8, // X10
   "follower-expires-by-its-own-clock": 9, // X10
   "holder-stops-late": 10, // E1
   "image-checksum-off": 134, // S13
@@ -27,7 +27,7 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "leader-change-forgets-pulls": 10, // X5
   "leader-does-not-look": 10, // E1
   "lease-by-wall-clock": 23, // E5
-  "left-for-ever": 5, // L1
+  "left-for-ever": 7, // L1
   "later-settled-time-beats-epoch": 39, // L1
   "lost-poll-not-repeated": 1, // L1
   "merge-keeps-shard-version": 1, // X3
@@ -39,16 +39,16 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "relay-is-silent": 1, // L1
   "renewed-when-it-is-over": 18, // E4
   "resend-forgets-first": 2, // X12
-  "retire-by-age": 18, // V9
+  "retire-by-age": 20, // V9
   "retry-by-chance": 1, // I6
   "reuse-writer-id": 1, // V5
   "settled-tombstones-stay": 17, // X10
   "settles-over-rows-the-primary-lost": 22, // V9
-  "shard-counter-goes-back": 5, // X3
+  "shard-counter-goes-back": 8, // X3
   "shard-version-without-horizon": 68, // X3
-  "stamps-below-the-horizon": 468, // X10
+  "stamps-below-the-horizon": 604, // X10
   "state-left-behind": 1, // X9
-  "strays-never-reported": 85, // L1
+  "strays-never-reported": 104, // L1
   "strict-priority-without-ageing": 36, // L3
   "successor-waits-too-long": 91, // E3
   "urgent-advances-knowledge": 8, // S1

@@ -110,8 +110,10 @@ export async function verifyMutants(options: {
   const results: HuntResult[] = [];
   async function work(): Promise<void> {
     for (let hunt = waiting.shift(); hunt !== undefined; hunt = waiting.shift()) {
+      const known = options.start === undefined ? KILLING_SEEDS[hunt.mutant.name] : undefined;
       const report = await runTask({
-        start: options.start ?? KILLING_SEEDS[hunt.mutant.name] ?? 1,
+        start: options.start ?? known ?? 1,
+        seedFirst: known !== undefined,
         seeds: options.seedsMax,
         mutant: hunt.mutant.name,
         ...(hunt.only && { only: hunt.only }),

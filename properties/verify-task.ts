@@ -14,6 +14,8 @@ export interface VerifyTask {
   /** Run each seed twice and compare; report failures by throwing them together. */
   readonly twice: boolean;
   readonly stopAtFailure: boolean;
+  /** The first seed is known to fail: it runs before what has no seed. */
+  readonly seedFirst?: boolean;
   /** Threads given the same memory share these seeds, `seeds` at a time, and count here what was taken. Else one thread does all. */
   readonly shared?: { readonly taken: SharedArrayBuffer; readonly seeds: number };
 }

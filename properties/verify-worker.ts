@@ -24,7 +24,8 @@ const { fuzz } = await import("./fuzz.ts");
 const end = task.start + task.seeds;
 const taken = new Int32Array(task.shared?.taken ?? new SharedArrayBuffer(4));
 const share = task.shared?.seeds ?? task.seeds;
-let isOver = tell(lookOnce());
+const isKnown = task.seedFirst === true && tell(runSeeds(task.start, task.start + 1));
+let isOver = isKnown || tell(lookOnce());
 while (!isOver) {
   const start = task.start + Atomics.add(taken, 0, 1) * share;
   isOver = start >= end || tell(runSeeds(start, Math.min(start + share, end)));
@@ -45,7 +46,9 @@ function lookOnce(): VerifyReport {
     return { ...empty, failures, counts: { "states explored": states } };
   }
   if (task.fuzzInputs !== undefined) return empty;
-  return { ...empty, failures: runDirected(task.only).map((failure) => ({ seed: -1, last: "", ...failure })) };
+  // A hunt for a planted bug ends with the first that sees it.
+  const failures = runDirected(task.only).map((failure) => ({ seed: -1, last: "", ...failure }));
+  return { ...empty, failures: [...(task.stopAtFailure ? failures.take(1) : failures)] };
 }
 
 function runSeeds(start: number, before: number): VerifyReport {

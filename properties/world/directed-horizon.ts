@@ -21,6 +21,9 @@ export const TABLES: readonly TableSpec[] = [
 const LIMITS: SyncLimits = { ...SYNC_LIMITS, frameBytes: 30, entriesKept: 0 };
 const RESTARTS = 300;
 
+/** More than any of these situations has from one step on. */
+const MESSAGES_MAX = 10_000;
+
 /** Some replicas by name, and the messages between them, delivered at once. */
 export class Shard {
   readonly replicas = new Map<string, Replica>();
@@ -91,7 +94,10 @@ export class Shard {
     passes: (from: string, effect: ReplicaEffect) => boolean = () => true,
   ): void {
     const inbox = effects.map((effect) => ({ from, effect }));
+    let delivered = 0;
     for (let next = inbox.shift(); next !== undefined; next = inbox.shift()) {
+      delivered += 1;
+      if (delivered > MESSAGES_MAX) throw new RangeError("replicas go on sending each other messages for ever");
       const { effect } = next;
       if (effect.kind === "save") this.disks.set(next.from, encodeImage(this.at(next.from)));
       if (!passes(next.from, effect) || effect.kind !== "send") continue;
