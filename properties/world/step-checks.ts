@@ -13,7 +13,7 @@ import {
 import { type Version, type WriterId } from "../../protocols/sync/version.ts";
 import { type ChangesMessage } from "../../protocols/wire/poll.ts";
 import { FLAG_URGENT } from "../../protocols/wire/frame.ts";
-import { parsePull } from "../../protocols/wire/pull.ts";
+import { parsePull, parseRelease } from "../../protocols/wire/pull.ts";
 import { parseReport } from "../../protocols/wire/survey.ts";
 import { SENT } from "./counted.ts";
 import { type ShardChecker } from "./checkers.ts";
@@ -28,8 +28,10 @@ export class StepChecker {
   readonly #knobs: Knobs;
   readonly #count: (what: string) => void;
   readonly #opened = new WeakMap<OpenAnswer, number>();
-  /** L5, in calm worlds: asker, shard and row version of all that was ever listed for it. */
-  readonly #listed = new Set<string>();
+  /** L5, in calm worlds: asker, shard and row version of all that was ever listed for it, with the pull that this was for. */
+  readonly #listed = new Map<string, string>();
+  /** Pulls that their askers let go without an answer: one may cross that word on the link, and what it lists is asked for again. */
+  readonly #letGo = new Set<string>();
   readonly #writers = new Set<WriterId>();
   readonly #stamps = new Map<number, WriterId>();
   readonly #heldSinceMs = new WeakMap<OwnPull, number>();
@@ -87,8 +89,12 @@ export class StepChecker {
       // A row that the responder itself holds early may be given early, and once more when it is known.
       if (id === undefined || t > Math.max(settledBy(replica.horizon, id), replica.knowledge.get(id) ?? 0)) continue;
       const name = `${where} ${from} ${shard} ${t} ${id}`;
-      if (this.#listed.has(name)) this.#judge.breach("L5", `${where} gives ${from} ${t} ${id} twice`);
-      this.#listed.add(name);
+      const before = this.#listed.get(name);
+      if (before !== undefined && !this.#letGo.has(before)) {
+        this.#judge.breach("L5", `${where} gives ${from} ${t} ${id} twice`);
+      }
+      if (before !== undefined) this.#count("answer that crossed a pull's end");
+      this.#listed.set(name, answer.pullId);
     }
     this.#count("answer in a calm world");
   }
@@ -149,6 +155,10 @@ export class StepChecker {
   /** Counts what is sent. V9: what a replica says of itself is so: up to `upTo` it holds nothing that the knowledge it tells does not cover. */
   sent({ store }: Replica, { message, body }: SendEffect, where: string): void {
     this.#count(SENT[message]);
+    if (message === "release") {
+      const { pullId, answer } = parseRelease(body);
+      if (answer === undefined) this.#letGo.add(pullId);
+    }
     if (message !== "report" || !this.#judge.watches("V9")) return;
     const { upTo, knowledge, horizon } = parseReport(body);
     for (let key = 0; key < this.#knobs.keys; key += 1) {
