@@ -17,6 +17,11 @@ const PURGE_EVERY = 200;
 export interface SampleFollower {
   /** One turn: what there is of another region's samples that this one lacks, or what comes soon. */
   follow(from: string): Promise<void>;
+  /**
+   * Has the turn that runs end, and tells whether none does: then nothing is written to the own samples any more. An answer that was under way when the other
+   * region was cut off may come long after that, and would be written over what this one has made itself meanwhile.
+   */
+  stop(): boolean;
 }
 
 /** What is held is compared with what is there once a region begins to be followed; where it is no beginning of that, it begins anew. */
@@ -29,13 +34,17 @@ export function createSampleFollower(
   let held = 0;
   let keepFrom = 0;
   let purgedTo = 0;
+  let turn: AbortController | undefined;
 
-  async function begin(from: string): Promise<void> {
+  async function begin(from: string, { signal }: AbortController): Promise<void> {
     const copy = { stream: STREAM, from, to: region, last: 0, deadline };
     const { message: own } = await stream.ask("last", { region, stream: STREAM }, { signal: deadline(ASK_MS) });
     if (own !== undefined) {
       const request = { region: from, stream: STREAM, fromSeq: own.seq, max: 1, waitMs: 0 };
-      const { messages, lastSeq } = await stream.ask("read", request, { signal: deadline(ASK_MS) });
+      const { messages, lastSeq } = await stream.ask("read", request, {
+        signal: AbortSignal.any([signal, deadline(ASK_MS)]),
+      });
+      signal.throwIfAborted();
       try {
         if (lastSeq < own.seq) throw new CopyFailed(copy, `it ends with message ${lastSeq}`);
         for (const message of messages) if (message.seq === own.seq) checkSame(copy, message, own);
@@ -66,23 +75,46 @@ export function createSampleFollower(
     purgedTo = before;
   }
 
+  async function follow(from: string, running: AbortController): Promise<void> {
+    const { signal } = running;
+    if (followed !== from) {
+      followed = "";
+      await begin(from, running);
+      if (followed === "") return;
+    }
+    // Whatever fails from here on, what is held is looked at again.
+    followed = "";
+    const request = { region: from, stream: STREAM, fromSeq: held + 1, max: READ_MAX, waitMs: READ_WAIT_MS };
+    const { messages } = await stream.ask("read", request, {
+      signal: AbortSignal.any([signal, deadline(READ_WAIT_MS + ASK_MS)]),
+    });
+    const copy = { stream: STREAM, from, to: region, last: 0, deadline };
+    for (const message of messages) {
+      signal.throwIfAborted();
+      held = await takeOn(stream, { copy, message, held });
+    }
+    const last = messages.at(-1);
+    if (last !== undefined) ({ keepFrom } = decodeSampleBatch(last.body));
+    if (keepFrom > purgedTo + PURGE_EVERY) await purge();
+    signal.throwIfAborted();
+    followed = from;
+  }
+
   return {
     async follow(from) {
-      if (followed !== from) {
-        followed = "";
-        await begin(from);
-        if (followed === "") return;
+      const running = new AbortController();
+      turn = running;
+      try {
+        await follow(from, running);
+      } finally {
+        turn = undefined;
       }
-      // Whatever fails from here on, what is held is looked at again.
+    },
+    stop() {
+      turn?.abort();
+      // Once this region has samples of its own, what is held is to be looked at anew.
       followed = "";
-      const request = { region: from, stream: STREAM, fromSeq: held + 1, max: READ_MAX, waitMs: READ_WAIT_MS };
-      const { messages } = await stream.ask("read", request, { signal: deadline(READ_WAIT_MS + ASK_MS) });
-      const copy = { stream: STREAM, from, to: region, last: 0, deadline };
-      for (const message of messages) held = await takeOn(stream, { copy, message, held });
-      const last = messages.at(-1);
-      if (last !== undefined) ({ keepFrom } = decodeSampleBatch(last.body));
-      if (keepFrom > purgedTo + PURGE_EVERY) await purge();
-      followed = from;
+      return turn === undefined;
     },
   };
 }

@@ -166,7 +166,7 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
     }
 
     function beginTakeOver({ training, term }: Role): void {
-      if (takingOver || log.promotion === undefined) return;
+      if (takingOver || log.promotion === undefined || !succession.stopFollowing()) return;
       takingOver = true;
       const { epoch, seq: decided } = log.promotion;
       const task = { from: training, to: config.region, term, decided, holdings: config.holdings };

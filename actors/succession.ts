@@ -11,6 +11,8 @@ import { type StateManagerProtocol } from "./state-manager-protocol.ts";
 /** What a state manager does with the messages of these names. While it adopts a log, nothing else is to be read or appended. */
 export function createSuccession(book: LogBook): {
   readonly isAdopting: () => boolean;
+  /** Has the copying of samples end; false while it still does. No take-over begins before. */
+  readonly stopFollowing: () => boolean;
   readonly handlers: Pick<Handlers<StateManagerProtocol>, "look" | "adopted" | "follow-samples">;
 } {
   const { config, context, stream, ports } = book;
@@ -19,6 +21,7 @@ export function createSuccession(book: LogBook): {
 
   return {
     isAdopting: () => adopting,
+    stopFollowing: () => samples.stop(),
     handlers: {
       look: ({ outcome }) => {
         if (outcome === undefined) {
