@@ -12,6 +12,14 @@ export interface Batch {
   readonly samples: readonly PublishedSample[];
 }
 
+/** A message that waits to be learned from; none where it is another trainer's. */
+export interface Queued {
+  readonly seq: number;
+  readonly message: StreamMessage | undefined;
+  /** Once they were looked at. */
+  samples: readonly PublishedSample[] | undefined;
+}
+
 /** The samples of a message of the stream; none where it cannot be read, which is counted. */
 export function decode(
   message: StreamMessage,

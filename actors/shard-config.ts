@@ -26,6 +26,8 @@ export interface ShardConfig {
   readonly urgentHoldMs: number;
   /** After this long, and at most twice as long, a row left early is reported to the primary. */
   readonly orphanMs: number;
+  /** The operator's own function for which updates are urgent (urgency-scores.ts). */
+  readonly scorer?: Address;
   /** For whoever replays what this replica did. */
   readonly trace?: TraceConfig;
 }

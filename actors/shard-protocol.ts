@@ -4,6 +4,7 @@ import { type QuantileSketch } from "../protocols/quantile-sketch.ts";
 import { type Address, type Outcome } from "../runtime/actor.ts";
 import { type SharedTable } from "../runtime/compute/table/table-reader.ts";
 import { type SaveOutcome } from "../runtime/file-store-protocol.ts";
+import { type ScoreAnswer } from "./urgency-scores.ts";
 
 /** Rows of one table asked for by key. */
 export interface KeyList {
@@ -177,5 +178,6 @@ export interface ShardProtocol {
   // To itself.
   readonly due: { request: { readonly timer: string }; reply: void };
   readonly save: { request: Record<string, never>; reply: void };
+  readonly scored: { request: ScoreAnswer; reply: void };
   readonly saved: { request: { readonly outcome: Outcome<SaveOutcome> }; reply: void };
 }

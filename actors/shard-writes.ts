@@ -28,7 +28,7 @@ export function problemOf(layout: ModelLayout, push: Push): string | undefined {
 export type IsUrgent = (signs: { readonly norm: number; readonly isNew: boolean }) => boolean;
 
 /** Of a model that declares none. */
-const URGENT_PERCENTILE = 99;
+export const URGENT_PERCENTILE = 99;
 
 /** The rule of one shard, from its start. It follows from the pushes that it saw, and nothing else. */
 export function createUrgentRule({ urgentPercentile = URGENT_PERCENTILE }: ModelDeclaration): IsUrgent {
@@ -38,14 +38,17 @@ export function createUrgentRule({ urgentPercentile = URGENT_PERCENTILE }: Model
   return (signs) => standsOut(urgency, rateUpdate(urgency, { ...signs, share: 1 }));
 }
 
-/** The row changes a push means: an optimizer's step for each gradient, and the catalogue rows of the items that live here. */
+/**
+ * The row changes a push means: an optimizer's step for each gradient, and the catalogue rows of the items that live here. What is urgent among
+ * the former may be for another rule to say than among the latter.
+ */
 export function writesOf(
   layout: ModelLayout,
   push: Push,
-  { shard, isUrgent }: { readonly shard: number; readonly isUrgent: IsUrgent },
+  { shard, isUrgent, ofLearned = isUrgent }: { shard: number; isUrgent: IsUrgent; ofLearned?: IsUrgent | undefined },
 ): TableWrite[] {
   return [
-    ...push.parts.map((part) => gradientWrite(layout, part, isUrgent)),
+    ...push.parts.map((part) => gradientWrite(layout, part, ofLearned)),
     ...catalogueWrite(layout, push.sightings, { shard, isUrgent }),
   ];
 }

@@ -37,23 +37,22 @@ import {
   type SucceedOutcome,
 } from "./shard-protocol.ts";
 import { compensated, stepsLate } from "./late-gradients.ts";
-import { createUrgentRule, problemOf, writesOf } from "./shard-writes.ts";
+import { problemOf, writesOf } from "./shard-writes.ts";
 import { openTrace } from "./step-trace.ts";
+import { createUrgencyScores } from "./urgency-scores.ts";
+
+const PEERS = ["pull", "more", "release", "refuse", "frame", "orphans", "survey", "report"] as const;
+const FROM_ELSEWHERE = [...PEERS, "status", "row"] as const;
 
 /** One replica of one shard. */
 export const shard = defineActor<ShardProtocol, ShardConfig>({
   kind: "shard",
   messages: [
     ...(["gather", "share", "push", "position", "subscribe", "synchronise", "hurry", "grant", "give-up"] as const),
-    ...(["status", "row"] as const),
-    ...(["role", "settle", "standing", "succeed", "lead"] as const),
-    ...(["pull", "more", "release", "refuse", "frame", "orphans", "survey", "report"] as const),
-    ...(["due", "save", "saved"] as const),
+    ...(["role", "settle", "standing", "succeed", "lead", "due", "save", "saved", "scored"] as const),
+    ...FROM_ELSEWHERE,
   ],
-  fromElsewhere: [
-    ...(["pull", "more", "release", "refuse", "frame", "orphans", "survey", "report"] as const),
-    ...(["status", "row"] as const),
-  ],
+  fromElsewhere: FROM_ELSEWHERE,
   setup: async (config, context) => {
     const layout = modelLayout(config.model);
     const opened = await openReplica(config, context);
@@ -65,7 +64,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     /** By which way a peer asked: its answer goes back there. */
     const ways = new Map<string, Address>();
     const labels = { model: config.model.name };
-    const isUrgent = createUrgentRule(config.model);
+    const urgency = createUrgencyScores(config, context, { layout, step });
     const admitKeys = createAdmitKeys(layout, replica.store);
     const trace = openTrace(config.trace, context);
     trace.start(() => ({ writer: replica.writer, primary: replica.primary, image: encodeImage(replica) }));
@@ -227,10 +226,11 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
       const { push: taken, admitted, refused: unadmitted } = admitKeys(current);
       if (admitted > 0) context.metrics.count("freshet_rows_admitted_total", admitted, labels);
       if (unadmitted > 0) context.metrics.count("freshet_gradients_dropped_total", unadmitted, labels);
-      const writes = writesOf(layout, taken, { shard: config.shard, isUrgent });
+      const writes = writesOf(layout, taken, { shard: config.shard, ...urgency });
       const effects = step({ kind: "write", writes, batch: { trainer, id: batch } }, taken);
       const stopped = effects.find((effect) => effect.kind === "refused");
       if (stopped !== undefined) return { kind: "refused", reason: stopped.reason };
+      urgency.written(effects);
       if (request.parts.length > 0) {
         Atomics.add(steps, 0, 1);
         context.metrics.count("freshet_steps_total", 1, labels);
@@ -328,6 +328,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
           context.after(config.snapshotMs, "save", {});
         },
         saved: ({ outcome }) => images.saved(outcome),
+        scored: (answer) => urgency.scored(answer),
       },
       stop: async () => void (await images.saveNow()),
     };

@@ -49,6 +49,8 @@ export interface StateManagerProtocol {
     };
     reply: void;
   };
+  /** How a model that was trained anew, on what was there before, predicted the samples that came since it was told last. */
+  readonly baseline: { request: { readonly model: string; readonly measured: ProgressiveMetrics }; reply: void };
   readonly summary: {
     request: Record<string, never>;
     reply: {

@@ -35,7 +35,7 @@ import {
 } from "./state-manager-protocol.ts";
 import { type Holding, type ShardPorts, takeOver } from "./take-over.ts";
 import { watchModels } from "./watch-models.ts";
-import { judged, loggedHealth, type QualityConfig, summaryOf } from "./watched-model.ts";
+import { loggedHealth, type QualityConfig, summaryOf } from "./watched-model.ts";
 
 export interface StateManagerConfig {
   readonly region: string;
@@ -65,7 +65,7 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
   kind: "state-manager",
   messages: [
     ...(["progress", "summary", "members", "change-member", "training", "promote", "standing"] as const),
-    ...(["quality", "close-window"] as const),
+    ...(["baseline", "quality", "close-window"] as const),
     ...(["follow", "look", "adopted", "follow-samples", "judge"] as const),
     ...(["appended", "tell-role", "checked", "force-checked", "took-over"] as const),
   ],
@@ -79,8 +79,7 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
     const readLog = createLogReader(config, context);
 
     const teller = createRoleTeller(config.tells, context, () => log.members);
-    const watching = watchModels(config, context);
-    const watched = watching.byName;
+    const { byName: watched, handlers, judge } = watchModels(config, context);
     let unsent: Unsent[] = [];
     let log: RegionLogState = EMPTY_LOG;
     /** The own region's stream has been read, so that it is known what this region has to do. */
@@ -216,7 +215,7 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
     context.after(config.windowMs, "judge", {});
     return {
       handlers: {
-        progress: (told) => watching.progress(told),
+        ...handlers,
         summary: () => {
           const { training, term, duty, epoch } = role();
           return {
@@ -256,8 +255,6 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
           }
           context.pipe(readLog({ log, knowsOwn }), "follow", (next) => ({ outcome: next, turn }));
         },
-        quality: () => watching.quality(),
-        "close-window": () => watching.closeWindow(),
         ...succession.handlers,
         ...promoting,
         members: () => describeMembers(),
@@ -303,11 +300,7 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
         judge: () => {
           // Before the log is known, a verdict might contradict what it says.
           if (wasTraining && config.mayTrain) {
-            for (const [model, watch] of watched) {
-              for (const entry of judged(model, watch, { nowMs: context.now(), log: context.log })) {
-                unsent.push({ entry });
-              }
-            }
+            unsent.push(...judge().map((entry) => ({ entry })));
           }
           appendNext();
           context.after(config.windowMs, "judge", {});

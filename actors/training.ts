@@ -28,7 +28,7 @@ import { type ActorRef, type Context } from "../runtime/actor.ts";
 import { type StreamProtocol } from "../runtime/stream-protocol.ts";
 import { type JoinerProtocol } from "./joiner.ts";
 import { type GradientPart, type Push, type PushOutcome, type ShardProtocol, type Sighting } from "./shard-protocol.ts";
-import { type Batch, decode, sightingsOf } from "./sample-messages.ts";
+import { type Batch, decode, type Queued, sightingsOf } from "./sample-messages.ts";
 import { createSharedRows } from "./shared-rows.ts";
 import { type StateManagerProtocol } from "./state-manager-protocol.ts";
 import { brokenGradient, originOf, ShardElsewhere } from "./training-faults.ts";
@@ -73,7 +73,7 @@ export function startTraining(given: {
   /** By shard: what trainers of another number had learned from when this one began. */
   let earlier: readonly (readonly Earlier[])[] = [];
   let idle = false;
-  let queue: Batch[] = [];
+  let queue: Queued[] = [];
   let samplesLearned = 0;
   let lastSeq = 0;
   let lateMean = 0;
@@ -125,7 +125,7 @@ export function startTraining(given: {
     for (const message of answer.messages) {
       // What other trainers learn from is passed over unread.
       const isOwn = isOwnMessage(message.seq, config.share);
-      queue.push(isOwn ? decode(message, context, labels) : { seq: message.seq, samples: [] });
+      queue.push({ seq: message.seq, message: isOwn ? message : undefined, samples: undefined });
     }
   }
 
@@ -141,15 +141,30 @@ export function startTraining(given: {
     const samples: PublishedSample[] = [];
     let last = 0;
     let count = 0;
-    for (const message of queue) {
-      if (message.seq > limit || (count > 0 && samples.length + message.samples.length > config.batch)) break;
-      samples.push(...message.samples);
-      last = message.seq;
+    for (const queued of queue) {
+      if (queued.seq > limit) break;
+      const more = samplesOf(queued);
+      if (count > 0 && samples.length + more.length > config.batch) break;
+      samples.push(...more);
+      last = queued.seq;
       count += 1;
-      if (message.seq <= apartUpTo && isOwnMessage(message.seq, config.share)) break;
+      if (queued.seq <= apartUpTo && isOwnMessage(queued.seq, config.share)) break;
     }
     queue = queue.slice(count);
     return { seq: last, samples };
+  }
+
+  /** Read when its turn has come: samples of all messages at once would live long enough to be dear to collect. */
+  function samplesOf(queued: Queued): readonly PublishedSample[] {
+    const { message } = queued;
+    queued.samples ??= message === undefined ? [] : decode(message, context, labels).samples;
+    return queued.samples;
+  }
+
+  /** Whether what is queued makes a full batch. */
+  function isFull(): boolean {
+    let waiting = 0;
+    return queue.some((queued) => (waiting += samplesOf(queued).length) >= config.batch);
   }
 
   async function step(known: SamplePositions, batch: Batch): Promise<void> {
@@ -271,8 +286,7 @@ export function startTraining(given: {
       idle = queue.length === 0;
       // A step is hardly dearer for a full batch than for one sample, so a few more may come.
       const last = queue.at(-1)?.seq;
-      const waiting = queue.reduce((sum, { samples }) => sum + samples.length, 0);
-      if (last !== undefined && waiting < config.batch && config.maxWaitMs > 0) await read(last + 1, config.maxWaitMs);
+      if (last !== undefined && config.maxWaitMs > 0 && !isFull()) await read(last + 1, config.maxWaitMs);
       for (let batch = take(positions); batch !== undefined; batch = take(positions)) await step(positions, batch);
     },
     report() {

@@ -1,9 +1,12 @@
 import { mergeMetrics } from "../protocols/learning/progressive-metrics.ts";
+import { type LogEntry } from "../protocols/model-state/region-log.ts";
 import { type Context } from "../runtime/actor.ts";
 import { type StateManagerProtocol } from "./state-manager-protocol.ts";
 import {
   closeQuality,
+  judged,
   newWatch,
+  noteBaseline,
   noteSlices,
   noteWindow,
   type QualityConfig,
@@ -14,9 +17,14 @@ import {
 /** The models that a state manager watches, and what it does when it is told of them. */
 export interface WatchedModels {
   readonly byName: ReadonlyMap<string, Watched>;
-  progress(told: StateManagerProtocol["progress"]["request"]): void;
-  quality(): StateManagerProtocol["quality"]["reply"];
-  closeWindow(): void;
+  /** What is found of the models, for the region log. */
+  readonly judge: () => readonly LogEntry[];
+  readonly handlers: {
+    readonly progress: (told: StateManagerProtocol["progress"]["request"]) => void;
+    readonly baseline: (told: StateManagerProtocol["baseline"]["request"]) => void;
+    readonly quality: () => StateManagerProtocol["quality"]["reply"];
+    readonly "close-window": () => void;
+  };
 }
 
 /** Windows of quality are ended from now on. */
@@ -29,22 +37,32 @@ export function watchModels(
   context.after(quality.windowMs, "close-window", {});
   return {
     byName,
-    progress({ model, window, slices }) {
-      const watch = byName.get(model);
-      if (watch === undefined) return;
-      mergeMetrics(watch.total, window);
-      mergeMetrics(watch.window, window);
-      noteSlices(model, watch, { slices, metrics });
-      noteWindow(watch, { window, slices }, quality);
-    },
-    quality: () => ({
-      nowMs: context.now(),
-      windowMs: quality.windowMs,
-      models: [...byName].map(([model, watch]) => ({ model, series: seriesOf(watch) })),
-    }),
-    closeWindow() {
-      for (const [model, watch] of byName) closeQuality(model, watch, { nowMs: context.now(), quality, log, metrics });
-      context.after(quality.windowMs, "close-window", {});
+    judge: () => [...byName].flatMap(([model, watch]) => judged(model, watch, { nowMs: context.now(), log })),
+    handlers: {
+      progress: ({ model, window, slices }) => {
+        const watch = byName.get(model);
+        if (watch === undefined) return;
+        mergeMetrics(watch.total, window);
+        mergeMetrics(watch.window, window);
+        mergeMetrics(watch.sinceBaseline, window);
+        noteSlices(model, watch, { slices, metrics });
+        noteWindow(watch, { window, slices }, quality);
+      },
+      baseline: ({ model, measured }) => {
+        const watch = byName.get(model);
+        if (watch !== undefined) noteBaseline(model, watch, { measured, nowMs: context.now(), log, metrics });
+      },
+      quality: () => ({
+        nowMs: context.now(),
+        windowMs: quality.windowMs,
+        models: [...byName].map(([model, watch]) => ({ model, series: seriesOf(watch) })),
+      }),
+      "close-window": () => {
+        for (const [model, watch] of byName) {
+          closeQuality(model, watch, { nowMs: context.now(), quality, log, metrics });
+        }
+        context.after(quality.windowMs, "close-window", {});
+      },
     },
   };
 }

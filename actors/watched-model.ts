@@ -33,15 +33,27 @@ export interface ModelSummary {
   readonly verdict: Verdict;
   readonly cause?: string;
   readonly slices: readonly SliceSummary[];
+  /** Where one is retrained (regions/baseline-actor.ts), once it was. */
+  readonly baseline?: BaselineSummary;
 }
 
-/** Quality of a part of a model's samples. */
-export interface SliceSummary {
-  readonly slice: string;
+/** How a model that was trained anew did on samples after its training, and the online model on those of about the same time. */
+export interface BaselineSummary extends Quality {
+  readonly atMs: number;
+  readonly online: Quality;
+}
+
+/** Figures of some samples. Those that are not defined are absent. */
+export interface Quality {
   readonly samples: number;
   readonly auc?: number;
   readonly logLoss?: number;
   readonly calibration?: number;
+}
+
+/** Quality of a part of a model's samples. */
+export interface SliceSummary extends Quality {
+  readonly slice: string;
 }
 
 /** Metrics since the start and since the last judgement, and the state of the judgements. */
@@ -49,6 +61,8 @@ export interface Watched {
   readonly total: ProgressiveMetrics;
   readonly slices: Slices;
   window: ProgressiveMetrics;
+  sinceBaseline: ProgressiveMetrics;
+  baseline: BaselineSummary | undefined;
   health: HealthState;
   /** By window, of all samples and of each slice; and of whom calibration was out of its bounds when last judged. */
   readonly history: Map<string, QualityHistory>;
@@ -74,10 +88,32 @@ export function newWatch(nowMs: number): Watched {
     total: createMetrics({ halfLifeMs: HALF_LIFE_MS }),
     slices: new Map(),
     window: createMetrics({ halfLifeMs: HALF_LIFE_MS }),
+    sinceBaseline: createMetrics({ halfLifeMs: HALF_LIFE_MS }),
+    baseline: undefined,
     health: initialHealth(nowMs),
     history: new Map(),
     alerts: new Set(),
   };
+}
+
+/** Keeps how the baseline did, beside the online model since it was told last. */
+export function noteBaseline(
+  model: string,
+  watch: Watched,
+  told: {
+    readonly measured: ProgressiveMetrics;
+    readonly nowMs: number;
+    readonly log: Logger;
+    readonly metrics: Metrics;
+  },
+): void {
+  const { measured, nowMs, log, metrics } = told;
+  const [of, online] = [figuresOf(measured), figuresOf(watch.sinceBaseline)];
+  watch.baseline = { atMs: nowMs, ...of, online };
+  watch.sinceBaseline = createMetrics({ halfLifeMs: HALF_LIFE_MS });
+  if (of.auc !== undefined) metrics.gauge("freshet_baseline_auc", of.auc, { model });
+  if (of.logLoss !== undefined) metrics.gauge("freshet_baseline_log_loss", of.logLoss, { model });
+  log.info("The baseline was retrained and judged", { model, ...of, online });
 }
 
 /** Adds what a trainer measured to the windows that are open. */
@@ -192,6 +228,7 @@ export function summaryOf(model: string, watch: Watched, log: RegionLogState): M
     ...figuresOf(watch.total),
     verdict: logged?.to ?? watch.health.verdict,
     ...(cause === undefined ? {} : { cause }),
+    ...(watch.baseline !== undefined && { baseline: watch.baseline }),
     slices: [...watch.slices].map(([slice, metrics]) => ({ slice, ...figuresOf(metrics) })),
   };
 }
@@ -213,7 +250,7 @@ export function noteSlices(
   }
 }
 
-function figuresOf(metrics: ProgressiveMetrics): Omit<SliceSummary, "slice"> {
+function figuresOf(metrics: ProgressiveMetrics): Quality {
   const { samples, auc, logLoss, calibration } = summarize(metrics, "total");
   return {
     samples,

@@ -22,7 +22,7 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "holder-stops-late": 10, // E1
   "image-checksum-off": 134, // S13
   "image-one-row-short": 3, // S12
-  "join-on-last-frame": 5, // S1
+  "join-on-last-frame": 7, // S1
   "knowledge-after-list": 1, // S5
   "leader-change-forgets-pulls": 10, // X5
   "leader-does-not-look": 10, // E1

@@ -7,14 +7,20 @@ import { ADMISSION_MUTANTS } from "./mutants-admission.ts";
 import { COST_MUTANTS } from "./mutants-cost.ts";
 import { IMAGE_MUTANTS } from "./mutants-image.ts";
 import { SEQUENCE_MUTANTS } from "./mutants-sequences.ts";
+import { READER_MUTANTS } from "./mutants-reader.ts";
 import { MUTANTS } from "./mutants.ts";
 
 test("the text that each planted bug edits stands once in its file", () => {
-  const moved = [...MUTANTS, ...COST_MUTANTS, ...IMAGE_MUTANTS, ...ADMISSION_MUTANTS, ...SEQUENCE_MUTANTS].flatMap(
-    ({ name, file, edits }) => {
-      const source = readFileSync(new URL(`../${file}`, import.meta.url), "utf8");
-      return edits.every(([find]) => source.split(find).length === 2) ? [] : [name];
-    },
-  );
+  const moved = [
+    ...MUTANTS,
+    ...COST_MUTANTS,
+    ...IMAGE_MUTANTS,
+    ...ADMISSION_MUTANTS,
+    ...READER_MUTANTS,
+    ...SEQUENCE_MUTANTS,
+  ].flatMap(({ name, file, edits }) => {
+    const source = readFileSync(new URL(`../${file}`, import.meta.url), "utf8");
+    return edits.every(([find]) => source.split(find).length === 2) ? [] : [name];
+  });
   expect(moved).toEqual([]);
 });

@@ -128,7 +128,8 @@ export function initialValues(layout: ModelLayout, table: number, key: bigint): 
   }
   const values = new Float32Array(declared.dim);
   // A weight of its own starts at 0, as it would add noise to what an unknown key is predicted to be; an embedding must not, or it stayed there.
-  initialRow(values.subarray(embeddingColumn(layout.model) ?? declared.dim), { table, keySeed: keySeed(key) });
+  const from = embeddingColumn(layout.model) ?? declared.dim;
+  initialRow(from === 0 ? values : values.subarray(from), { table, keySeed: keySeed(key) });
   return values;
 }
 

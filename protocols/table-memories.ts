@@ -5,6 +5,9 @@ const MEMORY_BYTES = 3.5 * 2 ** 30;
 /** So many at most has a table of one shard. */
 const MEMORIES_MAX = 8;
 
+/** Together, where any table has several: so each row of a shard has a number of 32 bits, also of the smallest rows. */
+export const MEMORIES_TOGETHER_MAX = 64;
+
 /** The largest budget of a model's table. */
 export function budgetBytesMax(shards: number): number {
   return shards * MEMORIES_MAX * MEMORY_BYTES;

@@ -1,7 +1,7 @@
 import { type ModelLayout, modelLayout } from "../protocols/model-layout.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { SYNC_LIMITS } from "../protocols/limits.ts";
-import { budgetBytesMax } from "../protocols/table-memories.ts";
+import { budgetBytesMax, MEMORIES_TOGETHER_MAX, memoriesOf } from "../protocols/table-memories.ts";
 import { checkTables } from "../protocols/sync/declaration.ts";
 import { rowMemory } from "../protocols/sync/row-store.ts";
 
@@ -55,14 +55,20 @@ function tooTight({ model, tables }: ModelLayout): LayoutProblem[] {
   });
 }
 
-function tooWide({ model }: ModelLayout): LayoutProblem[] {
+function tooWide(layout: ModelLayout): LayoutProblem[] {
+  const { model } = layout;
   const most = budgetBytesMax(model.shards);
-  return model.tables.flatMap(({ budgetBytes = 0 }, index) => {
+  const found = model.tables.flatMap(({ budgetBytes = 0 }, index) => {
     if (budgetBytes <= most) return [];
     const [all, each] = [most, most / model.shards].map((bytes) => `${bytes / 2 ** 30}GB`);
     const allowed = `at most "${all}", ${each} in each of ${model.shards} shards; give the model more shards`;
     return [{ path: ["tables", index, "budget"], allowed }];
   });
+  const memories = memoriesOf(layout);
+  const together = memories.reduce((sum, count) => sum + count, 0);
+  if (found.length > 0 || together <= MEMORIES_TOGETHER_MAX || Math.max(...memories) === 1) return found;
+  const allowed = `tables with at most ${MEMORIES_TOGETHER_MAX} memories of 3.5GB in a shard (these have ${together}); give the model more shards`;
+  return [{ path: ["tables"], allowed }];
 }
 
 function tooLarge({ model, tables }: ModelLayout): LayoutProblem[] {

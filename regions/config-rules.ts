@@ -30,6 +30,7 @@ const loose = z.looseObject({
   models: z
     .array(z.looseObject({ name: z.string().catch(""), shards: z.number().catch(4) }).catch({ name: "", shards: 4 }))
     .catch([]),
+  urgency: z.record(z.string(), z.unknown()).catch({}),
   trainer: z
     .looseObject({
       count: z.int().min(1).max(16).catch(1),
@@ -56,7 +57,7 @@ export interface RuleProblem {
 export function brokenRules(value: unknown): readonly RuleProblem[] {
   const parsed = loose.safeParse(value);
   if (!parsed.success) return [];
-  const { region, node, training, standby, peers, grants, models, nats, trainer } = parsed.data;
+  const { region, node, training, standby, peers, grants, models, nats, trainer, urgency } = parsed.data;
   const problems: RuleProblem[] = [...nodeRules(parsed.data)];
 
   for (const [list, what] of [
@@ -81,9 +82,14 @@ export function brokenRules(value: unknown): readonly RuleProblem[] {
       problems.push({ path: ["models", index, "name"], allowed: "a name that no other model has" });
     }
   }
-  for (const name of Object.keys(trainer.warmStart)) {
-    if (names.includes(name)) continue;
-    problems.push({ path: ["trainer", "warmStart", name], allowed: `the name of a model here: ${names.join(", ")}` });
+  for (const [path, byModel] of [
+    [["trainer", "warmStart"], trainer.warmStart],
+    [["urgency"], urgency],
+  ] as const) {
+    for (const name of Object.keys(byModel)) {
+      if (names.includes(name)) continue;
+      problems.push({ path: [...path, name], allowed: `the name of a model here: ${names.join(", ")}` });
+    }
   }
   problems.push(...tooLong({ region, node, models, trainer }));
   const regions = [region, ...peers.map((peer) => peer.region)].filter((name) => name !== "");

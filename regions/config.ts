@@ -4,6 +4,7 @@ import { POLL_LIMITS } from "../protocols/limits.ts";
 import { BACKEND_NAMES } from "../runtime/compute/backends.ts";
 import { modelSchema, repeated } from "./config-model.ts";
 import { externalNats, grant, nodeNames, ownNats, peer, regionName } from "./config-nats.ts";
+import { baseline, quality } from "./config-quality.ts";
 import { duration, integer, listen, path, secret, size, token } from "./config-values.ts";
 
 /*
@@ -52,6 +53,10 @@ export function regionConfigSchema(folder: string) {
       .prefault({})
       .meta({ description: "The HTTP interface, or false for none" }),
     models: z.array(modelSchema).min(1, { error: "1 to 16 models" }).max(16, { error: "1 to 16 models" }),
+    urgency: z.record(token, path(folder)).default({}).meta({
+      description:
+        "By model: a module of yours whose function `urgency` says which updates travel first (actors/urgency-scores.ts)",
+    }),
     joiner: joiner.prefault({}),
     trainer: trainer(folder).prefault({}),
     compute: z.enum(BACKEND_NAMES).default("kernels").meta({
@@ -59,6 +64,7 @@ export function regionConfigSchema(folder: string) {
         "What computes models: kernels (WebAssembly), plain (TypeScript: the same numbers, at a tenth of the speed), or tensorflow (for large dense layers and GPUs; `freshet setup tensorflow` sets it up)",
     }),
     quality: quality.prefault({}),
+    baseline,
     sync: sync.prefault({}),
     snapshot: snapshot.prefault({}),
     leases: leases.prefault({}),
@@ -223,24 +229,6 @@ function trainer(folder: string) {
       maxWaitMs: it.maxWait,
     }));
 }
-
-const CALIBRATION_RULE = "two numbers, the first above 0 and at most 1, the second from 1 to 100";
-const quality = z
-  .strictObject({
-    window: duration({ min: "1s", max: "1d" })
-      .prefault("1m")
-      .meta({ description: "How much time one point of the charts of quality is" }),
-    windows: integer({ min: 1, max: 10_000 }).default(360).meta({ description: "Points that are kept, the newest" }),
-    calibration: z
-      .tuple([z.number().gt(0).max(1), z.number().min(1).max(100)], { error: CALIBRATION_RULE })
-      .default([0.67, 1.5])
-      .meta({ description: "A window whose predicted over clicked leaves these bounds is an alert in the log" }),
-  })
-  .transform(({ window, windows, calibration: [low, high] }) => ({
-    windowMs: window,
-    windows,
-    calibration: { low, high },
-  }));
 
 const sync = z
   .strictObject({

@@ -264,6 +264,7 @@ function modelStatus(of: {
     ...(summary?.logLoss === undefined ? {} : { logLoss: summary.logLoss }),
     ...(summary?.calibration === undefined ? {} : { calibration: summary.calibration }),
     ...(summary === undefined || summary.slices.length === 0 ? {} : { slices: summary.slices }),
+    ...(summary?.baseline !== undefined && { baseline: summary.baseline }),
     verdict: summary?.verdict ?? "uncertain",
     ...(summary?.cause === undefined ? {} : { verdictCause: summary.cause }),
   };

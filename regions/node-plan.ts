@@ -1,6 +1,7 @@
 /*
  * Which actors a region node runs, in which workers, with which permissions. Data only: what `node.ts` starts, tests can read.
  */
+import { dirname } from "node:path";
 import { type InferenceConfig } from "../actors/inference.ts";
 import { type JoinerConfig } from "../actors/joiner.ts";
 import { type LeaderConfig } from "../actors/leader.ts";
@@ -12,6 +13,7 @@ import { type ModelDeclaration } from "../protocols/model.ts";
 import { type Address } from "../runtime/actor.ts";
 import { backendPermissions } from "../runtime/compute/backends.ts";
 import { trainerId } from "../protocols/learning/trainer-layout.ts";
+import { type OwnFunctionConfig } from "../runtime/own-function.ts";
 import { type FileStoreConfig } from "../runtime/file-store.ts";
 import { type WorkerSpec } from "../runtime/managed-worker.ts";
 import { type RestartPolicy } from "../runtime/supervisor.ts";
@@ -30,6 +32,7 @@ export interface NodeAddresses {
   readonly trainerBase: (model: string) => string;
   readonly trainers: (model: string) => readonly Address[];
   readonly inference: (model: string) => Address;
+  readonly urgency: (model: string) => Address;
 }
 
 /** The node that trains is the one of this name, in the region that does. */
@@ -43,6 +46,7 @@ const FUTURE_MS_MAX = 60_000;
 /** How long a source may be silent until its windows are closed by the clock. */
 const IDLE_AFTER_MS = 1_000;
 const JUDGE_MS = 10_000;
+const OWN_HEAP_MB = 256;
 /** For an actor that fails when a server it needs is away, and has only to begin again when it is back. */
 const FOR_EVER: RestartPolicy = {
   restartsMax: Number.MAX_SAFE_INTEGER,
@@ -85,7 +89,13 @@ export function nodeAddresses({
     trainers: (model) =>
       Array.from({ length: count }, (_, index) => at("trainer", trainerId(trainerBase(model), { index, count }))),
     inference: (model) => at("inference", `${model}-${node}`),
+    urgency: (model) => at("own-function", `urgency-${model}-${node}`),
   };
+}
+
+/** The id of the actor that retrains baselines. No model's trainer is called so: a trainer's id ends in its node's name. */
+export function baselineId(node: string): string {
+  return `${node}-baseline`;
 }
 
 /** The workers that hold no socket. The link's and HTTP's are added by `node.ts`, which knows the secrets. */
@@ -108,6 +118,7 @@ export function planWorkers(config: RegionConfig): WorkerSpec[] {
       permissions: backendPermissions(config.compute),
       actors: [inference(config, model)],
     })),
+    ...(isTraining ? Object.entries(config.urgency).map(([model, path]) => urgency(config, { model, path })) : []),
     ...(isTraining
       ? config.models.flatMap((model) =>
           nodeAddresses(config)
@@ -149,9 +160,28 @@ function shards(config: RegionConfig, model: ModelDeclaration): ActorSpec[] {
       jumpMs: config.sync.jumpLimitMs,
       urgentHoldMs: config.sync.urgentHoldMs,
       orphanMs: config.sync.orphanMs,
+      ...(mayTrain(config) && config.urgency[model.name] !== undefined && { scorer: addresses.urgency(model.name) }),
     };
     return spec("shard", "shard", id, shard);
   });
+}
+
+/** A function of the operator's own. Whatever it does, nothing else waits for it or ends with it. */
+function urgency(config: RegionConfig, { model, path }: { readonly model: string; readonly path: string }): WorkerSpec {
+  const own: OwnFunctionConfig = { path, name: "urgency" };
+  return {
+    name: `urgency-${model}`,
+    permissions: { read: [dirname(path)] },
+    heapMb: OWN_HEAP_MB,
+    restart: FOR_EVER,
+    actors: [
+      {
+        ...spec("own-function", "ownFunction", nodeAddresses(config).urgency(model).id, own),
+        module: new URL("../runtime/own-function.ts", import.meta.url),
+        restart: FOR_EVER,
+      },
+    ],
+  };
 }
 
 function files(config: RegionConfig): ActorSpec {
@@ -239,7 +269,11 @@ function joiner(config: RegionConfig): ActorSpec {
     stream: nodeAddresses(config).stream,
     sources: regionsOf(config),
     positive,
-    trainers: config.models.flatMap(({ name }) => nodeAddresses(config).trainers(name)).map(({ id }) => id),
+    trainers: [
+      ...config.models.flatMap(({ name }) => nodeAddresses(config).trainers(name)).map(({ id }) => id),
+      // Samples are kept for it as for a trainer that is behind.
+      ...(config.baseline === false ? [] : [baselineId(config.node)]),
+    ],
     options: {
       windowMs,
       latenessMs,

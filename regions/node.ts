@@ -17,7 +17,9 @@ import { linkWorker } from "./link-worker.ts";
 import { watchNats } from "./nats-watch.ts";
 import { startNatsServer } from "./node-nats.ts";
 import { nodeActor } from "./node-actor.ts";
-import { imageFolder, mayTrain, planWorkers } from "./node-plan.ts";
+import { baselineActor, measuredBy } from "./baseline-actor.ts";
+import { baselineId, imageFolder, mayTrain, nodeAddresses, planWorkers } from "./node-plan.ts";
+import { createPool } from "../runtime/pool.ts";
 import { type RegionConfig } from "./read-config.ts";
 import { type NodeProtocol, type NodeStatus } from "./status.ts";
 import { warmStart } from "./warm-start.ts";
@@ -92,6 +94,7 @@ export async function startNode(config: RegionConfig, options: NodeOptions): Pro
   const heapMb = Math.ceil(config.supervision.heapBytes / 2 ** 20);
   // One after the other: each may need those before it.
   for (const worker of workers) await system.worker({ heapMb, ...worker });
+  await hostBaseline(config, system, undo);
   undo.use(watchNats({ config, system, nats, log, problems }));
   log.info("The region node is up", { nats: nats.url, mayTrain: mayTrain(config) });
 
@@ -122,6 +125,27 @@ function systemOptions(
     stuckAfterMs: blockedAfterMs,
     restart: { restartsMax: restarts, withinMs, delayMinMs: backoffMs, delayMaxMs: backoffMaxMs },
   };
+}
+
+/** Baselines are retrained in a pool, which only the main thread may have. */
+async function hostBaseline(config: RegionConfig, system: ActorSystem, undo: AsyncDisposableStack): Promise<void> {
+  if (config.baseline === false || !mayTrain(config)) return;
+  const module = new URL("./baseline-worker.ts", import.meta.url);
+  const pool = undo.use(createPool({ module, threadsMax: 1 }));
+  const { stream, stateManager, joiner } = nodeAddresses(config);
+  await system.host(baselineActor, {
+    id: baselineId(config.node),
+    config: {
+      ...config.baseline,
+      region: config.region,
+      models: config.models,
+      batch: config.trainer.batch,
+      stream,
+      stateManager,
+      joiner,
+      retrain: async (task, signal) => measuredBy(await pool.run("retrain", task, { signal })),
+    },
+  });
 }
 
 /** Models that are new here, and are to begin with what others have learned, get their first images. */

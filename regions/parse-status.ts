@@ -3,6 +3,13 @@ import { type NodeStatus } from "./status.ts";
 
 const count = z.number();
 
+const figures = {
+  samples: count,
+  auc: count.exactOptional(),
+  logLoss: count.exactOptional(),
+  calibration: count.exactOptional(),
+};
+
 // Fields that this version does not know are left out: a node of a later version may say more.
 const model = z.object({
   model: z.string(),
@@ -15,17 +22,8 @@ const model = z.object({
   backlog: count.exactOptional(),
   pending: count.exactOptional(),
   stepsLate: count.exactOptional(),
-  slices: z
-    .array(
-      z.object({
-        slice: z.string(),
-        samples: count,
-        auc: count.exactOptional(),
-        logLoss: count.exactOptional(),
-        calibration: count.exactOptional(),
-      }),
-    )
-    .exactOptional(),
+  slices: z.array(z.object({ slice: z.string(), ...figures })).exactOptional(),
+  baseline: z.object({ ...figures, atMs: count, online: z.object(figures) }).exactOptional(),
   verdict: z.enum(["healthy", "uncertain", "corrupted"]),
   verdictCause: z.string().exactOptional(),
 });

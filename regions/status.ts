@@ -19,19 +19,25 @@ export interface ModelStatus {
   readonly pending?: number;
   /** Quality of parts of the samples: new users, new items, values of declared features. */
   readonly slices?: readonly SliceStatus[];
+  /** A model that is trained anew on a schedule, judged on what came after, and the online one over about the same samples. */
+  readonly baseline?: QualityStatus & { readonly atMs: number; readonly online: QualityStatus };
   /** Steps of other trainers between a step's reading and its writing, in the mean; on the training node only. */
   readonly stepsLate?: number;
   readonly verdict: "healthy" | "uncertain" | "corrupted";
   readonly verdictCause?: string;
 }
 
-/** One part of a model's samples. */
-export interface SliceStatus {
-  readonly slice: string;
+/** Quality over some samples. */
+export interface QualityStatus {
   readonly samples: number;
   readonly auc?: number;
   readonly logLoss?: number;
   readonly calibration?: number;
+}
+
+/** One part of a model's samples. */
+export interface SliceStatus extends QualityStatus {
+  readonly slice: string;
 }
 
 export interface LinkStatus {

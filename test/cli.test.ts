@@ -198,6 +198,7 @@ test("parseStatus() knows every field of a status", () => {
     calibration: 1,
     backlog: 4,
     pending: 5,
+    baseline: { atMs: 1, samples: 50, auc: 0.6, online: { samples: 51, auc: 0.7, logLoss: 0.5, calibration: 1.1 } },
     stepsLate: 0.5,
     slices: [{ slice: "new users", samples: 1, auc: 0.5, logLoss: 0.6, calibration: 1.1 }],
     verdict: "corrupted",

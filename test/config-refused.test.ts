@@ -32,6 +32,8 @@ test.each([
     "nats.nodesPassword",
   ],
   ["an engine that there is not", { compute: "gpu" }, "compute"],
+  ["the urgency of a model that there is not", { urgency: { views: "./urgency.mjs" } }, "urgency.views"],
+  ["code in place of a module's path", { urgency: { clicks: { code: "() => 1" } } }, "urgency.clicks"],
   ["NATS beyond loopback without TLS", { nats: { listen: "0.0.0.0:4222" } }, "nats.listen"],
   ["NATS on every IPv6 address without TLS", { nats: { listen: "[::]:4222" } }, "nats.listen"],
   ["a name that only begins like loopback", { nats: { listen: "127.example.com:4222" } }, "nats.listen"],

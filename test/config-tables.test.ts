@@ -97,4 +97,11 @@ test("a table's budget says over how many memories it is spread in each shard, e
       /: models\[0\]\.tables\[1\]\.budget is .*at most "56GB", 28GB in each of 2 shards; give the model more/,
     ),
   ]);
+  const keys = ["user", "item", ...Array.from({ length: 7 }, (_, at) => `feature-${at}`)];
+  const wide = keys.map((key) => ({ name: key, key, budget: "56GB" }));
+  expect(problemsOf({ ...LEAST, models: [{ name: "clicks", shards: 2, tables: wide }] })).toEqual([
+    expect.stringMatching(
+      /: models\[0\]\.tables is .*at most 64 memories of 3.5GB in a shard \(these have \d+\); give the model more shards/,
+    ),
+  ]);
 });

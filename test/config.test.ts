@@ -57,6 +57,7 @@ test("parseConfig() fills in every default", () => {
   });
   expect(config.http).toMatchObject({ bodyBytesMax: 2 ** 20, deadlineMs: 30 });
   expect(config.compute).toEqual({ kind: "kernels" });
+  expect(config.urgency).toEqual({});
   expect(parse({ ...LEAST, compute: "plain" }).compute).toEqual({ kind: "plain" });
   expect(parse({ ...LEAST, compute: "tensorflow" }).compute).toMatchObject({ kind: "tensorflow" });
 });

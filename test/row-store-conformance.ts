@@ -30,6 +30,8 @@ export function testRowStore(name: string, create: CreateStore): void {
         const winners = newest(rows);
         for (const row of winners.values()) {
           expect(store.versionOf(row.table, row.key)).toEqual(row.version);
+          const slot = store.slotOf(row.table, row.key);
+          expect(slot !== undefined && store.versionAt(slot).t).toBe(row.version.t);
           const { found, values } = store.read(row.table, BigUint64Array.of(row.key));
           expect(found[0]).toBe(deletedAt(row) ? 0 : 1);
           expect(values).toEqual(deletedAt(row) ? new Uint8Array(values.length) : contentOf(row));

@@ -45,9 +45,10 @@ interface ShardPlan {
   readonly snapshotMs?: number;
   /** It holds optimizer state. Default: the primary does. */
   readonly full?: boolean;
+  readonly scorer?: Address;
 }
 
-export function shardConfig({ node, model, snapshotMs = 60_000, full = node === "a" }: ShardPlan): ShardConfig {
+export function shardConfig({ node, model, snapshotMs = 60_000, full = node === "a", scorer }: ShardPlan): ShardConfig {
   return {
     region: REGION,
     node,
@@ -62,6 +63,7 @@ export function shardConfig({ node, model, snapshotMs = 60_000, full = node === 
     jumpMs: 60_000,
     urgentHoldMs: 2_000,
     orphanMs: 60_000,
+    ...(scorer !== undefined && { scorer }),
   };
 }
 

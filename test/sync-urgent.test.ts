@@ -54,6 +54,19 @@ test("an urgent row overtakes a long pull, moves no knowledge, and is relayed at
   expect(next.map((body) => decodeFrame(body).urgent)).toEqual([undefined]);
 });
 
+test("a row that is found to be urgent after it was written overtakes a long pull; one that is gone by then is passed over", () => {
+  const [a, b] = [start("a"), start("b")];
+  for (let key = 1n; key <= 9n; key += 1n) write(b, key, 1);
+  const answers = toOther(b, "a", stepReplica(a, { kind: "pull", peer: "b", pullId: PULL }, NOW));
+  const urged = stepReplica(b, { kind: "urge", table: 0, keys: BigUint64Array.of(77n, 8n) }, NOW);
+  expect(urged).toContainEqual(expect.objectContaining({ kind: "written", urgent: 1 }));
+  const [urgent] = toOther(b, "a", toSelf(a, "b", answers.slice(0, 1)));
+  expect(urgent && decodeFrame(urgent).urgent).toBe(1);
+  toSelf(a, "b", urgent === undefined ? [] : [urgent]);
+  expect(valueOf(a, 8n)).toBe(1);
+  expect([valueOf(a, 7n), a.knowledge.size]).toEqual([undefined, 0]);
+});
+
 test("on a congested link urgent rows travel alone while they come, and a pull is held back for so long and no longer", () => {
   const [a, b] = [start("a"), start("b")];
   for (let key = 1n; key <= 9n; key += 1n) write(b, key, 1);

@@ -103,6 +103,10 @@ export class WatchedStore implements RowStore {
     return this.#store.versionOf(table, key);
   }
 
+  slotOf(table: number, key: bigint): Slot | undefined {
+    return this.#store.slotOf(table, key);
+  }
+
   versionAt(slot: Slot): { readonly t: number; readonly writer: number } {
     return this.#store.versionAt(slot);
   }

@@ -93,6 +93,11 @@ class MapRowStore implements RowStore {
     return row && writer && { t: row.t, writer };
   }
 
+  slotOf(table: number, key: bigint): Slot | undefined {
+    this.#spec(table);
+    return this.#slots[table]?.get(key);
+  }
+
   versionAt(slot: Slot): { t: number; writer: number } {
     const row = this.#rows[slot];
     if (row === undefined) throw new RangeError(`Cannot read the version in slot ${slot}: it is empty`);
@@ -112,11 +117,8 @@ class MapRowStore implements RowStore {
     keys.forEach((key, index) => {
       const old = this.#find(table, key);
       const edited = editRow(spec, { old, key, index, mutate });
-      if (edited === "skip") return;
-      if (edited === "refused") {
-        refused += 1;
-        return;
-      }
+      if (edited === "refused") refused += 1;
+      if (edited === "skip" || edited === "refused") return;
       const row: Row = { ...edited, table, key, t: firstT + stamped, writer };
       stamped += 1;
       // A stamp is later than all that was seen, but a row of a newer epoch still wins.
@@ -321,9 +323,7 @@ class MapRowStore implements RowStore {
   }
 
   #find(table: number, key: bigint): Row | undefined {
-    this.#spec(table);
-    const slot = this.#slots[table]?.get(key);
-    return slot === undefined ? undefined : this.#rows[slot];
+    return this.#rows[this.slotOf(table, key) ?? -1];
   }
 
   #spec(table: number): TableSpec {

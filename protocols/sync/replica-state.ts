@@ -214,6 +214,8 @@ export type ReplicaEvent =
     }
   /** At the primary: a table has more rows than this, and those written longest ago are to go. */
   | { readonly kind: "evict"; readonly table: number; readonly rowsMax: number }
+  /** These rows of a table, which were written a moment ago, are urgent. One that is gone by now is passed over. */
+  | { readonly kind: "urge"; readonly table: number; readonly keys: BigUint64Array }
   /** At the primary: rows of a table stamped before this t are gone. */
   | { readonly kind: "expire"; readonly table: number; readonly before: number }
   /**

@@ -127,6 +127,8 @@ function take(replica: Replica, event: ReplicaEvent, nowMs: number): ReplicaEffe
   switch (event.kind) {
     case "write":
       return write(replica, event, nowMs);
+    case "urge":
+      return urge(replica, event);
     case "pull":
       return startPull(replica, event);
     case "grant":
@@ -265,6 +267,13 @@ function noteWritten(
   const slots = outcome.slots.filter((_, at) => isUrgent(outcome.indexes[at] ?? 0));
   noteUrgent(urgent, slots, rowBytesMax(store.tables[table]));
   return slots.length;
+}
+
+/** Rows become urgent some time after they were written: they travel first from now on. */
+function urge({ store, urgent }: Replica, { table, keys }: ReplicaEvent & { kind: "urge" }): ReplicaEffect[] {
+  const slots = [...keys].flatMap((key) => store.slotOf(table, key) ?? []);
+  noteUrgent(urgent, slots, rowBytesMax(store.tables[table]));
+  return [{ kind: "written", rows: 0, refused: 0, urgent: slots.length, duplicate: false }];
 }
 
 function isBatch({ trainer, id }: { readonly trainer: string; readonly id: number }): boolean {

@@ -189,6 +189,8 @@ export interface RowStore {
   /** Values of keys, zero where not found. */
   read(table: number, keys: BigUint64Array): { readonly found: Uint8Array; readonly values: Uint8Array };
   versionOf(table: number, key: bigint): Version | undefined;
+  /** Where a row is that is held, deleted ones included. */
+  slotOf(table: number, key: bigint): Slot | undefined;
   /** The version in a slot as (t, index of writer). */
   versionAt(slot: Slot): { readonly t: number; readonly writer: number };
   /** The versions of the rows in these slots, none of which is empty. */

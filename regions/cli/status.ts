@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
 import { parseStatus } from "../parse-status.ts";
-import { type ModelStatus, type NodeStatus, type PullStatus } from "../status.ts";
+import { type ModelStatus, type NodeStatus, type PullStatus, type QualityStatus } from "../status.ts";
 import { askNode, DEFAULT_URL, printable } from "./ask-node.ts";
 import { type Command, type Terminal } from "./command.ts";
 import { printFailure } from "./failure.ts";
@@ -85,14 +85,20 @@ function describeStatus(node: NodeStatus, terminal: Pick<Terminal, "out">): stri
     ...table(
       ["quality of", "", "samples", "auc", "log loss", "calibr."],
       node.models.flatMap(({ model, slices = [] }) =>
-        slices.map(({ slice, samples, auc, logLoss, calibration }) => [
+        slices.map(({ slice, samples, ...figures }) => [
           model,
           printable(slice),
           String(samples),
-          fixed(auc),
-          fixed(logLoss),
-          fixed(calibration),
+          ...figuresOf(figures),
         ]),
+      ),
+    ),
+    ...table(
+      ["baseline of", "samples", "auc", "log loss", "calibr.", "online: auc", "log loss", "calibr."],
+      node.models.flatMap(({ model, baseline }) =>
+        baseline === undefined
+          ? []
+          : [[model, String(baseline.samples), ...figuresOf(baseline), ...figuresOf(baseline.online)]],
       ),
     ),
     ...table(
@@ -120,6 +126,10 @@ function describeStatus(node: NodeStatus, terminal: Pick<Terminal, "out">): stri
       node.leaders.map((leader) => [`${leader.model}/${leader.shard}`, leader.holder]),
     ),
   ].join("\n");
+}
+
+function figuresOf({ auc, logLoss, calibration }: Omit<QualityStatus, "samples">): string[] {
+  return [fixed(auc), fixed(logLoss), fixed(calibration)];
 }
 
 /** Frames that may be in flight, what came through when they were, the most allowed, and pulls that run and wait. */

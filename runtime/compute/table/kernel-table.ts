@@ -18,7 +18,8 @@ export const NO_ROW = 0xffff_ffff;
 const EMPTY = 2;
 const NOTHING = new Float64Array();
 const TOP_UNIT_BYTES = 64;
-const MEMORY_BYTES_FIRST = 2 ** 16;
+/** Enough for a small table, its columns and its first rows: to grow a memory takes longer than to make one. */
+const MEMORY_BYTES_FIRST = 2 ** 20;
 /** Where 32-bit addresses end. */
 export const MEMORY_BYTES_MAX = 2 ** 32;
 

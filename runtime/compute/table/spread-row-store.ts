@@ -114,6 +114,11 @@ class SpreadRowStore implements RowStore {
     return this.#store.versionOf((this.#first[table] ?? 0) + memory, key);
   }
 
+  slotOf(table: number, key: bigint): Slot | undefined {
+    const [memory = 0] = memoriesOf(BigUint64Array.of(key), this.#memoriesOf(table).length);
+    return this.#store.slotOf((this.#first[table] ?? 0) + memory, key);
+  }
+
   versionAt(slot: Slot): { readonly t: number; readonly writer: number } {
     return this.#store.versionAt(slot);
   }

@@ -113,6 +113,11 @@ export class TableRowStore implements RowStore {
     return writer && version && { t: version.t, writer };
   }
 
+  slotOf(table: number, key: bigint): Slot | undefined {
+    const row = this.#table(table).find(key);
+    return row < 0 ? undefined : row * this.tables.length + table;
+  }
+
   versionAt(slot: Slot): { t: number; writer: number } {
     const version = this.#table(slot % this.tables.length).versionAt(Math.floor(slot / this.tables.length));
     if (version === undefined) throw new RangeError(`Cannot read the version in slot ${slot}: it is empty`);
@@ -229,7 +234,9 @@ export class TableRowStore implements RowStore {
       }
       for (const [table, rows] of among.entries()) rowsOf[table] = this.#table(table).aheadAmong(rows, known);
     }
-    return this.#openList(rowsOf);
+    const list = slotListOf(this.#tables, rowsOf);
+    this.#open.add(list);
+    return list;
   }
 
   pack(list: SlotList, range: { readonly from: number; readonly to: number }): RowBatch[] {
@@ -330,12 +337,6 @@ export class TableRowStore implements RowStore {
       this.#table(table).drop(row);
     }
     frozen?.dropped(keys);
-  }
-
-  #openList(rowsOf: readonly (readonly number[])[]): SlotList {
-    const list = slotListOf(this.#tables, rowsOf);
-    this.#open.add(list);
-    return list;
   }
 
   #table(table: number): KernelTable {

@@ -293,6 +293,7 @@ function chargeOf(event: ReplicaEvent, costs: Costs): number {
     case "timer":
     case "grant":
     case "give-up":
+    case "urge":
     case "settle":
     case "expire":
     case "evict":

@@ -1,0 +1,53 @@
+/*
+ * What must hold of a table that one thread reads and another writes, where the writer stands still in the middle of a row: it is not given (T1), its reader ends after its
+ * tries and says so (T2), and whoever takes the table over finds it (T3). test/table-readers.test.ts has the same with threads.
+ */
+import assert from "node:assert/strict";
+import { KernelTable } from "../runtime/compute/table/kernel-table.ts";
+import { FOUND, GAVE_UP, MISSING, TableReader } from "../runtime/compute/table/table-reader.ts";
+
+const SPEC = { name: "rows", dim: 2, valueBytes: 8, stateBytes: 0, precision: "f32", optimizer: "" } as const;
+const KEYS = BigUint64Array.of(1n, 2n, 3n);
+
+export function checkLaws(): void {
+  const table = new KernelTable(SPEC);
+  table.setRanks(new Uint32Array(1));
+  const batch = {
+    table: 0,
+    keys: KEYS,
+    t: Float64Array.of(1, 2, 3),
+    writers: new Uint16Array(3),
+    flags: new Uint8Array(3),
+    values: new Uint8Array(Uint32Array.of(1, 1, 2, 2, 3, 3).buffer),
+    state: undefined,
+  };
+  table.mergePiece(batch, { known: new Float64Array(), from: 0, count: 3, state: false });
+  const reader = new TableReader({ memory: table.memory, spec: SPEC }, { tries: 5 });
+  const values = new Uint8Array(24);
+  assert.deepEqual([...reader.gather(KEYS, values)], [FOUND, FOUND, FOUND]);
+  assert.deepEqual([...new Uint32Array(values.buffer)], [1, 1, 2, 2, 3, 3]);
+
+  tearRow(table, 2n);
+  assert.deepEqual([...reader.gather(KEYS, values)], [FOUND, GAVE_UP, FOUND]);
+  assert.deepEqual([...new Uint32Array(values.buffer)], [1, 1, 0, 0, 3, 3]);
+  assert.deepEqual(reader.counts, { retries: 4, gaveUp: 1 });
+
+  const next = new KernelTable(SPEC, table.memory);
+  assert.deepEqual(next.repair(), BigUint64Array.of(2n));
+  assert.deepEqual([next.live, next.find(2n)], [2, -1]);
+  assert.deepEqual([...reader.gather(KEYS, values)], [FOUND, MISSING, FOUND]);
+}
+
+/** Leaves a row as a writer does that ends in the middle of it: half of it written, its sequence number odd. */
+function tearRow({ memory, end }: KernelTable, key: bigint): void {
+  const rowBytes = 24 + SPEC.valueBytes;
+  const keys = new BigUint64Array(memory.buffer);
+  const words = new Uint32Array(memory.buffer);
+  // Rows stand one after the other: the one whose neighbours are the keys before and after it.
+  const at = keys.findIndex(
+    (each, index) => each === key && keys[index - rowBytes / 8] === key - 1n && keys[index + rowBytes / 8] === key + 1n,
+  );
+  assert(at > 0 && end === 3);
+  words[2 * at + 4] = (words[2 * at + 4] ?? 0) | 1;
+  words[2 * at + 6] = 77;
+}
