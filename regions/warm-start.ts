@@ -13,7 +13,8 @@ import { exactBytesOf, floatsOf } from "../protocols/sync/precision.ts";
 import { createReplica, type Replica, stepReplica } from "../protocols/sync/replica.ts";
 import { type RowBatch, type RowStore, type TableSpec, TOMBSTONE } from "../protocols/sync/row-store.ts";
 import { buildWriterId } from "../protocols/sync/version.ts";
-import { createTableRowStore } from "../runtime/compute/table/table-row-store.ts";
+import { memoriesOf } from "../protocols/table-memories.ts";
+import { createSpreadRowStore } from "../runtime/compute/table/spread-row-store.ts";
 import { nodeDisk } from "../runtime/disk.ts";
 import { type ImagePlace, prepareImageFolder, readImageFile, writePiece } from "../runtime/image-files.ts";
 import { imagePlaces } from "./snapshot/image-names.ts";
@@ -73,7 +74,7 @@ export async function warmStart(start: WarmStart): Promise<readonly WarmTable[] 
         node,
         nonce: drawNonce({ random: () => randomInt(2 ** 32) / 2 ** 32 }),
       }),
-      store: createTableRowStore(layout.tables, { state: true }),
+      store: createSpreadRowStore(layout.tables, { state: true, memories: memoriesOf(layout) }),
     }),
   );
   const found = new Map<string, { rows: number; hasState: boolean; why?: string }>();

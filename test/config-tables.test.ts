@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { type RegionConfigInput } from "../regions/config.ts";
+import { type TableSpec } from "../protocols/sync/row-store.ts";
 import { modelLayout } from "../protocols/model-layout.ts";
-import { memoriesOf } from "../protocols/table-memories.ts";
+import { memoriesForRows, memoriesOf } from "../protocols/table-memories.ts";
 import { LEAST, parse, problemsOf } from "./config-parsing.ts";
 
 test("a table's rule of admission counts sightings in some memory, or draws; what an unknown key is read as can be said", () => {
@@ -72,6 +73,24 @@ test("a table's budget is memory for at least 1,000 rows in each shard", () => {
   expect(problemsOf(withBudget("11499KB"))).toEqual([
     expect.stringMatching(/: models\[0\]\.tables\[0\]\.budget is .*at least "11500KB", 1000 rows in each of 64 shards/),
   ]);
+});
+
+test("a table that an image says has more rows than a memory takes is read into several, eight at most", () => {
+  const wide: TableSpec = {
+    name: "users",
+    dim: 16,
+    valueBytes: 64,
+    stateBytes: 64,
+    precision: "f32",
+    optimizer: "{}",
+  };
+  const bytes = { ...wide, dim: 8, valueBytes: 8, stateBytes: 0, precision: "bytes" } as const;
+  // Rows of 184 and of 64 bytes with what is kept of them.
+  expect(memoriesForRows([wide, bytes, wide, wide], [20_000_000, 20_000_000, 60_000_000, 2 ** 28])).toEqual([
+    1, 1, 3, 8,
+  ]);
+  // Images of old say nothing.
+  expect(memoriesForRows([wide], [0])).toEqual([1]);
 });
 
 test("a table's budget says over how many memories it is spread in each shard, eight at most", () => {

@@ -2,7 +2,8 @@ import { decodeBlocks, type ImageBlock } from "../../protocols/sync/image-block.
 import { decodeHead, type ImageHead } from "../../protocols/sync/image-head.ts";
 import { createImageLoader } from "../../protocols/sync/load-image.ts";
 import { type RowStore, type TableSpec } from "../../protocols/sync/row-store.ts";
-import { createTableRowStore } from "../../runtime/compute/table/table-row-store.ts";
+import { memoriesForRows } from "../../protocols/table-memories.ts";
+import { createSpreadRowStore } from "../../runtime/compute/table/spread-row-store.ts";
 import { type StoredImage, type StoredSegment } from "../../runtime/file-store-protocol.ts";
 import { type ImagePlace, segmentPath } from "../../runtime/image-files.ts";
 import { loadImages } from "../../runtime/image-loading.ts";
@@ -62,8 +63,12 @@ export async function loadStore(place: ImagePlace, progress: (line: string) => v
     const why = problem?.error.message ?? "it is in one piece, from an older version: start the node once to renew it";
     throw new ImageUnreadable(`Cannot read the image of shard '${place.name}': ${why}`);
   }
-  const { declared, hasState } = decodeHead(first.head);
-  const store = createTableRowStore(declared, { state: hasState });
+  const head = decodeHead(first.head);
+  // Increments may have brought more rows than the whole image before them.
+  const heads = segments.map((segment) => decodeHead(segment.head));
+  const rows = head.declared.map((_, table) => Math.max(...heads.map((each) => each.rows[table] ?? 0)));
+  const memories = memoriesForRows(heldTables(head), rows);
+  const store = createSpreadRowStore(head.declared, { state: head.hasState, memories });
   const loader = createImageLoader(store);
   for (const [at, segment] of segments.entries()) {
     loader.begin(segment.head);
