@@ -3,19 +3,11 @@
  * them a part of the batch after the other: what a step leaves is still in the cache when the next one reads it, and gradients by activations
  * need room for one part alone. ../../kernel-steps.ts writes the lists; words and their order are the same there.
  */
+import { crossRows, dotRows, multiplyRows, scaleRows, sumRows } from "./by-element";
+import { factorize, factorizeBack } from "./factorize";
 import { ADD, gemm, REPLACE } from "./gemm";
 import { logLosses, sigmoids } from "./loss";
-import {
-  crossRows,
-  dotRows,
-  factorize,
-  factorizeBack,
-  multiplyRows,
-  pairDots,
-  pairDotsBack,
-  scaleRows,
-  sumRows,
-} from "./products";
+import { pairDots, pairDotsBack } from "./pair-dots";
 import { addBiases, columnSums, denseRows, maskRelu, moveRows, scale, turn, zeroRows } from "./rows";
 
 const STEP_BYTES: i32 = 80;
