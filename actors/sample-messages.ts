@@ -1,5 +1,6 @@
-import { keyOf } from "../protocols/keys.ts";
+import { keyOf, shardOf } from "../protocols/keys.ts";
 import { decodeSampleBatch, type PublishedSample } from "../protocols/learning/sample-batch.ts";
+import { CATALOGUE } from "../protocols/model-layout.ts";
 import { DecodeError } from "../protocols/wire/decode-error.ts";
 import { type Context } from "../runtime/actor.ts";
 import { type StreamMessage } from "../runtime/stream-protocol.ts";
@@ -36,12 +37,17 @@ export function decode(
   }
 }
 
-/** Each item of some samples: how often it was clicked, and when last. */
-export function sightingsOf(samples: readonly PublishedSample[]): readonly Sighting[] {
+/** Each item of some samples, by the shard of its catalogue row: how often it was clicked, and when last. */
+export function sightingsOf(samples: readonly PublishedSample[], shards: number): readonly (readonly Sighting[])[] {
   const items = new Map<string, { clicks: number; timeMs: number }>();
   for (const { item, label, time } of samples) {
     const known = items.get(item) ?? { clicks: 0, timeMs: time };
     items.set(item, { clicks: known.clicks + label, timeMs: Math.max(known.timeMs, time) });
   }
-  return [...items].map(([item, seen]) => ({ item, key: keyOf(item), ...seen }));
+  const byShard = Array.from({ length: shards }, (): Sighting[] => []);
+  for (const [item, seen] of items) {
+    const key = keyOf(item);
+    byShard[shardOf(CATALOGUE, key, shards)]?.push({ item, key, ...seen });
+  }
+  return byShard;
 }

@@ -36,6 +36,7 @@ export interface Push {
   readonly batch: number;
   readonly previous: number;
   readonly parts: readonly GradientPart[];
+  /** Of items whose catalogue rows live in this shard; others have no effect. */
   readonly sightings: readonly Sighting[];
   /** The `steps` of the gather that the gradients are of. */
   readonly readAt?: number;

@@ -180,7 +180,7 @@ export function startTraining(given: {
     const isNew = lacking.length === shards.length;
     const learned = samples.filter((sample) => isKept(sample, model));
     const { parts, probabilities, isNew: isNewRow } = learned.length === 0 ? NOTHING : await compute(learned);
-    const sightings = parts.length === 0 && learned.length > 0 ? [] : sightingsOf(samples);
+    const sightings = parts.length === 0 && learned.length > 0 ? [] : sightingsOf(samples, shards.length);
     let outcome = await pushAll(known, { seq, parts, sightings });
     if (outcome.refused !== undefined) {
       context.metrics.count("freshet_batches_refused_total", 1, { ...labels, reason: outcome.refused });
@@ -244,7 +244,7 @@ export function startTraining(given: {
 
   async function pushAll(
     known: SamplePositions,
-    batch: { readonly seq: number; readonly sightings: readonly Sighting[] } & Pick<Computed, "parts">,
+    batch: { readonly seq: number; readonly sightings: readonly (readonly Sighting[])[] } & Pick<Computed, "parts">,
   ): Promise<{ positions: SamplePositions; refused?: string }> {
     const lacking = shardsLacking(known, batch.seq);
     const outcomes = await Promise.all(
@@ -252,7 +252,12 @@ export function startTraining(given: {
         const { compensation } = config;
         const isKnown = wasLearnedOn(shard, batch.seq);
         const gradients = (isKnown ? undefined : batch.parts[shard]) ?? { parts: [] };
-        const named = { trainer: self, batch: batch.seq, previous, sightings: isKnown ? [] : batch.sightings };
+        const named = {
+          trainer: self,
+          batch: batch.seq,
+          previous,
+          sightings: (isKnown ? undefined : batch.sightings[shard]) ?? [],
+        };
         const push: Push = { ...named, ...gradients, ...(compensation > 0 && { compensation }) };
         // Nobody here needs keys and gradients any more. Those of a shard are in one piece each (protocols/learning/learner.ts).
         const transfer = [
