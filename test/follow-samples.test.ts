@@ -57,7 +57,7 @@ test("a copy of another region's samples that is to end takes nothing of an answ
   turn.catch(() => undefined); // looked at below
   expect(follower.stop()).toBe(false);
   await publish(there, 4);
-  await expect(turn).rejects.toThrow("abort");
+  await expect(turn).rejects.toThrow("without an answer");
   expect(follower.stop()).toBe(true);
   expect(await held(stream)).toBe(3);
 
