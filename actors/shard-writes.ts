@@ -1,6 +1,6 @@
 import { type Optimizer } from "../protocols/learning/optimizer.ts";
 import { noteSighting } from "../protocols/learning/catalogue-row.ts";
-import { checkFinite } from "../protocols/learning/guard.ts";
+import { checkFinite, type Refusal } from "../protocols/learning/guard.ts";
 import { shardOf } from "../protocols/keys.ts";
 import { CATALOGUE, initialValues, type ModelLayout } from "../protocols/model-layout.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
@@ -16,16 +16,28 @@ export function problemOf(layout: ModelLayout, push: Push): string | undefined {
     const declared = layout.tables[table];
     if (declared?.learning === undefined) return "table";
     if (gradients.length !== keys.length * declared.dim) return "dimension";
-    for (let row = 0; row < keys.length; row += 1) {
-      const problem = checkFinite(gradients.subarray(row * declared.dim, (row + 1) * declared.dim), GRADIENT_NORM_MAX);
-      if (problem !== undefined) return problem;
+    const problem = brokenRow(gradients, declared.dim);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
+/** What is wrong with the first row of so many floats that must not enter, or undefined. */
+function brokenRow(floats: Float32Array, dim: number): Refusal | undefined {
+  for (let from = 0; from < floats.length; from += dim) {
+    let squares = 0;
+    for (let at = from; at < from + dim; at += 1) {
+      const value = floats[at] ?? 0;
+      squares += value * value;
     }
+    // NaN too.
+    if (!(squares <= GRADIENT_NORM_MAX ** 2)) return checkFinite(floats.subarray(from, from + dim), GRADIENT_NORM_MAX);
   }
   return undefined;
 }
 
 /** What the rule of urgency is told of one row that was just written: the L1 norm of the change, and whether it made the row. */
-export type IsUrgent = (signs: { readonly norm: number; readonly isNew: boolean }) => boolean;
+export type IsUrgent = (norm: number, isNew: boolean) => boolean;
 
 /** Of a model that declares none. */
 export const URGENT_PERCENTILE = 99;
@@ -35,7 +47,7 @@ export function createUrgentRule({ urgentPercentile = URGENT_PERCENTILE }: Model
   const urgency = createUrgency(urgentPercentile);
   // Keys are hashed to shards, so what a shard sees stands for its model. All of it has one share of the requests, which therefore
   // changes nothing about which updates are above the percentile.
-  return (signs) => standsOut(urgency, rateUpdate(urgency, { ...signs, share: 1 }));
+  return (norm, isNew) => standsOut(urgency, rateUpdate(urgency, { norm, isNew, share: 1 }));
 }
 
 /**
@@ -66,7 +78,7 @@ function gradientWrite(layout: ModelLayout, { table, keys, gradients }: Gradient
     table,
     keys,
     // Dense groups change with every batch, and are large: none of their changes is more urgent than the others.
-    isUrgent: (index) => role === "embedding" && isUrgent({ norm: norms[index] ?? 0, isNew: created[index] === 1 }),
+    isUrgent: (index) => role === "embedding" && isUrgent(norms[index] ?? 0, created[index] === 1),
     steps: { optimizer, gradients, initial: (key) => initialValues(layout, table, key), norms, created },
   };
 }
@@ -84,7 +96,7 @@ function catalogueWrite(
       table: CATALOGUE,
       keys: BigUint64Array.from(here, ({ key }) => key),
       // Counts of clicks are no change of the model; an item that nobody could find before is news.
-      isUrgent: (index) => created[index] === 1 && isUrgent({ norm: 0, isNew: true }),
+      isUrgent: (index) => created[index] === 1 && isUrgent(0, true),
       mutate({ index, isNew, bytes }: RowEdit) {
         const seen = here[index];
         created[index] = isNew ? 1 : 0;

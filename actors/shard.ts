@@ -217,7 +217,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
       if (isElsewhere) return { kind: "elsewhere", applied, durable: images.durable(trainer) };
       const late = stepsLate(request, steps[0] ?? 0);
       const current = late === 0 ? request : compensated(request, (list) => gather(list).values);
-      const problem = problemOf(layout, request) ?? problemOf(layout, current);
+      const problem = problemOf(layout, request) ?? (current === request ? undefined : problemOf(layout, current));
       if (problem !== undefined) {
         context.metrics.count("freshet_pushes_refused_total", 1, { ...labels, reason: problem });
         context.log.warn("A push was refused whole", { shard: config.name, trainer, reason: problem });

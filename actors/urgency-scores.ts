@@ -89,8 +89,8 @@ export function createUrgencyScores(
 
   return {
     isUrgent: builtIn,
-    ofLearned(signs) {
-      noted.push({ ...signs, urgent: builtIn(signs) });
+    ofLearned(norm, isNew) {
+      noted.push({ norm, isNew, urgent: builtIn(norm, isNew) });
       return false;
     },
     written(effects) {

@@ -65,7 +65,7 @@ export function fork(random: Random): Random {
 /** Mixes two 32-bit words into one, well enough to derive the randomness of one key from a seed without any state. */
 export function mixUint32(seed: number, value: number): number {
   // The finaliser of MurmurHash3 (Appleby, public domain), applied after a Weyl step so that (0, 0) does not stay 0.
-  let word = (Math.imul(seed ^ 0x5bd1e995, 0x2c1b3c6d) + Math.imul(value, 0x9e3779b1) + 0x7f4a7c15) >>> 0;
+  let word = (Math.imul(seed ^ 0x5bd1e995, 0x2c1b3c6d) + Math.imul(value, 0x9e3779b1) + 0x7f4a7c15) | 0;
   word = Math.imul(word ^ (word >>> 16), 0x85ebca6b);
   word = Math.imul(word ^ (word >>> 13), 0xc2b2ae35);
   return (word ^ (word >>> 16)) >>> 0;

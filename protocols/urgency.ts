@@ -4,14 +4,7 @@
  * p_g and p_u are divided by their own running means first: each is 1 on average, whatever the model's scale, so neither drowns
  * the other; where new rows are rare, one of them weighs much.
  */
-import {
-  addToSketch,
-  createSketch,
-  mergeSketch,
-  quantile,
-  QUANTILE_ERROR,
-  type QuantileSketch,
-} from "./quantile-sketch.ts";
+import { addSize, createSizes, sizeAt, sizeOf, type Sizes } from "./sizes.ts";
 
 /** Updates over which a running mean forgets. */
 const MEMORY = 10_000;
@@ -41,8 +34,9 @@ export interface Urgency {
   seen: number;
   normMean: number;
   newMean: number;
-  current: QuantileSketch;
-  previous: QuantileSketch;
+  current: Sizes;
+  previous: Sizes;
+  /** A size of `sizeOf`: what is urgent is above it. */
   threshold: number;
   untilRefresh: number;
 }
@@ -56,8 +50,8 @@ export function createUrgency(percentile: number): Urgency {
     seen: 0,
     normMean: 0,
     newMean: 0,
-    current: createSketch(),
-    previous: createSketch(),
+    current: createSizes(),
+    previous: createSizes(),
     threshold: Infinity,
     untilRefresh: WARM_UP,
   };
@@ -77,24 +71,21 @@ export function rateUpdate(urgency: Urgency, { norm, isNew, share }: UpdateSigns
 }
 
 /**
- * Whether a p is above the percentile of the recent ones, which it joins. The percentile is known within `QUANTILE_ERROR`, and what is
- * no further above it than that is not urgent: where all are equal, none is.
+ * Whether a p is above the percentile of the recent ones, which it joins. What is of the percentile's size (sizes.ts: within
+ * 1 %) is not urgent: where all are equal, none is. NaN and infinities are above nothing, and are not counted.
  */
 export function standsOut(urgency: Urgency, p: number): boolean {
   if (urgency.percentile >= 100) return false;
   if (urgency.current.count >= SPAN) {
     urgency.previous = urgency.current;
-    urgency.current = createSketch();
+    urgency.current = createSizes();
   }
-  addToSketch(urgency.current, p);
+  const size = Number.isFinite(p) ? sizeOf(p) : undefined;
+  if (size !== undefined) addSize(urgency.current, size);
   urgency.untilRefresh -= 1;
   if (urgency.untilRefresh <= 0) {
-    const recent = createSketch();
-    mergeSketch(recent, urgency.previous);
-    mergeSketch(recent, urgency.current);
-    urgency.threshold = (quantile(recent, urgency.percentile / 100) ?? Infinity) / (1 - QUANTILE_ERROR);
+    urgency.threshold = sizeAt([urgency.previous, urgency.current], urgency.percentile / 100) ?? Infinity;
     urgency.untilRefresh = REFRESH;
   }
-  // NaN is above nothing.
-  return Number.isFinite(p) && p > urgency.threshold;
+  return size !== undefined && size > urgency.threshold;
 }

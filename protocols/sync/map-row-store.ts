@@ -24,7 +24,7 @@ import {
 } from "./row-store.ts";
 import { mutateBySteps } from "./gradient-steps.ts";
 import { editRow, isAmong, packRows, type Row, takeRows } from "./map-row.ts";
-import { StoredRows, versionsAt } from "./stored-rows.ts";
+import { StoredRows } from "./stored-rows.ts";
 import { type Version, type WriterId } from "./version.ts";
 import { WriterDictionary } from "./writer-dictionary.ts";
 
@@ -105,7 +105,9 @@ class MapRowStore implements RowStore {
   }
 
   versionsAt(slots: Float64Array): SlotVersions {
-    return versionsAt(slots, (slot) => this.versionAt(slot));
+    const stored = new StoredRows(slots.length);
+    for (const [index, slot] of slots.entries()) stored.add({ index, slot, ...this.versionAt(slot) });
+    return stored.versions;
   }
 
   update({ table, keys, writer, firstT, mutate }: UpdateRequest): UpdateOutcome {

@@ -31,7 +31,7 @@ import {
 } from "./replica-state.ts";
 import { ORPHAN_TIMER, sweepEarly, takeOrphans, watchEarly } from "./orphans.ts";
 import { recover } from "./recovery.ts";
-import { type RowStore, type UpdateOutcome } from "./row-store.ts";
+import { type RowStore, type Slot, type UpdateOutcome } from "./row-store.ts";
 import { TRAINER_CHARS_MAX } from "../wire/applied-section.ts";
 import { settle, takeReport, takeSurvey } from "./settling.ts";
 import { SlotSet } from "./slot-set.ts";
@@ -207,6 +207,7 @@ function write(replica: Replica, event: ReplicaEvent & { kind: "write" }, nowMs:
   }
 
   const effects: ReplicaEffect[] = [];
+  const outcomes: UpdateOutcome[] = [];
   let rows = 0;
   let refused = 0;
   let urgent = 0;
@@ -223,13 +224,16 @@ function write(replica: Replica, event: ReplicaEvent & { kind: "write" }, nowMs:
     noteStamped(stamper, { first: firstT, count: outcome.stamped });
     rows += outcome.keys.length;
     refused += outcome.refused;
-    // Before the slots are noted: our own rows are never early.
     if (outcome.keys.length > 0) {
-      join(knowledge, ownKnowledge(replica));
-      noteRows(replica, outcome);
+      outcomes.push(outcome);
       effects.push({ kind: "applied", table, keys: outcome.keys, t: outcome.t, origin: "local" });
       urgent += isUrgent === undefined ? 0 : noteWritten(replica, { table, outcome, isUrgent });
     }
+  }
+  if (rows > 0) {
+    // Before the slots are noted: our own rows are never early.
+    join(knowledge, ownKnowledge(replica));
+    noteRows(replica, ...outcomes);
   }
   if (batch !== undefined) applied.set(batch.trainer, batch.id);
   if (rows > 0) effects.push({ kind: "changed", version: newVersion(replica) });
@@ -264,7 +268,10 @@ function noteWritten(
   },
 ): number {
   const { table, outcome, isUrgent } = options;
-  const slots = outcome.slots.filter((_, at) => isUrgent(outcome.indexes[at] ?? 0));
+  const slots: Slot[] = [];
+  for (let at = 0; at < outcome.slots.length; at += 1) {
+    if (isUrgent(outcome.indexes[at] ?? 0)) slots.push(outcome.slots[at] ?? 0);
+  }
   noteUrgent(urgent, slots, rowBytesMax(store.tables[table]));
   return slots.length;
 }

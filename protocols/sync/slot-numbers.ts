@@ -23,29 +23,34 @@ export class SlotNumbers {
   }
 
   get(slot: Slot): number {
+    return this.numberAt(this.placeOf(slot));
+  }
+
+  set(slot: Slot, number: number): void {
+    this.setAt(this.placeOf(slot), slot, number);
+  }
+
+  /** Where a slot stands or would: for `numberAt` and `setAt`, until another slot comes or goes. */
+  placeOf(slot: Slot): number {
     const pairs = this.#pairs;
     const mask = this.#mask;
     for (let place = homeOf(slot) & mask; ; place = (place + 1) & mask) {
       const held = pairs[2 * place] ?? 0;
-      if (held === slot + 1) return pairs[2 * place + 1] ?? 0;
-      if (held === 0) return 0;
+      if (held === slot + 1 || held === 0) return place;
     }
   }
 
-  set(slot: Slot, number: number): void {
+  numberAt(place: number): number {
+    return this.#pairs[2 * place + 1] ?? 0;
+  }
+
+  setAt(place: number, slot: Slot, number: number): void {
     const pairs = this.#pairs;
-    const mask = this.#mask;
-    let place = homeOf(slot) & mask;
-    while (pairs[2 * place] !== slot + 1) {
-      if (pairs[2 * place] === 0) {
-        pairs[2 * place] = slot + 1;
-        this.#size += 1;
-        break;
-      }
-      place = (place + 1) & mask;
-    }
     pairs[2 * place + 1] = number;
-    if (4 * this.#size > 3 * mask) this.#grow();
+    if (pairs[2 * place] === slot + 1) return;
+    pairs[2 * place] = slot + 1;
+    this.#size += 1;
+    if (4 * this.#size > 3 * this.#mask) this.#grow();
   }
 
   /** Takes a slot out; tells whether it was there. */
@@ -67,6 +72,7 @@ export class SlotNumbers {
       hole = place;
     }
     pairs[2 * hole] = 0;
+    pairs[2 * hole + 1] = 0;
     this.#size -= 1;
     return true;
   }

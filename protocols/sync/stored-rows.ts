@@ -9,10 +9,12 @@ export class StoredRows {
   #count = 0;
 
   constructor(rowsMax: number) {
-    this.#indexes = new Uint32Array(rowsMax);
-    this.#slots = new Float64Array(rowsMax);
-    this.#t = new Float64Array(rowsMax);
-    this.#writers = new Uint16Array(rowsMax);
+    // In one piece: writes come in many parts, and memory of its own for each column would be dearer than to fill it.
+    const bytes = new ArrayBuffer(22 * rowsMax);
+    this.#slots = new Float64Array(bytes, 0, rowsMax);
+    this.#t = new Float64Array(bytes, 8 * rowsMax, rowsMax);
+    this.#indexes = new Uint32Array(bytes, 16 * rowsMax, rowsMax);
+    this.#writers = new Uint16Array(bytes, 20 * rowsMax, rowsMax);
   }
 
   /** `index` is the row's place in the change. */
@@ -25,15 +27,20 @@ export class StoredRows {
   }
 
   get indexes(): Uint32Array {
-    return this.#indexes.subarray(0, this.#count);
+    return this.#isFull ? this.#indexes : this.#indexes.subarray(0, this.#count);
   }
 
   get versions(): SlotVersions {
+    if (this.#isFull) return { slots: this.#slots, t: this.#t, writers: this.#writers };
     return {
       slots: this.#slots.subarray(0, this.#count),
       t: this.#t.subarray(0, this.#count),
       writers: this.#writers.subarray(0, this.#count),
     };
+  }
+
+  get #isFull(): boolean {
+    return this.#count === this.#slots.length;
   }
 
   /** What a local write of these keys came to. */
@@ -46,14 +53,4 @@ export class StoredRows {
     const written = isAll ? keys : BigUint64Array.from(indexes, (index) => keys[index] ?? 0n);
     return { keys: written, indexes, ...this.versions, ...counts };
   }
-}
-
-/** The versions in these slots, one by one. */
-export function versionsAt(
-  slots: Float64Array,
-  versionAt: (slot: Slot) => { readonly t: number; readonly writer: number },
-): SlotVersions {
-  const stored = new StoredRows(slots.length);
-  for (const [index, slot] of slots.entries()) stored.add({ index, slot, ...versionAt(slot) });
-  return stored.versions;
 }

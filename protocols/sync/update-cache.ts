@@ -107,16 +107,18 @@ export function fileRows(cache: UpdateCache, { slots, t, writers }: SlotVersions
 
 /** Puts a slot into a slice, out of that where it was; where it is there already it keeps its place. */
 function file(cache: UpdateCache, slot: Slot, after: Slice | undefined): void {
-  const before = sliceOf(cache, cache.place.get(slot));
+  const { place } = cache;
+  const at = place.placeOf(slot);
+  const before = sliceOf(cache, place.numberAt(at));
   if (before === after) return;
   if (before !== undefined) before.size -= 1;
   if (after === undefined) {
-    cache.place.delete(slot);
+    place.delete(slot);
     return;
   }
   if (after.end === after.slots.length) makeSpace(cache, after);
   after.slots[after.end] = slot;
-  cache.place.set(slot, after.first + after.end);
+  place.setAt(at, slot, after.first + after.end);
   after.end += 1;
   after.size += 1;
 }
@@ -153,6 +155,11 @@ function copySlots({ place }: UpdateCache, slice: Slice, { into, from }: { into:
 /** Makes room for more in a slice: twice what means something, so that its memory is bounded by that. */
 function makeSpace(cache: UpdateCache, slice: Slice): void {
   const slots = new Float64Array(Math.max(SLICE_ENTRIES_FIRST, 2 * slice.size));
+  if (slice.size === slice.end) {
+    slots.set(slice.slots.subarray(0, slice.end));
+    slice.slots = slots;
+    return;
+  }
   slice.end = copySlots(cache, slice, { into: slots, from: 0 });
   slice.slots = slots;
   for (let at = 0; at < slice.end; at += 1) cache.place.set(slots[at] ?? 0, slice.first + at);

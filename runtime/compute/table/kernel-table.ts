@@ -141,24 +141,24 @@ export class KernelTable implements FreezableRows {
     return flags.view[0] === EMPTY ? undefined : { t: t.view[0] ?? 0, writer: writers.view[0] ?? 0 };
   }
 
-  /** The versions of rows that are named by something else, none of which is empty. */
-  versionsOf(
-    names: Float64Array,
-    rowOf: (name: number) => number,
-  ): { readonly t: Float64Array; readonly writers: Uint16Array } {
+  /** The versions of rows, none of which is empty, into these places of two columns. */
+  readVersions(
+    rows: readonly number[],
+    to: { readonly places: readonly number[]; readonly t: Float64Array; readonly writers: Uint16Array },
+  ): void {
     const { columns, code } = this;
-    const t = new Float64Array(names.length);
-    const writers = new Uint16Array(names.length);
-    for (const { from, count } of columns.pieces(names.length)) {
-      for (let at = 0; at < count; at += 1) columns.rows.view[at] = rowOf(names[from + at] ?? 0);
+    for (const { from, count } of columns.pieces(rows.length)) {
+      for (let at = 0; at < count; at += 1) columns.rows.view[at] = rows[from + at] ?? 0;
       code.readVersions(columns.rows.at, count, columns.t.at, columns.writers.at, columns.flags.at);
       if (columns.flags.view.subarray(0, count).includes(EMPTY)) {
         throw new RangeError("Cannot read the versions of rows: one is empty");
       }
-      t.set(columns.t.view.subarray(0, count), from);
-      writers.set(columns.writers.view.subarray(0, count), from);
+      for (let at = 0; at < count; at += 1) {
+        const place = to.places[from + at] ?? 0;
+        to.t[place] = columns.t.view[at] ?? 0;
+        to.writers[place] = columns.writers.view[at] ?? 0;
+      }
     }
-    return { t, writers };
   }
 
   /** The rows that a knowledge lacks. */

@@ -9,23 +9,15 @@ import { TableFull } from "./table-columns.ts";
 /** How the code calls the forms of numbers that it can step. */
 const FORMS = { f32: 0, f16: 1, i8: 2, bytes: 0 } as const;
 
-/** What one piece of a learning request came to. */
-interface SteppedPiece {
-  readonly places: Uint32Array;
-  readonly rows: Uint32Array;
-  readonly added: Uint8Array;
-  readonly t: Float64Array;
-  readonly norms: Float64Array;
-  readonly stamped: number;
-  readonly refused: number;
-}
-
-/** Steps one piece of a request that it can step: the places of what was stored, where that lies, and whether it is new (1) in a place of its own (2). */
+/**
+ * Steps one piece of a request that it can step, and gives how many rows were stored. Until the code is called again the table's columns have
+ * the places of what was stored and, in that order, their times, norms, and whether each is new (1) in a place of its own (2); by place, the rows.
+ */
 export function learnPiece(
   table: KernelTable,
   request: LearnRequest,
   { from, count, firstT }: { from: number; count: number; firstT: number },
-): SteppedPiece {
+): { readonly stored: number; readonly stamped: number; readonly refused: number } {
   const { columns, code, spec } = table;
   const { dim } = spec;
   const { keys, steps, writer } = request;
@@ -65,16 +57,7 @@ export function learnPiece(
     ] as const),
   );
   if (stored < 0) throw new TableFull();
-  const places = columns.places.view.slice(0, stored);
-  return {
-    places,
-    rows: places.map((place) => columns.rows.view[place] ?? 0),
-    added: columns.added.view.slice(0, stored),
-    t: columns.t.view.slice(0, stored),
-    norms: columns.norms.view.slice(0, stored),
-    stamped: table.answer,
-    refused: table.answerToo,
-  };
+  return { stored, stamped: table.answer, refused: table.answerToo };
 }
 
 /** Whether `learnPiece` can do these steps. */

@@ -25,13 +25,13 @@ import {
   type UpdateOutcome,
   type UpdateRequest,
 } from "../../../protocols/sync/row-store.ts";
-import { StoredRows, versionsAt } from "../../../protocols/sync/stored-rows.ts";
+import { StoredRows } from "../../../protocols/sync/stored-rows.ts";
 import { type Version, type WriterId } from "../../../protocols/sync/version.ts";
 import { WriterDictionary } from "../../../protocols/sync/writer-dictionary.ts";
 import { EditedRow } from "./edited-row.ts";
 import { KernelTable, tableMemory } from "./kernel-table.ts";
 import { canStep, learnPiece } from "./learn-piece.ts";
-import { slotListOf } from "./slot-list.ts";
+import { slotListOf, versionsAt } from "./slot-list.ts";
 import { rowsWhere } from "./rows-where.ts";
 import { oldestOf } from "./oldest-rows.ts";
 import { type SharedTable } from "./table-reader.ts";
@@ -125,12 +125,7 @@ export class TableRowStore implements RowStore {
   }
 
   versionsAt(slots: Float64Array): SlotVersions {
-    const tables = this.tables.length;
-    // Of one table and in pieces, or one by one.
-    const table = (slots[0] ?? 0) % tables;
-    if (!slots.every((slot) => slot % tables === table)) return versionsAt(slots, (slot) => this.versionAt(slot));
-    const versions = this.#table(table).versionsOf(slots, (slot) => (slot - table) / tables);
-    return { slots, ...versions };
+    return versionsAt(this.#tables, slots);
   }
 
   update({ table, keys, writer, firstT, mutate }: UpdateRequest): UpdateOutcome {
@@ -187,17 +182,21 @@ export class TableRowStore implements RowStore {
     const stored = new StoredRows(keys.length);
     let refused = 0;
     let stamped = 0;
-    for (const { from, count } of table.columns.pieces(keys.length)) {
+    const { columns } = table;
+    for (const { from, count } of columns.pieces(keys.length)) {
       const piece = learnPiece(table, request, { from, count, firstT: firstT + stamped });
-      for (let at = 0; at < piece.rows.length; at += 1) {
-        const row = piece.rows[at] ?? 0;
-        const place = from + (piece.places[at] ?? 0);
-        const added = piece.added[at] ?? 0;
-        if ((added & ADDED) === 0) frozen?.touch(row);
+      // What the code gave is read where it lies: rows that had to be kept aside were, so nothing below calls it.
+      const [places, rows, times] = [columns.places.view, columns.rows.view, columns.t.view];
+      const [added, norms] = [columns.added.view, columns.norms.view];
+      for (let at = 0; at < piece.stored; at += 1) {
+        const place = places[at] ?? 0;
+        const row = rows[place] ?? 0;
+        const isNew = added[at] ?? 0;
+        if ((isNew & ADDED) === 0) frozen?.touch(row);
         else frozen?.added(row);
-        steps.norms[place] = piece.norms[at] ?? 0;
-        steps.created[place] = added & 1;
-        stored.add({ index: place, slot: row * this.tables.length + index, t: piece.t[at] ?? 0, writer });
+        steps.norms[from + place] = norms[at] ?? 0;
+        steps.created[from + place] = isNew & 1;
+        stored.add({ index: from + place, slot: row * this.tables.length + index, t: times[at] ?? 0, writer });
       }
       refused += piece.refused;
       stamped += piece.stamped;
