@@ -135,9 +135,9 @@ function followShards(
         return;
       }
       subscription.next += 1;
-      if (changed.table === CATALOGUE) index.putNames(changed.keys, changed.values);
-      else if (changed.table === itemTable && items !== undefined) {
-        index.putRows(changed.keys, floatsOf(items, changed.values));
+      for (const { table, keys, values } of changed.lists) {
+        if (table === CATALOGUE) index.putNames(keys, values);
+        else if (table === itemTable && items !== undefined) index.putRows(keys, floatsOf(items, values));
       }
       context.metrics.gauge("freshet_inference_items", index.size(), { model: model.name });
     },

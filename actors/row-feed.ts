@@ -1,11 +1,13 @@
+import { type ReplicaEffect } from "../protocols/sync/replica.ts";
 import { type RowStore, TOMBSTONE } from "../protocols/sync/row-store.ts";
 import { type Address, type Context } from "../runtime/actor.ts";
-import { type ShardProtocol, type RowsChanged } from "./shard-protocol.ts";
+import { type KeyList, type RowList, type RowsChanged, type ShardProtocol } from "./shard-protocol.ts";
 
 /** Sends every row of some tables, then each change, to whoever asked for it and still says so. */
 export interface RowFeed {
   subscribe(request: { readonly tables: readonly number[]; readonly token: string }, from: Address): void;
-  publish(table: number, keys: BigUint64Array): void;
+  /** What one step changed goes out together. */
+  publish(effects: readonly ReplicaEffect[]): void;
 }
 
 /** What a follower of rows accepts. */
@@ -29,12 +31,9 @@ const ROWS_PER_MESSAGE = 2_000;
 export function createRowFeed(shard: number, store: RowStore, context: Context<ShardProtocol>): RowFeed {
   const subscribers = new Map<string, Subscriber>();
 
-  function send(
-    to: Subscriber,
-    table: number,
-    rows: { readonly keys: BigUint64Array; readonly values: Uint8Array },
-  ): void {
-    const message: RowsChanged = { shard, token: to.token, sequence: to.sequence, table, ...rows };
+  function send(to: Subscriber, lists: readonly RowList[]): void {
+    if (lists.length === 0) return;
+    const message: RowsChanged = { shard, token: to.token, sequence: to.sequence, lists };
     to.sequence += 1;
     context.ref<RowFollowerProtocol>(to.address).tell("rows", message);
   }
@@ -49,22 +48,24 @@ export function createRowFeed(shard: number, store: RowStore, context: Context<S
           to: Math.min(end, at + ROWS_PER_MESSAGE),
         })) {
           // A deleted row's values are zero; who follows from now on never knew it.
-          if (flags.every((flag) => (flag & TOMBSTONE) === 0)) send(to, table, { keys, values });
-          else sendLive(to, table, keys);
+          const isAll = flags.every((flag) => (flag & TOMBSTONE) === 0);
+          send(to, isAll ? [{ table, keys, values }] : liveRows({ table, keys }));
         }
       }
     }
     store.release(list);
   }
 
-  function sendLive(to: Subscriber, table: number, keys: BigUint64Array): void {
+  /** Those of some rows that are there. */
+  function liveRows({ table, keys }: KeyList): RowList[] {
     const { found, values } = store.read(table, keys);
+    if (!found.includes(0)) return keys.length === 0 ? [] : [{ table, keys, values }];
     const width = values.length / Math.max(1, keys.length);
     const live = [...keys.keys()].filter((at) => found[at] === 1);
-    if (live.length === 0) return;
+    if (live.length === 0) return [];
     const kept = new Uint8Array(live.length * width);
     for (const [row, at] of live.entries()) kept.set(values.subarray(at * width, (at + 1) * width), row * width);
-    send(to, table, { keys: BigUint64Array.from(live, (at) => keys[at] ?? 0n), values: kept });
+    return [{ table, keys: BigUint64Array.from(live, (at) => keys[at] ?? 0n), values: kept }];
   }
 
   return {
@@ -85,10 +86,15 @@ export function createRowFeed(shard: number, store: RowStore, context: Context<S
       subscribers.set(name, subscriber);
       sendAll(subscriber);
     },
-    publish(table, keys) {
+    publish(effects) {
       for (const subscriber of subscribers.values()) {
-        if (subscriber.tables.has(table)) sendLive(subscriber, table, keys);
+        const changed = effects.filter(isOfRows).filter(({ table }) => subscriber.tables.has(table));
+        send(subscriber, changed.flatMap(liveRows));
       }
     },
   };
+}
+
+function isOfRows(effect: ReplicaEffect): effect is ReplicaEffect & { kind: "applied" | "dropped" } {
+  return effect.kind === "applied" || effect.kind === "dropped";
 }

@@ -52,15 +52,18 @@ export type PushOutcome =
   /** A gradient that must not enter. Nothing took effect. */
   | { readonly kind: "refused"; readonly reason: string };
 
-/** Rows that changed, for an index that follows them: values one after another. */
+/** Rows of one table: values one after another. */
+export interface RowList extends KeyList {
+  readonly values: Uint8Array;
+}
+
+/** Rows that changed, for an index that follows them. */
 export interface RowsChanged {
   readonly shard: number;
   /** Which subscription this belongs to, and the running number of the message in it: a hole means that something was dropped. */
   readonly token: string;
   readonly sequence: number;
-  readonly table: number;
-  readonly keys: BigUint64Array;
-  readonly values: Uint8Array;
+  readonly lists: readonly RowList[];
 }
 
 export interface ShardStatus {

@@ -27,6 +27,7 @@ export function sendToPeer(
     case "report":
       return asker.tell("report", effect.body);
     case "frame":
-      return asker.tell("frame", effect.body);
+      // Made for this one message, and large.
+      return asker.tell("frame", effect.body, { transfer: [effect.body.buffer] });
   }
 }

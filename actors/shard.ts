@@ -84,6 +84,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     function step(event: ReplicaEvent, source?: Push): readonly ReplicaEffect[] {
       const effects = decide(event, source);
       for (const effect of effects) perform(effect);
+      feed.publish(effects);
       return effects;
     }
 
@@ -91,10 +92,12 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     async function take(
       event: ReplicaEvent & { kind: "message" | "timer" | "give-up" | "settle" | "lead" },
     ): Promise<void> {
-      for (const effect of decide(event)) {
+      const effects = decide(event);
+      for (const effect of effects) {
         if (effect.kind === "save") await images.mustSave();
         else perform(effect);
       }
+      feed.publish(effects);
     }
 
     function perform(effect: ReplicaEffect): void {
@@ -132,7 +135,6 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
           leader.tell("pull-stalled", { shard: config.name });
           return;
         case "applied":
-          feed.publish(effect.table, effect.keys);
           if (effect.origin === "peer" || effect.origin === "urgent") lag.add(effect.t, context.now());
           if (effect.origin === "urgent") noteUrgentRows(context, { times: effect.t, labels });
           context.metrics.count("freshet_rows_applied_total", effect.keys.length, { ...labels, origin: effect.origin });
@@ -151,7 +153,6 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
           return;
         case "dropped":
           images.note();
-          feed.publish(effect.table, effect.keys);
           context.metrics.count("freshet_rows_dropped_total", effect.keys.length, labels);
           return;
         case "written":

@@ -18,8 +18,8 @@ export interface FreezableRows {
   packRow(row: number, place: { readonly batch: RowBatch; readonly at: number }): void;
 }
 
-/** Rows kept aside lie in blocks of so many, so that none has to grow. */
-const BLOCK_ROWS = 4096;
+/** Rows kept aside lie in blocks of about so many bytes, so that none has to grow, and the few of a table take little. */
+const BLOCK_BYTES = 2 ** 16;
 /** Dropped keys that are remembered at least. With more, and more than there are rows, nobody knows what changed. */
 const GONE_MIN = 4096;
 
@@ -153,8 +153,10 @@ export class FrozenTable {
 
   #keepAside(row: number): void {
     let last = this.#aside.at(-1);
-    if (last === undefined || last.rows === BLOCK_ROWS) {
-      last = { block: this.#rows.emptyBatch(BLOCK_ROWS, this.#options), rows: 0 };
+    if (last === undefined || last.rows === last.block.keys.length) {
+      const { valueBytes, stateBytes } = this.#rows.spec;
+      const rows = Math.max(1, Math.floor(BLOCK_BYTES / (valueBytes + stateBytes)));
+      last = { block: this.#rows.emptyBatch(rows, this.#options), rows: 0 };
       this.#aside.push(last);
     }
     this.#rows.packRow(row, { batch: last.block, at: last.rows });

@@ -20,7 +20,7 @@ export function putRows(
     table,
     keys,
     values,
-    t: Float64Array.from({ length: rows }, (_, at) => firstT + at),
+    t: timesFrom(firstT, rows),
     writers: new Uint16Array(rows).fill(writer),
     flags: new Uint8Array(rows),
     state: store.hasState ? new Uint8Array(rows * stateBytes) : undefined,
@@ -35,6 +35,12 @@ export function putRows(
     refused: request.keys.length - applied.length,
     stamped: rows,
   };
+}
+
+function timesFrom(first: number, count: number): Float64Array {
+  const times = new Float64Array(count);
+  for (let at = 0; at < count; at += 1) times[at] = first + at;
+  return times;
 }
 
 interface Rows {

@@ -161,7 +161,8 @@ export const syncEnd = defineActor<SyncEndProtocol, SyncEndConfig>({
       counted.payloadOutBytes += payloadBytes(body);
       const address = peerAddress(KIND, to);
       // The follower has a link to the writer and the writer none to it: what it is answered with goes back as its question came.
-      context.ref<SyncEndProtocol>(peer === undefined ? { ...address, via: "own" } : address).tell(message, body);
+      const ref = context.ref<SyncEndProtocol>(peer === undefined ? { ...address, via: "own" } : address);
+      ref.tell(message, body, body instanceof Uint8Array ? { transfer: [body.buffer] } : {});
     }
 
     function receive(message: "pull" | "more" | "release" | "refuse" | "frame") {

@@ -199,7 +199,7 @@ export class KernelTable implements FreezableRows {
     return columns.rows.view.slice(0, found);
   }
 
-  /** Stores the rows of a piece that are newer and not known: their places in it, where they lie, and whether each was added (1). */
+  /** Stores the rows of a piece that are newer and not known: their places in it, where they lie, and whether each was added (1), until the next call. */
   mergePiece(
     batch: RowBatch,
     piece: MergePiece & { readonly state: boolean },
@@ -215,9 +215,9 @@ export class KernelTable implements FreezableRows {
     );
     if (stored < 0) throw new TableFull();
     return {
-      places: columns.places.view.slice(0, stored),
-      rows: columns.rows.view.slice(0, stored),
-      added: columns.added.view.slice(0, stored),
+      places: columns.places.view.subarray(0, stored),
+      rows: columns.rows.view.subarray(0, stored),
+      added: columns.added.view.subarray(0, stored),
       ignored: this.answer,
     };
   }

@@ -318,6 +318,7 @@ export class TableRowStore implements RowStore {
       for (const row of table.rowsToMerge(batch, { known, from, count })) frozen.touch(row);
     }
     const merged = table.mergePiece(batch, { known, from, count, state: this.hasState });
+    // As above: nothing below calls the code.
     for (let at = 0; at < merged.rows.length; at += 1) {
       const row = merged.rows[at] ?? 0;
       const index = from + (merged.places[at] ?? 0);
