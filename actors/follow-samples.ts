@@ -2,7 +2,7 @@
  * A region that may be promoted keeps a copy of the samples, as they come: where the training region is lost, its joiner resumes from the last
  * message of it, and its shards learn what their rows have not learned yet. A message is here before its effect on rows is, mostly, as it is learned from first.
  */
-import { decodeSampleBatch } from "../protocols/learning/sample-batch.ts";
+import { decodeSampleColumns } from "../protocols/learning/sample-codec.ts";
 import { type StreamProtocol } from "../runtime/stream-protocol.ts";
 import { type ActorRef, type Logger } from "../runtime/actor.ts";
 import { checkSame, CopyFailed, takeOn } from "./copy-stream.ts";
@@ -94,7 +94,7 @@ export function createSampleFollower(
       held = await takeOn(stream, { copy, message, held });
     }
     const last = messages.at(-1);
-    if (last !== undefined) ({ keepFrom } = decodeSampleBatch(last.body));
+    if (last !== undefined) ({ keepFrom } = decodeSampleColumns(last.body));
     if (keepFrom > purgedTo + PURGE_EVERY) await purge();
     signal.throwIfAborted();
     followed = from;

@@ -6,7 +6,7 @@ import { recallQuery } from "../protocols/architectures/recall.ts";
 import { type Backend } from "../protocols/compute/backend.ts";
 import { keyOf } from "../protocols/keys.ts";
 import { createLearner, placeRows, planExamples, predict } from "../protocols/learning/learner.ts";
-import { type Example } from "../protocols/learning/training-batch.ts";
+import { type Example } from "../protocols/columns/example-columns.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { CATALOGUE, modelLayout, requiredTable, unknownValues } from "../protocols/model-layout.ts";
 import { floatsOf } from "../protocols/sync/precision.ts";

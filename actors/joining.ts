@@ -16,7 +16,8 @@ import {
   resumeJoiner,
   takeMessage,
 } from "../protocols/learning/joiner-resume.ts";
-import { decodeSampleBatch, encodeSampleBatch, type SampleBatch } from "../protocols/learning/sample-batch.ts";
+import { type SampleBatch } from "../protocols/learning/sample-batch.ts";
+import { decodeSampleBatch, encodeSampleBatch } from "../protocols/learning/sample-codec.ts";
 import { type Role } from "../protocols/model-state/role.ts";
 import { DecodeError } from "../protocols/wire/decode-error.ts";
 import { type Context, type Outcome } from "../runtime/actor.ts";

@@ -3,7 +3,8 @@
  * append to its own meanwhile. The log of the later epoch is the true one: every state manager looks for it in the regions that hold a log, and takes it in
  * place of its own.
  */
-import { decodeSampleBatch, encodeSampleBatch, type SampleBatch } from "../protocols/learning/sample-batch.ts";
+import { type SampleBatch } from "../protocols/learning/sample-batch.ts";
+import { decodeSampleBatch, encodeSampleBatch } from "../protocols/learning/sample-codec.ts";
 import {
   applyEntry,
   decodeEntry,

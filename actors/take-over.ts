@@ -8,7 +8,7 @@
  * So every sample took effect once in the old region and none is left there; the joiner here resumes from the last message, as after a
  * crash.
  */
-import { decodeSampleBatch } from "../protocols/learning/sample-batch.ts";
+import { decodeSampleColumns } from "../protocols/learning/sample-codec.ts";
 import { type ActorRef, type Address } from "../runtime/actor.ts";
 import { type StreamProtocol } from "../runtime/stream-protocol.ts";
 import { copyStream } from "./copy-stream.ts";
@@ -59,7 +59,7 @@ export async function takeOver(task: TakeOver, ports: TakeOverPorts): Promise<vo
   const { stream, deadline } = ports;
   await copyStream(stream, { stream: "LOG", from, to, last: decided, deadline });
   const { message } = await stream.ask("last", { region: from, stream: "SAMPLES" }, { signal: deadline(ASK_MS) });
-  const moved = message === undefined ? undefined : decodeSampleBatch(message.body).movedTo;
+  const moved = message === undefined ? undefined : decodeSampleColumns(message.body).movedTo;
   if (message === undefined || moved?.region !== to || moved.term !== term) {
     throw new NotYet(`${from} has not ended its stream of samples`);
   }

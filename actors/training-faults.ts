@@ -1,7 +1,7 @@
 import { keyOf } from "../protocols/keys.ts";
-import { checkFinite, type Refusal } from "../protocols/learning/guard.ts";
+import { firstBroken, type Refusal } from "../protocols/learning/guard.ts";
 import { type ShardGradients } from "../protocols/learning/learner.ts";
-import { type PublishedSample } from "../protocols/learning/sample-batch.ts";
+import { type SampleColumns, samplesOf } from "../protocols/learning/sample-frame.ts";
 import { keyTexts } from "../protocols/learning/training-batch.ts";
 import { type ModelLayout } from "../protocols/model-layout.ts";
 import { GRADIENT_NORM_MAX } from "./shard-protocol.ts";
@@ -27,10 +27,9 @@ export function brokenGradient(gradients: readonly (readonly ShardGradients[])[]
   for (const list of gradients) {
     for (const part of list) {
       // Row by row, as the shards do: a row that one of them refuses must reach none.
-      const dim = part.gradients.length / Math.max(1, part.keys.length);
-      for (let row = 0; row < part.keys.length; row += 1) {
-        const reason = checkFinite(part.gradients.subarray(row * dim, (row + 1) * dim), GRADIENT_NORM_MAX);
-        if (reason !== undefined) return { reason, table: part.table, key: part.keys[row] ?? 0n };
+      const broken = firstBroken(part.gradients, { rows: part.keys.length, normMax: GRADIENT_NORM_MAX });
+      if (broken !== undefined) {
+        return { reason: broken.reason, table: part.table, key: part.keys[broken.row] ?? 0n };
       }
     }
   }
@@ -40,18 +39,17 @@ export function brokenGradient(gradients: readonly (readonly ShardGradients[])[]
 /** A broken gradient's origin in words: its table, its key as applications call it, and the samples that it was computed from. */
 export function originOf(
   { table, key }: BrokenGradient,
-  { layout, samples }: { readonly layout: ModelLayout; readonly samples: readonly PublishedSample[] },
+  { layout, parts }: { readonly layout: ModelLayout; readonly parts: readonly SampleColumns[] },
 ): Readonly<Record<string, string>> {
   const declared = layout.model.tables[table - 1];
   const name = layout.tables[table]?.name ?? String(table);
-  const read = declared === undefined ? undefined : keyTexts(layout.model, declared);
+  const texts = declared === undefined ? [] : parts.flatMap((part) => keyTexts(layout.model, declared, part));
+  const samples = parts.flatMap(samplesOf);
   // A dense group is computed from all samples: no one of them is to blame before the others.
   const of =
-    read === undefined ? samples : samples.filter((sample) => read(sample).some((text) => keyOf(text) === key));
+    declared === undefined ? samples : samples.filter((_, at) => texts[at]?.some((text) => keyOf(text) === key));
   const ids = of.slice(0, SAMPLES_NAMED).map(({ id, source }) => `${id} of ${source}`);
-  const [first] = of;
-  const texts = read === undefined || first === undefined ? [] : read(first);
-  const text = texts.find((each) => keyOf(each) === key) ?? "";
+  const text = texts.flat().find((each) => keyOf(each) === key) ?? "";
   return { table: name, key: text, samplesOfIt: `${of.length}: ${ids.join(", ")}` };
 }
 

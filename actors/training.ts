@@ -8,12 +8,10 @@
  * 3. A batch that cannot be learned from (undecodable, not finite, too large a step) is counted and passed over, on all shards alike.
  */
 import { type Backend } from "../protocols/compute/backend.ts";
-import { evaluationWeight, isKept } from "../protocols/learning/label-weights.ts";
-import { createLearner, learn, placeRows, planExamples } from "../protocols/learning/learner.ts";
-import { addPrediction, createMetrics, type ProgressiveMetrics } from "../protocols/learning/progressive-metrics.ts";
+import { createLearner, learn, placeRows, planColumns } from "../protocols/learning/learner.ts";
 import { newRows, type NewRows, NO_NEW_ROWS } from "../protocols/learning/new-rows.ts";
-import { addToSlices, type Slices } from "../protocols/learning/quality-slices.ts";
-import { type PublishedSample } from "../protocols/learning/sample-batch.ts";
+import { type SampleColumns } from "../protocols/learning/sample-frame.ts";
+import { sizeOf } from "../protocols/learning/training-batch.ts";
 import {
   afterApplied,
   batchLimit,
@@ -28,15 +26,14 @@ import { type ActorRef, type Context } from "../runtime/actor.ts";
 import { type StreamProtocol } from "../runtime/stream-protocol.ts";
 import { type JoinerProtocol } from "./joiner.ts";
 import { type GradientPart, type Push, type PushOutcome, type ShardProtocol, type Sighting } from "./shard-protocol.ts";
-import { type Batch, decode, type Queued, sightingsOf } from "./sample-messages.ts";
+import { type Batch, decode, keptOf, labelsIn, type Queued, sightingsOf } from "./sample-messages.ts";
 import { createSharedRows } from "./shared-rows.ts";
 import { type StateManagerProtocol } from "./state-manager-protocol.ts";
+import { createTrainingQuality } from "./training-quality.ts";
 import { brokenGradient, originOf, ShardElsewhere } from "./training-faults.ts";
 import { type TrainerConfig, type TrainerProtocol, type TrainerStatus } from "./trainer.ts";
 
 const ASK_MS = 10_000;
-/** Reports of quality until one with its slices. */
-const SLICES_EVERY = 8;
 /** Pushes that the mean of their lateness is about. */
 const LATE_MEMORY = 100;
 /** Messages read at once. Each holds up to a joiner's chunk of samples. */
@@ -77,9 +74,7 @@ export function startTraining(given: {
   let samplesLearned = 0;
   let lastSeq = 0;
   let lateMean = 0;
-  let window = newWindow();
-  let slices: Slices = new Map();
-  let reports = 0;
+  const quality = createTrainingQuality(model);
 
   function deadline(): { signal: AbortSignal } {
     return { signal: context.deadline(ASK_MS) };
@@ -125,7 +120,7 @@ export function startTraining(given: {
     for (const message of answer.messages) {
       // What other trainers learn from is passed over unread.
       const isOwn = isOwnMessage(message.seq, config.share);
-      queue.push({ seq: message.seq, message: isOwn ? message : undefined, samples: undefined });
+      queue.push({ seq: message.seq, message: isOwn ? message : undefined, parts: undefined });
     }
   }
 
@@ -138,47 +133,50 @@ export function startTraining(given: {
     if (first === undefined) return undefined;
     const limit = batchLimit(known, first.seq);
     const apartUpTo = Math.max(0, ...earlier.map(lastLearned));
-    const samples: PublishedSample[] = [];
+    const parts: SampleColumns[] = [];
     let last = 0;
     let count = 0;
+    let size = 0;
     for (const queued of queue) {
       if (queued.seq > limit) break;
-      const more = samplesOf(queued);
-      if (count > 0 && samples.length + more.length > config.batch) break;
-      samples.push(...more);
+      const more = partsOf(queued);
+      size += sizeOf(more);
+      if (count > 0 && size > config.batch) break;
+      parts.push(...more);
       last = queued.seq;
       count += 1;
       if (queued.seq <= apartUpTo && isOwnMessage(queued.seq, config.share)) break;
     }
     queue = queue.slice(count);
-    return { seq: last, samples };
+    return { seq: last, parts };
   }
 
-  /** Read when its turn has come: samples of all messages at once would live long enough to be dear to collect. */
-  function samplesOf(queued: Queued): readonly PublishedSample[] {
+  /** Read when its turn has come. */
+  function partsOf(queued: Queued): readonly SampleColumns[] {
     const { message } = queued;
-    queued.samples ??= message === undefined ? [] : decode(message, context, labels).samples;
-    return queued.samples;
+    queued.parts ??= message === undefined ? [] : decode(message, context, labels);
+    return queued.parts;
   }
 
   /** Whether what is queued makes a full batch. */
   function isFull(): boolean {
     let waiting = 0;
-    return queue.some((queued) => (waiting += samplesOf(queued).length) >= config.batch);
+    return queue.some((queued) => (waiting += sizeOf(partsOf(queued))) >= config.batch);
   }
 
   async function step(known: SamplePositions, batch: Batch): Promise<void> {
     const { seq } = batch;
     const lacking = shardsLacking(known, seq).filter(({ shard }) => !wasLearnedOn(shard, seq));
-    const samples = lacking.length === 0 ? [] : batch.samples;
+    const samples = lacking.length === 0 ? [] : batch.parts;
+    const size = sizeOf(samples);
     // A message as large as a stream allows may hold more than the joiner ever puts in one.
-    if (samples.length > learner.compiled.batchMax) {
+    if (size > learner.compiled.batchMax) {
       learner.compiled[Symbol.dispose]();
-      learner = createLearner(layout, { backend, batchMax: samples.length });
+      learner = createLearner(layout, { backend, batchMax: size });
     }
     // After a restart some shards may have learned this already: then it was counted and measured before.
     const isNew = lacking.length === shards.length;
-    const learned = samples.filter((sample) => isKept(sample, model));
+    const learned = keptOf(samples, model);
     const { parts, probabilities, isNew: isNewRow } = learned.length === 0 ? NOTHING : await compute(learned);
     const sightings = parts.length === 0 && learned.length > 0 ? [] : sightingsOf(samples, shards.length);
     let outcome = await pushAll(known, { seq, parts, sightings });
@@ -189,22 +187,13 @@ export function startTraining(given: {
     }
     positions = outcome.positions;
     if (!isNew) return;
-    for (const [at, { label, weight, late, time }] of learned.entries()) {
-      const probability = probabilities[at] ?? Number.NaN;
-      const by = evaluationWeight(probability, { label, late, kept: model.negativesKept ?? 1 });
-      const measured = { probability, label, weight: weight * by, timeMs: time };
-      addPrediction(window, measured);
-      const example = learned[at];
-      if (example === undefined) continue;
-      const sliced = { example, ...measured, isNewUser: isNewRow.user(at), isNewItem: isNewRow.item(at) };
-      addToSlices(slices, sliced, { features: model.slices ?? [], halfLifeMs: METRICS_HALF_LIFE_MS });
-    }
-    samplesLearned += samples.length;
-    context.metrics.count("freshet_samples_total", samples.length, labels);
+    quality.measure(learned, probabilities, isNewRow);
+    samplesLearned += size;
+    context.metrics.count("freshet_samples_total", size, labels);
   }
 
-  async function compute(samples: readonly PublishedSample[]): Promise<Computed> {
-    const planned = planExamples(layout, samples);
+  async function compute(samples: readonly SampleColumns[]): Promise<Computed> {
+    const planned = planColumns(layout, samples);
     const gathered = await Promise.all(
       planned.lists.map(async (lists, shard) => {
         if (lists.length === 0) return { values: [], found: [], steps: 0 };
@@ -216,7 +205,7 @@ export function startTraining(given: {
       planned,
       gathered.map(({ values }) => values),
     );
-    const learned = learn(learner, planned, samples);
+    const learned = learn(learner, planned, labelsIn(samples));
     const { loss, gradients } = learned;
     const probabilities = learned.probabilities.slice();
     const broken = brokenGradient(gradients);
@@ -225,8 +214,8 @@ export function startTraining(given: {
       context.metrics.count("freshet_batches_refused_total", 1, { ...labels, reason });
       context.log.error("A batch's gradients must not enter the model; passed over", {
         reason,
-        samples: samples.length,
-        ...(broken !== undefined && originOf(broken, { layout, samples })),
+        samples: sizeOf(samples),
+        ...(broken !== undefined && originOf(broken, { layout, parts: samples })),
       });
       return { ...NOTHING, probabilities };
     }
@@ -299,13 +288,8 @@ export function startTraining(given: {
       context.metrics.gauge("freshet_trainer_backlog_messages", Math.max(0, lastSeq - applied), labels);
       // Several models learn from one stream, so the joiner purges it, of what none of them needs.
       if (positions !== undefined) joiner.tell("needed", { trainer: self, from: neededFrom(positions) });
-      if (window.total.samples + window.nonFinite === 0) return;
-      // Slices are many and nobody waits for them.
-      reports += 1;
-      const told = reports % SLICES_EVERY === 0 ? slices : new Map();
-      stateManager.tell("progress", { model: model.name, trainer: self, window, slices: told });
-      window = newWindow();
-      if (told === slices) slices = new Map();
+      const measured = quality.take();
+      if (measured !== undefined) stateManager.tell("progress", { model: model.name, trainer: self, ...measured });
     },
     status() {
       const applied = positions === undefined ? 0 : nextToRead(positions) - 1;
@@ -320,12 +304,6 @@ export function startTraining(given: {
   };
 }
 
-function newWindow(): ProgressiveMetrics {
-  return createMetrics({ halfLifeMs: METRICS_HALF_LIFE_MS });
-}
-
-/** Recent quality forgets half of what it knew in this much event time. */
-const METRICS_HALF_LIFE_MS = 3_600_000;
 const READ_WAIT_MS = 1_000;
 
 /** Where a trainer stands on one shard. */

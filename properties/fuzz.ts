@@ -4,7 +4,7 @@
  * than its input is worth (decode-cost.ts).
  */
 import { decodeEvents } from "../protocols/learning/event-message.ts";
-import { decodeSampleBatch, encodeSampleBatch } from "../protocols/learning/sample-batch.ts";
+import { decodeSampleBatch, decodeSampleColumns, encodeSampleBatch } from "../protocols/learning/sample-codec.ts";
 import { decodeEntry, encodeEntry } from "../protocols/model-state/region-log.ts";
 import { createRandom, nextBelow, nextFloat, type Random } from "../protocols/random.ts";
 import { decodeBlocks } from "../protocols/sync/image-block.ts";
@@ -125,6 +125,7 @@ function buildTargets(): Target[] {
   const example = { user: "u", item: "i", features: { a: "b" }, dense: { c: 0.5 }, label: 1, weight: 2 };
   const published = { id: "r i", source: "oregon", time: 5, correction: false, ...example };
   const positions = [{ source: "oregon", applied: 1, needed: 1, newestTime: 5 }];
+  const samples = { sample: samplesOf(3), large: samplesOf(LARGE_ROWS / 10) };
   const entry = { kind: "membership", atMs: 1, regions: ["oregon", "tokyo"], training: "oregon" } as const;
   const verdict = { kind: "verdict", atMs: 1, model: "m", from: "healthy", to: "uncertain", cause: "loss" } as const;
   return [
@@ -164,10 +165,34 @@ function buildTargets(): Target[] {
       textOf([event, { type: "feedback", kind: "click", request: "r", item: "i", time: 2 }]),
       decodeEvents,
     ),
-    json("decodeSampleBatch()", encodeSampleBatch({ keepFrom: 1, positions, samples: [published] }), decodeSampleBatch),
+    json("decodeSampleBatch() of JSON", textOf({ keepFrom: 1, positions, samples: [published] }), decodeSampleBatch),
+    { name: "decodeSampleBatch()", ...samples, isBinary: true, decode: decodeSampleBatch },
+    { name: "decodeSampleColumns()", ...samples, isBinary: true, decode: decodeSampleColumns },
     json("decodeEntry()", encodeEntry(entry), decodeEntry),
     json("decodeEntry() of a verdict", encodeEntry(verdict), decodeEntry),
   ];
+}
+
+/** A message of so many samples, with something of everything: gaps and runs, wide texts, numbers of every form. */
+function samplesOf(count: number): Uint8Array {
+  const positions = [
+    { source: "oregon", applied: 9, needed: 3, newestTime: NOW, delays: { click: [0, 1.5, 2] } },
+    { source: "tōkyō", applied: 0, needed: 0 },
+  ];
+  const samples = Array.from({ length: count }, (_, at) => ({
+    id: `r${at >> 1}:i${at}:0`,
+    source: "oregon",
+    user: `u${at >> 1}`,
+    item: `i${at}`,
+    label: at % 2,
+    weight: 1,
+    time: NOW + 300 * at,
+    correction: at === 1,
+    features: { city: at % 2 === 0 ? "tōkyō" : "lima", ...(at % 3 > 0 && { recent: `a\nb${at}` }) },
+    dense: { half: at / 2, third: at / 3, wide: at * 70_000, ...(at % 3 > 0 && { some: 1 }) },
+    ...(at % 2 === 0 && { late: 0.25 }),
+  }));
+  return encodeSampleBatch({ keepFrom: 1, positions, samples, movedTo: { region: "lima", term: 1 } });
 }
 
 function json(name: string, sample: Uint8Array, decode: (bytes: Uint8Array) => unknown): Target {

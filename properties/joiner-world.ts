@@ -14,7 +14,8 @@ import {
   takeMessage,
 } from "../protocols/learning/joiner-resume.ts";
 import { clockOf, type JoinerOptions } from "../protocols/learning/joiner-state.ts";
-import { decodeSampleBatch, encodeSampleBatch, type PublishedSample } from "../protocols/learning/sample-batch.ts";
+import { type PublishedSample } from "../protocols/learning/sample-batch.ts";
+import { decodeSampleBatch, encodeSampleBatch } from "../protocols/learning/sample-codec.ts";
 
 /** One message of a stream of events. */
 export interface Stored {

@@ -7,9 +7,11 @@ import { isIntegerKey, keyOf, keySeed, shardOf } from "../protocols/keys.ts";
 import { CATALOGUE_ROW_BYTES, readCatalogueRow, writeCatalogueRow } from "../protocols/learning/catalogue-row.ts";
 import { plain } from "../protocols/compute/plain.ts";
 import { createLearner, learn, placeRows, planExamples, predict } from "../protocols/learning/learner.ts";
-import { keyReader, type LabelledExample } from "../protocols/learning/training-batch.ts";
+import { labelsOf } from "../protocols/learning/label-weights.ts";
+import { type LabelledExample } from "../protocols/learning/training-batch.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { initialValues, modelLayout } from "../protocols/model-layout.ts";
+import { keyReader } from "./key-oracle.ts";
 
 const architecture = { kind: "dlrm", embedding: 4, bottom: [5], top: [6] } as const;
 const model: ModelDeclaration = {
@@ -65,7 +67,7 @@ function run(batch: readonly LabelledExample[]): {
   );
   placeRows(learner, planned, gathered);
   const predicted = [...predict(learner, planned)];
-  const { probabilities, gradients } = learn(learner, planned, batch);
+  const { probabilities, gradients } = learn(learner, planned, labelsOf(batch));
   expect([...probabilities]).toEqual(predicted);
   const sums = new Map<string, number[]>();
   for (const [shard, list] of gradients.entries()) {

@@ -2,7 +2,14 @@
 // expected loss of one impression, whose gradient by the log-odds must be 0 just at the true probability.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { calibrated, evaluationWeight, isKept, labelWeight, weighLabels } from "../protocols/learning/label-weights.ts";
+import {
+  labelsOf,
+  calibrated,
+  evaluationWeight,
+  isKept,
+  labelWeight,
+  weighLabels,
+} from "../protocols/learning/label-weights.ts";
 
 const inner = fc.double({ min: 0.001, max: 0.99, noNaN: true });
 const share = fc.double({ min: 0, max: 1, noNaN: true });
@@ -76,7 +83,10 @@ test("left-out negatives are the same each time, another choice in each model, a
 test("samples without a need for it keep their weights to the bit", () => {
   const weights = Float32Array.of(0.1, 2);
   weighLabels(weights, {
-    examples: [{ label: 1 }, { label: 0 }],
+    labels: labelsOf([
+      { label: 1, weight: 1 },
+      { label: 0, weight: 1 },
+    ]),
     probabilities: Float32Array.of(0.3, Number.NaN),
     kept: 1,
   });

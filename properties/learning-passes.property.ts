@@ -11,7 +11,9 @@ import { createLocalTrainer } from "../protocols/learning/local-trainer.ts";
 import { apply, initialState } from "../protocols/learning/optimizer.ts";
 import { judgePasses, passOrder, type PassResult } from "../protocols/learning/passes.ts";
 import { createKeyBook, encodeSamples, joinSamples } from "../protocols/learning/sample-set.ts";
-import { keyTexts, type LabelledExample } from "../protocols/learning/training-batch.ts";
+import { type LabelledExample } from "../protocols/learning/training-batch.ts";
+import { labelsOf } from "../protocols/learning/label-weights.ts";
+import { keyTexts } from "./key-oracle.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { initialValues, modelLayout } from "../protocols/model-layout.ts";
 
@@ -94,7 +96,7 @@ function rowsAfterStep(samples: readonly LabelledExample[]): Map<string, Float32
   );
   placeRows(learner, planned, gathered);
   const rows = new Map<string, Float32Array>();
-  for (const { table, keys, gradients } of learn(learner, planned, samples).gradients.flat()) {
+  for (const { table, keys, gradients } of learn(learner, planned, labelsOf(samples)).gradients.flat()) {
     const dim = gradients.length / keys.length;
     const optimizer = layout.tables[table]?.learning;
     if (optimizer === undefined) throw new Error(`table ${table} does not learn`);

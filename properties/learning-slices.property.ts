@@ -8,12 +8,8 @@ const options = { features: ["country", "device"], halfLifeMs: 1000 };
 
 const predictions: fc.Arbitrary<SlicedPrediction[]> = fc.array(
   fc.record({
-    example: fc.record({
-      user: fc.constant("1"),
-      item: fc.constant("2"),
-      features: fc.record({ country: fc.constantFrom(...Array.from({ length: 24 }, (_, at) => `c${at}`)) }),
-      dense: fc.constant({}),
-    }),
+    // Of the first feature, and nothing of the second.
+    values: fc.tuple(fc.constantFrom(...Array.from({ length: 24 }, (_, at) => `c${at}`)), fc.constant("")),
     probability: fc.double({ min: 0, max: 1, noNaN: true }),
     label: fc.constantFrom(0, 1),
     weight: fc.constantFrom(1, 2),
@@ -50,7 +46,7 @@ test("each prediction is in the slices that it is of, and values beyond the boun
 test("merged slices are those of all samples", () => {
   fc.assert(
     fc.property(predictions, predictions, (one, other) => {
-      const few = [...one, ...other].filter(({ example }) => Number(example.features["country"]?.slice(1)) < 10);
+      const few = [...one, ...other].filter(({ values: [country = ""] }) => Number(country.slice(1)) < 10);
       const half = few.length >> 1;
       const merged = add(few.slice(0, half));
       mergeSlices(merged, add(few.slice(half)));

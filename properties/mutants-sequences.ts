@@ -29,11 +29,20 @@ export const SEQUENCE_MUTANTS: readonly Mutant[] = [
     edits: [["layout.deltas(EMBEDDINGS).address + 4 * table * dim", "layout.deltas(EMBEDDINGS).address"]],
   },
   { name: "room-is-not-looked-at", file: KERNELS, edits: [["|| entries > places.entriesMax", ""]] },
-  { name: "first-entries-in-place-of-the-last", file: BATCH, edits: [[".slice(-last)", ".slice(0, last)"]] },
+  {
+    name: "first-entries-in-place-of-the-last",
+    file: BATCH,
+    edits: [
+      [
+        "entry = Math.max(0, begins.length - last); entry < begins.length;",
+        "entry = 0; entry < Math.min(last, begins.length);",
+      ],
+    ],
+  },
   {
     name: "an-empty-list-has-an-empty-entry",
     file: BATCH,
-    edits: [['text === "" ? [] : text.split', "text.split"]],
+    edits: [["length === 0 ? [] : [0]", "[0]"]],
   },
   {
     name: "rows-stay-where-they-were-met",

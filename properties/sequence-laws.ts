@@ -9,7 +9,9 @@ import { plain } from "../protocols/compute/plain.ts";
 import { plainPooling, type Pooling, type RowChoice } from "../protocols/compute/pooling.ts";
 import { programBuilder } from "../protocols/compute/program-builder.ts";
 import { EMBEDDINGS } from "../protocols/compute/program.ts";
+import { columnsOf } from "../protocols/columns/example-columns.ts";
 import { keyOf } from "../protocols/keys.ts";
+import { labelsOf } from "../protocols/learning/label-weights.ts";
 import { createLearner, learn, placeRows, planExamples } from "../protocols/learning/learner.ts";
 import { planBatch, type LabelledExample } from "../protocols/learning/training-batch.ts";
 import { type ArchitectureDeclaration, type ModelDeclaration } from "../protocols/model.ts";
@@ -107,7 +109,8 @@ function theLastEntriesCount(): void {
           dense: {},
           features: at % 2 === 1 && entries.length === 0 ? {} : { recent: entries.join("\n") },
         }));
-        const { keys, rowOf, list, shardStarts } = planBatch(model, examples).tables[2] ?? assert.fail();
+        const { keys, rowOf, list, shardStarts } =
+          planBatch(model, examples.length === 0 ? [] : [columnsOf(examples)]).tables[2] ?? assert.fail();
         assert.deepEqual(new Set(keys).size, keys.length);
         assert.equal(shardStarts.at(-1), keys.length);
         const starts = list?.starts ?? assert.fail();
@@ -160,7 +163,7 @@ function gradientsOf(backend: Backend, { layout, samples, values }: Placed & { r
   const learner = createLearner(layout, { backend, batchMax: samples.length });
   const planned = planExamples(layout, samples);
   placeRows(learner, planned, values);
-  return learn(learner, planned, samples).gradients;
+  return learn(learner, planned, labelsOf(samples)).gradients;
 }
 
 /** By how much the loss of the batch changes with one number of a row. */

@@ -4,7 +4,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type FeedbackEvent, parseEvent } from "../protocols/feedback.ts";
 import { decodeEvents } from "../protocols/learning/event-message.ts";
-import { decodeSampleBatch, encodeSampleBatch, type SampleBatch } from "../protocols/learning/sample-batch.ts";
+import { type SampleBatch } from "../protocols/learning/sample-batch.ts";
+import { decodeSampleBatch, encodeSampleBatch } from "../protocols/learning/sample-codec.ts";
 import { memberName, presentMembers } from "../protocols/model-state/members.ts";
 import {
   applyEntry,

@@ -25,9 +25,80 @@ export function isIntegerKey(key: bigint): boolean {
 
 /** The shard a row lives in: the same key of two tables may live in two shards. */
 export function shardOf(table: number, key: bigint, shards: number): number {
-  const low = Number(key & 0xffffffffn);
-  const high = Number(key >> 32n);
-  return mix(mix(Math.imul(table + 1, 0x9e3779b1) ^ low) ^ high) % shards;
+  return shardOfWords(table, Number(key & 0xffffffffn), Number(key >> 32n)) % shards;
+}
+
+/** The same of a key's low and high 32 bits, before the shards are counted. */
+export function shardOfWords(table: number, low: number, high: number): number {
+  return mix(mix(Math.imul(table + 1, 0x9e3779b1) ^ low) ^ high);
+}
+
+/** Texts one after the other: how long each is in UTF-16 units, in so many bytes, and their units, of one byte each or two. Little-endian. */
+export interface TextSpans {
+  readonly lengths: Uint8Array;
+  readonly lengthBytes: number;
+  readonly units: Uint8Array;
+  readonly isWide: boolean;
+}
+
+/** Writes the key of the text at this byte, so many units long, as `keyOf` makes it: two words, the low one first. */
+export function writeKey(
+  text: Pick<TextSpans, "units" | "isWide">,
+  at: number,
+  length: number,
+  words: Uint32Array,
+): void {
+  if (length <= INTEGER_DIGITS_MAX && writeInteger(text, at, length, words)) return;
+  const { units, isWide } = text;
+  const every = isWide ? 2 : 1;
+  let low = 0x9e3779b9;
+  let high = 0x85ebca6b;
+  for (let unit = 0; unit < length; unit += 2) {
+    const from = at + unit * every;
+    let block = units[from] ?? 0;
+    if (isWide) block |= (units[from + 1] ?? 0) << 8;
+    if (unit + 1 < length) {
+      block |= (units[from + every] ?? 0) << 16;
+      if (isWide) block |= (units[from + 3] ?? 0) << 24;
+    }
+    block = Math.imul(block, 0xcc9e2d51);
+    block = Math.imul((block << 15) | (block >>> 17), 0x1b873593);
+    low ^= block;
+    low = (Math.imul((low << 13) | (low >>> 19), 5) + 0xe6546b64) | 0;
+    high ^= block;
+    high = (Math.imul((high << 13) | (high >>> 19), 5) + 0xe6546b64) | 0;
+  }
+  words[0] = mix(low ^ length);
+  words[1] = (mix(high ^ length) | 0x8000_0000) >>> 0;
+}
+
+const INTEGER_DIGITS_MAX = 19;
+
+/** Writes a canonical integer below 2^63; false of any other text. */
+function writeInteger(
+  { units, isWide }: Pick<TextSpans, "units" | "isWide">,
+  at: number,
+  length: number,
+  words: Uint32Array,
+): boolean {
+  const every = isWide ? 2 : 1;
+  let low = 0;
+  let high = 0;
+  for (let digit = 0; digit < length; digit += 1) {
+    const unit = at + digit * every;
+    const value = (units[unit] ?? 0) - 0x30;
+    if (value < 0 || value > 9 || (isWide && units[unit + 1] !== 0)) return false;
+    if (digit === 0 && value === 0 && length > 1) return false;
+    // Both words stay below 2^32 times 10, which doubles count exactly.
+    low = low * 10 + value;
+    const carry = Math.floor(low / 0x1_0000_0000);
+    low -= carry * 0x1_0000_0000;
+    high = high * 10 + carry;
+  }
+  if (length === 0 || high >= 0x8000_0000) return false;
+  words[0] = low;
+  words[1] = high;
+  return true;
 }
 
 /** 32 bits of a key, mixed: the seed of a row's first values, so that every replica makes the same ones. */

@@ -2,7 +2,8 @@
 import { constants, setPriority } from "node:os";
 import { judgeBaseline } from "../protocols/learning/baseline.ts";
 import { type ProgressiveMetrics } from "../protocols/learning/progressive-metrics.ts";
-import { decodeSampleBatch, type PublishedSample } from "../protocols/learning/sample-batch.ts";
+import { type PublishedSample } from "../protocols/learning/sample-batch.ts";
+import { decodeSampleBatch } from "../protocols/learning/sample-codec.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { DecodeError } from "../protocols/wire/decode-error.ts";
 import { kernelsBackend } from "../runtime/compute/kernels-backend.ts";

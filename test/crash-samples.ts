@@ -1,6 +1,7 @@
 import { jetstreamManager, type JetStreamManager } from "@nats-io/jetstream";
 import { type NatsConnection } from "@nats-io/transport-node";
-import { decodeSampleBatch, type SampleBatch } from "../protocols/learning/sample-batch.ts";
+import { type SampleBatch } from "../protocols/learning/sample-batch.ts";
+import { decodeSampleBatch } from "../protocols/learning/sample-codec.ts";
 
 /** What a message of the stream of samples held. */
 export interface PublishedIn {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { expect, test } from "vitest";
-import { encodeSampleBatch } from "../protocols/learning/sample-batch.ts";
+import { encodeSampleBatch } from "../protocols/learning/sample-codec.ts";
 import { type RegionConfigInput } from "../regions/config.ts";
 import { startNode } from "../regions/node.ts";
 import { readConfig } from "../regions/read-config.ts";

@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { type ShardProtocol } from "../actors/shard-protocol.ts";
 import { type TrainerProtocol } from "../actors/trainer.ts";
 import { keyOf, shardOf } from "../protocols/keys.ts";
-import { encodeSampleBatch } from "../protocols/learning/sample-batch.ts";
+import { encodeSampleBatch } from "../protocols/learning/sample-codec.ts";
 import { type RegionConfigInput } from "../regions/config.ts";
 import { type RegionNode, startNode } from "../regions/node.ts";
 import { nodeAddresses } from "../regions/node-plan.ts";

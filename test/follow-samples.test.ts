@@ -2,7 +2,7 @@ import { jetstream, jetstreamManager, type JetStreamClient } from "@nats-io/jets
 import { connect } from "@nats-io/transport-node";
 import { expect, test, vi } from "vitest";
 import { createSampleFollower } from "../actors/follow-samples.ts";
-import { encodeSampleBatch } from "../protocols/learning/sample-batch.ts";
+import { encodeSampleBatch } from "../protocols/learning/sample-codec.ts";
 import { type ActorRef, type Logger } from "../runtime/actor.ts";
 import { declareStreams } from "../runtime/jetstream-declare.ts";
 import { linkAddress, type LinkConfig } from "../runtime/link.ts";

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { brokenGradient, originOf } from "../actors/training-faults.ts";
 import { keyOf } from "../protocols/keys.ts";
 import { type PublishedSample } from "../protocols/learning/sample-batch.ts";
+import { columnsOfSamples } from "../protocols/learning/sample-frame.ts";
 import { modelLayout } from "../protocols/model-layout.ts";
 
 const LAYOUT = modelLayout({
@@ -31,7 +32,7 @@ test("a gradient that must not enter is found on any shard, and its origin is na
   expect(broken).toEqual({ reason: "nan", table: 2, key: keyOf("hat") });
   if (broken === undefined) return;
   const samples = [sample("r1", "shoe"), sample("r2", "hat"), sample("r3", "hat")];
-  expect(originOf(broken, { layout: LAYOUT, samples })).toEqual({
+  expect(originOf(broken, { layout: LAYOUT, parts: [columnsOfSamples(samples)] })).toEqual({
     table: "items",
     key: "hat",
     samplesOfIt: "2: r2:hat:0 of oregon, r3:hat:0 of oregon",
@@ -40,7 +41,10 @@ test("a gradient that must not enter is found on any shard, and its origin is na
 
 test("a dense group's origin is all of the batch", () => {
   const samples = ["r1", "r2", "r3", "r4"].map((request) => sample(request, "hat"));
-  const origin = originOf({ reason: "norm", table: 3, key: 0n }, { layout: LAYOUT, samples });
+  const origin = originOf(
+    { reason: "norm", table: 3, key: 0n },
+    { layout: LAYOUT, parts: samples.map((each) => columnsOfSamples([each])) },
+  );
   expect(origin["table"]).toMatch(/^dense-/);
   expect(origin["samplesOfIt"]).toMatch(/^4: r1:hat:0 of oregon, .*r3:hat:0 of oregon$/);
 });

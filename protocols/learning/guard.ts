@@ -15,3 +15,22 @@ export function checkFinite(floats: Float32Array, normMax: number): Refusal | un
   if (Number.isFinite(squares)) return "norm";
   return floats.some((value) => Number.isNaN(value)) ? "nan" : "infinity";
 }
+
+/** The first of so many rows of equal width that has something wrong with it, as `checkFinite` says, or undefined. */
+export function firstBroken(
+  floats: Float32Array,
+  { rows, normMax }: { readonly rows: number; readonly normMax: number },
+): { readonly row: number; readonly reason: Refusal } | undefined {
+  const width = floats.length / Math.max(1, rows);
+  for (let row = 0, at = 0; row < rows; row += 1) {
+    let squares = 0;
+    for (const end = at + width; at < end; at += 1) {
+      const value = floats[at] ?? 0;
+      squares += value * value;
+    }
+    if (squares <= normMax * normMax) continue;
+    const reason = checkFinite(floats.subarray(row * width, (row + 1) * width), normMax);
+    if (reason !== undefined) return { row, reason };
+  }
+  return undefined;
+}

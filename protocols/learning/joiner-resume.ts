@@ -20,6 +20,7 @@ import {
   settle,
 } from "./joiner-state.ts";
 import { storedDelays } from "./delay-model.ts";
+import { sampleBytesMax } from "./sample-frame.ts";
 import { type PublishedSample, type SampleBatch, type SampleMove, type SourcePosition } from "./sample-batch.ts";
 
 /** Events of one stream message are numbered within it; 1,024 leaves room for the most that one may hold. */
@@ -30,8 +31,8 @@ if (EVENT_LIMITS.eventsPerRequestMax > EVENTS_PER_MESSAGE) {
 
 /** Samples of one message: a trainer's step takes whole messages. */
 const BATCH_SAMPLES_MAX = 128;
-/** And their size in characters of JSON, of which each takes at most three bytes: a message stays below NATS's 1 MiB. */
-const BATCH_CHARS_MAX = 200_000;
+/** And their bytes at most: with positions, a message stays below NATS's 1 MiB. One sample alone has less, as the features of an event are bounded. */
+const BATCH_BYTES_MAX = 600_000;
 
 /** A joiner, what the one before it published, and what it has to publish. */
 export interface ResumedJoiner {
@@ -171,11 +172,11 @@ export function noteAppended({ joiner }: ResumedJoiner, seq: number): void {
 
 function takeBatch({ waiting, batchMax }: ResumedJoiner): PublishedSample[] {
   const samples: PublishedSample[] = [];
-  let chars = 0;
+  let bytes = 0;
   for (const sample of waiting) {
     const published = toPublished(sample);
-    chars += JSON.stringify(published).length;
-    if (samples.length === batchMax || (samples.length > 0 && chars > BATCH_CHARS_MAX)) break;
+    bytes += sampleBytesMax(published);
+    if (samples.length === batchMax || (samples.length > 0 && bytes > BATCH_BYTES_MAX)) break;
     samples.push(published);
   }
   waiting.splice(0, samples.length);

@@ -14,21 +14,44 @@
 
 import { hashText } from "../keys.ts";
 
+/** What samples are labelled with, by sample. */
+export interface Labels {
+  readonly labels: Float64Array;
+  readonly weights: Float64Array;
+  /** Of negatives that were given early: the share of positives that come later; NaN of others. Undefined where no sample has one. */
+  readonly late: Float64Array | undefined;
+}
+
+/** The labels of samples one by one. */
+export function labelsOf(
+  samples: readonly { readonly label: number; readonly weight: number; readonly late?: number }[],
+): Labels {
+  return {
+    labels: Float64Array.from(samples, ({ label }) => label),
+    weights: Float64Array.from(samples, ({ weight }) => weight),
+    late: Float64Array.from(samples, ({ late = Number.NaN }) => late),
+  };
+}
+
 /** Multiplies the samples' own weights by what their labels need, given what is predicted for them. */
 export function weighLabels(
   weights: Float32Array,
-  given: {
-    readonly examples: readonly { readonly label: number; readonly late?: number }[];
-    readonly probabilities: Float32Array;
-    readonly kept: number;
-  },
+  given: { readonly labels: Labels; readonly probabilities: Float32Array; readonly kept: number },
 ): void {
-  const { examples, probabilities, kept } = given;
-  for (const [at, { label, late }] of examples.entries()) {
+  const { labels: of, probabilities, kept } = given;
+  if (kept === 1 && of.late === undefined) return;
+  for (let at = 0; at < of.labels.length; at += 1) {
+    const late = lateOf(of, at);
     if (kept === 1 && late === undefined) continue;
-    const weight = labelWeight(probabilities[at] ?? 0, { label, late, kept });
+    const weight = labelWeight(probabilities[at] ?? 0, { label: of.labels[at] ?? 0, late, kept });
     weights[at] = (weights[at] ?? 0) * weight;
   }
+}
+
+/** The share of positives that come later than a sample, undefined where that is not known. */
+export function lateOf({ late }: Labels, sample: number): number | undefined {
+  const share = late?.[sample] ?? Number.NaN;
+  return Number.isNaN(share) ? undefined : share;
 }
 
 /** Whether a model learns from a sample, when it leaves out some of the negatives: the same whenever it is asked. */

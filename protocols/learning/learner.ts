@@ -4,8 +4,9 @@
  */
 import { type Backend, type BatchLoss, type CompiledProgram } from "../compute/backend.ts";
 import { DENSE_KEY, densePlacement, firstDenseTable, type ModelLayout } from "../model-layout.ts";
-import { weighLabels } from "./label-weights.ts";
-import { type BatchPlan, type Example, fillDense, type LabelledExample, planBatch } from "./training-batch.ts";
+import { columnsOf, type Example, type ExampleColumns } from "../columns/example-columns.ts";
+import { type Labels, weighLabels } from "./label-weights.ts";
+import { type BatchPlan, fillDense, planBatch } from "./training-batch.ts";
 
 /** A model, compiled for batches of a bounded size. */
 export interface Learner {
@@ -24,7 +25,8 @@ export interface ShardList {
 
 /** A batch and, per shard, the rows it needs. */
 export interface PlannedBatch {
-  readonly examples: readonly Example[];
+  /** Its samples, some after others. */
+  readonly parts: readonly ExampleColumns[];
   readonly plan: BatchPlan;
   readonly lists: readonly (readonly ShardList[])[];
 }
@@ -46,8 +48,13 @@ export function createLearner(
 
 /** Which rows the examples need, by shard; dense groups are rows of their own tables. */
 export function planExamples(layout: ModelLayout, examples: readonly Example[]): PlannedBatch {
+  return planColumns(layout, examples.length === 0 ? [] : [columnsOf(examples)]);
+}
+
+/** The same of samples in columns. */
+export function planColumns(layout: ModelLayout, parts: readonly ExampleColumns[]): PlannedBatch {
   const { shards } = layout.model;
-  const plan = planBatch(layout.model, examples);
+  const plan = planBatch(layout.model, parts);
   const dense = densePlacement(layout);
   const lists = Array.from({ length: shards }, (_, shard): readonly ShardList[] => {
     const groups = dense.filter((group) => group.shard === shard);
@@ -67,7 +74,7 @@ export function planExamples(layout: ModelLayout, examples: readonly Example[]):
     });
     return [...ofTables, ...ofGroups];
   });
-  return { examples, plan, lists };
+  return { parts, plan, lists };
 }
 
 /** Puts the batch and the gathered rows, in the order of the lists, where the program reads them. */
@@ -92,7 +99,7 @@ export function placeRows(learner: Learner, batch: PlannedBatch, gathered: reado
     compiled.pooling.spread({ size, table, choice }, rows[table] ?? NONE);
   }
   learner.rows = rows;
-  fillDense(layout.model, batch.examples, compiled.inputs.dense);
+  fillDense(layout.model, batch.parts, compiled.inputs.dense);
 }
 
 /** Predicts the batch that was placed last, without learning: one probability an example, a view that lasts until the next call. */
@@ -104,19 +111,17 @@ export function predict({ compiled }: Learner, batch: PlannedBatch): Float32Arra
 export function learn(
   { layout, compiled, rows }: Learner,
   batch: PlannedBatch,
-  examples: readonly LabelledExample[],
+  labels: Labels,
 ): {
   readonly probabilities: Float32Array;
   readonly loss: BatchLoss;
   readonly gradients: readonly (readonly ShardGradients[])[];
 } {
   const { dim } = layout.program;
-  for (const [at, { label, weight }] of examples.entries()) {
-    compiled.inputs.labels[at] = label;
-    compiled.inputs.weights[at] = weight;
-  }
+  compiled.inputs.labels.set(labels.labels);
+  compiled.inputs.weights.set(labels.weights);
   const probabilities = compiled.forward(batch.plan.size);
-  weighLabels(compiled.inputs.weights, { examples, probabilities, kept: layout.model.negativesKept ?? 1 });
+  weighLabels(compiled.inputs.weights, { labels, probabilities, kept: layout.model.negativesKept ?? 1 });
   const loss = compiled.backward();
   const denseFrom = firstDenseTable(layout);
   // Of each shard in one piece of memory, as its keys are.

@@ -24,16 +24,16 @@ export interface LocalModel {
 export function createLocalModel(layout: ModelLayout, book: KeyBook): LocalModel {
   return {
     layout,
-    embeddings: book.map(({ keys }, at) => newTable(layout, { table: at + 1, keys })),
+    embeddings: book.map((known, at) => newTable(layout, { table: at + 1, keys: known.keys() })),
     groups: layout.program.groups.map((_, at) =>
-      newTable(layout, { table: firstDenseTable(layout) + at, keys: [DENSE_KEY] }),
+      newTable(layout, { table: firstDenseTable(layout) + at, keys: BigUint64Array.of(DENSE_KEY) }),
     ),
   };
 }
 
 function newTable(
   layout: ModelLayout,
-  { table, keys }: { readonly table: number; readonly keys: readonly bigint[] },
+  { table, keys }: { readonly table: number; readonly keys: BigUint64Array<ArrayBuffer> },
 ): LocalTable {
   const declared = layout.tables[table];
   if (declared?.learning === undefined) throw new RangeError(`Cannot hold table ${table}: it does not learn`);
@@ -46,5 +46,5 @@ function newTable(
     values.set(first, row * dim);
     state.set(initialState(optimizer, first), row * perRow);
   }
-  return { dim, stateFloats: perRow, optimizer, keys: BigUint64Array.from(keys), values, state };
+  return { dim, stateFloats: perRow, optimizer, keys, values, state };
 }

@@ -3,14 +3,14 @@
  * not be true of these.
  */
 import { addPrediction, createMetrics, mergeMetrics, type ProgressiveMetrics } from "./progressive-metrics.ts";
-import { type Example } from "./training-batch.ts";
 
 /** Metrics by the name of a slice: `new users`, `new items`, `country=de`. */
 export type Slices = Map<string, ProgressiveMetrics>;
 
 /** One prediction, and what it was for. */
 export interface SlicedPrediction {
-  readonly example: Example;
+  /** Of each declared feature, in order: the sample's value, empty where it has none. */
+  readonly values: readonly string[];
   readonly probability: number;
   readonly label: number;
   readonly weight: number;
@@ -30,7 +30,7 @@ export function addToSlices(
   prediction: SlicedPrediction,
   options: { readonly features: readonly string[]; readonly halfLifeMs: number },
 ): void {
-  const { example, isNewUser, isNewItem, ...measured } = prediction;
+  const { values, isNewUser, isNewItem, ...measured } = prediction;
   function add(slice: string): void {
     let metrics = slices.get(slice);
     if (metrics === undefined) slices.set(slice, (metrics = createMetrics({ halfLifeMs: options.halfLifeMs })));
@@ -38,7 +38,7 @@ export function addToSlices(
   }
   if (isNewUser) add("new users");
   if (isNewItem) add("new items");
-  for (const feature of options.features) add(sliceOf(slices, feature, example.features[feature] ?? ""));
+  for (const [at, feature] of options.features.entries()) add(sliceOf(slices, feature, values[at] ?? ""));
 }
 
 /** Adds what another counted. */

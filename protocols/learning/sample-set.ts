@@ -1,6 +1,8 @@
-import { keyOf } from "../keys.ts";
+import { columnsOf } from "../columns/example-columns.ts";
+import { type RowChoice } from "../compute/pooling.ts";
 import { type ModelDeclaration } from "../model.ts";
-import { fillDense, keyTexts, type LabelledExample } from "./training-batch.ts";
+import { KeySet } from "./key-set.ts";
+import { chooseRows, fillDense, type LabelledExample } from "./training-batch.ts";
 
 /** Samples held to be passed over several times: numbers only, so that a pass looks nothing up. */
 export interface SampleSet {
@@ -15,53 +17,46 @@ export interface SampleSet {
   readonly weights: Float32Array;
 }
 
-/** The distinct keys of each of a model's tables, numbered in the order in which they were met. */
-export type KeyBook = readonly KeyNumbers[];
-
-interface KeyNumbers {
-  readonly numberOf: Map<string, number>;
-  readonly keys: bigint[];
-}
+/** The distinct keys of each of a model's tables, numbered as they were met. */
+export type KeyBook = readonly KeySet[];
 
 export function createKeyBook(model: ModelDeclaration): KeyBook {
-  return model.tables.map(() => ({ numberOf: new Map(), keys: [] }));
+  return model.tables.map(() => new KeySet());
 }
 
 /** Numbers what the samples hold; keys that are new go into the book. */
 export function encodeSamples(model: ModelDeclaration, book: KeyBook, samples: readonly LabelledExample[]): SampleSet {
-  const tables = model.tables.length;
-  const rows: number[] = [];
-  const hasLists = model.tables.some(({ sequence }) => sequence !== undefined);
-  const starts = hasLists ? new Uint32Array(samples.length * tables + 1) : undefined;
-  const dense = new Float32Array(samples.length * model.dense.length);
-  fillDense(model, samples, dense);
-  const columns = model.tables.map((table, at) => {
-    const numbers = book[at];
-    if (numbers === undefined) throw new RangeError(`Cannot number samples: the book has no table ${at}`);
-    return { numbers, textsOf: keyTexts(model, table) };
+  const parts = samples.length === 0 ? [] : [columnsOf(samples)];
+  const choices = model.tables.map((table, at) => {
+    const set = book[at];
+    if (set === undefined) throw new RangeError(`Cannot number samples: the book has no table ${at}`);
+    return chooseRows(model, table, { parts, set });
   });
-  for (const [at, sample] of samples.entries()) {
-    for (const [table, { numbers, textsOf }] of columns.entries()) {
-      for (const text of textsOf(sample)) rows.push(numberOf(numbers, text));
-      if (starts !== undefined) starts[at * tables + table + 1] = rows.length;
-    }
-  }
+  const dense = new Float32Array(samples.length * model.dense.length);
+  fillDense(model, parts, dense);
   return {
     size: samples.length,
-    rows: Uint32Array.from(rows),
-    ...(starts && { starts }),
+    ...sampleBySample(choices, samples.length),
     dense,
     labels: Float32Array.from(samples, ({ label }) => label),
     weights: Float32Array.from(samples, ({ weight }) => weight),
   };
 }
 
-function numberOf({ numberOf: known, keys }: KeyNumbers, text: string): number {
-  const held = known.get(text);
-  if (held !== undefined) return held;
-  known.set(text, keys.length);
-  keys.push(keyOf(text));
-  return keys.length - 1;
+/** From table by table to sample by sample. */
+function sampleBySample(choices: readonly RowChoice[], size: number): Pick<SampleSet, "rows" | "starts"> {
+  const tables = choices.length;
+  const rows = new Uint32Array(choices.reduce((sum, { rowOf }) => sum + rowOf.length, 0));
+  const starts = choices.some(({ list }) => list !== undefined) ? new Uint32Array(size * tables + 1) : undefined;
+  let next = 0;
+  for (let sample = 0; sample < size; sample += 1) {
+    for (const [table, { rowOf, list }] of choices.entries()) {
+      const [from = sample, to = sample + 1] = list === undefined ? [] : list.starts.subarray(sample, sample + 2);
+      for (let entry = from; entry < to; entry += 1) rows[next++] = rowOf[entry] ?? 0;
+      if (starts !== undefined) starts[sample * tables + table + 1] = next;
+    }
+  }
+  return { rows, ...(starts && { starts }) };
 }
 
 /** One set of what several hold, in order. */

@@ -1,18 +1,16 @@
 /*
  * From samples to the arrays a model computes on, and from its gradients back to one gradient per row: a key that stands in many
- * samples of a batch is gathered once and stepped once.
+ * samples of a batch is gathered once and stepped once. Samples come in columns, and some columns after others.
  */
+import { type ExampleColumns, type Example } from "../columns/example-columns.ts";
+import { placesOf } from "../columns/column-head.ts";
+import { keyColumn } from "../columns/key-column.ts";
+import { fillNumbers } from "../columns/number-column.ts";
+import { lengthAt, type TextColumn, textsOf, unitBytes } from "../columns/text-column.ts";
 import { type RowChoice } from "../compute/pooling.ts";
-import { keyOf, shardOf } from "../keys.ts";
-import { type DerivedFeature, type ModelDeclaration, type TableDeclaration } from "../model.ts";
-
-/** What a model needs of a sample, or of a candidate to be ranked. */
-export interface Example {
-  readonly user: string;
-  readonly item: string;
-  readonly features: Readonly<Record<string, string>>;
-  readonly dense: Readonly<Record<string, number>>;
-}
+import { keyOf, shardOfWords, writeKey } from "../keys.ts";
+import { type ModelDeclaration, type TableDeclaration } from "../model.ts";
+import { KeySet } from "./key-set.ts";
 
 /** A labelled example. */
 export interface LabelledExample extends Example {
@@ -36,132 +34,181 @@ export interface BatchPlan {
 }
 
 /** Lays out a batch. A missing categorical feature has the key of the empty text; a missing list is empty, and has no key. */
-export function planBatch(model: ModelDeclaration, examples: readonly Example[]): BatchPlan {
+export function planBatch(model: ModelDeclaration, parts: readonly ExampleColumns[]): BatchPlan {
   return {
-    size: examples.length,
+    size: sizeOf(parts),
     tables: model.tables.map((table, index) => {
-      const place = { table: index + 1, shards: model.shards };
-      return table.sequence === undefined
-        ? distinctKeys(examples.map(keyReader(model, table.key)), place)
-        : listKeys(examples, table, place);
+      const set = new KeySet(table.sequence === undefined ? sizeOf(parts) : 0);
+      const choice = chooseRows(model, table, { parts, set });
+      return byShard(set.keys(), choice, { table: index + 1, shards: model.shards });
     }),
   };
 }
 
+/** Samples of all parts. */
+export function sizeOf(parts: readonly ExampleColumns[]): number {
+  return parts.reduce((sum, part) => sum + part.size, 0);
+}
+
 /** Writes the numeric features, size x dense features. A missing number is 0. */
-export function fillDense(model: ModelDeclaration, examples: readonly Example[], out: Float32Array): void {
-  const columns = model.dense.length;
-  for (const [at, { dense }] of examples.entries()) {
-    for (const [column, name] of model.dense.entries()) out[at * columns + column] = dense[name] ?? 0;
+export function fillDense(model: ModelDeclaration, parts: readonly ExampleColumns[], out: Float32Array): void {
+  const every = model.dense.length;
+  let first = 0;
+  for (const part of parts) {
+    for (const [place, name] of model.dense.entries()) {
+      const at = first * every + place;
+      const column = part.dense.get(name);
+      if (column !== undefined) fillNumbers(column, 0, { into: out, at, every });
+      else for (let sample = 0; sample < part.size; sample += 1) out[at + sample * every] = 0;
+    }
+    first += part.size;
   }
 }
 
-/** Gives the text that a table's key is made of. */
-export type KeyReader = (example: Example) => string;
-
-/** The reader for `user`, `item`, or a feature by its name. */
-export function keyReader(model: Pick<ModelDeclaration, "derived">, key: string): KeyReader {
-  const { derived = [] } = model;
-  const at = derived.findIndex(({ name }) => name === key);
-  const declared = derived[at];
-  if (declared !== undefined) return derivedReader(declared, derived.slice(0, at));
-  if (key === "user") return ({ user }) => user;
-  if (key === "item") return ({ item }) => item;
-  return ({ features }) => features[key] ?? "";
-}
-
-function derivedReader(feature: DerivedFeature, before: readonly DerivedFeature[]): KeyReader {
-  switch (feature.kind) {
-    case "bucketised": {
-      const { of, bounds } = feature;
-      return ({ dense }) => {
-        const value = dense[of];
-        if (value === undefined) return "";
-        const above = bounds.findIndex((bound) => value < bound);
-        return String(above < 0 ? bounds.length : above);
-      };
-    }
-    case "crossed": {
-      const readers = feature.of.map((name) => keyReader({ derived: before }, name));
-      // With the length before each text, no two combinations are written alike.
-      return (example) =>
-        readers
-          .map((read) => {
-            const text = read(example);
-            return `${text.length}:${text}`;
-          })
-          .join("");
-    }
-  }
-}
-
-/** The texts that a table's keys are made of: one an example, or those of a list. */
-export function keyTexts(
+/** Which of a table's keys each sample has, by the numbers that a set gives them. */
+export function chooseRows(
   model: Pick<ModelDeclaration, "derived">,
   { key, sequence }: Pick<TableDeclaration, "key" | "sequence">,
-): (example: Example) => readonly string[] {
-  if (sequence !== undefined) return (example) => lastOf(example, key, sequence.last);
-  const read = keyReader(model, key);
-  return (example) => [read(example)];
-}
-
-/** The last entries of a list feature: a text with a line for each (protocols/feedback.ts). */
-function lastOf({ features }: Example, name: string, last: number): readonly string[] {
-  const text = features[name] ?? "";
-  return text === "" ? [] : text.split("\n").slice(-last);
-}
-
-interface TablePlace {
-  readonly table: number;
-  readonly shards: number;
-}
-
-function listKeys(examples: readonly Example[], { key, sequence }: TableDeclaration, place: TablePlace): BatchKeys {
-  const { last, pooling } = sequence ?? { last: 0, pooling: "mean" };
-  const starts = new Uint32Array(examples.length + 1);
-  const texts: string[] = [];
-  for (const [at, example] of examples.entries()) {
-    texts.push(...lastOf(example, key, last));
-    starts[at + 1] = texts.length;
+  { parts, set }: { readonly parts: readonly ExampleColumns[]; readonly set: KeySet },
+): RowChoice {
+  if (sequence !== undefined) {
+    const lists = parts.map(({ size, features }) => ({ size, column: features.get(key) }));
+    const { rowOf, starts } = chooseLists(lists, sequence.last, set);
+    return { rowOf, list: { starts, pooling: sequence.pooling } };
   }
-  return { ...distinctKeys(texts, place), list: { starts, pooling } };
+  const rowOf = new Uint32Array(sizeOf(parts));
+  let first = 0;
+  for (const part of parts) {
+    const rows = rowOf.subarray(first, (first += part.size));
+    const column = keyColumn(part, key, model.derived);
+    if (column === undefined) rows.fill(set.numberOf(EMPTY_LOW, EMPTY_HIGH));
+    else placeNumbers(column, numbersOf(column, set), rows);
+  }
+  return { rowOf };
 }
 
-function distinctKeys(texts: readonly string[], { table, shards }: TablePlace): BatchKeys {
-  // Texts are compared, not keys: most repeat within a batch, and hashing one makes a bigint.
-  const rows = new Map<string, number>();
-  const met: bigint[] = [];
-  const shardOfRow: number[] = [];
-  const shardStarts = Array.from({ length: shards + 1 }, () => 0);
-  const rowOf = new Uint32Array(texts.length);
-  for (let at = 0; at < texts.length; at += 1) {
-    const text = texts[at] ?? "";
-    let row = rows.get(text);
-    if (row === undefined) {
-      row = met.length;
-      rows.set(text, row);
-      const key = keyOf(text);
-      const shard = shardOf(table, key, shards);
-      met.push(key);
-      shardOfRow.push(shard);
-      shardStarts[shard + 1] = (shardStarts[shard + 1] ?? 0) + 1;
+/** By sample: the texts that a table's keys are made of, one, or the last entries of a list. */
+export function keyTexts(
+  { derived }: Pick<ModelDeclaration, "derived">,
+  { key, sequence }: Pick<TableDeclaration, "key" | "sequence">,
+  part: ExampleColumns,
+): readonly (readonly string[])[] {
+  const column = sequence === undefined ? keyColumn(part, key, derived) : part.features.get(key);
+  const texts = column === undefined ? [] : textsOf(column);
+  return Array.from({ length: part.size }, (_, sample) => {
+    const text = texts[sample] ?? "";
+    if (sequence === undefined) return [text];
+    return text === "" ? [] : text.split("\n").slice(-sequence.last);
+  });
+}
+
+const EMPTY_LOW = Number(keyOf("") & 0xffff_ffffn);
+const EMPTY_HIGH = Number(keyOf("") >> 32n);
+
+/** The number of the key of each text that a column holds, and behind them that of the empty text where some sample has none. */
+function numbersOf(column: TextColumn, set: KeySet): Uint32Array {
+  const { values, gaps } = column;
+  const every = unitBytes(column);
+  const numbers = new Uint32Array(values + 1);
+  const words = new Uint32Array(2);
+  let at = 0;
+  for (let value = 0; value < values; value += 1) {
+    const length = lengthAt(column, value);
+    writeKey(column, at, length, words);
+    numbers[value] = set.numberOf(words[0] ?? 0, words[1] ?? 0);
+    at += length * every;
+  }
+  if (gaps !== undefined) numbers[values] = set.numberOf(EMPTY_LOW, EMPTY_HIGH);
+  return numbers;
+}
+
+function placeNumbers(column: TextColumn, numbers: Uint32Array, rows: Uint32Array): void {
+  if (column.gaps === undefined && column.runs === undefined) {
+    rows.set(numbers.subarray(0, rows.length));
+    return;
+  }
+  const places = placesOf(column);
+  for (let sample = 0; sample < rows.length; sample += 1) rows[sample] = numbers[places[sample] ?? 0] ?? 0;
+}
+
+/** The last entries of each sample's list. */
+function chooseLists(
+  parts: readonly { readonly size: number; readonly column: TextColumn | undefined }[],
+  last: number,
+  set: KeySet,
+): { readonly rowOf: Uint32Array; readonly starts: Uint32Array } {
+  const starts = [0];
+  const rowOf: number[] = [];
+  for (const { size, column } of parts) {
+    const lists = column === undefined ? [] : entriesOf(column, last, set);
+    const places = column === undefined ? undefined : placesOf(column);
+    for (let sample = 0; sample < size; sample += 1) {
+      for (const entry of lists[places?.[sample] ?? 0] ?? []) rowOf.push(entry);
+      starts.push(rowOf.length);
     }
-    rowOf[at] = row;
+  }
+  return { rowOf: Uint32Array.from(rowOf), starts: Uint32Array.from(starts) };
+}
+
+const LINE_END = 0x0a;
+
+/** The numbers of the keys of the last entries of each list that a column holds: a text with a line for each (protocols/feedback.ts). */
+function entriesOf(column: TextColumn, last: number, set: KeySet): readonly (readonly number[])[] {
+  const { units, isWide, values } = column;
+  const every = unitBytes(column);
+  const words = new Uint32Array(2);
+  const lists: number[][] = [];
+  let at = 0;
+  for (let value = 0; value < values; value += 1) {
+    const length = lengthAt(column, value);
+    const begins = length === 0 ? [] : [0];
+    for (let unit = 0; unit < length; unit += 1) {
+      const byte = at + unit * every;
+      if (units[byte] === LINE_END && (!isWide || units[byte + 1] === 0)) begins.push(unit + 1);
+    }
+    const numbers: number[] = [];
+    for (let entry = Math.max(0, begins.length - last); entry < begins.length; entry += 1) {
+      const from = begins[entry] ?? 0;
+      // Up to the line's end, or the text's.
+      const to = (begins[entry + 1] ?? length + 1) - 1;
+      writeKey(column, at + from * every, to - from, words);
+      numbers.push(set.numberOf(words[0] ?? 0, words[1] ?? 0));
+    }
+    lists.push(numbers);
+    at += length * every;
+  }
+  return lists;
+}
+
+/** Puts keys side by side by shard, from the order in which they were met. */
+function byShard(
+  met: BigUint64Array,
+  { rowOf, ...choice }: RowChoice,
+  { table, shards }: { readonly table: number; readonly shards: number },
+): BatchKeys {
+  const words = new Uint32Array(met.buffer);
+  const shardStarts = Array.from({ length: shards + 1 }, () => 0);
+  const shardOfRow = new Uint32Array(met.length);
+  for (let row = 0; row < met.length; row += 1) {
+    const shard = shardOfWords(table, words[2 * row] ?? 0, words[2 * row + 1] ?? 0) % shards;
+    shardOfRow[row] = shard;
+    shardStarts[shard + 1] = (shardStarts[shard + 1] ?? 0) + 1;
   }
   for (let shard = 0; shard < shards; shard += 1) {
     shardStarts[shard + 1] = (shardStarts[shard + 1] ?? 0) + (shardStarts[shard] ?? 0);
   }
-  // From the order in which they were met to that of the shards.
   const next = shardStarts.slice();
   const keys = new BigUint64Array(met.length);
+  const to = new Uint32Array(keys.buffer);
   const placeOf = new Uint32Array(met.length);
   for (let row = 0; row < met.length; row += 1) {
     const shard = shardOfRow[row] ?? 0;
-    const to = next[shard] ?? 0;
-    next[shard] = to + 1;
-    keys[to] = met[row] ?? 0n;
-    placeOf[row] = to;
+    const place = next[shard] ?? 0;
+    next[shard] = place + 1;
+    to[2 * place] = words[2 * row] ?? 0;
+    to[2 * place + 1] = words[2 * row + 1] ?? 0;
+    placeOf[row] = place;
   }
   for (let at = 0; at < rowOf.length; at += 1) rowOf[at] = placeOf[rowOf[at] ?? 0] ?? 0;
-  return { keys, shardStarts, rowOf };
+  return { keys, shardStarts, rowOf, ...choice };
 }

@@ -33,6 +33,10 @@ export class ByteWriter {
     this.#length += 4;
   }
 
+  f64(value: number): void {
+    this.bytes(bytesOf(Float64Array.of(value)));
+  }
+
   /** A whole number from 0 to 2^53-1: seven bits a byte, least significant first, no more bytes than needed. */
   varint(value: number): void {
     if (!Number.isSafeInteger(value) || value < 0) {
@@ -56,6 +60,28 @@ export class ByteWriter {
       this.#bytes[this.#length + index] = code;
     }
     this.#length += text.length;
+  }
+
+  /** Any text: twice its length in UTF-16 units, 1 more where some have two bytes, and the units in one byte each or two. */
+  units(text: string): void {
+    const isWide = Array.from({ length: text.length }, (_, at) => text.charCodeAt(at)).some((unit) => unit > 0xff);
+    this.varint(2 * text.length + (isWide ? 1 : 0));
+    this.rawUnits(text, isWide);
+  }
+
+  /** A text's UTF-16 units, in two bytes each or the lower one. */
+  rawUnits(text: string, isWide: boolean): void {
+    const every = isWide ? 2 : 1;
+    this.#reserve(every * text.length);
+    const bytes = this.#bytes;
+    let to = this.#length;
+    for (let at = 0; at < text.length; at += 1) {
+      const unit = text.charCodeAt(at);
+      bytes[to] = unit;
+      if (isWide) bytes[to + 1] = unit >> 8;
+      to += every;
+    }
+    this.#length = to;
   }
 
   /** An even number of lower-case hex digits as bytes, without a length. */
@@ -129,6 +155,11 @@ export class ByteReader {
     return value;
   }
 
+  f64(): number {
+    const end = this.#take(8);
+    return new DataView(this.#bytes.buffer, this.#bytes.byteOffset + end - 8, 8).getFloat64(0, true);
+  }
+
   varint(max: number = Number.MAX_SAFE_INTEGER): number {
     let value = 0;
     let scale = 1;
@@ -154,6 +185,22 @@ export class ByteReader {
       if (code < 0x20 || code > 0x7e) throw this.fail("a text is not printable ASCII");
       text += String.fromCharCode(code);
     }
+    return text;
+  }
+
+  units(): string {
+    const form = this.varint(2 * this.remaining + 1);
+    const isWide = form % 2 === 1;
+    const length = (form - (form % 2)) / 2;
+    const end = this.#take(isWide ? 2 * length : length);
+    let text = "";
+    let widest = 0;
+    for (let at = end - (isWide ? 2 * length : length); at < end; at += isWide ? 2 : 1) {
+      const unit = (this.#bytes[at] ?? 0) | (isWide ? (this.#bytes[at + 1] ?? 0) << 8 : 0);
+      widest = Math.max(widest, unit);
+      text += String.fromCharCode(unit);
+    }
+    if (isWide && widest <= 0xff) throw this.fail("a text has more bytes than it needs");
     return text;
   }
 

@@ -9,13 +9,13 @@ const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 /** `freshet decode`. */
 export const decode: Command = {
   name: "decode",
-  summary: "Print a message readably: a frame of rows, or JSON",
+  summary: "Print a message readably: a frame of rows, samples, or JSON",
   operands: "[FILE]",
   operandsMin: 0,
   operandsMax: 1,
   description: [
-    "Reads one message body from FILE, or from standard input without one or with -. JSON is printed indented; a binary frame field by field.",
-    "Exit code 1 for bytes that are neither.",
+    "Reads one message body from FILE, or from standard input without one or with -. JSON is printed indented; samples as JSON, all of them; a binary frame of rows field by field.",
+    "Exit code 1 for bytes that are none of these.",
   ].join("\n"),
   options: [],
   examples: [
@@ -45,20 +45,37 @@ async function describeMessage(given: Uint8Array): Promise<Described> {
   if (bytes.length === 0) return { kind: "readable", text: "(empty message)" };
   const json = parseJson(bytes);
   if (json !== undefined) return { kind: "readable", text: JSON.stringify(json.value, undefined, 2) };
+  const described = await describeSamples(bytes);
+  if (described !== undefined) return described;
   const { describeFrame } = await import("../../protocols/wire/describe-frame.ts");
   try {
     const packed = bytes === given ? "" : `compressed to ${given.length} bytes\n`;
     return { kind: "readable", text: packed + describeFrame(bytes) };
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
-    const head = Buffer.from(bytes.subarray(0, 16))
-      .toString("hex")
-      .replaceAll(/(..)(?=.)/g, "$1 ");
-    return {
-      kind: "undecodable",
-      text: `Cannot decode this message: it is no JSON and no frame\n  ${error.message}\n  ${bytes.length} bytes, beginning ${head}`,
-    };
+    return undecodable(bytes, error, "it is no JSON, no samples and no frame");
   }
+}
+
+/** A message of samples, one after the other, as they were when such messages were JSON; undefined of any other message. */
+async function describeSamples(bytes: Uint8Array): Promise<Described | undefined> {
+  const { isSampleFrame } = await import("../../protocols/learning/sample-frame.ts");
+  if (!isSampleFrame(bytes)) return undefined;
+  const { decodeSampleBatch } = await import("../../protocols/learning/sample-codec.ts");
+  try {
+    return { kind: "readable", text: JSON.stringify(decodeSampleBatch(bytes), undefined, 2) };
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    return undecodable(bytes, error, "it begins as samples do and is damaged, or of a later version");
+  }
+}
+
+function undecodable(bytes: Uint8Array, error: DecodeError, why: string): Described {
+  const head = Buffer.from(bytes.subarray(0, 16))
+    .toString("hex")
+    .replaceAll(/(..)(?=.)/g, "$1 ");
+  const text = `Cannot decode this message: ${why}\n  ${error.message}\n  ${bytes.length} bytes, beginning ${head}`;
+  return { kind: "undecodable", text };
 }
 
 function parseJson(bytes: Uint8Array): { readonly value: unknown } | undefined {

@@ -81,7 +81,7 @@ export async function trainCommand(
       train: data.train.size,
       valid: data.valid.size,
       test: data.test?.size ?? 0,
-      keys: Object.fromEntries(model.tables.map(({ name }, at) => [name, data.book[at]?.keys.length ?? 0])),
+      keys: Object.fromEntries(model.tables.map(({ name }, at) => [name, data.book[at]?.size ?? 0])),
       broken: data.report.broken,
     },
     settings,

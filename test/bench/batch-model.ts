@@ -4,7 +4,7 @@
  */
 import { type Backend, type CompiledProgram } from "../../protocols/compute/backend.ts";
 import { initialDense, initialRow } from "../../protocols/learning/initial-values.ts";
-import { weighLabels } from "../../protocols/learning/label-weights.ts";
+import { labelsOf, weighLabels } from "../../protocols/learning/label-weights.ts";
 import { apply as applyStep, type Delay, initialState, stateFloats } from "../../protocols/learning/optimizer.ts";
 import { modelLayout } from "../../protocols/model-layout.ts";
 import { type ModelDeclaration } from "../../protocols/model.ts";
@@ -95,7 +95,7 @@ export class BatchModel {
     const probabilities = this.compiled.forward(samples.length);
     for (const [at, sample] of samples.entries()) {
       weighLabels(inputs.weights.subarray(at, at + 1), {
-        examples: [sample],
+        labels: labelsOf([{ ...sample, weight: 1 }]),
         probabilities: probabilities.subarray(at, at + 1),
         kept: sample.kept,
       });

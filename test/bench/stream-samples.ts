@@ -1,5 +1,6 @@
 /* The stream that `bench -- stream` has learned: a model of the shape that `bench -- compute` measures, and samples as a joiner publishes them. */
-import { encodeSampleBatch, type PublishedSample } from "../../protocols/learning/sample-batch.ts";
+import { type PublishedSample } from "../../protocols/learning/sample-batch.ts";
+import { encodeSampleBatch } from "../../protocols/learning/sample-codec.ts";
 import { type ModelDeclaration } from "../../protocols/model.ts";
 import { createRandom, nextFloat, type Random } from "../../protocols/random.ts";
 

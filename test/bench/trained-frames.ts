@@ -2,6 +2,7 @@ import { writesOf } from "../../actors/shard-writes.ts";
 import { type Impression } from "../../protocols/feedback.ts";
 import { keyOf } from "../../protocols/keys.ts";
 import { plain } from "../../protocols/compute/plain.ts";
+import { labelsOf } from "../../protocols/learning/label-weights.ts";
 import { createLearner, learn, placeRows, planExamples } from "../../protocols/learning/learner.ts";
 import { createMarketStream, marketEvents } from "../../protocols/learning/market-stream.ts";
 import { createMarket, MARKET_DEFAULTS } from "../../protocols/learning/market.ts";
@@ -106,7 +107,7 @@ function train(
     lists.map(({ table, keys }) => gather(replica, { layout, table, keys })),
   );
   placeRows(learner, planned, gathered);
-  const { gradients } = learn(learner, planned, batch);
+  const { gradients } = learn(learner, planned, labelsOf(batch));
   const sightings = batch.map(({ item, label }) => ({ item, key: keyOf(item), clicks: label, timeMs: nowMs }));
   const push = { trainer: "t", batch: number, previous: number - 1, parts: gradients[0] ?? [], sightings };
   stepReplica(replica, { kind: "write", writes: writesOf(layout, push, { shard: 0, isUrgent: () => false }) }, nowMs);

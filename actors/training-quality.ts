@@ -1,0 +1,52 @@
+import { evaluationWeight, lateOf } from "../protocols/learning/label-weights.ts";
+import { type NewRows } from "../protocols/learning/new-rows.ts";
+import { addPrediction, createMetrics, type ProgressiveMetrics } from "../protocols/learning/progressive-metrics.ts";
+import { addToSlices, type Slices } from "../protocols/learning/quality-slices.ts";
+import { type SampleColumns } from "../protocols/learning/sample-frame.ts";
+import { type ModelDeclaration } from "../protocols/model.ts";
+import { labelsIn, valuesIn } from "./sample-messages.ts";
+
+/** Reports of quality until one with its slices, which are many and nobody waits for. */
+const SLICES_EVERY = 8;
+/** Recent quality forgets half of what it knew in this much event time. */
+const HALF_LIFE_MS = 3_600_000;
+
+/** What one trainer predicted before it learned, since it was last told. */
+export interface TrainingQuality {
+  /** Takes in what was predicted of some samples. */
+  measure(parts: readonly SampleColumns[], probabilities: Float32Array, isNewRow: NewRows): void;
+  /** What is to be told now; undefined where nothing was predicted. */
+  take(): { readonly window: ProgressiveMetrics; readonly slices: Slices } | undefined;
+}
+
+export function createTrainingQuality({ slices: features = [], negativesKept = 1 }: ModelDeclaration): TrainingQuality {
+  let window = createMetrics({ halfLifeMs: HALF_LIFE_MS });
+  let slices: Slices = new Map();
+  let reports = 0;
+  return {
+    measure(parts, probabilities, isNewRow) {
+      const labels = labelsIn(parts);
+      const values = features.length === 0 ? [] : valuesIn(parts, features);
+      for (const [at, label] of labels.labels.entries()) {
+        const probability = probabilities[at] ?? Number.NaN;
+        const by = evaluationWeight(probability, { label, late: lateOf(labels, at), kept: negativesKept });
+        const weight = (labels.weights[at] ?? 0) * by;
+        const measured = { probability, label, weight, timeMs: labels.times[at] ?? 0 };
+        addPrediction(window, measured);
+        const [isNewUser, isNewItem] = [isNewRow.user(at), isNewRow.item(at)];
+        if (!isNewUser && !isNewItem && features.length === 0) continue;
+        const sliced = { ...measured, values: values[at] ?? [], isNewUser, isNewItem };
+        addToSlices(slices, sliced, { features, halfLifeMs: HALF_LIFE_MS });
+      }
+    },
+    take() {
+      if (window.total.samples + window.nonFinite === 0) return undefined;
+      reports += 1;
+      const hasSlices = reports % SLICES_EVERY === 0;
+      const told = { window, slices: hasSlices ? slices : new Map() };
+      window = createMetrics({ halfLifeMs: HALF_LIFE_MS });
+      if (hasSlices) slices = new Map();
+      return told;
+    },
+  };
+}
