@@ -59,21 +59,36 @@ export function writesOf(
   push: Push,
   { shard, isUrgent, ofLearned = isUrgent }: { shard: number; isUrgent: IsUrgent; ofLearned?: IsUrgent | undefined },
 ): TableWrite[] {
+  // Columns of all parts in one piece of memory each: there are many parts, and few rows in most.
+  const rows = push.parts.reduce((sum, { keys }) => sum + keys.length, 0);
+  const norms = new Float64Array(rows);
+  const created = new Uint8Array(rows);
+  let next = 0;
   return [
-    ...push.parts.map((part) => gradientWrite(layout, part, ofLearned)),
+    ...push.parts.map((part) => {
+      const [from, to] = [next, (next += part.keys.length)];
+      const signs = { norms: norms.subarray(from, to), created: created.subarray(from, to) };
+      return gradientWrite(layout, part, { isUrgent: ofLearned, ...signs });
+    }),
     ...catalogueWrite(layout, push.sightings, { shard, isUrgent }),
   ];
 }
 
-function gradientWrite(layout: ModelLayout, { table, keys, gradients }: GradientPart, isUrgent: IsUrgent): TableWrite {
+function gradientWrite(
+  layout: ModelLayout,
+  { table, keys, gradients }: GradientPart,
+  {
+    isUrgent,
+    norms,
+    created,
+  }: { readonly isUrgent: IsUrgent; readonly norms: Float64Array; readonly created: Uint8Array },
+): TableWrite {
   const declared = layout.tables[table];
   const optimizer: Optimizer | undefined = declared?.learning;
   if (declared === undefined || optimizer === undefined) {
     throw new RangeError(`Cannot learn in table ${table}: it has no optimizer`);
   }
   const { role } = declared;
-  const norms = new Float64Array(keys.length);
-  const created = new Uint8Array(keys.length);
   return {
     table,
     keys,

@@ -60,7 +60,7 @@ export const URGENT_MUTANTS: readonly Mutant[] = [
   {
     name: "urgent-list-without-bound",
     file: LIST,
-    edits: [["if (list.places.size > list.rowsMax && oldest", "if (list.places.size > 2 ** 20 && oldest"]],
+    edits: [["if (places.size <= list.rowsMax) return;", "if (places.size <= 2 ** 20) return;"]],
   },
   {
     name: "urgent-rows-are-not-relayed",

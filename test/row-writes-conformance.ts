@@ -32,4 +32,19 @@ export function testRowWrites(name: string, create: CreateStore): void {
       return { slots, writers: outcome.writers };
     }
   });
+
+  test(`${name}: versions are those of the slots in the order in which they are asked for, whatever their tables`, () => {
+    const store = create(TABLES, { state: true });
+    const writer = store.writerIndex(parseWriterId("0.b.n.x"));
+    const keys = BigUint64Array.of(5n, 6n, 7n);
+    const [first, second] = [0, 1].map((table) => {
+      return store.update({ table, keys, writer, firstT: 10 + 10 * table, mutate: () => undefined }).slots;
+    });
+    const slots = Float64Array.from([1, 0, 2].flatMap((at) => [second?.[at] ?? -1, first?.[at] ?? -1]));
+    expect(store.versionsAt(slots)).toEqual({
+      slots,
+      t: Float64Array.of(21, 11, 20, 10, 22, 12),
+      writers: new Uint16Array(6).fill(writer),
+    });
+  });
 }

@@ -34,7 +34,7 @@ export function applyRows(
     if (applied.length === 0) continue;
     if (fresh === undefined) noteRows(replica, merged);
     else fresh.push(merged);
-    if (origin === "urgent") noteUrgent(replica.urgent, slots, rowBytesMax(store.tables[section.table]));
+    if (origin === "urgent") noteUrgent(replica.urgent, { slots, bytes: rowBytesMax(store.tables[section.table]) });
     effects.push({
       kind: "applied",
       table: section.table,

@@ -37,7 +37,7 @@ import { settle, takeReport, takeSurvey } from "./settling.ts";
 import { SlotSet } from "./slot-set.ts";
 import { canStamp, createStamper, nextTime, noteStamped, observe } from "./stamper.ts";
 import { boundCache, createUpdateCache, fileRows, turnCache } from "./update-cache.ts";
-import { createUrgentList, noteUrgent } from "./urgent-rows.ts";
+import { createUrgentList, noteUrgent, type UrgentRows } from "./urgent-rows.ts";
 import { type WriterId } from "./version.ts";
 
 /** What a start begins with. All but the writer is what the image of the last run held, or nothing. */
@@ -210,7 +210,8 @@ function write(replica: Replica, event: ReplicaEvent & { kind: "write" }, nowMs:
   const outcomes: UpdateOutcome[] = [];
   let rows = 0;
   let refused = 0;
-  let urgent = 0;
+  let urgentRows = 0;
+  const urgent: UrgentRows[] = [];
   for (const change of writes) {
     const { table, keys, isUrgent } = change;
     const firstT = nextTime(stamper, nowMs);
@@ -227,17 +228,20 @@ function write(replica: Replica, event: ReplicaEvent & { kind: "write" }, nowMs:
     if (outcome.keys.length > 0) {
       outcomes.push(outcome);
       effects.push({ kind: "applied", table, keys: outcome.keys, t: outcome.t, origin: "local" });
-      urgent += isUrgent === undefined ? 0 : noteWritten(replica, { table, outcome, isUrgent });
+      const slots = isUrgent === undefined ? [] : urgentOf(outcome, isUrgent);
+      urgentRows += slots.length;
+      if (slots.length > 0) urgent.push({ slots, bytes: rowBytesMax(store.tables[table]) });
     }
   }
   if (rows > 0) {
     // Before the slots are noted: our own rows are never early.
     join(knowledge, ownKnowledge(replica));
     noteRows(replica, ...outcomes);
+    noteUrgent(replica.urgent, ...urgent);
   }
   if (batch !== undefined) applied.set(batch.trainer, batch.id);
   if (rows > 0) effects.push({ kind: "changed", version: newVersion(replica) });
-  effects.push({ kind: "written", rows, refused, urgent, duplicate: false });
+  effects.push({ kind: "written", rows, refused, urgent: urgentRows, duplicate: false });
   return effects;
 }
 
@@ -258,28 +262,17 @@ function succeed(replica: Replica, event: ReplicaEvent & { kind: "succeed" }): R
   return [{ kind: "written", rows: 0, refused: 0, urgent: 0, duplicate: false }];
 }
 
-/** Puts the urgent ones of the rows just written into the urgent list; returns how many. */
-function noteWritten(
-  { store, urgent }: Replica,
-  options: {
-    readonly table: number;
-    readonly outcome: UpdateOutcome;
-    readonly isUrgent: (index: number) => boolean;
-  },
-): number {
-  const { table, outcome, isUrgent } = options;
-  const slots: Slot[] = [];
-  for (let at = 0; at < outcome.slots.length; at += 1) {
-    if (isUrgent(outcome.indexes[at] ?? 0)) slots.push(outcome.slots[at] ?? 0);
-  }
-  noteUrgent(urgent, slots, rowBytesMax(store.tables[table]));
-  return slots.length;
+/** The slots of the urgent ones of the rows just written. */
+function urgentOf({ slots, indexes }: UpdateOutcome, isUrgent: (index: number) => boolean): Slot[] {
+  const urgent: Slot[] = [];
+  for (let at = 0; at < slots.length; at += 1) if (isUrgent(indexes[at] ?? 0)) urgent.push(slots[at] ?? 0);
+  return urgent;
 }
 
 /** Rows become urgent some time after they were written: they travel first from now on. */
 function urge({ store, urgent }: Replica, { table, keys }: ReplicaEvent & { kind: "urge" }): ReplicaEffect[] {
   const slots = [...keys].flatMap((key) => store.slotOf(table, key) ?? []);
-  noteUrgent(urgent, slots, rowBytesMax(store.tables[table]));
+  noteUrgent(urgent, { slots, bytes: rowBytesMax(store.tables[table]) });
   return [{ kind: "written", rows: 0, refused: 0, urgent: slots.length, duplicate: false }];
 }
 

@@ -91,6 +91,7 @@ export interface SlotVersions {
 }
 
 export interface UpdateOutcome extends SlotVersions {
+  /** Those of the request, or a copy: nobody changes them. */
   readonly keys: BigUint64Array;
   /** Which of the request's keys these are: a key that stands there twice is there twice. */
   readonly indexes: Uint32Array;

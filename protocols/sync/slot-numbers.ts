@@ -55,13 +55,17 @@ export class SlotNumbers {
 
   /** Takes a slot out; tells whether it was there. */
   delete(slot: Slot): boolean {
+    const place = this.placeOf(slot);
+    if (this.#pairs[2 * place] === 0) return false;
+    this.deleteAt(place);
+    return true;
+  }
+
+  /** Takes out what stands at a place of `placeOf`. */
+  deleteAt(from: number): void {
     const pairs = this.#pairs;
     const mask = this.#mask;
-    let hole = homeOf(slot) & mask;
-    while (pairs[2 * hole] !== slot + 1) {
-      if (pairs[2 * hole] === 0) return false;
-      hole = (hole + 1) & mask;
-    }
+    let hole = from;
     // What follows moves up wherever the hole lies on the way from its home: no search may end too soon.
     for (let place = (hole + 1) & mask; pairs[2 * place] !== 0; place = (place + 1) & mask) {
       const other = pairs[2 * place] ?? 0;
@@ -74,7 +78,6 @@ export class SlotNumbers {
     pairs[2 * hole] = 0;
     pairs[2 * hole + 1] = 0;
     this.#size -= 1;
-    return true;
   }
 
   clear(): void {

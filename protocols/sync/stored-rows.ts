@@ -44,10 +44,7 @@ export class StoredRows {
   }
 
   /** What a local write of these keys came to. */
-  outcome(
-    keys: BigUint64Array<ArrayBuffer>,
-    counts: { readonly refused: number; readonly stamped: number },
-  ): UpdateOutcome {
+  outcome(keys: BigUint64Array, counts: { readonly refused: number; readonly stamped: number }): UpdateOutcome {
     const { indexes } = this;
     const isAll = this.#count === keys.length;
     const written = isAll ? keys : BigUint64Array.from(indexes, (index) => keys[index] ?? 0n);

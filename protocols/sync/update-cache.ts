@@ -273,16 +273,28 @@ function makeRoom(cache: UpdateCache, store: RowStore): void {
 
 /** Takes the rows of a slice out and raises the floor by exactly them. */
 function leave(cache: UpdateCache, store: RowStore, slice: Slice): void {
-  const leaving = new Float64Array(slice.size);
-  copySlots(cache, slice, { into: leaving, from: 0 });
-  const { slots, t: times, writers } = store.versionsAt(leaving);
-  for (let at = 0; at < slots.length; at += 1) {
+  const { t: times, writers } = store.versionsAt(takeSlots(cache, slice));
+  for (let at = 0; at < times.length; at += 1) {
     const t = times[at] ?? 0;
     const writer = writers[at] ?? 0;
     while (cache.floor.length <= writer) cache.floor.push(0);
     if (t > (cache.floor[writer] ?? 0)) cache.floor[writer] = t;
-    cache.place.delete(slots[at] ?? 0);
   }
   slice.end = 0;
   slice.size = 0;
+}
+
+/** The slots of a slice that are still its own, which are in none from now on. */
+function takeSlots({ place }: UpdateCache, slice: Slice): Float64Array {
+  const slots = new Float64Array(slice.size);
+  let end = 0;
+  for (let at = 0; at < slice.end; at += 1) {
+    const slot = slice.slots[at] ?? 0;
+    const stands = place.placeOf(slot);
+    if (place.numberAt(stands) !== slice.first + at) continue;
+    place.deleteAt(stands);
+    slots[end] = slot;
+    end += 1;
+  }
+  return slots;
 }

@@ -25,14 +25,26 @@ export function createUrgentList(rowsMax: number): UrgentList {
   return { rowsMax, latest: 0, places: new Map() };
 }
 
-/** Rows became urgent here, again or for the first time. `bytes` is the most that one of them takes in a frame. The oldest give way. */
-export function noteUrgent(list: UrgentList, slots: Iterable<Slot>, bytes: number): void {
-  for (const slot of slots) {
-    list.latest += 1;
-    list.places.delete(slot);
-    list.places.set(slot, { number: list.latest, bytes });
-    const [oldest] = list.places.keys();
-    if (list.places.size > list.rowsMax && oldest !== undefined) list.places.delete(oldest);
+/** Rows that are urgent. `bytes` is the most that one of them takes in a frame. */
+export interface UrgentRows {
+  readonly slots: Iterable<Slot>;
+  readonly bytes: number;
+}
+
+/** Rows became urgent here, again or for the first time. The oldest give way. */
+export function noteUrgent(list: UrgentList, ...batches: readonly UrgentRows[]): void {
+  const { places } = list;
+  for (const { slots, bytes } of batches) {
+    for (const slot of slots) {
+      list.latest += 1;
+      places.delete(slot);
+      places.set(slot, { number: list.latest, bytes });
+    }
+  }
+  // Once for all of them: to find the first of a Map takes as long as many went from its front.
+  for (const oldest of places.keys()) {
+    if (places.size <= list.rowsMax) return;
+    places.delete(oldest);
   }
 }
 

@@ -3,7 +3,7 @@ import { type GradientSteps } from "../../../protocols/sync/gradient-steps.ts";
 import { exactBytesOf } from "../../../protocols/sync/precision.ts";
 import { type LearnRequest } from "../../../protocols/sync/row-store.ts";
 import { type KernelTable, NO_ROW } from "./kernel-table.ts";
-import { optimizerNumbers } from "./optimizer-numbers.ts";
+import { type OptimizerNumbers, optimizerNumbers } from "./optimizer-numbers.ts";
 import { TableFull } from "./table-columns.ts";
 
 /** How the code calls the forms of numbers that it can step. */
@@ -16,15 +16,11 @@ const FORMS = { f32: 0, f16: 1, i8: 2, bytes: 0 } as const;
 export function learnPiece(
   table: KernelTable,
   request: LearnRequest,
-  { from, count, firstT }: { from: number; count: number; firstT: number },
+  { from, count, firstT, optimizer }: { from: number; count: number; firstT: number; optimizer: OptimizerNumbers },
 ): { readonly stored: number; readonly stamped: number; readonly refused: number } {
   const { columns, code, spec } = table;
   const { dim } = spec;
   const { keys, steps, writer } = request;
-  const optimizer = optimizerNumbers(steps.optimizer, steps.delay?.lambda ?? 0);
-  if (optimizer === undefined) {
-    throw new RangeError(`Cannot step rows by ${steps.optimizer.kind}: it is not compiled`);
-  }
   columns.keys.view.set(keys.subarray(from, from + count));
   columns.numbers.view.set(optimizer.numbers);
   columns.gradients.view.set(steps.gradients.subarray(from * dim, (from + count) * dim));
@@ -60,11 +56,9 @@ export function learnPiece(
   return { stored, stamped: table.answer, refused: table.answerToo };
 }
 
-/** Whether `learnPiece` can do these steps. */
-export function canStep(table: KernelTable, { optimizer, delay }: GradientSteps): boolean {
+/** What `learnPiece` needs to know of the optimizer of these steps; undefined where it cannot do them. */
+export function numbersOf(table: KernelTable, { optimizer, delay }: GradientSteps): OptimizerNumbers | undefined {
   const { precision, dim, stateBytes } = table.spec;
   const needed = exactBytesOf(precision, dim) + 4 * stateFloats(optimizer, dim);
-  return (
-    precision !== "bytes" && stateBytes === needed && optimizerNumbers(optimizer, delay?.lambda ?? 0) !== undefined
-  );
+  return precision === "bytes" || stateBytes !== needed ? undefined : optimizerNumbers(optimizer, delay?.lambda ?? 0);
 }

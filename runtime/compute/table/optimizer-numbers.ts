@@ -3,11 +3,14 @@ import { accumulatorsOf, type Optimizer } from "../../../protocols/learning/opti
 /** Kinds as assembly/table/learn.ts counts them. */
 const KINDS = { ogd: 0, adagrad: 1, "rowwise-adagrad": 2, ftrl: 3, adamom: 4, adam: 5 } as const;
 
-/** What the compiled steps need to know of an optimizer; undefined where they have no such arithmetic. */
-export function optimizerNumbers(
-  optimizer: Optimizer,
-  lambda: number,
-): { readonly kind: number; readonly numbers: readonly number[] } | undefined {
+/** What the compiled steps need to know of an optimizer. */
+export interface OptimizerNumbers {
+  readonly kind: number;
+  readonly numbers: readonly number[];
+}
+
+/** Undefined for an optimizer whose arithmetic is not compiled. */
+export function optimizerNumbers(optimizer: Optimizer, lambda: number): OptimizerNumbers | undefined {
   // Any other power than the square root takes a function that machines compute differently.
   if (optimizer.kind === "ftrl" && (optimizer.learningRatePower ?? -0.5) !== -0.5) return undefined;
   const { initial, cold } = accumulatorsOf(optimizer);

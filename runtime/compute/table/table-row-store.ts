@@ -30,7 +30,7 @@ import { type Version, type WriterId } from "../../../protocols/sync/version.ts"
 import { WriterDictionary } from "../../../protocols/sync/writer-dictionary.ts";
 import { EditedRow } from "./edited-row.ts";
 import { KernelTable, tableMemory } from "./kernel-table.ts";
-import { canStep, learnPiece } from "./learn-piece.ts";
+import { learnPiece, numbersOf } from "./learn-piece.ts";
 import { slotListOf, versionsAt } from "./slot-list.ts";
 import { rowsWhere } from "./rows-where.ts";
 import { oldestOf } from "./oldest-rows.ts";
@@ -172,19 +172,19 @@ export class TableRowStore implements RowStore {
   }
 
   learn(request: LearnRequest): UpdateOutcome {
-    const { table: index, writer, firstT, steps } = request;
+    const { table: index, keys, writer, firstT, steps } = request;
     const table = this.#table(index);
-    if (!canStep(table, steps)) return this.update({ ...request, mutate: mutateBySteps(steps) });
+    const optimizer = numbersOf(table, steps);
+    if (optimizer === undefined) return this.update({ ...request, mutate: mutateBySteps(steps) });
     this.#writers.check(writer);
     const frozen = this.#frozen.table(index);
-    const keys = new BigUint64Array(request.keys);
     if (frozen?.isFrozen === true) for (const row of table.rowsOf(keys)) frozen.touch(row);
     const stored = new StoredRows(keys.length);
     let refused = 0;
     let stamped = 0;
     const { columns } = table;
     for (const { from, count } of columns.pieces(keys.length)) {
-      const piece = learnPiece(table, request, { from, count, firstT: firstT + stamped });
+      const piece = learnPiece(table, request, { from, count, firstT: firstT + stamped, optimizer });
       // What the code gave is read where it lies: rows that had to be kept aside were, so nothing below calls it.
       const [places, rows, times] = [columns.places.view, columns.rows.view, columns.t.view];
       const [added, norms] = [columns.added.view, columns.norms.view];
