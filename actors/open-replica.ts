@@ -1,6 +1,6 @@
 import { IMAGE_LIMITS, SYNC_LIMITS } from "../protocols/limits.ts";
 import { modelLayout } from "../protocols/model-layout.ts";
-import { memoriesOf } from "../protocols/table-memories.ts";
+import { memoriesOf, warmBytesOf } from "../protocols/table-memories.ts";
 import { type LoadedImage, loadImage } from "../protocols/sync/image.ts";
 import { createImageLoader } from "../protocols/sync/load-image.ts";
 import { createReplica, type Primary, type Replica } from "../protocols/sync/replica.ts";
@@ -10,6 +10,7 @@ import { buildWriterId, type WriterId } from "../protocols/sync/version.ts";
 import { DecodeError } from "../protocols/wire/decode-error.ts";
 import { type ActorRef, type Address, type Context } from "../runtime/actor.ts";
 import { type FileStoreProtocol, type StoredImage, type StoredSegment } from "../runtime/file-store-protocol.ts";
+import { openScratch, type Scratch } from "../runtime/compute/table/scratch.ts";
 import { createSpreadRowStore } from "../runtime/compute/table/spread-row-store.ts";
 import { type ShardConfig } from "./shard-config.ts";
 import { peerText } from "./shard-name.ts";
@@ -32,6 +33,8 @@ export interface ImageChain {
 export interface OpenedReplica {
   readonly replica: Replica;
   readonly chain: ImageChain;
+  /** Its rows on disk, where it has any. */
+  readonly scratch: Scratch | undefined;
 }
 
 /** The replica as the newest whole image has it, or empty; always as a new writer. */
@@ -43,14 +46,21 @@ export async function openReplica(config: ShardConfig, context: Context<ShardPro
   // Whether this one is, its role says: another region may train by now.
   const primary = known.kind === "self" ? undefined : known;
   const layout = modelLayout(config.model);
-  const stored = { state: config.full, memories: memoriesOf(layout) };
+  const warm = warmBytesOf(layout);
+  let scratch: Scratch | undefined;
+  function createStore(): RowStore {
+    const stored = { state: config.full, memories: memoriesOf(layout) };
+    // What a store before this one had there goes.
+    scratch = config.scratch === undefined || warm.every(isUndefined) ? undefined : openScratch(config.scratch);
+    return createSpreadRowStore(layout.tables, { ...stored, cold: scratch && { bytes: warm, scratch } });
+  }
   const files = context.ref<FileStoreProtocol>(config.files);
   const { images } = await files.ask("load", { name: config.name }, { signal: context.deadline(STEP_MS_MAX) });
   let why = "";
   for (const [age, image] of images.entries()) {
     // One segment less with each try: what was damaged last is left out.
     for (let left = image.kind === "piece" ? 1 : image.segments.length; left > 0;) {
-      const store = createSpreadRowStore(layout.tables, stored);
+      const store = createStore();
       const outcome = await tryImage(image, { left, store, name: config.name, files, context });
       if (outcome.kind === "loaded") {
         const { loaded } = outcome;
@@ -62,6 +72,7 @@ export async function openReplica(config: ShardConfig, context: Context<ShardPro
         return {
           replica: createReplica({ writer, limits, primary, ...loaded, greatestSeen }),
           chain: isCurrent && image.kind === "segments" && !image.isDamaged ? chainOf(image.segments) : chainOf([]),
+          scratch,
         };
       }
       ({ why } = outcome);
@@ -75,8 +86,8 @@ export async function openReplica(config: ShardConfig, context: Context<ShardPro
   }
   // Starting empty over images that exist would overwrite them: that is for a person to decide.
   if (images.length > 0) throw new ImagesUnusable(config.name, why);
-  const store = createSpreadRowStore(layout.tables, stored);
-  return { replica: createReplica({ writer, limits, primary, store }), chain: chainOf([]) };
+  const store = createStore();
+  return { replica: createReplica({ writer, limits, primary, store }), chain: chainOf([]), scratch };
 }
 
 interface LoadOptions {
@@ -134,6 +145,10 @@ async function* blocksOf(
     if (read?.problem !== undefined) throw new DecodeError("image", read.problem);
     yield* read?.blocks ?? [];
   }
+}
+
+function isUndefined(bytes: number | undefined): boolean {
+  return bytes === undefined;
 }
 
 function chainOf(segments: readonly StoredSegment[]): ImageChain {

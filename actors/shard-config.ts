@@ -19,6 +19,8 @@ export interface ShardConfig {
   readonly full: boolean;
   readonly leader: Address;
   readonly files: Address;
+  /** A folder of its own, for rows of tables that are not all in memory. Whatever is there when it starts goes. */
+  readonly scratch?: string;
   readonly snapshotMs: number;
   /** Versions further ahead of our clock are refused. */
   readonly jumpMs: number;

@@ -42,7 +42,7 @@ export interface ShardImages {
 export function createImages(
   config: ShardConfig,
   context: Context<ShardProtocol>,
-  { replica, chain }: OpenedReplica,
+  { replica, chain }: Pick<OpenedReplica, "replica" | "chain">,
 ): ShardImages {
   const { name } = config;
   const files = context.ref<FileStoreProtocol>(config.files);

@@ -28,7 +28,7 @@ import { type ShardConfig } from "./shard-config.ts";
 import { createImages } from "./shard-images.ts";
 import { peerText, rememberWay, replicaAddress } from "./shard-name.ts";
 import { sendToPeer } from "./shard-sends.ts";
-import { showHeld } from "./show-held.ts";
+import { createHeldMeter } from "./show-held.ts";
 import {
   type KeyList,
   type Push,
@@ -55,16 +55,16 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
   fromElsewhere: FROM_ELSEWHERE,
   setup: async (config, context) => {
     const layout = modelLayout(config.model);
-    const opened = await openReplica(config, context);
-    const { replica } = opened;
+    const { replica, chain, scratch } = await openReplica(config, context);
     const leader = context.ref<LeaderProtocol>(config.leader);
     const lag = createLagMeter(context.now());
     const feed = createRowFeed(config.shard, replica.store, context);
-    const images = createImages(config, context, opened);
+    const images = createImages(config, context, { replica, chain });
     /** By which way a peer asked: its answer goes back there. */
     const ways = new Map<string, Address>();
     const labels = { model: config.model.name };
     const urgency = createUrgencyScores(config, context, { layout, step });
+    const showHeld = createHeldMeter(context, { layout, replica, shard: config.name });
     const admitKeys = createAdmitKeys(layout, replica.store);
     const trace = openTrace(config.trace, context);
     trace.start(() => ({ writer: replica.writer, primary: replica.primary, image: encodeImage(replica) }));
@@ -325,13 +325,13 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         },
         save: () => {
           images.saveIfChanged();
-          showHeld(context, { layout, replica, shard: config.name });
+          showHeld();
           context.after(config.snapshotMs, "save", {});
         },
         saved: ({ outcome }) => images.saved(outcome),
         scored: (answer) => urgency.scored(answer),
       },
-      stop: async () => void (await images.saveNow()),
+      stop: () => images.saveNow().then(() => scratch?.close()),
     };
   },
 });

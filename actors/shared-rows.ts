@@ -1,12 +1,12 @@
 /*
  * Rows of a model's shards, read straight from the shards' memory where they run in this process: no message, and the shard is not disturbed. A
- * row that changes under every try, and a shard whose memory is not known yet, are asked for as from anywhere else.
+ * row that changes under every try or is on disk, and a shard whose memory is not known yet, are asked for as from anywhere else.
  */
 import { unknownValues, type ModelLayout } from "../protocols/model-layout.ts";
 import { floatsOf } from "../protocols/sync/precision.ts";
 import { type ActorRef } from "../runtime/actor.ts";
 import { SpreadReader } from "../runtime/compute/table/spread-reader.ts";
-import { FOUND, GAVE_UP } from "../runtime/compute/table/table-reader.ts";
+import { FOUND, GAVE_UP, ON_DISK } from "../runtime/compute/table/table-reader.ts";
 import { type ReadList } from "./gather-rows.ts";
 import { type KeyList, type ShardProtocol } from "./shard-protocol.ts";
 
@@ -16,6 +16,12 @@ interface Share {
   readonly steps: Int32Array;
   readonly readers: readonly (SpreadReader | undefined)[];
   askedMs: number;
+}
+
+/** A list as it was read, and the places of the keys whose rows were not to be had; of those, how many were on disk. */
+interface PartlyRead extends ReadList {
+  readonly missing: readonly number[];
+  readonly onDisk: number;
 }
 
 type Gathered = ShardProtocol["gather"]["reply"];
@@ -56,20 +62,24 @@ export function createSharedRows(
     return share;
   }
 
-  /** One list from memory, or undefined where that did not do. */
-  function read(share: Share, { table, keys }: KeyList): ReadList | undefined {
+  /** One list from memory, or undefined where it is not known. */
+  function read(share: Share, { table, keys }: KeyList): PartlyRead | undefined {
     const declared = layout.tables[table];
     const reader = share.readers[table];
     if (declared?.learning === undefined || reader === undefined) return undefined;
     const values = new Uint8Array(keys.length * declared.valueBytes);
     const statuses = reader.gather(keys, values);
     const floats = declared.precision === "f32" ? new Float32Array(values.buffer) : floatsOf(declared, values);
-    let isWhole = true;
+    const missing: number[] = [];
+    let onDisk = 0;
     for (let at = 0; at < keys.length; at += 1) {
-      if (statuses[at] === GAVE_UP) isWhole = false;
-      else if (statuses[at] !== FOUND) floats.set(unknownValues(layout, table, keys[at] ?? 0n), at * declared.dim);
+      const status = statuses[at];
+      if (status === FOUND) continue;
+      if (status === ON_DISK) onDisk += 1;
+      if (status === GAVE_UP || status === ON_DISK) missing.push(at);
+      else floats.set(unknownValues(layout, table, keys[at] ?? 0n), at * declared.dim);
     }
-    return isWhole ? { values: floats, found: statuses } : undefined;
+    return { values: floats, found: statuses, missing, onDisk };
   }
 
   return {
@@ -80,21 +90,47 @@ export function createSharedRows(
       // Before the rows: whatever is written meanwhile counts as later.
       const steps = share === undefined ? 0 : Atomics.load(share.steps, 0);
       const mine = lists.map((list) => (share === undefined ? undefined : read(share, list)));
-      const rest = lists.filter((_, at) => mine[at] === undefined);
+      const rest = lists.flatMap(({ table, keys }, at): KeyList[] => {
+        const missing = mine[at]?.missing;
+        if (missing === undefined) return [{ table, keys }];
+        return missing.length === 0
+          ? []
+          : [{ table, keys: BigUint64Array.from(missing, (place) => keys[place] ?? 0n) }];
+      });
       let asked: ReadList[] = [];
       if (rest.length > 0) {
         reading.count(
           "freshet_gather_asked_rows_total",
-          rest.reduce((sum, { keys }) => sum + keys.length, 0),
+          sumOf(rest, ({ keys }) => keys.length),
         );
-        const answer = await ref.ask("gather", { lists: rest.map(({ table, keys }) => ({ table, keys })) }, { signal });
+        const onDisk = sumOf(mine, (list) => list?.onDisk ?? 0);
+        if (onDisk > 0) reading.count("freshet_gather_disk_rows_total", onDisk);
+        const answer = await ref.ask("gather", { lists: rest }, { signal });
         asked = answer.values.map((values, at) => ({ values, found: answer.found[at] ?? new Uint8Array() }));
       }
-      const all = mine.map((list) => list ?? asked.shift() ?? NOTHING);
+      const all = mine.map((list) => {
+        if (list?.missing.length === 0) return list;
+        const answered = asked.shift() ?? NOTHING;
+        return list === undefined ? answered : completed(list, answered);
+      });
       return { values: all.map(({ values }) => values), found: all.map(({ found }) => found), steps };
     },
     forget: () => {
       shares = [];
     },
   };
+}
+
+/** A list with what was asked for in its places. */
+function completed(list: PartlyRead, { values, found }: ReadList): ReadList {
+  const dim = list.values.length / list.found.length;
+  for (const [at, place] of list.missing.entries()) {
+    list.values.set(values.subarray(at * dim, (at + 1) * dim), place * dim);
+    list.found[place] = found[at] ?? 0;
+  }
+  return list;
+}
+
+function sumOf<Part>(parts: readonly Part[], of: (part: Part) => number): number {
+  return parts.reduce((sum, part) => sum + of(part), 0);
 }

@@ -4,6 +4,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { ADMISSION_MUTANTS } from "./mutants-admission.ts";
+import { COLD_MUTANTS } from "./mutants-cold.ts";
 import { COST_MUTANTS } from "./mutants-cost.ts";
 import { IMAGE_MUTANTS } from "./mutants-image.ts";
 import { SEQUENCE_MUTANTS } from "./mutants-sequences.ts";
@@ -13,6 +14,7 @@ import { MUTANTS } from "./mutants.ts";
 test("the text that each planted bug edits stands once in its file", () => {
   const moved = [
     ...MUTANTS,
+    ...COLD_MUTANTS,
     ...COST_MUTANTS,
     ...IMAGE_MUTANTS,
     ...ADMISSION_MUTANTS,

@@ -13,6 +13,7 @@ const SITUATIONS: Readonly<Record<string, number>> = {
   "answer that replaces": 100,
   "answer without rows": 1_000,
   "start with compiled tables": 100,
+  "start with rows on disk": 50,
   "asker misses a settled deletion": 100,
   "clock jump": 100,
   "crash with the disk": 100,

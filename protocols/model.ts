@@ -19,6 +19,8 @@ export interface TableDeclaration {
   readonly ttlMs?: number;
   /** The most memory that its rows, with their optimizer state, may take at the primary, all shards together; those written longest ago go. No bound when left out. */
   readonly budgetBytes?: number;
+  /** Of its rows' values and optimizer state, so much is in each node's memory, all shards together, and the rest on its disk; all is in memory when left out. */
+  readonly memoryBytes?: number;
   /** When a key gets a row; at its first gradient when left out. */
   readonly admit?: AdmissionRule;
   /**

@@ -9,16 +9,33 @@ const MEMORIES_MAX = 8;
 /** Together, where any table has several: so each row of a shard has a number of 32 bits, also of the smallest rows. */
 export const MEMORIES_TOGETHER_MAX = 64;
 
-/** The largest budget of a model's table. */
-export function budgetBytesMax(shards: number): number {
-  return shards * MEMORIES_MAX * MEMORY_BYTES;
+/** What a table of one shard can have in its memories. */
+export const SHARD_BYTES_MAX: number = MEMORIES_MAX * MEMORY_BYTES;
+
+/** What a row of a table keeps in memory though its contents are on disk: a head of 32 bytes, and of the index of keys 32. */
+const HEAD_BYTES = 64;
+
+/** Bytes of memory that a table of one shard may fill, as far as its declaration bounds them: its budget; or, where contents lie on disk, those that do not, and the heads of all rows. */
+export function memoryBytesOf({ model, tables }: ModelLayout, table: number): number {
+  const declared = model.tables[table - 1];
+  const spec = tables[table];
+  const budget = (declared?.budgetBytes ?? 0) / model.shards;
+  if (declared?.memoryBytes === undefined || spec === undefined) return budget;
+  return declared.memoryBytes / model.shards + (budget / rowMemory(spec)) * HEAD_BYTES;
 }
 
-/** Over how many memories each table of a shard is spread: as many as its budget fills, and one without. */
-export function memoriesOf({ model, tables }: ModelLayout): number[] {
+/** Over how many memories each table of a shard is spread: as many as it may fill, and one where nobody knows. */
+export function memoriesOf(layout: ModelLayout): number[] {
+  return layout.tables.map((_, table) =>
+    Math.max(1, Math.min(MEMORIES_MAX, Math.ceil(memoryBytesOf(layout, table) / MEMORY_BYTES))),
+  );
+}
+
+/** Bytes of contents that each table of a shard keeps in memory; undefined where that is all. */
+export function warmBytesOf({ model, tables }: ModelLayout): (number | undefined)[] {
   return tables.map((_, table) => {
-    const budget = model.tables[table - 1]?.budgetBytes ?? 0;
-    return Math.max(1, Math.min(MEMORIES_MAX, Math.ceil(budget / model.shards / MEMORY_BYTES)));
+    const bytes = model.tables[table - 1]?.memoryBytes;
+    return bytes === undefined ? undefined : Math.floor(bytes / model.shards);
   });
 }
 

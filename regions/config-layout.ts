@@ -1,7 +1,7 @@
 import { type ModelLayout, modelLayout } from "../protocols/model-layout.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { SYNC_LIMITS } from "../protocols/limits.ts";
-import { budgetBytesMax, MEMORIES_TOGETHER_MAX, memoriesOf } from "../protocols/table-memories.ts";
+import { MEMORIES_TOGETHER_MAX, memoriesOf, memoryBytesOf, SHARD_BYTES_MAX } from "../protocols/table-memories.ts";
 import { checkTables } from "../protocols/sync/declaration.ts";
 import { rowMemory } from "../protocols/sync/row-store.ts";
 
@@ -25,7 +25,14 @@ export function layoutProblems(model: ModelDeclaration): readonly LayoutProblem[
   );
   try {
     const layout = modelLayout(model);
-    const found = [...named, ...tooMany(layout), ...tooLarge(layout), ...tooTight(layout), ...tooWide(layout)];
+    const found = [
+      ...named,
+      ...tooMany(layout),
+      ...tooLarge(layout),
+      ...tooTight(layout),
+      ...unfit(layout),
+      ...tooWide(layout),
+    ];
     if (found.length === 0) checkTables(layout.tables);
     return found;
   } catch (error) {
@@ -55,14 +62,35 @@ function tooTight({ model, tables }: ModelLayout): LayoutProblem[] {
   });
 }
 
+/** With fewer rows of a shard in memory each request would wait for the disk, whatever it asks for. */
+const WARM_ROWS_MIN = 1_000;
+
+/** Memory for contents that is too small to work with, or that the budget can never fill. */
+function unfit({ model, tables }: ModelLayout): LayoutProblem[] {
+  return model.tables.flatMap(({ budgetBytes = Infinity, memoryBytes }, index) => {
+    const spec = tables[index + 1];
+    if (spec === undefined || memoryBytes === undefined) return [];
+    const path = ["tables", index, "memory"];
+    const rowBytes = 8 * Math.ceil((spec.valueBytes + spec.stateBytes) / 8);
+    const least = model.shards * WARM_ROWS_MIN * rowBytes;
+    const most = (budgetBytes / rowMemory(spec)) * rowBytes;
+    if (memoryBytes < least) {
+      const allowed = `at least "${Math.ceil(least / 1024)}KB", the contents of ${WARM_ROWS_MIN} rows in each of ${model.shards} shards`;
+      return [{ path, allowed }];
+    }
+    if (memoryBytes < most) return [];
+    const allowed = `less than "${Math.floor(most / 1024)}KB", which is what all rows within the table's budget take; or nothing, and all are in memory`;
+    return [{ path, allowed }];
+  });
+}
+
 function tooWide(layout: ModelLayout): LayoutProblem[] {
   const { model } = layout;
-  const most = budgetBytesMax(model.shards);
-  const found = model.tables.flatMap(({ budgetBytes = 0 }, index) => {
-    if (budgetBytes <= most) return [];
-    const [all, each] = [most, most / model.shards].map((bytes) => `${bytes / 2 ** 30}GB`);
+  const found = model.tables.flatMap(({ budgetBytes }, index) => {
+    if (memoryBytesOf(layout, index + 1) <= SHARD_BYTES_MAX) return [];
+    const [all, each] = [model.shards * SHARD_BYTES_MAX, SHARD_BYTES_MAX].map((bytes) => `${bytes / 2 ** 30}GB`);
     const allowed = `at most "${all}", ${each} in each of ${model.shards} shards; give the model more shards`;
-    return [{ path: ["tables", index, "budget"], allowed }];
+    return [{ path: ["tables", index, budgetBytes === undefined ? "memory" : "budget"], allowed }];
   });
   const memories = memoriesOf(layout);
   const together = memories.reduce((sum, count) => sum + count, 0);

@@ -68,6 +68,10 @@ const table = z
       description:
         "The most memory of its rows with their optimizer state, all shards together; beyond it those that were not trained for longest go, in every region",
     }),
+    memory: size({ min: "1MB", max: "1TB" }).optional().meta({
+      description:
+        "Of its rows' values and optimizer state, so much is kept in memory by each node, all shards together: those in use. The others lie on disk, in the state folder. Without it all are in memory",
+    }),
     admit: admit.optional().meta({
       description:
         'When a key gets a row: { "count": 3 }, at its third sighting, or { "probability": 0.1 } at each; without it, at once',
@@ -90,12 +94,13 @@ const table = z
       context.addIssue({ code: "custom", path: ["sequence", "of"], message: "a feature that is a list" });
     }
   })
-  .transform(({ ttl, budget, admit: rule, key = "", sequence: list, name, ...rest }) => ({
+  .transform(({ ttl, budget, memory, admit: rule, key = "", sequence: list, name, ...rest }) => ({
     name,
     key: list?.of ?? key,
     ...(list !== undefined && { sequence: list }),
     ...rest,
     ...(budget !== undefined && { budgetBytes: budget }),
+    ...(memory !== undefined && { memoryBytes: memory }),
     ...(ttl !== undefined && { ttlMs: ttl }),
     ...(rule !== undefined && { admit: rule }),
   }));

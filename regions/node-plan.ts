@@ -100,12 +100,12 @@ export function baselineId(node: string): string {
 
 /** The workers that hold no socket. The link's and HTTP's are added by `node.ts`, which knows the secrets. */
 export function planWorkers(config: RegionConfig): WorkerSpec[] {
-  const shardFolder = imageFolder(config);
+  const shardFolders = [imageFolder(config), ...(hasScratch(config) ? [scratchFolder(config)] : [])];
   const isTraining = mayTrain(config);
   return [
     {
       name: "shards",
-      permissions: { read: [shardFolder], write: [shardFolder] },
+      permissions: { read: shardFolders, write: shardFolders },
       actors: [files(config), ...config.models.flatMap((model) => shards(config, model))],
     },
     {
@@ -138,6 +138,15 @@ export function imageFolder({ state }: Pick<RegionConfig, "state">): string {
   return `${state}/shards`;
 }
 
+/** Where rows of tables lie that are not all in memory. Nothing there outlives the node. */
+export function scratchFolder({ state }: Pick<RegionConfig, "state">): string {
+  return `${state}/scratch`;
+}
+
+export function hasScratch({ models }: Pick<RegionConfig, "models">): boolean {
+  return models.some(({ tables }) => tables.some(({ memoryBytes }) => memoryBytes !== undefined));
+}
+
 function shardAddresses(config: RegionConfig, model: ModelDeclaration): Address[] {
   const { shard } = nodeAddresses(config);
   return Array.from({ length: model.shards }, (_, index) => shard(model.name, index));
@@ -156,6 +165,7 @@ function shards(config: RegionConfig, model: ModelDeclaration): ActorSpec[] {
       full: fullRegions(config).includes(config.region),
       leader: addresses.leader,
       files: addresses.files,
+      ...(hasScratch(config) && { scratch: `${scratchFolder(config)}/${shardName(model.name, index)}` }),
       snapshotMs: config.snapshot.everyMs,
       jumpMs: config.sync.jumpLimitMs,
       urgentHoldMs: config.sync.urgentHoldMs,

@@ -3,7 +3,7 @@
  * host the actors, and one actor on the main thread says how it all is. Started in the order in which things need each other, and
  * stopped in the reverse.
  */
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Labels, type Logger } from "../runtime/actor.ts";
 import { prepareTensorflow } from "../runtime/compute/tensorflow/load.ts";
@@ -18,7 +18,15 @@ import { watchNats } from "./nats-watch.ts";
 import { startNatsServer } from "./node-nats.ts";
 import { nodeActor } from "./node-actor.ts";
 import { baselineActor, measuredBy } from "./baseline-actor.ts";
-import { baselineId, imageFolder, mayTrain, nodeAddresses, planWorkers } from "./node-plan.ts";
+import {
+  baselineId,
+  hasScratch,
+  imageFolder,
+  mayTrain,
+  nodeAddresses,
+  planWorkers,
+  scratchFolder,
+} from "./node-plan.ts";
 import { createPool } from "../runtime/pool.ts";
 import { type RegionConfig } from "./read-config.ts";
 import { type NodeProtocol, type NodeStatus } from "./status.ts";
@@ -40,6 +48,8 @@ export interface RegionNode extends AsyncDisposable {
   status(): Promise<NodeStatus>;
 }
 
+/** Of the root of a disk. */
+const LOST_AND_FOUND = "lost+found";
 const STOP_MS = 15_000;
 const STATUS_MS = 5_000;
 
@@ -58,6 +68,7 @@ export async function startNode(config: RegionConfig, options: NodeOptions): Pro
   await mkdir(config.state, { recursive: true, mode: 0o700 });
   undo.use(await lockStateFolder(config.state, { owner: `region ${config.region}, node ${config.node}` }));
   await mkdir(imageFolder(config), { recursive: true, mode: 0o700 });
+  await emptyScratch(config);
   const { signal } = options;
   // The server starts before the system that has the metrics, and what it counts meanwhile waits.
   const started = Promise.withResolvers<ActorSystem>();
@@ -161,6 +172,14 @@ async function warmStarts(config: RegionConfig, log: Logger): Promise<void> {
       else log.warn("A table begins empty, as it is not the same in both models", { model: name, table, why });
     }
   }
+}
+
+/** What a crash left there is as large as the tables were, so it goes, also where no table needs it any more. The folder itself stays: it may be a disk of its own. */
+async function emptyScratch(config: RegionConfig): Promise<void> {
+  const folder = scratchFolder(config);
+  if (hasScratch(config)) await mkdir(folder, { recursive: true, mode: 0o700 });
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names) if (name !== LOST_AND_FOUND) await rm(join(folder, name), { recursive: true, force: true });
 }
 
 /** Permissions do not cover what lies under the working directory, so for as long as the node runs nothing does. */

@@ -75,6 +75,42 @@ test("a table's budget is memory for at least 1,000 rows in each shard", () => {
   ]);
 });
 
+test("a table's memory is for the contents of at least 1,000 rows in each shard, and of fewer than its budget allows", () => {
+  function withMemory(table: { readonly memory: string; readonly budget?: string }): RegionConfigInput {
+    const tables = [
+      { name: "users", key: "user", ...table },
+      { name: "items", key: "item" },
+    ];
+    return { ...LEAST, models: [{ name: "clicks", shards: 64, tables }] };
+  }
+  expect(parse(withMemory({ memory: "1GB" })).models[0]?.tables[0]).toMatchObject({ memoryBytes: 2 ** 30 });
+  // 16 floats, and as many of AdaGrad: 128 of the 184 bytes of a row.
+  expect(problemsOf(withMemory({ memory: "7MB" }))).toEqual([
+    expect.stringMatching(
+      /: models\[0\]\.tables\[0\]\.memory is .*at least "8000KB", the contents of 1000 rows in each of 64 shards/,
+    ),
+  ]);
+  expect(problemsOf(withMemory({ memory: "720MB", budget: "1GB" }))).toEqual([
+    expect.stringMatching(/\.memory is .*less than "729444KB", which is what all rows within the table's budget take/),
+  ]);
+  expect(parse(withMemory({ memory: "700MB", budget: "1GB" })).models).toHaveLength(1);
+});
+
+test("a table of which a part is on disk has memories for that which is not, and for the heads of all its rows", () => {
+  function memories(table: { readonly memory: string; readonly budget?: string }): readonly number[] {
+    const tables = [
+      { name: "users", key: "user" },
+      { name: "items", key: "item", ...table },
+    ];
+    const [model] = parse({ ...LEAST, models: [{ name: "clicks", shards: 2, tables }] }).models;
+    return model === undefined ? [] : memoriesOf(modelLayout(model)).slice(0, 3);
+  }
+  expect(memories({ memory: "1GB" })).toEqual([1, 1, 1]);
+  expect(memories({ memory: "8GB" })).toEqual([1, 1, 2]);
+  // Of each 184 bytes of the budget 64 are of a head and a key: about 9 of 26 GB in a shard.
+  expect(memories({ memory: "1GB", budget: "52GB" })).toEqual([1, 1, 3]);
+});
+
 test("a table that an image says has more rows than a memory takes is read into several, eight at most", () => {
   const wide: TableSpec = {
     name: "users",

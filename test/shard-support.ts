@@ -46,9 +46,18 @@ interface ShardPlan {
   /** It holds optimizer state. Default: the primary does. */
   readonly full?: boolean;
   readonly scorer?: Address;
+  /** A folder in which it has one for rows that are not in memory. */
+  readonly scratch?: string;
 }
 
-export function shardConfig({ node, model, snapshotMs = 60_000, full = node === "a", scorer }: ShardPlan): ShardConfig {
+export function shardConfig({
+  node,
+  model,
+  snapshotMs = 60_000,
+  full = node === "a",
+  ...more
+}: ShardPlan): ShardConfig {
+  const { scorer, scratch } = more;
   return {
     region: REGION,
     node,
@@ -64,6 +73,7 @@ export function shardConfig({ node, model, snapshotMs = 60_000, full = node === 
     urgentHoldMs: 2_000,
     orphanMs: 60_000,
     ...(scorer !== undefined && { scorer }),
+    ...(scratch !== undefined && { scratch: join(scratch, "clicks-0") }),
   };
 }
 
@@ -79,11 +89,13 @@ export async function startShard(
 ): Promise<ActorRef<ShardProtocol>> {
   const { node } = plan;
   const path = join(folder, node);
-  await mkdir(path, { recursive: true });
   const config = shardConfig(plan);
+  const paths = [path, ...(plan.scratch === undefined ? [] : [plan.scratch])];
+  // Only what is a folder by then is granted with what comes to be in it.
+  for (const each of paths) await mkdir(each, { recursive: true });
   await system.worker({
     name: node,
-    permissions: { read: [path], write: [path] },
+    permissions: { read: paths, write: paths },
     actors: [
       { module: module("../runtime/file-store.ts"), export: "fileStore", id: node, config: { folder: path } },
       { module: module("../actors/shard.ts"), export: "shard", id: shardAt(node).id, config },

@@ -73,6 +73,8 @@ export interface Knobs {
   readonly precision: "f32" | "f16" | "i8";
   /** Rows are held as region nodes hold them, in compiled tables, and not in Maps. */
   readonly compiled: boolean;
+  /** So many rows of a compiled table have their contents in memory, the others on disk; 0 for all. */
+  readonly warmRows: number;
   /** Of writes, how many are urgent. */
   readonly urgentRate: number;
   readonly urgentRowsMax: number;
@@ -182,6 +184,7 @@ export function drawKnobs(random: Random): Knobs {
     // Looked at, not drawn: a seed keeps the rest of its world.
     precision: random.a % 4 === 0 ? "f16" : random.a % 8 === 3 ? "i8" : "f32",
     compiled: (random.a >>> 2) % 8 === 0,
+    warmRows: (random.a >>> 25) % 2 === 0 ? 1 + ((random.a >>> 26) % 4) : 0,
     ...drawBudget(random.a >>> 5, keys),
     ...drawRoles(createRandom(random.b), { calm, nodes, serving, graves }),
     ...drawUrgent(createRandom(random.c)),

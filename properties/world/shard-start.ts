@@ -4,6 +4,7 @@ import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
 import { createReplica, type Replica } from "../../protocols/sync/replica.ts";
 import { type RowStore } from "../../protocols/sync/row-store.ts";
 import { type WriterId } from "../../protocols/sync/version.ts";
+import { SimulatedScratch } from "../simulated-scratch.ts";
 import { createTableRowStore } from "../../runtime/compute/table/table-row-store.ts";
 import { DecodeError } from "../../protocols/wire/decode-error.ts";
 import { type SavedImage } from "./disk.ts";
@@ -80,15 +81,26 @@ export function pollLimitsOf({ patienceMs, frameBytes, calm, standMs, standPatie
   };
 }
 
+/** Contents of a row take so many bytes at most; their log has regions of four rows, and is written two at a time. */
+const ROW_BYTES = 16;
+const CUT = { regionBytes: 4 * (8 + ROW_BYTES), bufferBytes: 2 * (8 + ROW_BYTES) };
+
 /** What an image of the disk holds; nothing when it is damaged, which S13 says must be noticed. */
 function load(
   world: Surroundings,
   { image, state, where }: { readonly image: SavedImage | undefined; readonly state: boolean; readonly where: string },
 ): LoadedImage | { readonly store: RowStore } {
   const tables = tablesOf(world.knobs);
-  const create = world.knobs.compiled ? createTableRowStore : createMapRowStore;
-  if (world.knobs.compiled) world.count("start with compiled tables");
-  const store = new WatchedStore(create(tables, { state }));
+  const { compiled, warmRows } = world.knobs;
+  if (compiled) world.count("start with compiled tables");
+  if (compiled && warmRows > 0) world.count("start with rows on disk");
+  function create(): WatchedStore {
+    if (!compiled) return new WatchedStore(createMapRowStore(tables, { state }));
+    const bytes = warmRows * ROW_BYTES;
+    const cold = { ...CUT, bytes: [bytes], scratch: new SimulatedScratch() };
+    return new WatchedStore(createTableRowStore(tables, { state, ...(warmRows > 0 && { cold }) }));
+  }
+  const store = create();
   if (image === undefined) return { store };
   try {
     const loaded = loadImage(image.bytes, store);
@@ -97,6 +109,6 @@ function load(
   } catch (error) {
     if (!image.damaged || !(error instanceof DecodeError)) throw error;
     world.count("restart with a damaged image");
-    return { store: new WatchedStore(create(tables, { state })) };
+    return { store: create() };
   }
 }

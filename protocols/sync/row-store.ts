@@ -221,7 +221,7 @@ export interface RowStore {
    * by a sample of so many. 0 where there is none.
    */
   oldest(table: number, count: number): number;
-  /** Forgets the rows of these keys, as far as they are there. */
+  /** Forgets the rows of these keys, each of which stands there once, as far as they are there. */
   dropKeys(dropped: TableKeys): void;
   /** Rows written and keys dropped since the last moment that was kept; at the start, all. Some may count twice. */
   readonly changes: number;

@@ -5,11 +5,15 @@
 import { parentPort } from "node:worker_threads";
 import { mixUint32 } from "../../protocols/random.ts";
 import { type RowBatch } from "../../protocols/sync/row-store.ts";
+import { SimulatedScratch } from "../../properties/simulated-scratch.ts";
 import { KernelTable } from "../../runtime/compute/table/kernel-table.ts";
+import { tableMemory } from "../../runtime/compute/table/table-memory.ts";
 import { TableReader } from "../../runtime/compute/table/table-reader.ts";
 import { type ReadOrder, type ReadReport, type TableOrder } from "./table-threads.ts";
 
 const BATCH = 256;
+/** Of the log on disk: a region is full, and the next begun, every few rows. */
+const CUT = { regionBytes: 2 ** 12, bufferBytes: 2 ** 10 };
 const NOTHING = new Float64Array();
 
 parentPort?.once("message", (order: TableOrder) => {
@@ -18,8 +22,9 @@ parentPort?.once("message", (order: TableOrder) => {
 });
 
 /** Writes all rows once, says so, and then some of them again and again, at a pace or as fast as it can, until told to stop. */
-function write({ spec, rows, perSecond, stop }: TableOrder & { kind: "write" }): void {
-  const table = new KernelTable(spec);
+function write({ spec, rows, warmRows, perSecond, stop }: TableOrder & { kind: "write" }): void {
+  const cold = warmRows === undefined ? undefined : { bytes: warmRows * spec.valueBytes, ...CUT };
+  const table = new KernelTable(spec, tableMemory(), cold && { ...cold, file: new SimulatedScratch().open("rows") });
   table.setRanks(new Uint32Array(1));
   const words = spec.valueBytes / 4;
   let round = 0;
@@ -40,11 +45,17 @@ function write({ spec, rows, perSecond, stop }: TableOrder & { kind: "write" }):
       table.mergePiece(batch, { known: NOTHING, from: piece.from, count: piece.count, state: false });
     }
   }
+  function bring(from: number): void {
+    const { view } = table.columns.rows;
+    for (let at = 0; at < view.length; at += 1) view[at] = (from + at) % rows;
+    table.cold?.bring(table.columns.rows, view.length, { more: 0 });
+  }
   for (let from = 0; from < rows; from += BATCH) put(from, Math.min(BATCH, rows - from));
   parentPort?.postMessage({ memory: table.memory, spec });
   const beganMs = performance.now();
   for (let written = 0; Atomics.load(stop, 0) === 0; written += BATCH) {
     put(mixUint32(7, round) % rows, BATCH);
+    if (cold !== undefined) bring(mixUint32(9, round) % rows);
     const aheadMs = perSecond === undefined ? 0 : (written / perSecond) * 1_000 - (performance.now() - beganMs);
     if (aheadMs > 1) Atomics.wait(stop, 0, 0, aheadMs);
   }
@@ -54,7 +65,7 @@ function read({ table, rows, reads, seed }: ReadOrder): ReadReport {
   const reader = new TableReader(table);
   const batch = Math.min(reader.places.length, 1_024);
   const numbers = Uint32Array.from({ length: 64 * batch }, (_, at) => mixUint32(seed, at) % rows);
-  const report = { reads: 0, torn: 0, gaveUp: 0, retries: 0, ms: 0 };
+  const report = { reads: 0, torn: 0, gaveUp: 0, onDisk: 0, retries: 0, ms: 0 };
   const beganMs = performance.now();
   for (let turn = 0; report.reads < reads; turn += 1) {
     const from = (turn % 64) * batch;
@@ -64,5 +75,6 @@ function read({ table, rows, reads, seed }: ReadOrder): ReadReport {
     report.torn += uneven;
     report.gaveUp += batch - found;
   }
-  return { ...report, retries: reader.counts.retries, ms: performance.now() - beganMs };
+  const { retries, onDisk } = reader.counts;
+  return { ...report, retries, onDisk, ms: performance.now() - beganMs };
 }

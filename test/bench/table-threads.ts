@@ -8,6 +8,8 @@ export type TableOrder =
       readonly kind: "write";
       readonly spec: TableSpec;
       readonly rows: number;
+      /** So many of them have their contents in memory; all where it is not said. Others are read back as fast as rows are written. */
+      readonly warmRows?: number;
       /** Rows a second; as many as it can when there is none. */
       readonly perSecond: number | undefined;
       readonly stop: Int32Array;
@@ -25,7 +27,9 @@ export interface ReadOrder {
 export interface ReadReport {
   readonly reads: number;
   readonly torn: number;
+  /** Rows that were not given, and of these those that were on disk. */
   readonly gaveUp: number;
+  readonly onDisk: number;
   readonly retries: number;
   readonly ms: number;
 }
@@ -47,6 +51,7 @@ export class WrittenTable implements AsyncDisposable {
   static async start(order: {
     readonly spec: TableSpec;
     readonly rows: number;
+    readonly warmRows?: number;
     readonly perSecond: number | undefined;
   }): Promise<WrittenTable> {
     const stop = new Int32Array(new SharedArrayBuffer(4));

@@ -1,8 +1,10 @@
 import { type FreezableRows } from "../../../protocols/sync/frozen-table.ts";
 import { type RowBatch, type TableSpec } from "../../../protocols/sync/row-store.ts";
-import { createMemory, type SharedMemory } from "../load.ts";
+import { type SharedMemory } from "../load.ts";
+import { type ColdOptions, ColdRows, sizesOf } from "./cold-rows.ts";
 import { HEAD, openTableCode, type TableCode } from "./table-code.ts";
 import { TableColumns, TableFull } from "./table-columns.ts";
+import { tableMemory } from "./table-memory.ts";
 
 /** Rows of a batch from one on, and what of each writer is known. */
 interface MergePiece {
@@ -18,37 +20,33 @@ export const NO_ROW = 0xffff_ffff;
 const EMPTY = 2;
 const NOTHING = new Float64Array();
 const TOP_UNIT_BYTES = 64;
-/** Enough for a small table, its columns and its first rows: to grow a memory takes longer than to make one. */
-const MEMORY_BYTES_FIRST = 2 ** 20;
-/** Where 32-bit addresses end. */
-export const MEMORY_BYTES_MAX = 2 ** 32;
-
-/** An empty memory for a table. */
-export function tableMemory(bytesMax = MEMORY_BYTES_MAX): SharedMemory {
-  return createMemory({ bytes: MEMORY_BYTES_FIRST, bytesMax });
-}
-
 /** One table in a memory of its own, which other threads may read: rows by number, found by key. Only the thread that made it writes. */
 export class KernelTable implements FreezableRows {
   readonly spec: TableSpec;
   readonly memory: SharedMemory;
   readonly code: TableCode;
   readonly columns: TableColumns;
+  /** Where not all contents are in memory. */
+  readonly cold: ColdRows | undefined;
   readonly #head: Uint32Array;
   readonly #answerT: Float64Array;
   /** How often a row was dropped, for those that were. */
   readonly #generations = new Map<number, number>();
 
-  /** An empty table, or the one in a memory whose owner is no more. */
-  constructor(spec: TableSpec, memory = tableMemory()) {
+  /** An empty table, or the one in a memory whose owner is no more. With `cold`, an empty one whose contents stand apart. */
+  constructor(spec: TableSpec, memory = tableMemory(), cold?: ColdOptions) {
     this.spec = spec;
     this.memory = memory;
     this.code = openTableCode(this.memory);
-    if (this.code.createTable(spec.valueBytes, spec.stateBytes) < 0) throw new TableFull();
+    const sizes = sizesOf(spec, cold);
+    if (this.code.createTable(spec.valueBytes, spec.stateBytes, ...sizes) < 0) throw new TableFull();
     this.columns = new TableColumns(this.memory, this.code, {
       ...spec,
       dim: spec.precision === "bytes" ? 0 : spec.dim,
+      ...(cold !== undefined && { rowsMax: sizes[0] }),
     });
+    const { code, columns } = this;
+    this.cold = cold && new ColdRows({ code, memory, spec }, { ...cold, rowsMax: columns.rowsMax });
     this.#answerT = new Float64Array(this.memory.buffer, HEAD.answerT, 1);
     this.#head = new Uint32Array(this.memory.buffer, 0, HEAD.ranks / 4);
   }
@@ -88,6 +86,7 @@ export class KernelTable implements FreezableRows {
 
   /** Takes over what an owner left that may have died in the middle of a write: gives the keys of rows that were torn, which are gone. */
   repair(): BigUint64Array {
+    if (this.cold !== undefined) throw new RangeError("Cannot take over a table with rows on disk");
     const { keys, rowsMax } = this.columns;
     const torn = this.code.repairRows(keys.at, rowsMax);
     if (torn < 0) throw new TableFull();
@@ -187,16 +186,36 @@ export class KernelTable implements FreezableRows {
     return ahead;
   }
 
-  /** The rows that merging a piece would change, where they are now. */
+  /** The rows that merging a piece would change, where they are now, with their contents in memory: who asks for them looks at these. */
   rowsToMerge(batch: RowBatch, piece: MergePiece): Uint32Array {
-    const { columns, code } = this;
     this.#place(batch, piece);
-    const { known, count } = piece;
-    const found = code.rowsToMerge(
+    const found = this.#rowsToMerge(piece);
+    this.cold?.bring(this.columns.rows, found, { more: 0 });
+    return this.columns.rows.view.slice(0, found);
+  }
+
+  #rowsToMerge({ known, count }: Pick<MergePiece, "known" | "count">): number {
+    const { columns, code } = this;
+    return code.rowsToMerge(
       ...([count, columns.keys.at, columns.t.at, columns.writers.at] as const),
       ...([columns.known.at, known.length, columns.rows.at] as const),
     );
-    return columns.rows.view.slice(0, found);
+  }
+
+  /** Frames for what merging the piece that was placed will write. None of it need be read: whole rows take the place of whole rows. */
+  #makeRoom(piece: Pick<MergePiece, "known" | "count">): void {
+    if (this.cold === undefined) return;
+    const changed = this.#rowsToMerge(piece);
+    this.cold.makeRoom(this.columns.rows, changed, { more: this.answer });
+  }
+
+  /** Has the values of those of these rows that are on disk in the column of values, each in its place from `from` on. */
+  copyCold(from: number, count: number): void {
+    if (this.cold === undefined) return;
+    const { rows, values } = this.columns;
+    for (let at = 0; at < count; at += 1) rows.view[at] = from + at;
+    const { valueBytes } = this.spec;
+    this.cold.copy(rows, count, { values: values.at, valueBytes, state: 0, stateBytes: 0 });
   }
 
   /** Stores the rows of a piece that are newer and not known: their places in it, where they lie, and whether each was added (1), until the next call. */
@@ -207,6 +226,7 @@ export class KernelTable implements FreezableRows {
     const { columns, code } = this;
     const { known, count } = piece;
     this.#place(batch, piece);
+    this.#makeRoom(piece);
     const state = this.#placeContents(batch, piece);
     const stored = code.mergeRows(
       ...([count, columns.keys.at, columns.t.at, columns.writers.at, columns.flags.at] as const),
@@ -227,6 +247,7 @@ export class KernelTable implements FreezableRows {
     const { columns, code } = this;
     for (const { from, count } of columns.pieces(batch.keys.length)) {
       this.#place(batch, { known: NOTHING, from, count });
+      this.#makeRoom({ known: NOTHING, count });
       const state = this.#placeContents(batch, { from, count, ...options });
       const isDone = code.loadRows(
         ...([rows, count, columns.keys.at, columns.t.at, columns.writers.at, columns.flags.at] as const),
@@ -236,15 +257,16 @@ export class KernelTable implements FreezableRows {
     }
   }
 
-  /** The rows of keys, -1 where there is none, on their way into the cache. */
+  /**
+   * The rows of a piece's keys, -1 where there is none, on their way into the cache; in memory until others are brought, with room for the rows that there are not. The piece is as
+   * long as `columns` has them.
+   */
   fetch(keys: BigUint64Array): Int32Array {
     const { columns, code } = this;
-    const fetched = new Int32Array(keys.length);
-    for (const { from, to, count } of columns.pieces(keys.length)) {
-      columns.keys.view.set(keys.subarray(from, to));
-      code.fetchRows(columns.keys.at, count, columns.rows.at);
-      fetched.set(columns.rows.view.subarray(0, count), from);
-    }
+    columns.keys.view.set(keys);
+    code.fetchRows(columns.keys.at, keys.length, columns.rows.at);
+    const fetched = new Int32Array(columns.rows.view.subarray(0, keys.length));
+    this.cold?.bring(columns.rows, keys.length, { more: fetched.filter((row) => row < 0).length });
     return fetched;
   }
 
@@ -335,10 +357,13 @@ export class KernelTable implements FreezableRows {
 
   /** The rows that were placed, into the columns. */
   #packPiece(count: number, state: boolean): void {
-    const { columns } = this;
+    const { columns, spec } = this;
     this.code.packRows(
       ...([columns.rows.at, count, columns.keys.at, columns.t.at, columns.writers.at, columns.flags.at] as const),
       ...([columns.values.at, state ? columns.state.at : 0] as const),
     );
+    const { valueBytes, stateBytes } = spec;
+    const to = { values: columns.values.at, valueBytes, state: state ? columns.state.at : 0, stateBytes };
+    this.cold?.copy(columns.rows, count, to);
   }
 }

@@ -34,6 +34,7 @@ export function learnPiece(
     columns.initial.view.set(steps.initial(keys[from + at] ?? 0n), missing * dim);
     missing += 1;
   }
+  table.cold?.bring(columns.rows, count, { more: missing });
   const stored = code.stepRows(
     ...([optimizer.kind, columns.numbers.at, FORMS[spec.precision], count, columns.keys.at] as const),
     ...([

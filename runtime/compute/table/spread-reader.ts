@@ -11,7 +11,7 @@ export class SpreadReader {
     this.#valueBytes = memories[0]?.spec.valueBytes ?? 0;
   }
 
-  /** Values of keys, zero where there are none, into `values`; gives for each key MISSING, FOUND or GAVE_UP. */
+  /** Values of keys, zero where there are none, into `values`; gives for each key MISSING, FOUND, GAVE_UP or ON_DISK. */
   gather(keys: BigUint64Array, values: Uint8Array): Uint8Array<ArrayBuffer> {
     const [only] = this.#readers;
     if (only !== undefined && this.#readers.length === 1) return only.gather(keys, values);

@@ -24,20 +24,34 @@ import { bytesOf } from "../../../protocols/wire/bytes.ts";
 import { checkTables } from "../../../protocols/sync/declaration.ts";
 import { type Version, type WriterId } from "../../../protocols/sync/version.ts";
 import { joinBatches, joinMerged, joinOutcomes } from "./joined-rows.ts";
-import { MEMORY_BYTES_MAX } from "./kernel-table.ts";
 import { keysInOrder, memoriesOf, pickBytes, scatterBytes, type SpreadKeys, spreadKeys } from "./spread-keys.ts";
+import { MEMORY_BYTES_MAX } from "./table-memory.ts";
 import { type SharedTable } from "./table-reader.ts";
+import { type ColdCounts } from "./cold-rows.ts";
+import { type ColdTables } from "./cold-tables.ts";
 import { createTableRowStore, TableRowStore } from "./table-row-store.ts";
 
-/** As `createTableRowStore`, with so many memories for each table, none larger than `memoryBytesMax`. */
+interface SpreadOptions {
+  readonly state: boolean;
+  readonly memories: readonly number[];
+  readonly cold?: ColdTables | undefined;
+}
+
+/** As `createTableRowStore`, with so many memories for each table, none larger than `memoryBytesMax`. What a table may have in memory is for all of them. */
 export function createSpreadRowStore(
   tables: readonly TableSpec[],
-  options: { readonly state: boolean; readonly memories: readonly number[]; readonly memoryBytesMax?: number },
+  options: SpreadOptions & { readonly memoryBytesMax?: number },
 ): RowStore {
-  const { state, memories, memoryBytesMax = MEMORY_BYTES_MAX } = options;
-  if (memories.every((count) => count === 1)) return createTableRowStore(tables, { state });
+  const { state, memories, cold, memoryBytesMax = MEMORY_BYTES_MAX } = options;
+  if (memories.every((count) => count === 1)) return createTableRowStore(tables, { state, cold });
   checkTables(tables);
-  return new SpreadRowStore(tables, { state, memories, memoryBytesMax });
+  return new SpreadRowStore(tables, { state, memories, cold, memoryBytesMax });
+}
+
+/** Of each table of such a store what is on disk of it, where not all of it is in memory: memory by memory. */
+export function coldCounts(store: RowStore): readonly (readonly ColdCounts[])[] {
+  if (store instanceof TableRowStore) return store.cold.map((counts) => (counts === undefined ? [] : [counts]));
+  return store instanceof SpreadRowStore ? store.cold : [];
 }
 
 /** The memories of each table of such a store, for other threads of the process to read; none of any other store. */
@@ -58,17 +72,14 @@ class SpreadRowStore implements RowStore {
   /** Lists that are open, as the store behind has them. */
   readonly #lists = new Map<SlotList, SlotList>();
 
-  constructor(
-    tables: readonly TableSpec[],
-    options: { readonly state: boolean; readonly memories: readonly number[]; readonly memoryBytesMax: number },
-  ) {
-    const { state, memories, memoryBytesMax } = options;
+  constructor(tables: readonly TableSpec[], options: SpreadOptions & { readonly memoryBytesMax: number }) {
+    const { state, memories, memoryBytesMax, cold } = options;
     this.#memories = tables.map((_, table) => memories[table] ?? 1);
     this.#tableOf = this.#memories.flatMap((count, table) => Array.from({ length: count }, () => table));
     this.#first = tables.map((_, table) => this.#tableOf.indexOf(table));
     this.#store = new TableRowStore(
       this.#tableOf.flatMap((table) => tables[table] ?? []),
-      { state, memoryBytesMax },
+      { state, memoryBytesMax, cold: cold && { ...cold, bytes: this.#shares(cold.bytes) } },
     );
     this.declared = tables;
     this.tables = this.#first.flatMap((memory) => this.#store.tables[memory] ?? []);
@@ -79,6 +90,19 @@ class SpreadRowStore implements RowStore {
   get shared(): readonly (readonly SharedTable[])[] {
     const all = this.#store.shared.flat();
     return this.#first.map((first, table) => all.slice(first, first + (this.#memories[table] ?? 1)));
+  }
+
+  get cold(): readonly (readonly ColdCounts[])[] {
+    const all = this.#store.cold;
+    return this.#first.map((_, table) => this.#memoriesOf(table).flatMap((memory) => all[memory] ?? []));
+  }
+
+  /** What of each table's bytes each of its memories has. */
+  #shares(bytes: readonly (number | undefined)[]): (number | undefined)[] {
+    return this.#tableOf.map((table) => {
+      const all = bytes[table];
+      return all === undefined ? undefined : Math.ceil(all / (this.#memories[table] ?? 1));
+    });
   }
 
   get writers(): readonly WriterId[] {

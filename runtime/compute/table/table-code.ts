@@ -3,7 +3,18 @@ import { type Arities, loadSubject, type SharedMemory } from "../load.ts";
 /** The compiled code of assembly/table.ts, whose comments say what each does. Addresses and counts are numbers, keys bigints. */
 export interface TableCode {
   readonly allocate: (bytes: number) => number;
-  readonly createTable: (valueBytes: number, stateBytes: number) => number;
+  readonly createTable: (
+    ...sizes: [valueBytes: number, stateBytes: number, frames: number, regions: number, regionLog: number]
+  ) => number;
+  readonly bringRow: (row: number, from: number) => number;
+  readonly copyRecord: (row: number, from: number, values: number, state: number) => number;
+  readonly moveRecords: (
+    ...records: [from: number, first: number, count: number, to: number, record: number]
+  ) => number;
+  readonly placesOf: (rows: number, count: number, frames: number, records: number) => void;
+  readonly spillFrames: (
+    ...frames: [frames: number, count: number, record: number, to: number, room: number]
+  ) => number;
   readonly addRow: (key: bigint) => number;
   readonly addRows: (keys: number, count: number, rows: number) => number;
   readonly unevenRows: (count: number, statuses: number, values: number) => number;
@@ -43,7 +54,9 @@ export interface TableCode {
   readonly collectRows: (
     ...scan: [from: number, known: number, knownWriters: number, rows: number, max: number]
   ) => number;
-  readonly digestRows: (table: number, writerHashes: number) => number;
+  readonly digestRows: (
+    ...rows: [from: number, size: number, table: number, writerHashes: number, cold: number]
+  ) => number;
   readonly glanceRows: (
     ...columns: [
       ...[from: number, after: number, upTo: number, deleted: number, max: number],
@@ -81,7 +94,12 @@ export interface TableCode {
 
 const ARITIES: Arities<TableCode> = {
   allocate: 1,
-  createTable: 2,
+  createTable: 5,
+  bringRow: 2,
+  copyRecord: 4,
+  moveRecords: 5,
+  placesOf: 4,
+  spillFrames: 5,
   addRow: 1,
   addRows: 3,
   unevenRows: 3,
@@ -97,7 +115,7 @@ const ARITIES: Arities<TableCode> = {
   rowsToMerge: 7,
   collectAmong: 4,
   collectRows: 5,
-  digestRows: 2,
+  digestRows: 5,
   glanceRows: 10,
   packRows: 8,
   readVersions: 5,
@@ -116,6 +134,10 @@ export const HEAD = {
   answerToo: 72,
   answerT: 88,
   top: 36,
+  freeCount: 112,
+  owners: 116,
+  used: 120,
+  regionLive: 128,
   ranks: 256,
 } as const;
 

@@ -3,7 +3,7 @@ import { type SharedMemory } from "../load.ts";
 import { type TableCode } from "./table-code.ts";
 
 /** A piece of a table's memory: where it stands, and views of it. */
-interface Column<View> {
+export interface Column<View> {
   readonly at: number;
   readonly view: View;
 }
@@ -42,10 +42,15 @@ export class TableColumns {
   constructor(
     memory: SharedMemory,
     code: TableCode,
-    { dim, valueBytes, stateBytes }: { readonly dim: number; readonly valueBytes: number; readonly stateBytes: number },
+    {
+      dim,
+      valueBytes,
+      stateBytes,
+      rowsMax = PIECE_ROWS_MAX,
+    }: { readonly dim: number; readonly valueBytes: number; readonly stateBytes: number; readonly rowsMax?: number },
   ) {
     const rowBytes = 8 + 8 + 8 + 4 + 4 + 2 + 1 + 1 + valueBytes + stateBytes + 3 * 4 * dim;
-    this.rowsMax = Math.max(1, Math.min(PIECE_ROWS_MAX, Math.floor(PIECE_BYTES / rowBytes)));
+    this.rowsMax = Math.max(1, Math.min(PIECE_ROWS_MAX, rowsMax, Math.floor(PIECE_BYTES / rowBytes)));
     const rows = this.rowsMax;
     const scratchBytes = 4096 + 3 * (16 * dim + valueBytes + stateBytes + 64);
     // In the order in which they are taken below.

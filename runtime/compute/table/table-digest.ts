@@ -13,11 +13,17 @@ export class TableDigest {
 
   /** `index` is the table's. */
   add(table: KernelTable, index: number): void {
-    const { code, columns } = table;
+    const { code, columns, end } = table;
     columns.writerHashes.view.set(this.#writerHashes);
-    this.#rows += code.digestRows(index, columns.writerHashes.at);
-    this.#first = (this.#first + table.answer) >>> 0;
-    this.#second = (this.#second + table.answerToo) >>> 0;
+    // Where some are on disk, as many at a time as there is room for.
+    const step = table.cold === undefined ? end : columns.rowsMax;
+    for (let from = 0; from < end; from += step) {
+      const size = Math.min(step, end - from);
+      table.copyCold(from, size);
+      this.#rows += code.digestRows(from, size, index, columns.writerHashes.at, columns.values.at);
+      this.#first = (this.#first + table.answer) >>> 0;
+      this.#second = (this.#second + table.answerToo) >>> 0;
+    }
   }
 
   /** Sixteen hex digits and the number of rows. */

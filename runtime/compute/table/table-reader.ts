@@ -9,18 +9,19 @@ export interface SharedTable {
   readonly spec: TableSpec;
 }
 
-/** Of each key that was asked for: not there, given, or changed under every try, so that its owner is to be asked. */
+/** Of each key that was asked for: not there, given, or changed under every try, or on disk, so that its owner is to be asked. */
 export const MISSING = 0;
 export const FOUND = 1;
 export const GAVE_UP = 2;
+export const ON_DISK = 3;
 
 /** Tries for a row before its reader gives up. A write takes well under a microsecond, so more than a few are for a writer that is stopped. */
 const TRIES = 64;
 
 /** Reads a table that another thread writes, without waiting for it: each row whole, as it was at some moment during the call. */
 export class TableReader {
-  /** Rows that were tried again, and rows that were given up. */
-  readonly counts = { retries: 0, gaveUp: 0 };
+  /** Rows that were tried again, rows that were given up, and rows that are on disk. */
+  readonly counts = { retries: 0, gaveUp: 0, onDisk: 0 };
   readonly #spec: TableSpec;
   readonly #code: TableCode;
   readonly #columns: TableColumns;
@@ -33,7 +34,7 @@ export class TableReader {
     this.#columns = new TableColumns(memory, this.#code, { dim: 0, valueBytes: spec.valueBytes, stateBytes: 0 });
   }
 
-  /** Values of keys, zero where there are none, into `values`; gives for each key MISSING, FOUND or GAVE_UP. */
+  /** Values of keys, zero where there are none, into `values`; gives for each key MISSING, FOUND, GAVE_UP or ON_DISK. */
   gather(keys: BigUint64Array, values: Uint8Array): Uint8Array<ArrayBuffer> {
     const statuses = new Uint8Array(keys.length);
     const { valueBytes } = this.#spec;
@@ -51,6 +52,7 @@ export class TableReader {
       if (statuses[at] === FOUND) continue;
       values.fill(0, at * valueBytes, (at + 1) * valueBytes);
       if (statuses[at] === GAVE_UP) this.counts.gaveUp += 1;
+      if (statuses[at] === ON_DISK) this.counts.onDisk += 1;
     }
     return statuses;
   }
@@ -74,7 +76,10 @@ export class TableReader {
       ...([this.#tries, scratch.at] as const),
     );
     let found = 0;
-    for (let at = 0; at < count; at += 1) found += flags.view[at] === FOUND ? 1 : 0;
+    for (let at = 0; at < count; at += 1) {
+      found += flags.view[at] === FOUND ? 1 : 0;
+      this.counts.onDisk += flags.view[at] === ON_DISK ? 1 : 0;
+    }
     return { found, uneven: uneven ? this.#code.unevenRows(count, flags.at, values.at) : 0 };
   }
 }

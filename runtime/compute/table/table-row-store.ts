@@ -21,7 +21,6 @@ import {
   type SlotVersions,
   type TableKeys,
   type TableSpec,
-  TOMBSTONE,
   type UpdateOutcome,
   type UpdateRequest,
 } from "../../../protocols/sync/row-store.ts";
@@ -29,16 +28,25 @@ import { StoredRows } from "../../../protocols/sync/stored-rows.ts";
 import { type Version, type WriterId } from "../../../protocols/sync/version.ts";
 import { WriterDictionary } from "../../../protocols/sync/writer-dictionary.ts";
 import { EditedRow } from "./edited-row.ts";
-import { KernelTable, tableMemory } from "./kernel-table.ts";
+import { KernelTable } from "./kernel-table.ts";
 import { learnPiece, numbersOf } from "./learn-piece.ts";
 import { slotListOf, versionsAt } from "./slot-list.ts";
 import { rowsWhere } from "./rows-where.ts";
 import { oldestOf } from "./oldest-rows.ts";
+import { type ColdCounts } from "./cold-rows.ts";
+import { coldOptions, type ColdTables } from "./cold-tables.ts";
+import { tableMemory } from "./table-memory.ts";
+import { updateRows } from "./update-rows.ts";
 import { type SharedTable } from "./table-reader.ts";
 import { TableDigest } from "./table-digest.ts";
 
+interface TableStoreOptions {
+  readonly state: boolean;
+  readonly cold?: ColdTables | undefined;
+}
+
 /** An empty store for these tables, each in one memory. `state: false` makes a serving replica's store, which keeps values only. */
-export function createTableRowStore(tables: readonly TableSpec[], options: { readonly state: boolean }): RowStore {
+export function createTableRowStore(tables: readonly TableSpec[], options: TableStoreOptions): RowStore {
   checkTables(tables);
   return new TableRowStore(tables, options);
 }
@@ -59,12 +67,14 @@ export class TableRowStore implements RowStore {
 
   constructor(
     tables: readonly TableSpec[],
-    { state, memoryBytesMax }: { readonly state: boolean; readonly memoryBytesMax?: number },
+    { state, memoryBytesMax, cold }: TableStoreOptions & { readonly memoryBytesMax?: number },
   ) {
     this.declared = tables;
     this.tables = state ? tables : tables.map((table) => ({ ...table, stateBytes: 0 }));
     this.hasState = state;
-    this.#tables = this.tables.map((spec) => new KernelTable(spec, tableMemory(memoryBytesMax)));
+    this.#tables = this.tables.map(
+      (spec, table) => new KernelTable(spec, tableMemory(memoryBytesMax), coldOptions(cold, table)),
+    );
     this.#edits = this.#tables.map((table) => new EditedRow(table));
     this.#frozen = new FrozenTables(this.#tables, { state });
   }
@@ -85,6 +95,11 @@ export class TableRowStore implements RowStore {
     return this.#tables.map(({ memory, spec }) => [{ memory, spec }]);
   }
 
+  /** Of each table, where not all of it is in memory. */
+  get cold(): readonly (ColdCounts | undefined)[] {
+    return this.#tables.map(({ cold, held }) => cold?.counts(held));
+  }
+
   get tombstones(): number {
     return this.#tables.reduce((sum, { held, live }) => sum + held - live, 0);
   }
@@ -94,11 +109,16 @@ export class TableRowStore implements RowStore {
   }
 
   read(table: number, keys: BigUint64Array): { found: Uint8Array; values: Uint8Array } {
-    const { code, columns, spec } = this.#table(table);
+    const rows = this.#table(table);
+    const { code, columns, spec } = rows;
     const found = new Uint8Array(keys.length);
     const values = new Uint8Array(keys.length * spec.valueBytes);
     for (const { from, to, count } of columns.pieces(keys.length)) {
       columns.keys.view.set(keys.subarray(from, to));
+      if (rows.cold !== undefined) {
+        code.findLiveRows(columns.keys.at, count, columns.rows.at);
+        rows.cold.bring(columns.rows, count, { more: 0 });
+      }
       code.readRows(columns.keys.at, count, columns.flags.at, columns.values.at, columns.rows.at);
       found.set(columns.flags.view.subarray(0, count), from);
       values.set(columns.values.view.subarray(0, count * spec.valueBytes), from * spec.valueBytes);
@@ -128,47 +148,17 @@ export class TableRowStore implements RowStore {
     return versionsAt(this.#tables, slots);
   }
 
-  update({ table, keys, writer, firstT, mutate }: UpdateRequest): UpdateOutcome {
+  update(request: UpdateRequest): UpdateOutcome {
+    const { table } = request;
     const rows = this.#table(table);
-    const edit = this.#edits[table] ?? new EditedRow(rows);
-    const frozen = this.#frozen.table(table);
-    this.#writers.check(writer);
-    const owned = new BigUint64Array(keys);
-    const stored = new StoredRows(keys.length);
-    let refused = 0;
-    let stamped = 0;
-    let added = 0;
-    const found = rows.fetch(owned);
-    for (let index = 0; index < keys.length; index += 1) {
-      const key = owned[index] ?? 0n;
-      edit.index = index;
-      let row = found[index] ?? -1;
-      // It may have come with the same key before.
-      if (row < 0 && added > 0) row = rows.find(key);
-      edit.open(key, row);
-      const verdict = mutate(edit);
-      if (verdict === "skip") continue;
-      if (verdict === "delete") edit.clear();
-      else if (!edit.isFinite()) {
-        refused += 1;
-        continue;
-      }
-      const t = firstT + stamped;
-      stamped += 1;
-      // A stamp is later than all that was seen, but a row of a newer epoch still wins.
-      if (row >= 0 && !this.#writers.isNewer({ t, writer }, edit.version)) {
-        refused += 1;
-        continue;
-      }
-      if (row < 0) {
-        row = rows.add(key);
-        added += 1;
-        frozen?.added(row);
-      } else frozen?.touch(row);
-      edit.store(row, { t, writer, flags: verdict === "delete" ? TOMBSTONE : 0 });
-      stored.add({ index, slot: row * this.tables.length + table, t, writer });
-    }
-    return stored.outcome(owned, { refused, stamped });
+    this.#writers.check(request.writer);
+    return updateRows(request, {
+      rows,
+      edit: this.#edits[table] ?? new EditedRow(rows),
+      frozen: this.#frozen.table(table),
+      writers: this.#writers,
+      tables: this.tables.length,
+    });
   }
 
   learn(request: LearnRequest): UpdateOutcome {
@@ -178,12 +168,14 @@ export class TableRowStore implements RowStore {
     if (optimizer === undefined) return this.update({ ...request, mutate: mutateBySteps(steps) });
     this.#writers.check(writer);
     const frozen = this.#frozen.table(index);
-    if (frozen?.isFrozen === true) for (const row of table.rowsOf(keys)) frozen.touch(row);
     const stored = new StoredRows(keys.length);
     let refused = 0;
     let stamped = 0;
     const { columns } = table;
-    for (const { from, count } of columns.pieces(keys.length)) {
+    for (const { from, to, count } of columns.pieces(keys.length)) {
+      if (frozen?.isFrozen === true) {
+        for (const row of table.fetch(keys.subarray(from, to))) if (row >= 0) frozen.touch(row);
+      }
       const piece = learnPiece(table, request, { from, count, firstT: firstT + stamped, optimizer });
       // What the code gave is read where it lies: rows that had to be kept aside were, so nothing below calls it.
       const [places, rows, times] = [columns.places.view, columns.rows.view, columns.t.view];

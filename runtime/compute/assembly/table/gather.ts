@@ -1,5 +1,19 @@
 // Reading values: by the writer itself, and by other threads while it writes.
-import { addressOf, END, FLAGS, INDEX_SEQUENCE, KEY, SEQUENCE, VALUE_BYTES, VALUES } from "./layout";
+import {
+  addressOf,
+  contentsOf,
+  END,
+  FLAGS,
+  FRAME_BYTES,
+  FRAMES,
+  heldContentsOf,
+  INDEX_SEQUENCE,
+  KEY,
+  SEQUENCE,
+  USED,
+  VALUE_BYTES,
+  VALUES,
+} from "./layout";
 import { findRows, GROUP, touch } from "./probe";
 import { copy } from "./rows";
 
@@ -7,6 +21,8 @@ const MISSING: u8 = 0;
 const FOUND: u8 = 1;
 /** The row changed under each try, or the index did: the reader asks the writer instead. */
 const GAVE_UP: u8 = 2;
+/** Its contents are on disk: the reader asks the writer instead. */
+const ON_DISK: u8 = 3;
 /** It was copied, and its sequence number was not looked at again yet. */
 const COPIED: u8 = 4;
 
@@ -23,7 +39,7 @@ export function readRows(keys: usize, count: u32, found: usize, values: usize, r
     const address: usize = row < 0 ? 0 : addressOf(row);
     const is = row >= 0 && load<u8>(address, FLAGS) == 0;
     store<u8>(found + at, is ? FOUND : MISSING);
-    if (is) copy(values + <usize>at * valueBytes, address + VALUES, valueBytes);
+    if (is) copy(values + <usize>at * valueBytes, heldContentsOf(address), valueBytes);
     else memory.fill(values + <usize>at * valueBytes, 0, valueBytes);
   }
 }
@@ -51,7 +67,7 @@ export function gatherRows(
     const groupKeys: usize = keys == 0 ? 0 : keys + ((<usize>from) << 3);
     const groupValues = values + <usize>from * valueBytes;
     placeGroup(groupRows, size, statuses + from, scratch);
-    touchGroup(size, VALUES + valueBytes, scratch);
+    touchGroup(size, valueBytes, scratch);
     let left = copyGroup(groupKeys, size, statuses + from, groupValues, valueBytes, scratch);
     for (let again: u32 = 1; left > 0 && again < tries; again++) {
       retries += left;
@@ -73,10 +89,18 @@ function placeGroup(rows: usize, size: u32, statuses: usize, scratch: usize): vo
   }
 }
 
-function touchGroup(size: u32, bytes: usize, scratch: usize): void {
+function touchGroup(size: u32, valueBytes: usize, scratch: usize): void {
   let seen: u32 = 0;
+  const frameBytes = <usize>load<u32>(FRAME_BYTES);
+  const bytes = VALUES + (frameBytes == 0 ? valueBytes : 0);
   // At 0 is the table's own head, which is always in the cache.
   for (let i: u32 = 0; i < size; i++) seen ^= touch(<usize>load<u32>(scratch + ((<usize>i) << 2)), bytes);
+  if (frameBytes != 0) {
+    for (let i: u32 = 0; i < size; i++) {
+      const address = <usize>load<u32>(scratch + ((<usize>i) << 2));
+      seen ^= touch(address == 0 ? 0 : contentsOf(address), frameBytes);
+    }
+  }
   store<u32>(scratch + REST, seen);
 }
 
@@ -87,8 +111,12 @@ function copyGroup(keys: usize, size: u32, statuses: usize, values: usize, value
     const address = <usize>load<u32>(scratch + ((<usize>i) << 2));
     store<u32>(scratch + SEQUENCES + ((<usize>i) << 2), atomic.load<u32>(address, SEQUENCE));
     const isOther = keys != 0 && load<u64>(address, KEY) != load<u64>(keys + ((<usize>i) << 3));
-    store<u8>(statuses + i, isOther || load<u8>(address, FLAGS) != 0 ? COPIED | MISSING : COPIED | FOUND);
-    copy(values + <usize>i * valueBytes, address + VALUES, valueBytes);
+    const isMissing = isOther || load<u8>(address, FLAGS) != 0;
+    const contents = contentsOf(address);
+    store<u8>(statuses + i, COPIED | (isMissing ? MISSING : contents == 0 ? ON_DISK : FOUND));
+    if (contents == 0) continue;
+    copy(values + <usize>i * valueBytes, contents, valueBytes);
+    use(contents);
   }
   // On machines that reorder loads the copies end before the second looks begin: an atomic change, of a word that nobody else has, is a fence.
   atomic.add<u32>(scratch + REST, 0);
@@ -103,6 +131,14 @@ function copyGroup(keys: usize, size: u32, statuses: usize, values: usize, value
     left += isWhole ? 0 : 1;
   }
   return left;
+}
+
+/** The frame of these contents, where they have one, was used. Any thread says so; where two do at once, or it is another row's by now, nothing is lost but a chance. */
+function use(contents: usize): void {
+  const frameBytes = <usize>load<u32>(FRAME_BYTES);
+  if (frameBytes == 0) return;
+  const used = <usize>load<u32>(USED) + (contents - load<u32>(FRAMES)) / frameBytes;
+  if (load<u8>(used) == 0) store<u8>(used, 1);
 }
 
 /** The same by keys. Where the index changed meanwhile, what was not found counts as given up. */

@@ -37,6 +37,19 @@ export const SPARE_END: usize = 80;
 export const UNREAD: usize = 84;
 /** Keys of the old index that have not moved, those that are gone since included. */
 export const WAITING: usize = 96;
+/**
+ * Where a table's contents stand apart from its heads (cold.ts): bytes of a frame, or 0 where they follow their head; the frames; the numbers of those that are
+ * free, as a stack, and how many these are; the head that each belongs to, or 0; a byte for each, 1 where it was used since it was last looked at.
+ */
+export const FRAME_BYTES: usize = 100;
+export const FRAMES: usize = 104;
+export const FREE_FRAMES: usize = 108;
+export const FREE_COUNT: usize = 112;
+export const OWNERS: usize = 116;
+export const USED: usize = 120;
+/** Records of a region of the log, as a power of two, and how many of each region's are of rows as they are. */
+export const REGION_LOG: usize = 124;
+export const REGION_LIVE: usize = 128;
 /** By index of the writer: the place of its epoch, and of its text, among all, 16 bits each. */
 export const RANKS: usize = 256;
 const DIRECTORY: usize = 8512;
@@ -48,21 +61,27 @@ const PAGE_BYTES: u64 = 65536;
 const SEGMENT_BYTES_MIN: u32 = 262144;
 const INDEX_LINES_FIRST: u32 = 2;
 
-/** A row's head, then its values, then its state. */
+/** A row's head, then its values, then its state; or, where these stand apart, the numbers of its frame and of its record, each + 1, or 0 for none. */
 export const KEY: usize = 0;
 export const T: usize = 8;
 export const SEQUENCE: usize = 16;
 export const WRITER: usize = 20;
 export const FLAGS: usize = 22;
 export const VALUES: usize = 24;
+export const FRAME: usize = 24;
+export const RECORD: usize = 28;
+const HEAD_APART: u32 = 32;
 
 export const TOMBSTONE: u32 = 1;
 export const EMPTY: u32 = 2;
 
-/** Makes an empty table in a memory of zeros; nothing where there is one. Returns 0, or -1 where memory is at its end. */
-export function createTable(valueBytes: u32, stateBytes: u32): i32 {
+/**
+ * Makes an empty table in a memory of zeros; nothing where there is one. With `frames` its contents stand apart, so many in memory and the others in a log of so many
+ * regions of 2^`regionLog` records. Returns 0, or -1 where memory is at its end.
+ */
+export function createTable(valueBytes: u32, stateBytes: u32, frames: u32, regions: u32, regionLog: u32): i32 {
   if (load<u32>(STRIDE) != 0) return 0;
-  const stride: u32 = (<u32>VALUES + valueBytes + stateBytes + 7) & ~7;
+  const stride: u32 = frames > 0 ? HEAD_APART : (<u32>VALUES + valueBytes + stateBytes + 7) & ~7;
   let log: u32 = 0;
   // No smaller, or the directory would be full before the memory is.
   while (stride << log < SEGMENT_BYTES_MIN) log += 1;
@@ -76,7 +95,27 @@ export function createTable(valueBytes: u32, stateBytes: u32): i32 {
   if (index == 0) return -1;
   store<u32>(INDEX, <u32>index);
   store<u32>(INDEX_LINES, INDEX_LINES_FIRST);
-  return 0;
+  return frames == 0 || createFrames((valueBytes + stateBytes + 7) & ~7, frames, regions, regionLog) ? 0 : -1;
+}
+
+function createFrames(bytes: u32, frames: u32, regions: u32, regionLog: u32): bool {
+  const at = allocate(bytes * frames);
+  const free = allocate(4 * frames);
+  const owners = allocate(4 * frames);
+  const used = allocate(frames);
+  const live = allocate(4 * regions);
+  if (at == 0 || free == 0 || owners == 0 || used == 0 || live == 0) return false;
+  store<u32>(FRAMES, <u32>at);
+  store<u32>(FREE_FRAMES, <u32>free);
+  store<u32>(FREE_COUNT, frames);
+  store<u32>(OWNERS, <u32>owners);
+  store<u32>(USED, <u32>used);
+  store<u32>(REGION_LOG, regionLog);
+  store<u32>(REGION_LIVE, <u32>live);
+  // The first is on top.
+  for (let frame: u32 = 0; frame < frames; frame++) store<u32>(free + ((<usize>(frames - 1 - frame)) << 2), frame);
+  store<u32>(FRAME_BYTES, bytes);
+  return true;
 }
 
 /** So many bytes of zeros, aligned to 64; 0 where memory is at its end. */
@@ -99,6 +138,21 @@ export function addressOf(row: u32): usize {
   const log = load<u32>(SEGMENT_LOG);
   const segment = <usize>load<u32>(DIRECTORY + ((<usize>(row >> log)) << 2));
   return segment + <usize>(row & ((1 << log) - 1)) * load<u32>(STRIDE);
+}
+
+/** Where a row's values stand, and its state behind them; 0 where they are on disk, or never were written. `at` is where its head stands. */
+export function contentsOf(at: usize): usize {
+  const frameBytes = <usize>load<u32>(FRAME_BYTES);
+  if (frameBytes == 0) return at + VALUES;
+  const frame = atomic.load<u32>(at, FRAME);
+  return frame == 0 ? 0 : <usize>load<u32>(FRAMES) + <usize>(frame - 1) * frameBytes;
+}
+
+/** The same of a row whose contents are in memory, or the caller would not be here: the code stops otherwise, and gives no zeros. */
+export function heldContentsOf(at: usize): usize {
+  const contents = contentsOf(at);
+  if (contents == 0) unreachable();
+  return contents;
 }
 
 /** Makes sure that there is memory for a row that was never used. */

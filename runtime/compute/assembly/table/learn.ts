@@ -2,7 +2,7 @@
  * Optimizers, applied where the rows are. The arithmetic is that of protocols/learning/optimizer.ts, step by step: 64-bit floats, stored as 32-bit
  * ones. It differs in one thing: Adam's powers of beta are products, which may be off by the last bits of a 64-bit float.
  */
-import { addressOf, ANSWER, ANSWER_TOO, FLAGS, STATE_BYTES, T, VALUE_BYTES, VALUES, WRITER } from "./layout";
+import { addressOf, ANSWER, ANSWER_TOO, FLAGS, heldContentsOf, STATE_BYTES, T, VALUE_BYTES, WRITER } from "./layout";
 import { find } from "./key-index";
 import { loadBytes, packBytes } from "./bytes";
 import { fromHalf, toHalf } from "./half";
@@ -89,12 +89,12 @@ export function stepRows(
       copy(w, begin, (<usize>dim) << 2);
       startState(kind, numbers, dim, w, s, load<f64>(numbers, INITIAL));
     } else {
-      const held = addressOf(row);
-      const exact = held + VALUES + valueBytes;
-      if (form == HALVES) loadHalves(held + VALUES, exact, dim, w);
-      else if (form == BYTES) loadBytes(held + VALUES, exact, dim, w, packed);
-      else copy(w, held + VALUES, valueBytes);
-      copy(s, held + VALUES + valueBytes + exactBytes, stateBytes - exactBytes);
+      const held = heldContentsOf(addressOf(row));
+      const exact = held + valueBytes;
+      if (form == HALVES) loadHalves(held, exact, dim, w);
+      else if (form == BYTES) loadBytes(held, exact, dim, w, packed);
+      else copy(w, held, valueBytes);
+      copy(s, exact + exactBytes, stateBytes - exactBytes);
       // The row came from a replica without optimizer state. No optimizer leaves its state at zero.
       if (hasState && isBlank(s, stateBytes - exactBytes))
         startState(kind, numbers, dim, w, s, load<f64>(numbers, COLD));

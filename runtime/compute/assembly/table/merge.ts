@@ -8,7 +8,7 @@ function knownTo(known: usize, writers: u32, writer: u32): f64 {
   return writer < writers ? load<f64>(known + ((<usize>writer) << 3)) : 0;
 }
 
-/** The rows that a merge of this batch would change, where they are now. Gives how many. */
+/** The rows that a merge of this batch would change, where they are now. Gives how many; in ANSWER how many it would add, with those that stand there twice counted twice. */
 export function rowsToMerge(
   count: u32,
   keys: usize,
@@ -19,18 +19,23 @@ export function rowsToMerge(
   rows: usize,
 ): u32 {
   let found: u32 = 0;
+  let missing: u32 = 0;
   findRows(keys, count, rows);
   for (let at: u32 = 0; at < count; at++) {
     const time = load<f64>(t + ((<usize>at) << 3));
     const writer = load<u16>(writers + ((<usize>at) << 1));
     if (time <= knownTo(known, knownWriters, writer)) continue;
     const row = load<i32>(rows + ((<usize>at) << 2));
-    if (row < 0) continue;
+    if (row < 0) {
+      missing += 1;
+      continue;
+    }
     const held = addressOf(row);
     if (!isNewer(time, writer, load<f64>(held, T), load<u16>(held, WRITER))) continue;
     store<u32>(rows + ((<usize>found) << 2), row);
     found += 1;
   }
+  store<u32>(ANSWER, missing);
   return found;
 }
 

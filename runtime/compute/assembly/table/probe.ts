@@ -2,7 +2,21 @@
  * Keys looked for together. WebAssembly cannot prefetch, so loads that miss the cache overlap only where none of them waits for another, nor for a
  * branch that another decides: first the home places of all keys are loaded, then what stands in them is looked at, then all rows are loaded.
  */
-import { addressOf, END, FLAGS, INDEX, INDEX_LINES, KEY, MOVED, OLD_INDEX, OLD_LINES, STRIDE, UNREAD } from "./layout";
+import {
+  addressOf,
+  contentsOf,
+  END,
+  FLAGS,
+  FRAME_BYTES,
+  INDEX,
+  INDEX_LINES,
+  KEY,
+  MOVED,
+  OLD_INDEX,
+  OLD_LINES,
+  STRIDE,
+  UNREAD,
+} from "./layout";
 import { find, hashOf, homeOf, isFull, likelyRow, lineAt, placesOf } from "./key-index";
 
 /** As many as keep their places, rows and pages of both in the caches of one core, and more than it has loads on their way. */
@@ -113,6 +127,13 @@ export function touchRows(rows: usize, count: u32): void {
     const row = load<i32>(rows + ((<usize>at) << 2));
     // At 0 is the table's own head, which is always in the cache.
     seen ^= touch(row < 0 ? 0 : addressOf(row), stride);
+  }
+  const frameBytes = <usize>load<u32>(FRAME_BYTES);
+  if (frameBytes != 0) {
+    for (let at: u32 = 0; at < count; at++) {
+      const row = load<i32>(rows + ((<usize>at) << 2));
+      seen ^= touch(row < 0 ? 0 : contentsOf(addressOf(row)), frameBytes);
+    }
   }
   store<u32>(UNREAD, seen);
 }

@@ -1,4 +1,5 @@
 // One row at a time, and the sequence word that tells readers of a row that is being written.
+import { freeFrame, freeRecord, ownContentsOf } from "./cold";
 import {
   addressOf,
   ANSWER,
@@ -7,18 +8,21 @@ import {
   EMPTY,
   END,
   FLAGS,
+  FRAME,
+  FRAME_BYTES,
   FREE,
   HELD,
+  heldContentsOf,
   KEY,
   LIVE,
   RANKS,
+  RECORD,
   reserveRow,
   SEQUENCE,
   STATE_BYTES,
   T,
   TOMBSTONE,
   VALUE_BYTES,
-  VALUES,
   WRITER,
 } from "./layout";
 import { fileKey, find, renewIndex, unfileKey } from "./key-index";
@@ -61,6 +65,10 @@ export function takeRow(key: u64): i32 {
   if (free == 0) {
     // This memory may have been an index.
     store<u32>(at, 0, SEQUENCE);
+    if (load<u32>(FRAME_BYTES) != 0) {
+      store<u32>(at, 0, FRAME);
+      store<u32>(at, 0, RECORD);
+    }
     store<u32>(END, row + 1);
   } else store<u32>(FREE, <u32>load<u64>(at, KEY));
   store<u64>(at, key, KEY);
@@ -85,6 +93,10 @@ export function dropRow(row: u32): void {
   if (load<u8>(at, FLAGS) == 0) store<u32>(LIVE, load<u32>(LIVE) - 1);
   beginRow(at);
   leave(at, row);
+  if (load<u32>(FRAME_BYTES) != 0) {
+    freeRecord(at);
+    freeFrame(at);
+  }
   endRow(at);
 }
 
@@ -113,8 +125,9 @@ export function fillRow(at: usize, t: f64, writer: u32, flags: u32, values: usiz
   store<u16>(at, <u16>writer, WRITER);
   store<u8>(at, <u8>flags, FLAGS);
   const valueBytes = <usize>load<u32>(VALUE_BYTES);
-  copy(at + VALUES, values, valueBytes);
-  if (state) copy(at + VALUES + valueBytes, state, load<u32>(STATE_BYTES));
+  const contents = ownContentsOf(at);
+  copy(contents, values, valueBytes);
+  if (state) copy(contents + valueBytes, state, load<u32>(STATE_BYTES));
   const lives = load<u32>(LIVE);
   if ((before == 0) != (flags == 0)) store<u32>(LIVE, flags == 0 ? lives + 1 : lives - 1);
 }
@@ -127,8 +140,9 @@ export function storeRow(row: u32, t: f64, writer: u32, flags: u32, values: usiz
 export function openRow(row: u32, values: usize, state: usize): void {
   const at = addressOf(row);
   const valueBytes = <usize>load<u32>(VALUE_BYTES);
-  copy(values, at + VALUES, valueBytes);
-  copy(state, at + VALUES + valueBytes, load<u32>(STATE_BYTES));
+  const contents = heldContentsOf(at);
+  copy(values, contents, valueBytes);
+  copy(state, contents + valueBytes, load<u32>(STATE_BYTES));
   store<u32>(ANSWER, load<u8>(at, FLAGS));
   store<u32>(ANSWER_TOO, load<u16>(at, WRITER));
   store<f64>(ANSWER_T, load<f64>(at, T));

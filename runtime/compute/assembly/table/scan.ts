@@ -3,15 +3,16 @@ import {
   addressOf,
   ANSWER,
   ANSWER_TOO,
+  contentsOf,
   EMPTY,
   END,
   FLAGS,
   KEY,
+  RECORD,
   STATE_BYTES,
   T,
   TOMBSTONE,
   VALUE_BYTES,
-  VALUES,
   WRITER,
 } from "./layout";
 import { copy } from "./rows";
@@ -48,7 +49,7 @@ export function collectAmong(rows: usize, count: u32, known: usize, writers: u32
   return found;
 }
 
-/** Rows as columns; `state` may be 0. */
+/** Rows as columns; `state` may be 0. Of rows on disk all but values and state, which are read elsewhere. */
 export function packRows(
   rows: usize,
   count: u32,
@@ -67,8 +68,13 @@ export function packRows(
     store<f64>(t + ((<usize>at) << 3), load<f64>(row, T));
     store<u16>(writers + ((<usize>at) << 1), load<u16>(row, WRITER));
     store<u8>(flags + at, load<u8>(row, FLAGS));
-    copy(values + <usize>at * valueBytes, row + VALUES, valueBytes);
-    if (state) copy(state + <usize>at * stateBytes, row + VALUES + valueBytes, stateBytes);
+    const contents = contentsOf(row);
+    if (contents == 0) {
+      if (load<u32>(row, RECORD) == 0) unreachable();
+      continue;
+    }
+    copy(values + <usize>at * valueBytes, contents, valueBytes);
+    if (state) copy(state + <usize>at * stateBytes, contents + valueBytes, stateBytes);
   }
 }
 
@@ -130,17 +136,25 @@ function mix(seed: u32, value: u32): u32 {
   return word ^ (word >> 16);
 }
 
-/** The sums of the hashes of all rows, as protocols/sync/content-hash.ts has them, in ANSWER and ANSWER_TOO; gives how many rows. */
-export function digestRows(table: u32, writerHashes: usize): u32 {
+/**
+ * The sums of the hashes of the rows from a number on, of so many, as protocols/sync/content-hash.ts has them, in ANSWER and ANSWER_TOO; gives how many rows. Of those that are
+ * on disk the values stand in `cold`, each in its place from `from` on.
+ */
+export function digestRows(from: u32, size: u32, table: u32, writerHashes: usize, cold: usize): u32 {
   const valueBytes = load<u32>(VALUE_BYTES);
   const words = valueBytes & ~3;
   let sum: u32 = 0;
   let sumToo: u32 = 0;
   let count: u32 = 0;
-  for (let row: u32 = 0, end = load<u32>(END); row < end; row++) {
+  for (let row = from, end = min(load<u32>(END), from + size); row < end; row++) {
     const at = addressOf(row);
     const flags = load<u8>(at, FLAGS);
     if (flags == EMPTY) continue;
+    let values = contentsOf(at);
+    if (values == 0) {
+      if (load<u32>(at, RECORD) == 0) unreachable();
+      values = cold + <usize>(row - from) * valueBytes;
+    }
     const t = <u64>load<f64>(at, T);
     const writerHash = load<u32>(writerHashes + ((<usize>load<u16>(at, WRITER)) << 2));
     let first: u32 = 1;
@@ -159,7 +173,6 @@ export function digestRows(table: u32, writerHashes: usize): u32 {
     second = mix(second, writerHash);
     first = mix(first, flags);
     second = mix(second, flags);
-    const values = at + VALUES;
     for (let byte: u32 = 0; byte < words; byte += 4) {
       const word = bswap(load<u32>(values + byte));
       first = mix(first, word);

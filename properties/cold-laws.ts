@@ -1,0 +1,318 @@
+/*
+ * What must hold of a table of which a part is on disk. It is the table that it would be in memory, whatever is done to it (C1); its readers get what it holds, or are told to ask (C2); rows in use
+ * stay in memory (C3); the disk holds not much more than what is needed (C4); and what a full or faulty disk did not keep is never given, nor anything else from then on (C5).
+ */
+import assert from "node:assert/strict";
+import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
+import { createRandom, nextBelow, nextUint32, type Random } from "../protocols/random.ts";
+import {
+  type FrozenRows,
+  type LearnRequest,
+  type RowBatch,
+  type RowEdit,
+  type RowStore,
+  type SlotVersions,
+  type TableSpec,
+  TOMBSTONE,
+} from "../protocols/sync/row-store.ts";
+import { parseWriterId } from "../protocols/sync/version.ts";
+import { coldCounts, createSpreadRowStore, sharedTables } from "../runtime/compute/table/spread-row-store.ts";
+import { SpreadReader } from "../runtime/compute/table/spread-reader.ts";
+import { FOUND, MISSING, ON_DISK } from "../runtime/compute/table/table-reader.ts";
+import { allRows, contentsOf } from "./row-contents.ts";
+import { SimulatedScratch } from "./simulated-scratch.ts";
+
+const DIM = 3;
+const TABLES: readonly TableSpec[] = [
+  { name: "few", dim: 1, valueBytes: 4, stateBytes: 0, precision: "f32", optimizer: "test" },
+  { name: "floats", dim: DIM, valueBytes: 12, stateBytes: 4, precision: "f32", optimizer: "rowwise-adagrad" },
+];
+const TABLE = 1;
+const WRITERS = ["0.a.n.x", "0.b.n.x"].map(parseWriterId);
+const KEYS = 60;
+const ROWS_IN_MEMORY = 6;
+const ROW_BYTES = 16;
+const REGION_ROWS = 8;
+const CUT = { regionBytes: REGION_ROWS * (8 + ROW_BYTES), bufferBytes: 3 * (8 + ROW_BYTES) };
+const NOTHING = new Float64Array();
+const OPTIMIZER = {
+  kind: "rowwise-adagrad",
+  learningRate: 0.1,
+  initialAccumulator: 0.1,
+  coldAccumulator: 0.1,
+  epsilon: 1e-7,
+  epsilonPlace: "outside",
+} as const;
+
+export function checkLaws(): void {
+  for (let seed = 0; seed < 14; seed += 1) isTheSameTable(seed);
+  rowsInUseStay();
+  theDiskHoldsLittleMore();
+  for (let seed = 0; seed < 24; seed += 1) damageIsNoticed(seed);
+  lostWritesAreNoticed();
+  aFullDiskIsSaid();
+}
+
+interface ColdStore {
+  readonly store: RowStore;
+  readonly scratch: SimulatedScratch;
+}
+
+function coldStore({ memories = 1, rows = ROWS_IN_MEMORY }: { memories?: number; rows?: number } = {}): ColdStore {
+  const scratch = new SimulatedScratch();
+  const cold = { ...CUT, bytes: [undefined, rows * ROW_BYTES], scratch };
+  const store = createSpreadRowStore(TABLES, { state: true, memories: [1, memories], cold });
+  for (const writer of WRITERS) store.writerIndex(writer);
+  return { store, scratch };
+}
+
+/** The same things are done to such a table and to the reference, and give the same. */
+function isTheSameTable(seed: number): void {
+  const random = createRandom(seed);
+  const memories = 1 + (seed % 2);
+  const { store: cold } = coldStore({ memories });
+  // Over several memories what learns is stamped memory by memory.
+  const inMemory = { state: true, memories: [1, memories] };
+  const reference = memories === 1 ? createMapRowStore(TABLES, inMemory) : createSpreadRowStore(TABLES, inMemory);
+  for (const writer of WRITERS) reference.writerIndex(writer);
+  const stores = [reference, cold] as const;
+  const readers = sharedTables(cold).map((shared) => new SpreadReader(shared));
+  let t = 1;
+  let moments: readonly FrozenRows[] = [];
+  for (let step = 0; step < 150; step += 1) {
+    const kind = nextBelow(random, 10);
+    const work = nextUint32(random);
+    const [wanted, got] = stores.map((store) => doOne(store, { kind, t, random: createRandom(work) }));
+    assert.deepEqual(got, wanted, `seed ${seed}, step ${step}, of kind ${kind}`);
+    t += 1_000;
+    if (step % 30 === 10) moments = stores.map((store) => store.freeze(step % 60 === 10 ? "all" : "changed"));
+    if (step % 30 === 25) {
+      const [before, now] = moments.map(contentsOf);
+      assert.deepEqual(now, before, `seed ${seed}, the moment before step ${step}`);
+      for (const moment of moments) moment.close(step % 4 === 0 ? "lost" : "kept");
+      moments = [];
+    }
+    if (step % 10 === 0) readersGetWhatIsThere(readers[TABLE], reference);
+  }
+  assert.equal(cold.digest(), reference.digest());
+  assert.deepEqual(...pair(stores.map(allRows)));
+  const onDisk = coldCounts(cold)
+    .flat()
+    .reduce((sum, { rowsOnDisk }) => sum + rowsOnDisk, 0);
+  assert(onDisk > 0, "nothing was on disk");
+}
+
+function doOne(
+  store: RowStore,
+  { kind, t, random }: { readonly kind: number; readonly t: number; readonly random: Random },
+): unknown {
+  const keys = someKeys(random);
+  const request = { table: TABLE, keys, writer: 0, firstT: t };
+  switch (kind) {
+    case 0:
+      return store.read(TABLE, keys);
+    case 1: {
+      function mutate({ key, floats, state }: RowEdit): "delete" | "skip" | void {
+        if (key % 7n === 0n) return "delete";
+        if (key % 11n === 0n) return "skip";
+        floats.fill((floats[0] ?? 0) + Number(key));
+        state.fill(t);
+      }
+      return withoutSlots(store.update({ ...request, mutate }));
+    }
+    case 2:
+      return withoutSlots(store.merge(someRows(keys, { t, random }), Float64Array.of(0, t + 10)));
+    case 3:
+      store.dropKeys({ table: TABLE, keys: new BigUint64Array([...new Set(keys)].slice(0, 3)) });
+      return undefined;
+    case 4:
+      return store
+        .dropWhere(({ key }) => key % 16n === BigInt(t % 16), { table: TABLE })
+        .map((dropped) => dropped.keys.toSorted());
+    case 5:
+      return store.digest();
+    case 6:
+      return allRows(store);
+    default:
+      return learn(store, request, random);
+  }
+}
+
+function learn(store: RowStore, request: Omit<LearnRequest, "steps">, random: Random): unknown {
+  const count = request.keys.length;
+  const [norms, created] = [new Float64Array(count), new Uint8Array(count)];
+  const gradients = Float32Array.from({ length: count * DIM }, () => nextBelow(random, 200) / 100 - 1);
+  const steps = { optimizer: OPTIMIZER, gradients, initial: () => new Float32Array(DIM).fill(0.5), norms, created };
+  const outcome = store.learn({ ...request, steps });
+  // Which key is stamped before another is the store's own matter.
+  const stamps = [...outcome.t].toSorted((a, b) => a - b);
+  return { stamps, stamped: outcome.stamped, refused: outcome.refused, norms, created };
+}
+
+function someKeys(random: Random): BigUint64Array {
+  return BigUint64Array.from({ length: 1 + nextBelow(random, 12) }, () => BigInt(nextBelow(random, KEYS)));
+}
+
+/** Rows of another writer, whose contents follow from key and t. */
+function someRows(keys: BigUint64Array, { t, random }: { readonly t: number; readonly random: Random }): RowBatch {
+  const values = new Float32Array(keys.length * DIM);
+  const state = new Float32Array(keys.length);
+  const flags = new Uint8Array(keys.length);
+  for (const [at, key] of keys.entries()) {
+    if (nextBelow(random, 6) === 0) flags[at] = TOMBSTONE;
+    else values.fill(Number(key) + t / 7, at * DIM, (at + 1) * DIM);
+    state[at] = Number(key) + t;
+  }
+  return {
+    table: TABLE,
+    keys,
+    t: Float64Array.from(keys, (_, at) => t + at),
+    writers: new Uint16Array(keys.length).fill(1),
+    flags,
+    values: new Uint8Array(values.buffer),
+    state: new Uint8Array(state.buffer),
+  };
+}
+
+/** Values are what the shard itself would give, unless it is to be asked. */
+function readersGetWhatIsThere(reader: SpreadReader | undefined, reference: RowStore): void {
+  if (reader === undefined) throw new Error("there is no reader");
+  const keys = BigUint64Array.from({ length: KEYS }, (_, at) => BigInt(at));
+  const got = new Uint8Array(12 * KEYS);
+  const statuses = reader.gather(keys, got);
+  const { found, values } = reference.read(TABLE, keys);
+  for (let at = 0; at < KEYS; at += 1) {
+    if (statuses[at] === ON_DISK) continue;
+    assert.equal(statuses[at], found[at] === 1 ? FOUND : MISSING, `key ${at}`);
+    const [from, to] = [12 * at, 12 * at + 12];
+    assert.deepEqual([...got.subarray(from, to)], [...values.subarray(from, to)], `key ${at}`);
+  }
+}
+
+function rowsInUseStay(): void {
+  const { store } = coldStore({ rows: 8 });
+  write(
+    store,
+    Array.from({ length: KEYS }, (_, at) => BigInt(at)),
+    1,
+  );
+  const hot = BigUint64Array.of(1n, 2n, 3n);
+  store.read(TABLE, hot);
+  let misses = 0;
+  for (let round = 0; round < 50; round += 1) {
+    // A scan goes by, two rows at a time.
+    store.read(TABLE, BigUint64Array.of(BigInt(10 + ((2 * round) % 50)), BigInt(10 + ((2 * round + 1) % 50))));
+    const before = missesOf(store);
+    store.read(TABLE, hot);
+    misses += missesOf(store) - before;
+  }
+  assert(misses <= 3, `rows in use were brought back ${misses} times`);
+}
+
+function theDiskHoldsLittleMore(): void {
+  const { store, scratch } = coldStore();
+  const random = createRandom(7);
+  for (let t = 1; t < 20_000; t += 20) {
+    const keys = someKeys(random);
+    write(store, [...keys], t);
+    const rows = Math.ceil(KEYS / REGION_ROWS);
+    assert(scratch.bytes <= (2 * rows + 3) * CUT.regionBytes, `${scratch.bytes} bytes for ${KEYS} rows`);
+  }
+  store.dropWhere(() => true);
+  write(
+    store,
+    Array.from({ length: 40 }, (_, at) => BigInt(at)),
+    30_000,
+  );
+  assert.equal(coldCounts(store)[TABLE]?.[0]?.rowsOnDisk, 40 - ROWS_IN_MEMORY);
+}
+
+/** One bit of what is on disk is another: nothing is given that was not written. */
+function damageIsNoticed(seed: number): void {
+  const random = createRandom(seed);
+  const { store, scratch } = coldStore();
+  const keys = Array.from({ length: KEYS }, (_, at) => BigInt(at));
+  write(store, keys, 1);
+  const reference = createMapRowStore(TABLES, { state: true });
+  for (const writer of WRITERS) reference.writerIndex(writer);
+  write(reference, keys, 1);
+  const [, name = ""] = TABLES.map((_, table) => `table-${table}`);
+  const bytes = scratch.contents(name);
+  const at = nextBelow(random, bytes.length);
+  bytes[at] = (bytes[at] ?? 0) ^ (1 << nextBelow(random, 8));
+  const work = [
+    (from: RowStore): unknown => from.digest(),
+    (from: RowStore): unknown => from.read(TABLE, BigUint64Array.from(keys)),
+    allRows,
+    (from: RowStore): unknown => {
+      const moment = from.freeze("all");
+      return contentsOf(moment);
+    },
+  ];
+  const look = work[seed % work.length];
+  // What waits to be written is not on the disk yet, so all may be well.
+  const outcome = tried(() => look?.(store));
+  if (!("error" in outcome)) {
+    assert.deepEqual(outcome.value, look?.(reference), `seed ${seed}`);
+    return;
+  }
+  assert.match(outcome.error, /what it gives back is not what was written to it/);
+  const again = tried(() => store.read(TABLE, BigUint64Array.of(0n)));
+  assert("error" in again && again.error === outcome.error, "it goes on after that");
+}
+
+/** A disk that says yes and keeps what it had. */
+function lostWritesAreNoticed(): void {
+  const { store, scratch } = coldStore();
+  const keys = Array.from({ length: KEYS }, (_, at) => BigInt(at));
+  write(store, keys, 1);
+  const before = scratch.contents("table-1").slice();
+  for (let t = 1_000; t < 9_000; t += 1_000) write(store, keys, t);
+  const now = scratch.contents("table-1");
+  now.set(before.subarray(0, now.length));
+  const outcome = tried(() => allRows(store));
+  assert("error" in outcome && outcome.error.includes("not what was written"), "what had been there before was given");
+}
+
+function aFullDiskIsSaid(): void {
+  const { store, scratch } = coldStore();
+  const keys = Array.from({ length: KEYS }, (_, at) => BigInt(at));
+  scratch.bytesMax = 3 * CUT.regionBytes;
+  const outcome = tried(() => write(store, keys, 1));
+  assert("error" in outcome, "it went on on a full disk");
+  assert.match(
+    outcome.error,
+    /^Cannot keep the rows of a table on disk, in table-1: ENOSPC.* The shard starts again from its image\./,
+  );
+  scratch.bytesMax = Infinity;
+  for (const again of [() => store.read(TABLE, BigUint64Array.of(0n)), () => store.digest(), () => allRows(store)]) {
+    const after = tried(again);
+    assert("error" in after && after.error === outcome.error, "it goes on after that");
+  }
+}
+
+function write(store: RowStore, keys: readonly bigint[], t: number): void {
+  store.merge(someRows(BigUint64Array.from(keys), { t, random: createRandom(t) }), NOTHING);
+}
+
+function missesOf(store: RowStore): number {
+  return coldCounts(store)
+    .flat()
+    .reduce((sum, { misses }) => sum + misses, 0);
+}
+
+function tried(work: () => unknown): { readonly value: unknown } | { readonly error: string } {
+  try {
+    return { value: work() };
+  } catch (error) {
+    return { error: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function withoutSlots({ slots, ...rest }: SlotVersions): unknown {
+  return { rows: slots.length, ...rest };
+}
+
+function pair<Value>(values: readonly Value[]): [Value | undefined, Value | undefined] {
+  return [values[0], values[1]];
+}

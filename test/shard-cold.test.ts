@@ -1,0 +1,127 @@
+/* A shard of which most rows are on disk, with real threads, real files, a process that is killed and a disk that is full. */
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { expect, test } from "vitest";
+import { type ShardProtocol } from "../actors/shard-protocol.ts";
+import { createSharedRows } from "../actors/shared-rows.ts";
+import { modelLayout } from "../protocols/model-layout.ts";
+import { type ActorRef } from "../runtime/actor.ts";
+import { ActorSystem } from "../runtime/system.ts";
+import { COLD_DIM, COLD_MODEL, keysOf } from "./cold-model.ts";
+import { eventually } from "./e2e-support.ts";
+import { temporaryFolder } from "./file-store-support.ts";
+import { clicksModel, push, REGION, rowsOf, soon, startShard, USERS } from "./shard-support.ts";
+
+const ROWS = 9_000;
+// Needs Linux, and leave to mount in a namespace of one's own.
+const canMount = spawnSync("unshare", ["-rm", "sh", "-c", "mount -t tmpfs -o size=1m tmpfs /tmp"]).status === 0;
+
+test("a shard with most rows on disk learns and gives what one with all in memory does, to other threads as well", async () => {
+  await using folder = await temporaryFolder();
+  await using system = await ActorSystem.start({ region: REGION, sink: () => undefined });
+  const scratch = join(folder.path, "scratch");
+  const cold = await startShard(system, { node: "a", model: COLD_MODEL, folder: folder.path, scratch, snapshotMs: 50 });
+  const other = await temporaryFolder();
+  await using otherSystem = await ActorSystem.start({ region: REGION, sink: () => undefined });
+  const warm = await startShard(otherSystem, { node: "a", model: clicksModel(COLD_DIM), folder: other.path });
+  const counts = new Map<string, number>();
+  const rows = createSharedRows(modelLayout(COLD_MODEL), [cold], {
+    upMs: () => 0,
+    count: (name, by) => counts.set(name, (counts.get(name) ?? 0) + by),
+  });
+  for (const primary of [cold, warm]) {
+    primary.tell("role", { duty: "trains", training: REGION, term: 0, epoch: 0 });
+    for (const gradient of [0.1, 0.3]) await push(primary, { keys: keysOf(ROWS), dim: COLD_DIM, gradient });
+  }
+  const lists = [{ table: USERS, keys: BigUint64Array.from(keysOf(ROWS + 2)) }];
+  const expected = await warm.ask("gather", { lists }, { signal: soon() });
+  expect(await rows.gather(0, lists, soon())).toEqual(expected);
+  expect(await cold.ask("gather", { lists }, { signal: soon() })).toEqual(expected);
+  expect([...counts.values()]).toEqual([ROWS - 100, ROWS - 100]);
+  const text = await eventually("it is shown", async () => {
+    const shown = await system.metricsText();
+    return /freshet_table_misses_total\{.*\} [1-9]/.test(shown) ? shown : undefined;
+  });
+  expect(text).toContain(`freshet_table_disk_rows{shard="clicks-0",table="users"} ${ROWS - 100}\n`);
+  expect((await stat(join(scratch, "clicks-0", "table-1"))).size).toBeGreaterThan(0);
+  await system.stop({ deadlineMs: 10_000 });
+  expect(await readdir(scratch)).toEqual([]);
+});
+
+test("what a killed process left on disk is not looked at: the shard is what its image says", async () => {
+  await using folder = await temporaryFolder();
+  const scratch = join(folder.path, "scratch");
+  await mkdir(join(scratch, "clicks-0"), { recursive: true });
+  await writeFile(join(scratch, "clicks-0", "table-1"), "left by another life");
+  const child = startProcess([], folder.path, 4_000);
+  expect(await child.next()).toBe("saved");
+  expect(await child.next()).toBe("learned");
+  await child.kill();
+  expect(await readdir(join(scratch, "clicks-0"))).toEqual(["table-1"]);
+
+  await using system = await ActorSystem.start({ region: REGION, sink: () => undefined });
+  const again = await startShard(system, { node: "a", model: COLD_MODEL, folder: folder.path, scratch });
+  const rows = await rowsOf(again);
+  // The first batch at least.
+  expect([2_000, 4_000]).toContain(rows);
+  await expectLearned(again, rows);
+});
+
+test.skipIf(!canMount)(
+  "where the disk for rows is full the shard says so, and starts again from its image",
+  async () => {
+    await using folder = await temporaryFolder();
+    const scratch = join(folder.path, "scratch");
+    await mkdir(scratch);
+    const mount = ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=1m tmpfs "$0" && exec "$@"', scratch];
+    const child = startProcess(mount, folder.path, 100_000);
+    expect(await child.next()).toBe("saved");
+    const [kind, rows, ...why] = (await child.next()).split(" ");
+    await child.kill();
+    expect([kind, why.join(" ")]).toEqual([
+      "lost",
+      expect.stringMatching(/Cannot keep the rows of a table on disk, in \S+table-1: ENOSPC.* Give the disk room/),
+    ]);
+    expect(Number(rows)).toBeGreaterThanOrEqual(2_000);
+  },
+);
+
+/** Each row has had one step from what its key begins with. */
+async function expectLearned(replica: ActorRef<ShardProtocol>, rows: number): Promise<void> {
+  await using folder = await temporaryFolder();
+  await using system = await ActorSystem.start({ region: REGION, sink: () => undefined });
+  const warm = await startShard(system, { node: "a", model: clicksModel(COLD_DIM), folder: folder.path });
+  warm.tell("role", { duty: "trains", training: REGION, term: 0, epoch: 0 });
+  await push(warm, { keys: keysOf(rows), dim: COLD_DIM });
+  const lists = [{ table: USERS, keys: BigUint64Array.from(keysOf(rows)) }];
+  const [wanted, got] = await Promise.all(
+    [warm, replica].map((each) => each.ask("gather", { lists }, { signal: soon() })),
+  );
+  expect(got?.values).toEqual(wanted?.values);
+}
+
+/** The process of cold-process.ts and the lines that it says. */
+function startProcess(
+  prefix: readonly string[],
+  folder: string,
+  rows: number,
+): { next(): Promise<string>; kill(): Promise<void> } {
+  const script = new URL("cold-process.ts", import.meta.url).pathname;
+  const [command, ...words] = [...prefix, process.execPath, script, folder, String(rows)];
+  const child = spawn(command, words, { stdio: ["ignore", "pipe", "inherit"] });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return {
+    next: async () => {
+      const line = await lines.next();
+      return line.done === true ? "it ended" : line.value;
+    },
+    kill: async () => {
+      const ended = once(child, "exit");
+      child.kill("SIGKILL");
+      await ended;
+    },
+  };
+}
