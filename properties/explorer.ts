@@ -247,7 +247,15 @@ class TinyWorld {
     if (effect.kind === "send") {
       const { message } = effect;
       const body = effect.message === "frame" ? effect.body : JSON.stringify(effect.body);
-      this.#flying.push({ from: node, to: Number(effect.to.slice(1)), shard: 0, message, body, damaged: false });
+      this.#flying.push({
+        from: node,
+        to: Number(effect.to.slice(1)),
+        shard: 0,
+        message,
+        body,
+        sent: effect.body,
+        damaged: false,
+      });
     } else if (effect.kind === "applied" && effect.origin === "local") {
       const version = { t: effect.t[0] ?? 0, writer: this.#replica(node).writer };
       this.#checker.wrote({ key: Number(effect.keys[0] ?? 0n), version, value: this.#value, deleted: false });

@@ -263,9 +263,9 @@ export class ShardChecker {
         this.#judge.breach(property, `knowledge of ${writer} at ${where} went back`);
       }
     }
-    const writers = new Set(knowledge.keys());
-    if (horizon !== lastHorizon) for (const writer of this.#updates.keys()) writers.add(writer);
-    for (const writer of writers) {
+    // A writer that is neither known nor settled anew knows no more than before.
+    const writers = horizon === lastHorizon ? knowledge : new Set([...knowledge.keys(), ...this.#updates.keys()]);
+    for (const writer of writers.keys()) {
       const entry = knowledge.get(writer) ?? 0;
       const settled = settledBy(horizon, writer);
       const t = Math.max(settled, entry);

@@ -6,7 +6,7 @@ import { type ReadonlyKnowledge } from "../../protocols/sync/knowledge.ts";
 import { type Replica } from "../../protocols/sync/replica.ts";
 import { type Version, type WriterId } from "../../protocols/sync/version.ts";
 import { type Judge } from "./judge.ts";
-import { isOlder, settledBy, type Update } from "./seen-row.ts";
+import { epochIn, isOlder, settledBy, type Update } from "./seen-row.ts";
 
 /** The time below which the only table of simulated shards has expired. */
 export function expiryOf({ expired }: Horizon): number {
@@ -93,7 +93,7 @@ export class HorizonBook {
 
   /** Whether who holds this horizon must not hold this version of a row: it expired, was deleted and settled, or came too late. */
   isGone(key: number, version: Version, horizon: Horizon): boolean {
-    if (version.t < expiryOf(horizon) && Number.parseInt(version.writer, 10) <= horizon.epoch) return true;
+    if (version.t < expiryOf(horizon) && epochIn(version.writer) <= horizon.epoch) return true;
     if (version.t > settledBy(horizon, version.writer)) return false;
     if (this.isLate(version, horizon)) return true;
     return (this.#deletions[key] ?? []).some(

@@ -14,17 +14,15 @@ export class Violation extends Error {
  * not watched passes, and the world goes on.
  */
 export class Judge {
+  /** Nothing is looked at: the world only runs. */
+  readonly isBlind: boolean;
   readonly #only: ReadonlySet<string> | undefined;
   /** Properties that say of this world that all which must hold of rows and pulls holds also here. */
   readonly also = new Set<string>();
 
   constructor(only?: readonly string[]) {
     this.#only = only === undefined ? undefined : new Set(only);
-  }
-
-  /** Nothing is looked at: the world only runs. */
-  get isBlind(): boolean {
-    return this.#only?.size === 0;
+    this.isBlind = this.#only?.size === 0;
   }
 
   watches(property: string): boolean {

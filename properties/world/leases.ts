@@ -227,11 +227,12 @@ export class Leases {
   #look(node: number, shard: number): void {
     const { nowMs, judge, knobs, nodes } = this.#world;
     const region = regionOf(knobs, node);
-    const holders = this.#states.flatMap((states, index) => {
+    const holders: number[] = [];
+    for (const [index, states] of this.#states.entries()) {
       const state = states[shard];
-      const isHere = regionOf(knobs, index) === region && nodes[index] !== undefined;
-      return isHere && state !== undefined && isHeld(state, this.#clock(index)) ? [index] : [];
-    });
+      if (state === undefined || nodes[index] === undefined || regionOf(knobs, index) !== region) continue;
+      if (isHeld(state, this.#clock(index))) holders.push(index);
+    }
     if (holders.length > 1) judge.breach("E1", `nodes ${holders.join(" and ")} both lead shard ${shard}`);
     const lease = this.#lease(node, shard);
     if (holders.length > 0) lease.heldMs = nowMs;

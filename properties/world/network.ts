@@ -9,6 +9,11 @@ export interface Envelope {
   readonly shard: number | undefined;
   readonly message: string;
   readonly body: string | Uint8Array<ArrayBuffer>;
+  /**
+   * What the sender gave. In a run without checkers it goes to the receiver as it is: if anybody relied on a copy, or on what a text
+   * leaves out, that history would differ from the one in which texts were read.
+   */
+  readonly sent: unknown;
   /** A bit was flipped on the way. */
   readonly damaged: boolean;
 }
@@ -177,5 +182,5 @@ function corrupt(envelope: Envelope, random: Random): Envelope {
   const body = envelope.body.slice();
   const at = nextBelow(random, body.length);
   body[at] = (body[at] ?? 0) ^ (1 << nextBelow(random, 8));
-  return { ...envelope, body, damaged: true };
+  return { ...envelope, body, sent: body, damaged: true };
 }

@@ -77,14 +77,19 @@ export function text(version: Version | undefined): string {
 /** Whether `a` comes before `b`: by epoch, then t, then writer. */
 export function isOlder(a: Version, b: Version): boolean {
   if (a.writer === b.writer) return a.t < b.t;
-  const epochs = Number.parseInt(a.writer, 10) - Number.parseInt(b.writer, 10);
+  const epochs = epochIn(a.writer) - epochIn(b.writer);
   if (epochs !== 0) return epochs < 0;
   return a.t === b.t ? a.writer < b.writer : a.t < b.t;
 }
 
+/** The number that a writer id begins with; nearly all have one digit, and this is asked of each row after each step. */
+export function epochIn(writer: WriterId): number {
+  return writer[1] === "." ? writer.charCodeAt(0) - 48 : Number.parseInt(writer, 10);
+}
+
 /** Up to which t what a writer stamped is settled: all of it, where it is of an earlier epoch. */
 export function settledBy({ epoch, settled }: Settled, writer: WriterId): number {
-  const epochs = Number.parseInt(writer, 10) - epoch;
+  const epochs = epochIn(writer) - epoch;
   if (epochs < 0) return Infinity;
   return epochs > 0 ? 0 : settled;
 }

@@ -6,14 +6,16 @@ import { encodeImage } from "../../protocols/sync/image.ts";
 import { createPoller, type PollEffect, type Poller, type PollEvent, stepPoller } from "../../protocols/sync/poll.ts";
 import { type Replica, type ReplicaEffect, type ReplicaEvent, stepReplica } from "../../protocols/sync/replica.ts";
 import { buildWriterId, type Version } from "../../protocols/sync/version.ts";
-import { drawPullId, parsePull } from "../../protocols/wire/pull.ts";
-import { parseChanges, parsePoll } from "../../protocols/wire/poll.ts";
+import { drawPullId, type ParsedPull, parsePull } from "../../protocols/wire/pull.ts";
+import { parseChanges } from "../../protocols/wire/poll.ts";
 import { type ShardChecker } from "./checkers.ts";
 import { APPLIED, PULLED_AS, TOLD } from "./counted.ts";
 import { type Disk } from "./disk.ts";
 import { type Timer } from "./happening.ts";
 import { bodyOf, type Envelope } from "./network.ts";
 import { regionOf } from "./leases.ts";
+import { nameOfNode, nameOfShard, nodeOf, shardOf } from "./names.ts";
+import { noteAnswers, notePoll, noteServed } from "./node-checks.ts";
 import { pollLimitsOf, startShard } from "./shard-start.ts";
 import { type Surroundings } from "./surroundings.ts";
 import { editOf, fileWrite, noteOrphans, type Write } from "./writes.ts";
@@ -25,13 +27,17 @@ export class SimulatedNode {
   readonly poller: Poller;
   readonly #world: Surroundings;
   readonly #places: readonly string[];
+  /** Nothing that this node does is looked at. */
+  readonly #isBlind: boolean;
   /** Pulls that came here, by id: some are answered later. */
-  readonly #pulls = new Map<string, unknown>();
+  readonly #pulls = new Map<string, ParsedPull>();
 
   /** Starts from the images of the disk, with a writer id that only this life has. */
   constructor(world: Surroundings, start: { index: number; life: number; disk: Disk; peers: readonly number[] }) {
     const { knobs } = world;
     this.#world = world;
+    this.#isBlind = world.judge.isBlind;
+    world.stepped();
     this.index = start.index;
     this.life = start.life;
     this.#places = world.checkers.map((_, shard) => `node ${start.index} (life ${start.life}) shard ${shard}`);
@@ -46,7 +52,7 @@ export class SimulatedNode {
     });
     this.poller = createPoller(writer, pollLimitsOf(knobs), world.leases.leaderOf(start.index));
     this.replicas.forEach((replica, shard) =>
-      this.#poll({ kind: "changed", shard: `s/${shard}`, version: replica.version }),
+      this.#poll({ kind: "changed", shard: nameOfShard(shard), version: replica.version }),
     );
     this.setPeers(start.peers, { pulls: true });
   }
@@ -73,19 +79,27 @@ export class SimulatedNode {
     for (const peer of peers) {
       const isFar = regionOf(this.#world.knobs, peer) !== regionOf(this.#world.knobs, this.index);
       this.#poll(
-        pulls ? { kind: "neighbour", peer: `n${peer}`, isFar } : { kind: "neighbour-removed", peer: `n${peer}` },
+        pulls
+          ? { kind: "neighbour", peer: nameOfNode(peer), isFar }
+          : { kind: "neighbour-removed", peer: nameOfNode(peer) },
       );
     }
   }
 
   receive(envelope: Envelope, nowMs: number): void {
     const { shard, message } = envelope;
-    const from = `n${envelope.from}`;
-    const parsed = bodyOf(envelope);
+    const from = nameOfNode(envelope.from);
+    const parsed = this.#isBlind ? envelope.sent : bodyOf(envelope);
     if (shard === undefined) {
-      if (message === "poll") this.#takePoll({ from, body: parsed }, nowMs);
-      else if (message === "changes") this.#takeChanges({ from, body: parsed }, nowMs);
+      if (message === "poll") {
+        if (!this.#isBlind) notePoll(this.#world, parsed, this.poller.writer);
+        this.#poll({ kind: "message", from, message, body: parsed }, nowMs);
+      } else if (message === "changes") this.#takeChanges({ from, body: parsed }, nowMs);
     } else if (message === "frame") {
+      if (this.#isBlind) {
+        this.step(shard, { kind: "message", from, message, body: parsed }, nowMs);
+        return;
+      }
       const before = this.#world.steps.urgentBefore(this.#replica(shard), parsed);
       const effects = this.step(shard, { kind: "message", from, message, body: parsed }, nowMs);
       this.#world.steps.urgentTaken(this.#replica(shard), { before, effects, where: this.#place(shard) });
@@ -102,6 +116,7 @@ export class SimulatedNode {
     else if (shard === undefined) this.#poll({ kind: "timer", name }, nowMs);
     else {
       this.step(shard, { kind: "timer", name }, nowMs);
+      if (this.#isBlind) return;
       this.#world.steps.waited(this.#replica(shard), {
         nowMs: this.#world.nowMs,
         pausedUntilMs: this.#world.pausedUntilMs(this.index),
@@ -112,13 +127,18 @@ export class SimulatedNode {
 
   /** Another leads a shard here, or nobody. */
   led(shard: number): void {
-    this.#poll({ kind: "led", shard: `s/${shard}` });
+    this.#poll({ kind: "led", shard: nameOfShard(shard) });
   }
 
   step(shard: number, event: ReplicaEvent, nowMs: number): readonly ReplicaEffect[] {
     const [replica, checker] = [this.#replica(shard), this.#checker(shard)];
     const { answersOpened, horizon } = replica;
     const effects = stepReplica(replica, event, nowMs);
+    if (this.#isBlind) {
+      this.look(shard);
+      this.#act(shard, effects, nowMs);
+      return effects;
+    }
     if (event.kind === "lead" && replica.horizon !== horizon) checker.book.began(replica.horizon, horizon);
     const options = { replica, checker, shard, effects, node: this.index };
     noteOrphans(this.#world, options);
@@ -131,18 +151,15 @@ export class SimulatedNode {
   /** Pulls that stood here were answered in this step. */
   #noteAnswers(shard: number, openedBefore: number): void {
     const replica = this.#replica(shard);
-    if (replica.answersOpened === openedBefore || this.#world.judge.isBlind) return;
-    const options = { shard, checker: this.#checker(shard), where: this.#place(shard) };
-    for (const answer of replica.answers.values()) {
-      if (answer.id.number <= openedBefore) continue;
-      this.#world.count("standing pull answered");
-      this.#world.steps.answered(replica, { ...options, answer, body: this.#pulls.get(answer.pullId) });
-    }
+    if (replica.answersOpened === openedBefore || this.#isBlind) return;
+    const options = { replica, openedBefore, pulls: this.#pulls, shard, checker: this.#checker(shard) };
+    noteAnswers(this.#world, { ...options, where: this.#place(shard) });
   }
 
   /** Checks a replica as it is now; tells whether it is another than before. Every step of a replica is followed by this. */
   look(shard: number): boolean {
-    if (this.#world.judge.isBlind) return false;
+    this.#world.stepped();
+    if (this.#isBlind) return false;
     const replica = this.#replica(shard);
     const checker = this.#checker(shard);
     const where = this.#place(shard);
@@ -181,47 +198,30 @@ export class SimulatedNode {
     nowMs: number,
   ): void {
     const replica = this.#replica(shard);
-    const { steps, judge } = this.#world;
+    if (this.#isBlind) {
+      this.step(shard, { kind: "message", ...event }, nowMs);
+      return;
+    }
     const where = this.#place(shard);
-    const { answersOpened, cache } = replica;
-    const { scans, gaveUp } = cache.counts;
-    if (event.message === "pull") this.#pulls.set(parsePull(event.body).pullId, event.body);
+    const before = { answersOpened: replica.answersOpened, ...replica.cache.counts };
+    const asker = event.message === "pull" ? parsePull(event.body) : undefined;
+    if (asker !== undefined) this.#pulls.set(asker.pullId, asker);
     if (event.message === "pull" && replica.answers.size >= this.#world.knobs.answersMax) {
       this.#world.count("pull while all answers are in use");
     }
     const effects = stepReplica(replica, { kind: "message", ...event }, nowMs);
-    steps.served(this.look(shard), where);
-    if (replica.answersOpened > answersOpened) {
-      this.#world.count(cache.counts.scans > scans ? "answer by a scan" : "answer from the cache");
-      if (gaveUp > 0) this.#world.count("answer after the cache gave up");
-      const answer = [...replica.answers.values()].at(-1);
-      if (!judge.isBlind && answer !== undefined) {
-        steps.answered(replica, { answer, body: event.body, shard, checker: this.#checker(shard), where });
-      }
-    }
+    this.#world.steps.served(this.look(shard), where);
+    noteServed(this.#world, { replica, before, asker, shard, checker: this.#checker(shard), where });
     this.#act(shard, effects, nowMs);
-  }
-
-  #takePoll({ from, body }: { readonly from: string; readonly body: unknown }, nowMs: number): void {
-    if (!this.#world.judge.isBlind) {
-      const { cursor } = parsePoll(body);
-      if (cursor !== undefined && cursor.writer !== this.poller.writer) {
-        this.#world.count("poll cursor of another life");
-      }
-    }
-    this.#poll({ kind: "message", from, message: "poll", body }, nowMs);
   }
 
   #takeChanges({ from, body }: { readonly from: string; readonly body: unknown }, nowMs: number): void {
     const effects = stepPoller(this.poller, { kind: "message", from, message: "changes", body }, this.#world.nowMs);
-    if (!this.#world.judge.isBlind && effects.every(({ kind }) => kind !== "refused")) {
-      this.#world.steps.listed(this.poller, {
-        from,
-        body: parseChanges(body),
-        replicas: this.replicas,
-        checkers: this.#world.checkers,
-        where: `node ${this.index} (life ${this.life})`,
-      });
+    if (!this.#isBlind && effects.every(({ kind }) => kind !== "refused")) {
+      const where = `node ${this.index} (life ${this.life})`;
+      const { replicas } = this;
+      const { checkers, steps } = this.#world;
+      steps.listed(this.poller, { from, body: parseChanges(body), replicas, checkers, where });
     }
     this.#actPoll(effects, nowMs);
   }
@@ -230,9 +230,9 @@ export class SimulatedNode {
     for (const effect of effects) {
       switch (effect.kind) {
         case "send": {
+          if (!this.#isBlind) this.#world.steps.sent(this.#replica(shard), effect, this.#place(shard));
           const body = effect.message === "frame" ? effect.body : JSON.stringify(effect.body);
-          this.#world.steps.sent(this.#replica(shard), effect, this.#place(shard));
-          this.#send(effect.to, { shard, message: effect.message, body });
+          this.#send(effect.to, { shard, message: effect.message, body, sent: effect.body });
           break;
         }
         case "timer":
@@ -243,18 +243,18 @@ export class SimulatedNode {
           break;
         case "changed":
           if (effect.version.generator !== this.poller.writer) this.#world.count("shard version adopted");
-          this.#poll({ kind: "changed", shard: `s/${shard}`, version: effect.version }, nowMs);
+          this.#poll({ kind: "changed", shard: nameOfShard(shard), version: effect.version }, nowMs);
           break;
         case "pulled":
           this.#world.count(effect.outcome === "complete" ? "pull complete" : `pull failed: ${effect.reason}`);
-          this.#poll({ ...effect, shard: `s/${shard}` }, nowMs);
+          this.#poll({ ...effect, shard: nameOfShard(shard) }, nowMs);
           break;
         case "frame":
-          this.#poll({ kind: "frame", shard: `s/${shard}`, bytes: effect.bytes, frames: effect.frames }, nowMs);
+          this.#poll({ kind: "frame", shard: nameOfShard(shard), bytes: effect.bytes, frames: effect.frames }, nowMs);
           break;
         case "stalled":
           this.#world.count("pull stalled");
-          this.#poll({ kind: "stalled", shard: `s/${shard}` }, nowMs);
+          this.#poll({ kind: "stalled", shard: nameOfShard(shard) }, nowMs);
           break;
         case "applied":
           this.#world.count(APPLIED[effect.origin], effect.keys.length);
@@ -278,7 +278,12 @@ export class SimulatedNode {
     for (const effect of effects) {
       switch (effect.kind) {
         case "send":
-          this.#send(effect.to, { shard: undefined, message: effect.message, body: JSON.stringify(effect.body) });
+          this.#send(effect.to, {
+            shard: undefined,
+            message: effect.message,
+            body: JSON.stringify(effect.body),
+            sent: effect.body,
+          });
           break;
         case "timer":
           this.#after(effect.delayMs, { shard: undefined, name: effect.name });
@@ -289,16 +294,16 @@ export class SimulatedNode {
         case "pull": {
           this.#world.count(PULLED_AS[effect.role]);
           if (effect.stands === true) this.#world.count("pull left standing");
-          this.#world.leases.pulled(this.index, Number(effect.shard.slice(2)), effect.role);
+          this.#world.leases.pulled(this.index, shardOf(effect.shard), effect.role);
           const pullId = drawPullId(() => nextFloat(this.#world.random));
-          this.step(Number(effect.shard.slice(2)), { ...effect, pullId }, nowMs);
+          this.step(shardOf(effect.shard), { ...effect, pullId }, nowMs);
           break;
         }
         case "grant":
         case "hurry":
         case "give-up":
           this.#world.count(TOLD[effect.kind]);
-          this.step(Number(effect.shard.slice(2)), effect, nowMs);
+          this.step(shardOf(effect.shard), effect, nowMs);
           break;
         case "refused":
           this.#world.count(`poll refused ${effect.reason}`);
@@ -307,8 +312,8 @@ export class SimulatedNode {
     }
   }
 
-  #send(to: string, { shard, message, body }: Pick<Envelope, "shard" | "message" | "body">): void {
-    this.#world.send({ from: this.index, to: Number(to.slice(1)), shard, message, body, damaged: false });
+  #send(to: string, message: Pick<Envelope, "shard" | "message" | "body" | "sent">): void {
+    this.#world.send({ from: this.index, to: nodeOf(to), ...message, damaged: false });
   }
 
   #after(delayMs: number, { shard, name }: Pick<Timer, "shard" | "name">): void {

@@ -13,7 +13,7 @@ import {
 import { type Version, type WriterId } from "../../protocols/sync/version.ts";
 import { type ChangesMessage } from "../../protocols/wire/poll.ts";
 import { FLAG_URGENT } from "../../protocols/wire/frame.ts";
-import { parsePull, parseRelease } from "../../protocols/wire/pull.ts";
+import { type ParsedPull, parseRelease } from "../../protocols/wire/pull.ts";
 import { parseReport } from "../../protocols/wire/survey.ts";
 import { SENT } from "./counted.ts";
 import { type ShardChecker } from "./checkers.ts";
@@ -63,11 +63,10 @@ export class StepChecker {
   /** S6, L5: an answer just opened lists every row that its asker lacks, and none that it was given before. */
   answered(
     replica: Replica,
-    options: { answer: OpenAnswer; shard: number; body: unknown; checker: ShardChecker; where: string },
+    options: { answer: OpenAnswer; shard: number; asker: ParsedPull; checker: ShardChecker; where: string },
   ): void {
-    const { answer, shard, body, checker, where } = options;
+    const { answer, shard, asker, checker, where } = options;
     const from = answer.to;
-    const asker = parsePull(body);
     const { knowledge } = asker;
     this.#count(answer.list.slots.length === 0 ? "answer without rows" : "answer with rows");
     this.#opened.set(answer, fingerprint(answer.end.knowledge));

@@ -28,5 +28,7 @@ export interface Surroundings {
   after(delayMs: number, timer: Timer): void;
   /** A primary that asks its members took a step, and may have moved the settled time. */
   surveyed(shard: number, primary: Replica): void;
+  /** A replica took a step, or started. */
+  stepped(): void;
   count(what: string, by?: number): void;
 }

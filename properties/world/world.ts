@@ -13,6 +13,7 @@ import { Judge, Violation } from "./judge.ts";
 import { drawKnobs, type Knobs, RECURRING } from "./knobs.ts";
 import { Leases } from "./leases.ts";
 import { type Envelope, hashEnvelope, Network } from "./network.ts";
+import { failureOf, type WorldOptions, type WorldOutcome } from "./outcome.ts";
 import { Primaries } from "./primaries.ts";
 import { Promotions } from "./promotions.ts";
 import { SimulatedNode } from "./simulated-node.ts";
@@ -24,26 +25,6 @@ const EPOCH_MS = 1_760_000_000_000;
 /** How many events a failure shows. */
 const LAST = 200;
 
-export interface WorldOptions {
-  readonly trace?: (line: string) => void;
-  /** Look at these properties alone. */
-  readonly only?: readonly string[];
-  /** Damages a replica behind the core's back, once: asked before each event of its node until it says that it did. */
-  readonly tamper?: (replica: Replica, random: Random) => boolean;
-}
-
-export interface WorldOutcome {
-  readonly seed: number;
-  readonly failure:
-    | { readonly property: string; readonly message: string; /** What happened last. */ readonly last: string }
-    | undefined;
-  readonly events: number;
-  readonly simulatedMs: number;
-  /** Of everything that happened, in order. */
-  readonly hash: number;
-  readonly counts: ReadonlyMap<string, number>;
-}
-
 /** Runs the world of a seed to its end. The same seed and options give the same outcome, to the hash. */
 export function runWorld(seed: number, options: WorldOptions = {}): WorldOutcome {
   const world = new World(seed, options);
@@ -51,12 +32,7 @@ export function runWorld(seed: number, options: WorldOptions = {}): WorldOutcome
   try {
     world.run();
   } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    failure = {
-      property: error instanceof Violation ? error.property : error.name,
-      message: error instanceof Violation ? error.message : (error.stack ?? error.message),
-      last: world.lastEvents(),
-    };
+    failure = failureOf(error, world.lastEvents());
   }
   return { seed, failure, events: world.events, simulatedMs: world.nowMs, hash: world.hash, counts: world.counts };
 }
@@ -67,12 +43,14 @@ class World implements Surroundings {
   readonly judge: Judge;
   readonly checkers: readonly ShardChecker[];
   readonly steps: StepChecker;
-  readonly counts = new Map<string, number>();
+  readonly #counts = new Map<string, { by: number }>();
   readonly nodes: (SimulatedNode | undefined)[];
   readonly disks: readonly Disk[];
   readonly leases: Leases;
   readonly promotions: Promotions;
   nowMs = 0;
+  pullsSent = 0;
+  stepsTaken = 0;
   events = 0;
   hash = 1;
   readonly #isAwake = (node: number): boolean => (this.#pausedUntilMs[node] ?? 0) <= this.nowMs;
@@ -141,6 +119,7 @@ class World implements Surroundings {
   }
 
   send(envelope: Envelope): void {
+    if (envelope.message === "pull") this.pullsSent += 1;
     for (const { delayMs, envelope: copy } of this.#network.deliveries(envelope, this.nowMs)) {
       this.schedule(delayMs, { kind: "deliver", envelope: copy });
     }
@@ -154,12 +133,23 @@ class World implements Surroundings {
     this.#primaries.surveyed(shard, primary);
   }
 
+  stepped(): void {
+    this.stepsTaken += 1;
+  }
+
   pausedUntilMs(node: number): number {
     return this.#pausedUntilMs[node] ?? 0;
   }
 
   count(what: string, by = 1): void {
-    this.counts.set(what, (this.counts.get(what) ?? 0) + by);
+    if (this.judge.isBlind) return;
+    const counted = this.#counts.get(what);
+    if (counted === undefined) this.#counts.set(what, { by });
+    else counted.by += by;
+  }
+
+  get counts(): ReadonlyMap<string, number> {
+    return new Map([...this.#counts].map(([what, { by }]) => [what, by]));
   }
 
   #happen(happening: Happening): "done" | undefined {

@@ -47,6 +47,9 @@ export function fileWrite(
 ): Version | undefined {
   const { write, seen, replica, checker, shard, effects, node, where } = options;
   const { key, value, urgent, nowMs } = write;
+  const applied = effects.find((effect) => effect.kind === "applied");
+  const version = applied && { t: applied.t[0] ?? 0, writer: replica.writer };
+  if (world.judge.isBlind) return version;
   const written = effects.find((effect) => effect.kind === "written");
   const held = replica.store.versionOf(0, BigInt(key));
   const isBelow = held !== undefined && epochOf(held.writer) > epochOf(replica.writer);
@@ -54,9 +57,7 @@ export function fileWrite(
     if (isBelow) world.count("written below a later epoch");
     else world.judge.breach("V7", `a local write of ${where} lost against a row it had seen`);
   } else if (written?.rows !== 1 && value !== 0) world.judge.breach("L6", `${where} took no write`);
-  const applied = effects.find((effect) => effect.kind === "applied");
-  if (applied === undefined) return undefined;
-  const version = { t: applied.t[0] ?? 0, writer: replica.writer };
+  if (version === undefined) return undefined;
   checker.wrote({ key, version, value: seen, deleted: value === 0 });
   world.count(value === 0 ? "deleted" : "written");
   if (urgent) world.count("written urgent");

@@ -8,6 +8,10 @@ export class ContentHash {
   #first = 0;
   #second = 0;
   #rows = 0;
+  // Memory of its own for the words of a row: a digest looks at each row of a shard. Storing takes a number modulo 2^32.
+  readonly #head = new Uint32Array(7);
+  readonly #key = new BigUint64Array(1);
+  readonly #keyWords = new Uint32Array(this.#key.buffer);
 
   addRow(
     row: {
@@ -19,24 +23,26 @@ export class ContentHash {
     },
     options: { readonly writerHash: number },
   ): void {
-    const head = [
-      row.table,
-      Number(BigInt.asUintN(32, row.key)),
-      Number(BigInt.asUintN(32, row.key >> 32n)),
-      row.t % 0x1_0000_0000,
-      Math.floor(row.t / 0x1_0000_0000),
-      options.writerHash,
-      row.flags,
-    ];
+    const head = this.#head;
+    this.#key[0] = row.key;
+    head[0] = row.table;
+    head[1] = this.#keyWords[0] ?? 0;
+    head[2] = this.#keyWords[1] ?? 0;
+    head[3] = row.t;
+    head[4] = row.t / 0x1_0000_0000;
+    head[5] = options.writerHash;
+    head[6] = row.flags;
     let first = 1;
     let second = 2;
-    for (const word of head) {
+    for (let at = 0; at < head.length; at += 1) {
+      const word = head[at] ?? 0;
       first = mixUint32(first, word);
       second = mixUint32(second, word);
     }
     let word = 0;
     let filled = 0;
-    for (const byte of row.values) {
+    for (let at = 0; at < row.values.length; at += 1) {
+      const byte = row.values[at] ?? 0;
       word = (word << 8) | byte;
       filled += 1;
       if (filled === 4) {

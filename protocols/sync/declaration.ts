@@ -42,6 +42,14 @@ export function checkTables(tables: readonly TableSpec[]): void {
 
 /** Sixteen hex digits that are equal where the declarations are. Guards against mistakes, not against malice. */
 export function declarationDigest(tables: readonly TableSpec[]): string {
+  const known = digests.get(tables) ?? digestOf(tables);
+  digests.set(tables, known);
+  return known;
+}
+
+const digests = new WeakMap<readonly TableSpec[], string>();
+
+function digestOf(tables: readonly TableSpec[]): string {
   const text = JSON.stringify(
     tables.map((table) => [
       table.name,

@@ -37,7 +37,16 @@ export function equalKnowledge(a: ReadonlyKnowledge, b: ReadonlyKnowledge): bool
 
 /** As pairs in order of writer: equal knowledge gives equal text. */
 export function knowledgeToJson(knowledge: ReadonlyKnowledge): [WriterId, number][] {
-  return [...knowledge].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+  return writersOf(knowledge).map((writer) => [writer, knowledge.get(writer) ?? 0]);
+}
+
+/** Its writers in order. What was read from others mostly is in order already. */
+export function writersOf(knowledge: ReadonlyKnowledge): WriterId[] {
+  const writers = [...knowledge.keys()];
+  for (let at = 1; at < writers.length; at += 1) {
+    if ((writers[at - 1] ?? "") > (writers[at] ?? "")) return writers.sort();
+  }
+  return writers;
 }
 
 /** Reads what `knowledgeToJson` wrote; throws `DecodeError` on anything else, including a writer given twice. */

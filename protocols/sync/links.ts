@@ -210,8 +210,10 @@ export function closePull(link: Link, shard: string): void {
 /** Gives out what may be asked for now, to each pull in turn. */
 export function turnLink(link: Link, nowMs: number): LinkEffect[] {
   const { pulls, window, budget } = link;
-  const granted = new Map<string, number>();
   const effects: LinkEffect[] = [];
+  // Every step of a poller comes by here, and mostly nothing waits.
+  if (nextWaiting(link) === undefined) return effects;
+  const granted = new Map<string, number>();
   let room = framesAllowed(window) - framesInFlight(link);
   for (let waiting = nextWaiting(link); waiting !== undefined && room > 0; waiting = nextWaiting(link)) {
     const [shard, pull] = waiting;

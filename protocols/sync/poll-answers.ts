@@ -40,7 +40,11 @@ export function answerPoll(
 
 /** Something changed here: answers whoever waits for that. */
 export function answerHeldPolls(poller: Poller): PollEffect[] {
-  return [...poller.askers.values()].flatMap((asker) => answerHeld(poller, asker));
+  const effects: PollEffect[] = [];
+  for (const asker of poller.askers.values()) {
+    if (asker.held !== undefined) effects.push(...answerHeld(poller, asker));
+  }
+  return effects;
 }
 
 export function timeAsker(poller: Poller, { what, turn, rest: peer }: PollTimer): PollEffect[] {

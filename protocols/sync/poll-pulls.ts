@@ -25,16 +25,23 @@ import { coversVersion } from "./shard-version.ts";
 export function startPulls(poller: Poller, nowMs: number): PollEffect[] {
   const effects: PollEffect[] = [];
   for (const { link, short, long } of poller.lanes.values()) {
-    for (const waiting of [short, long]) {
-      for (const pending of waiting) {
-        const begun = startPull(poller, pending, nowMs);
-        if (begun === undefined) break;
-        effects.push(...begun);
-      }
-    }
-    effects.push(...perform(poller, turnLink(link, nowMs)));
+    if (short.size > 0) startWaiting(poller, { waiting: short, effects, nowMs });
+    if (long.size > 0) startWaiting(poller, { waiting: long, effects, nowMs });
+    const turned = turnLink(link, nowMs);
+    if (turned.length > 0) effects.push(...perform(poller, turned));
   }
   return effects;
+}
+
+function startWaiting(
+  poller: Poller,
+  { waiting, effects, nowMs }: { waiting: ReadonlySet<Pending>; effects: PollEffect[]; nowMs: number },
+): void {
+  for (const pending of waiting) {
+    const begun = startPull(poller, pending, nowMs);
+    if (begun === undefined) return;
+    effects.push(...begun);
+  }
 }
 
 /** A pull has ended. Only a complete one, of a shard not listed again meanwhile, takes the shard off the neighbour's pending ones. */

@@ -142,7 +142,8 @@ export function stepPoller(poller: Poller, event: PollEvent, nowMs = 0): PollEff
         );
       }
       noteChange(poller.changes, event);
-      return [...answerHeldPolls(poller), ...(isNew ? relist(poller) : [])];
+      const answered = answerHeldPolls(poller);
+      return isNew ? joined(answered, relist(poller)) : answered;
     }
     case "removed":
       removeShard(poller.changes, event.shard);
@@ -162,30 +163,32 @@ export function stepPoller(poller: Poller, event: PollEvent, nowMs = 0): PollEff
       return [...effects, ...standSoon(poller, { peer, shard: event.shard }, nowMs)];
     }
     case "frame":
-      return [...noteFrame(poller, event, nowMs), ...startPulls(poller, nowMs)];
+      return joined(noteFrame(poller, event, nowMs), startPulls(poller, nowMs));
     case "stalled":
       noteStalled(poller, event.shard);
       return [];
     case "timer": {
       const timer = splitTimer(event.name);
-      return [
-        ...timeAsker(poller, timer),
-        ...timeNeighbour(poller, timer),
-        ...timePulls(poller, timer, nowMs),
-        ...timeStanding(poller, timer, nowMs),
-        ...startPulls(poller, nowMs),
-      ];
+      const told = joined(timeAsker(poller, timer), timeNeighbour(poller, timer));
+      const timed = joined(timePulls(poller, timer, nowMs), timeStanding(poller, timer, nowMs));
+      return joined(joined(told, timed), startPulls(poller, nowMs));
     }
     case "message":
       try {
         return event.message === "poll"
           ? answerPoll(poller, event)
-          : [...takeChanges(poller, event), ...startPulls(poller, nowMs)];
+          : joined(takeChanges(poller, event), startPulls(poller, nowMs));
       } catch (error) {
         if (!(error instanceof DecodeError)) throw error;
         return [{ kind: "refused", reason: "undecodable", from: event.from, detail: error.message }];
       }
   }
+}
+
+/** One after the other; most parts of most steps have no effect. */
+function joined(first: PollEffect[], second: PollEffect[]): PollEffect[] {
+  if (second.length === 0) return first;
+  return first.length === 0 ? second : [...first, ...second];
 }
 
 /** How many shards wait for a pull or are being pulled, over all neighbours. */

@@ -114,6 +114,7 @@ export function takeSurvey(replica: Replica, { from, body }: { from: string; bod
 /** What waited until no pull of ours runs: our report to the primary, or as the primary the end of a round. */
 export function speakUp(replica: Replica): ReplicaEffect[] {
   const { asked, survey, pull } = replica;
+  if (asked === undefined && survey?.isOpen !== true) return [];
   const reports = survey?.members.flatMap((member) => survey.reports.get(member) ?? []) ?? [];
   const isOver = survey?.isOpen === true && reports.length === survey.members.length;
   // What stands might be on its way.

@@ -6,15 +6,22 @@
 import { DecodeError } from "./decode-error.ts";
 
 /** Every byte as two hex digits. */
-const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+export const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
-/** Grows as needed; `finish` gives exactly what was written. */
+/** Beyond this, memory is not kept for the next writer. */
+const SPARE_BYTES_MAX = 65_536;
+/** What the last writer that finished wrote into: fresh memory for each message costs more than what is written there. */
+let spare: Uint8Array<ArrayBuffer> | undefined;
+
+/** Grows as needed; `finish` gives exactly what was written, in memory of its own. */
 export class ByteWriter {
   #bytes: Uint8Array<ArrayBuffer>;
   #length = 0;
 
   constructor(capacityBytes = 1024) {
-    this.#bytes = new Uint8Array(capacityBytes);
+    this.#bytes = spare !== undefined && spare.length >= capacityBytes ? spare : new Uint8Array(capacityBytes);
+    // Whoever writes at the same time has memory of its own.
+    if (this.#bytes === spare) spare = undefined;
   }
 
   get length(): number {
@@ -103,7 +110,13 @@ export class ByteWriter {
   }
 
   finish(): Uint8Array<ArrayBuffer> {
-    return this.#length === this.#bytes.length ? this.#bytes : this.#bytes.slice(0, this.#length);
+    const bytes = this.#bytes;
+    // What is long is not copied where it fills its memory.
+    if (this.#length === bytes.length && bytes.length > SPARE_BYTES_MAX) return bytes;
+    const finished = bytes.slice(0, this.#length);
+    if (bytes.length <= SPARE_BYTES_MAX && bytes.length > (spare?.length ?? 0)) spare = bytes;
+    this.#bytes = finished;
+    return finished;
   }
 
   #reserve(more: number): void {
@@ -113,6 +126,11 @@ export class ByteWriter {
     this.#bytes = grown;
   }
 }
+
+/** Texts that were read lately, by a hash: those of writers stand in every message, and to build them each time is dear. */
+const RECENT = 256;
+const RECENT_CHARS_MAX = 128;
+const recent: (string | undefined)[] = Array.from({ length: RECENT }, () => undefined);
 
 function digitAt(digits: string, index: number): number {
   const code = digits.charCodeAt(index);
@@ -178,13 +196,20 @@ export class ByteReader {
 
   text(charsMax: number): string {
     const length = this.varint(charsMax);
-    let text = "";
     const end = this.#take(length);
-    for (let at = end - length; at < end; at += 1) {
+    const from = end - length;
+    let hash = length;
+    for (let at = from; at < end; at += 1) {
       const code = this.#bytes[at] ?? 0;
       if (code < 0x20 || code > 0x7e) throw this.fail("a text is not printable ASCII");
-      text += String.fromCharCode(code);
+      hash = (Math.imul(hash, 31) + code) | 0;
     }
+    const place = hash & (RECENT - 1);
+    const before = recent[place];
+    if (before !== undefined && this.#holds(before, from, length)) return before;
+    let text = "";
+    for (let at = from; at < end; at += 1) text += String.fromCharCode(this.#bytes[at] ?? 0);
+    if (length <= RECENT_CHARS_MAX) recent[place] = text;
     return text;
   }
 
@@ -202,6 +227,14 @@ export class ByteReader {
     }
     if (isWide && widest <= 0xff) throw this.fail("a text has more bytes than it needs");
     return text;
+  }
+
+  #holds(text: string, from: number, length: number): boolean {
+    if (text.length !== length) return false;
+    for (let index = 0; index < length; index += 1) {
+      if (text.charCodeAt(index) !== this.#bytes[from + index]) return false;
+    }
+    return true;
   }
 
   hex(bytes: number): string {

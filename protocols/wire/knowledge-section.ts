@@ -3,16 +3,15 @@
  */
 import { SYNC_LIMITS, T_MAX } from "../limits.ts";
 import { type Settled, settledOf } from "../sync/horizon.ts";
-import { type Knowledge, knowledgeToJson, type ReadonlyKnowledge } from "../sync/knowledge.ts";
+import { type Knowledge, type ReadonlyKnowledge, writersOf } from "../sync/knowledge.ts";
 import { isWriterId, type WriterId, WRITER_CHARS_MAX } from "../sync/version.ts";
 import { type ByteReader, type ByteWriter } from "./bytes.ts";
 
 export function writeKnowledge(writer: ByteWriter, knowledge: ReadonlyKnowledge): void {
-  const entries = knowledgeToJson(knowledge);
-  writer.varint(entries.length);
-  for (const [id, t] of entries) {
+  writer.varint(knowledge.size);
+  for (const id of writersOf(knowledge)) {
     writer.text(id);
-    writer.varint(t);
+    writer.varint(knowledge.get(id) ?? 0);
   }
 }
 

@@ -7,6 +7,7 @@ import { knowledgeToJson, parseKnowledge } from "../sync/knowledge.ts";
 import { parseShardVersion, type ShardVersion } from "../sync/shard-version.ts";
 import { type UrgentCursor } from "../sync/urgent-rows.ts";
 import { isWriterId, type WriterId } from "../sync/version.ts";
+import { HEX } from "./bytes.ts";
 import { DecodeError } from "./decode-error.ts";
 import { type AnswerId } from "./frame.ts";
 import { isCount, isDeclaration, record } from "./json-fields.ts";
@@ -60,9 +61,8 @@ export interface RefuseMessage {
 export function drawPullId(random: () => number): string {
   let id = "";
   for (let word = 0; word < 4; word += 1) {
-    id += Math.floor(random() * 0x1_0000_0000)
-      .toString(16)
-      .padStart(8, "0");
+    const drawn = Math.floor(random() * 0x1_0000_0000);
+    for (let shift = 24; shift >= 0; shift -= 8) id += HEX[(drawn >>> shift) & 0xff] ?? "";
   }
   return id;
 }
