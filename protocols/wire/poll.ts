@@ -77,7 +77,8 @@ export function parseChanges(value: unknown): ChangesMessage {
 function parseShardChange(value: unknown): ShardChange {
   const { shard } = record("changes", value);
   if (!isShardName(shard)) throw new DecodeError("changes", "a shard's name is malformed");
-  return { shard, ...parseShardVersion(value) };
+  const { counter, generator } = parseShardVersion(value);
+  return { shard, counter, generator };
 }
 
 function parseCursor(what: string, value: unknown): Cursor {
