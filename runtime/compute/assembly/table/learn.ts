@@ -179,7 +179,13 @@ function isBlank(s: usize, bytes: usize): bool {
 }
 
 function areFinite(numbers: usize, count: u32): bool {
-  for (let i: u32 = 0; i < count; i++) {
+  const exponent = i32x4.splat(0x7f80_0000);
+  let i: u32 = 0;
+  for (; i + 4 <= count; i += 4) {
+    const bits = v128.and(v128.load(numbers + ((<usize>i) << 2)), exponent);
+    if (v128.any_true(i32x4.eq(bits, exponent))) return false;
+  }
+  for (; i < count; i++) {
     if ((load<u32>(numbers + ((<usize>i) << 2)) & 0x7f80_0000) == 0x7f80_0000) return false;
   }
   return true;
@@ -258,8 +264,26 @@ function move(to: usize, value: f64): f64 {
 }
 
 function stepAdaGrad(rate: f64, inside: f64, outside: f64, dim: u32, w: usize, s: usize, g: usize): f64 {
+  const rates = f64x2.splat(rate);
+  const zeros = f64x2.splat(0);
   let norm: f64 = 0;
-  for (let i: u32 = 0; i < dim; i++) {
+  let i: u32 = 0;
+  // Root and division are most of it, and exact: two at a time give the same bits.
+  for (; i + 2 <= dim; i += 2) {
+    const at = (<usize>i) << 2;
+    const x = f64x2.promote_low_f32x4(v128.load64_zero(g + at));
+    const n = f64x2.add(f64x2.promote_low_f32x4(v128.load64_zero(s + at)), f64x2.mul(x, x));
+    v128.store64_lane(s + at, f32x4.demote_f64x2_zero(n), 0);
+    const root = f64x2.add(f64x2.sqrt(f64x2.add(n, f64x2.splat(inside))), f64x2.splat(outside));
+    const moved = v128.andnot(f64x2.div(f64x2.mul(rates, x), root), f64x2.eq(x, zeros));
+    const before = f64x2.promote_low_f32x4(v128.load64_zero(w + at));
+    const after = f32x4.demote_f64x2_zero(f64x2.sub(before, moved));
+    v128.store64_lane(w + at, after, 0);
+    const by = f64x2.abs(f64x2.sub(f64x2.promote_low_f32x4(after), before));
+    norm += f64x2.extract_lane(by, 0);
+    norm += f64x2.extract_lane(by, 1);
+  }
+  for (; i < dim; i++) {
     const at = (<usize>i) << 2;
     const x = <f64>load<f32>(g + at);
     const n = <f64>load<f32>(s + at) + x * x;
