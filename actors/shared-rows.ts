@@ -2,8 +2,9 @@
  * Rows of a model's shards, read straight from the shards' memory where they run in this process: no message, and the shard is not disturbed. A
  * row that changes under every try or is on disk, and a shard whose memory is not known yet, are asked for as from anywhere else.
  */
-import { unknownValues, type ModelLayout } from "../protocols/model-layout.ts";
+import { type ModelLayout, writeUnknown } from "../protocols/model-layout.ts";
 import { floatsOf } from "../protocols/sync/precision.ts";
+import { bytesOf } from "../protocols/wire/bytes.ts";
 import { type ActorRef } from "../runtime/actor.ts";
 import { SpreadReader } from "../runtime/compute/table/spread-reader.ts";
 import { FOUND, GAVE_UP, ON_DISK } from "../runtime/compute/table/table-reader.ts";
@@ -28,8 +29,13 @@ type Gathered = ShardProtocol["gather"]["reply"];
 
 /** What reads rows by shard. */
 export interface SharedRows {
-  /** As a shard's own `gather`. */
-  gather(shard: number, lists: readonly KeyList[], signal: AbortSignal): Promise<Gathered>;
+  /** As a shard's own `gather`; the values are put into arrays that are given, one a list. */
+  gather(
+    shard: number,
+    lists: readonly KeyList[],
+    signal: AbortSignal,
+    into?: readonly Float32Array[],
+  ): Promise<Gathered>;
   /** The shards may have restarted. */
   forget(): void;
 }
@@ -63,13 +69,16 @@ export function createSharedRows(
   }
 
   /** One list from memory, or undefined where it is not known. */
-  function read(share: Share, { table, keys }: KeyList): PartlyRead | undefined {
+  function read(share: Share, { table, keys }: KeyList, into?: Float32Array): PartlyRead | undefined {
     const declared = layout.tables[table];
     const reader = share.readers[table];
     if (declared?.learning === undefined || reader === undefined) return undefined;
-    const values = new Uint8Array(keys.length * declared.valueBytes);
+    const { dim, precision, valueBytes } = declared;
+    const floats = into ?? new Float32Array(keys.length * dim);
+    const isExact = precision === "f32";
+    const values = isExact ? bytesOf(floats) : new Uint8Array(keys.length * valueBytes);
     const statuses = reader.gather(keys, values);
-    const floats = declared.precision === "f32" ? new Float32Array(values.buffer) : floatsOf(declared, values);
+    if (!isExact) floats.set(floatsOf(declared, values));
     const missing: number[] = [];
     let onDisk = 0;
     for (let at = 0; at < keys.length; at += 1) {
@@ -77,19 +86,19 @@ export function createSharedRows(
       if (status === FOUND) continue;
       if (status === ON_DISK) onDisk += 1;
       if (status === GAVE_UP || status === ON_DISK) missing.push(at);
-      else floats.set(unknownValues(layout, table, keys[at] ?? 0n), at * declared.dim);
+      else writeUnknown(layout, { table, key: keys[at] ?? 0n }, { into: floats, at: at * dim });
     }
     return { values: floats, found: statuses, missing, onDisk };
   }
 
   return {
-    async gather(shard, lists, signal) {
+    async gather(shard, lists, signal, into) {
       const ref = shards[shard];
       if (ref === undefined) return { values: [], found: [], steps: 0 };
       const share = await shareOf(shard, signal);
       // Before the rows: whatever is written meanwhile counts as later.
       const steps = share === undefined ? 0 : Atomics.load(share.steps, 0);
-      const mine = lists.map((list) => (share === undefined ? undefined : read(share, list)));
+      const mine = lists.map((list, at) => (share === undefined ? undefined : read(share, list, into?.[at])));
       const rest = lists.flatMap(({ table, keys }, at): KeyList[] => {
         const missing = mine[at]?.missing;
         if (missing === undefined) return [{ table, keys }];
@@ -108,10 +117,12 @@ export function createSharedRows(
         const answer = await ref.ask("gather", { lists: rest }, { signal });
         asked = answer.values.map((values, at) => ({ values, found: answer.found[at] ?? new Uint8Array() }));
       }
-      const all = mine.map((list) => {
+      const all = mine.map((list, at) => {
         if (list?.missing.length === 0) return list;
         const answered = asked.shift() ?? NOTHING;
-        return list === undefined ? answered : completed(list, answered);
+        if (list !== undefined) return completed(list, answered);
+        into?.[at]?.set(answered.values);
+        return { values: into?.[at] ?? answered.values, found: answered.found };
       });
       return { values: all.map(({ values }) => values), found: all.map(({ found }) => found), steps };
     },

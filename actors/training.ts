@@ -8,7 +8,7 @@
  * 3. A batch that cannot be learned from (undecodable, not finite, too large a step) is counted and passed over, on all shards alike.
  */
 import { type Backend } from "../protocols/compute/backend.ts";
-import { createLearner, learn, placeRows, planColumns } from "../protocols/learning/learner.ts";
+import { createLearner, learn, placeRows, planColumns, roomFor } from "../protocols/learning/learner.ts";
 import { newRows, type NewRows, NO_NEW_ROWS } from "../protocols/learning/new-rows.ts";
 import { type SampleColumns } from "../protocols/learning/sample-frame.ts";
 import { sizeOf } from "../protocols/learning/training-batch.ts";
@@ -194,10 +194,12 @@ export function startTraining(given: {
 
   async function compute(samples: readonly SampleColumns[]): Promise<Computed> {
     const planned = planColumns(layout, samples);
+    // Where rows are to be sent along as they were read, they must not be the learner's own memory.
+    const room = config.compensation === 0 ? roomFor(learner, planned) : [];
     const gathered = await Promise.all(
       planned.lists.map(async (lists, shard) => {
         if (lists.length === 0) return { values: [], found: [], steps: 0 };
-        return rows.gather(shard, lists, context.deadline(ASK_MS));
+        return rows.gather(shard, lists, context.deadline(ASK_MS), room[shard]);
       }),
     );
     placeRows(

@@ -5,8 +5,19 @@ import { expect, test } from "vitest";
 import { isItemId } from "../protocols/feedback.ts";
 import { isIntegerKey, keyOf, keySeed, shardOf } from "../protocols/keys.ts";
 import { CATALOGUE_ROW_BYTES, readCatalogueRow, writeCatalogueRow } from "../protocols/learning/catalogue-row.ts";
+import { type Backend } from "../protocols/compute/backend.ts";
 import { plain } from "../protocols/compute/plain.ts";
-import { createLearner, learn, placeRows, planExamples, predict } from "../protocols/learning/learner.ts";
+import { kernelsBackend } from "../runtime/compute/kernels-backend.ts";
+import {
+  createLearner,
+  learn,
+  type Learner,
+  placeRows,
+  planExamples,
+  type PlannedBatch,
+  predict,
+  roomFor,
+} from "../protocols/learning/learner.ts";
 import { labelsOf } from "../protocols/learning/label-weights.ts";
 import { type LabelledExample } from "../protocols/learning/training-batch.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
@@ -54,18 +65,21 @@ const examples: fc.Arbitrary<LabelledExample[]> = fc.array(
 );
 
 /** Plans, gathers first values as the shards would, and learns. Gradients by table and key. */
-function run(batch: readonly LabelledExample[]): {
+function run(
+  batch: readonly LabelledExample[],
+  { backend = plain, isPlaced = false }: { readonly backend?: Backend; readonly isPlaced?: boolean } = {},
+): {
   readonly probabilities: number[];
   readonly sums: Map<string, number[]>;
 } {
-  const learner = createLearner(layout, { backend: plain, batchMax: batch.length });
+  const learner = createLearner(layout, { backend, batchMax: batch.length });
   const planned = planExamples(layout, batch);
   const gathered = planned.lists.map((lists) =>
     lists.map(({ table, keys }) =>
       Float32Array.from([...keys].flatMap((key) => [...initialValues(layout, table, key)])),
     ),
   );
-  placeRows(learner, planned, gathered);
+  placeRows(learner, planned, isPlaced ? inRoom(learner, planned, gathered) : gathered);
   const predicted = [...predict(learner, planned)];
   const { probabilities, gradients } = learn(learner, planned, labelsOf(batch));
   expect([...probabilities]).toEqual(predicted);
@@ -82,6 +96,35 @@ function run(batch: readonly LabelledExample[]): {
   }
   return { probabilities: [...probabilities], sums };
 }
+
+/** The rows put where the learner has room for them, at once, as shards' rows are read into it. */
+function inRoom(
+  learner: Learner,
+  planned: PlannedBatch,
+  gathered: readonly (readonly Float32Array[])[],
+): readonly (readonly Float32Array[])[] {
+  const room = roomFor(learner, planned);
+  for (const [shard, lists] of room.entries()) {
+    for (const [at, into] of lists.entries()) into.set(gathered[shard]?.[at] ?? []);
+  }
+  return room;
+}
+
+test("learn() computes the same from rows that are copied, and from rows that were put into its own room, by either backend", () => {
+  fc.assert(
+    fc.property(examples, (batch) => {
+      const plainly = run(batch);
+      expect(run(batch, { isPlaced: true })).toEqual(plainly);
+      const backend = kernelsBackend({ build: "plain" });
+      const placed = run(batch, { backend, isPlaced: true });
+      expect(placed).toEqual(run(batch, { backend }));
+      for (const [row, values] of plainly.sums) {
+        for (const [at, value] of values.entries()) expect(placed.sums.get(row)?.[at]).toBeCloseTo(value, 4);
+      }
+    }),
+    { numRuns: 40 },
+  );
+});
 
 test("learn(): each row lies on one shard, its own; its gradient is the sum of its samples', a dense group's their weighted mean", () => {
   fc.assert(

@@ -94,6 +94,7 @@ export const COLUMN_MUTANTS: readonly Mutant[] = [
     file: SET,
     edits: [["words[2 * held - 2] === low && words[2 * held - 1] === high", "words[2 * held - 2] === low"]],
   },
+  { name: "a-cleared-set-remembers", file: SET, edits: [["this.#slots.fill(0);", ""]] },
   {
     name: "a-set-that-grows-forgets",
     file: SET,

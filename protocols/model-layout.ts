@@ -111,6 +111,23 @@ export function unknownValues(layout: ModelLayout, table: number, key: bigint): 
   return initialValues(layout, table, key);
 }
 
+/** Writes the same into a column of rows, at the row's first float. */
+export function writeUnknown(
+  layout: ModelLayout,
+  row: { readonly table: number; readonly key: bigint },
+  { into, at }: { readonly into: Float32Array; readonly at: number },
+): void {
+  const { table, key } = row;
+  const declared = layout.model.tables[table - 1];
+  if (declared === undefined) return into.set(unknownValues(layout, table, key), at);
+  const { dim } = layout.program;
+  into.fill(0, at, at + dim);
+  if (isUnknownZero(declared)) return;
+  // As `initialValues`, which makes an array for it.
+  const from = at + (embeddingColumn(layout.model) ?? dim);
+  initialRow(into, { table, keySeed: keySeed(key), from, to: at + dim });
+}
+
 /** The values that a row starts from, the same on every node. Catalogue rows have none. */
 export function initialValues(layout: ModelLayout, table: number, key: bigint): Float32Array {
   const declared = layout.tables[table];

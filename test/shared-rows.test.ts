@@ -36,6 +36,10 @@ for (const [memories, model] of [
       await push(primary, { keys: [1n, 3n], dim: DIM, gradient, tables: [USERS, ITEMS] });
       const own = await primary.ask("gather", { lists: LISTS }, { signal: soon() });
       expect(await rows.gather(0, LISTS, soon())).toEqual(own);
+      const into = own.values.map((values) => new Float32Array(values.length).fill(9));
+      const given = await rows.gather(0, LISTS, soon(), into);
+      expect(given).toEqual(own);
+      expect(given.values.every((values, at) => values === into[at])).toBe(true);
       expect(own.found.map((found) => [...found])).toEqual([
         [1, 0, 1],
         [1, 0, 1],

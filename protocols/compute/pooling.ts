@@ -16,6 +16,8 @@ export interface RowChoice {
 
 /** Moves rows to samples and gradients back, for one program's memory. */
 export interface RowPooling {
+  /** Where so many distinct rows of a table are best put: what `spread` and `sum` are given from there they need not copy. Lasts until the next call for the table. */
+  rows(table: number, count: number): Float32Array;
   /** Puts the rows of a table (distinct rows x dim) where the program reads each sample's. */
   spread(batch: TableOfBatch, rows: Float32Array): void;
   /**
@@ -38,6 +40,7 @@ export function plainPooling(
   { embeddings, gradients }: { readonly embeddings: Float32Array; readonly gradients: Float32Array },
 ): RowPooling {
   return {
+    rows: (_, count) => new Float32Array(count * dim),
     spread({ size, table, choice }, rows) {
       for (let sample = 0; sample < size; sample += 1) {
         const to = (sample * tables + table) * dim;

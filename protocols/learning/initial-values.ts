@@ -28,9 +28,16 @@ export function initialDense(program: Program, seed: number): Float32Array[] {
  */
 export function initialRow(
   out: Float32Array,
-  row: { readonly table: number; readonly keySeed: number; readonly limit?: number },
+  row: {
+    readonly table: number;
+    readonly keySeed: number;
+    readonly limit?: number;
+    /** Where in `out` the row is; all of it when left out. */
+    readonly from?: number;
+    readonly to?: number;
+  },
 ): void {
-  const limit = row.limit ?? INITIAL_EMBEDDING_LIMIT;
+  const { limit = INITIAL_EMBEDDING_LIMIT, from = 0, to = out.length } = row;
   const seed = mixUint32(row.keySeed, row.table);
-  for (let i = 0; i < out.length; i += 1) out[i] = limit * (mixUint32(seed, i) / 0x8000_0000 - 1);
+  for (let at = from; at < to; at += 1) out[at] = limit * (mixUint32(seed, at - from) / 0x8000_0000 - 1);
 }

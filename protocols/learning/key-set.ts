@@ -6,14 +6,24 @@
 const SLOTS_MIN = 16;
 
 export class KeySet {
-  #words = new Uint32Array(SLOTS_MIN);
+  #words: Uint32Array<ArrayBuffer>;
   #size = 0;
   /** A key's number + 1, 0 for none. At least half are 0, and there is room for one key more. */
-  #slots = new Uint32Array(SLOTS_MIN);
-  #shift = 32 - Math.log2(SLOTS_MIN);
+  #slots: Uint32Array;
+  #shift: number;
 
+  /** With room for so many keys; it grows where there are more. */
   constructor(keysExpected = 0) {
-    while (2 * keysExpected >= this.#slots.length) this.#grow();
+    const bits = 33 - Math.clz32(Math.max(SLOTS_MIN / 2, keysExpected));
+    this.#words = new Uint32Array(1 << bits);
+    this.#slots = new Uint32Array(1 << bits);
+    this.#shift = 32 - bits;
+  }
+
+  /** Forgets all keys. */
+  clear(): void {
+    this.#slots.fill(0);
+    this.#size = 0;
   }
 
   get size(): number {

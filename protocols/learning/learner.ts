@@ -77,28 +77,38 @@ export function planColumns(layout: ModelLayout, parts: readonly ExampleColumns[
   return { parts, plan, lists };
 }
 
-/** Puts the batch and the gathered rows, in the order of the lists, where the program reads them. */
-export function placeRows(learner: Learner, batch: PlannedBatch, gathered: readonly (readonly Float32Array[])[]): void {
+/**
+ * Where the rows of a batch are best put, in the order of the lists: `placeRows` copies none that stand there. They are the learner's own memory, so a
+ * batch that is gathered into them is placed before another is.
+ */
+export function roomFor(learner: Learner, { plan, lists }: PlannedBatch): readonly (readonly Float32Array[])[] {
   const { layout, compiled } = learner;
   const { dim } = layout.program;
   const denseFrom = firstDenseTable(layout);
-  const rows = batch.plan.tables.map(({ keys }) => new Float32Array(keys.length * dim));
-  for (const [shard, lists] of batch.lists.entries()) {
-    for (const [index, { table, from }] of lists.entries()) {
+  learner.rows = plan.tables.map(({ keys }, table) => compiled.pooling.rows(table, keys.length));
+  return lists.map((ofShard) =>
+    ofShard.map(({ table, keys, from }) =>
+      table >= denseFrom
+        ? (compiled.parameters[table - denseFrom] ?? NONE)
+        : (learner.rows[table - 1]?.subarray(from * dim, (from + keys.length) * dim) ?? NONE),
+    ),
+  );
+}
+
+/** Puts the batch and the gathered rows, in the order of the lists, where the program reads them. */
+export function placeRows(learner: Learner, batch: PlannedBatch, gathered: readonly (readonly Float32Array[])[]): void {
+  const { layout, compiled } = learner;
+  for (const [shard, room] of roomFor(learner, batch).entries()) {
+    for (const [index, into] of room.entries()) {
       const values = gathered[shard]?.[index];
       if (values === undefined) throw new RangeError(`Cannot place rows: shard ${shard} gave no list ${index}`);
-      if (table >= denseFrom) {
-        compiled.parameters[table - denseFrom]?.set(values);
-        continue;
-      }
-      rows[table - 1]?.set(values, from * dim);
+      if (values.buffer !== into.buffer || values.byteOffset !== into.byteOffset) into.set(values);
     }
   }
   const { size, tables } = batch.plan;
   for (const [table, choice] of tables.entries()) {
-    compiled.pooling.spread({ size, table, choice }, rows[table] ?? NONE);
+    compiled.pooling.spread({ size, table, choice }, learner.rows[table] ?? NONE);
   }
-  learner.rows = rows;
   fillDense(layout.model, batch.parts, compiled.inputs.dense);
 }
 

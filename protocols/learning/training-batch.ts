@@ -35,10 +35,12 @@ export interface BatchPlan {
 
 /** Lays out a batch. A missing categorical feature has the key of the empty text; a missing list is empty, and has no key. */
 export function planBatch(model: ModelDeclaration, parts: readonly ExampleColumns[]): BatchPlan {
+  const size = sizeOf(parts);
+  const set = new KeySet(size);
   return {
-    size: sizeOf(parts),
+    size,
     tables: model.tables.map((table, index) => {
-      const set = new KeySet(table.sequence === undefined ? sizeOf(parts) : 0);
+      set.clear();
       const choice = chooseRows(model, table, { parts, set });
       return byShard(set.keys(), choice, { table: index + 1, shards: model.shards });
     }),
@@ -107,13 +109,13 @@ const EMPTY_HIGH = Number(keyOf("") >> 32n);
 
 /** The number of the key of each text that a column holds, and behind them that of the empty text where some sample has none. */
 function numbersOf(column: TextColumn, set: KeySet): Uint32Array {
-  const { values, gaps } = column;
+  const { values, gaps, lengths, lengthBytes } = column;
   const every = unitBytes(column);
   const numbers = new Uint32Array(values + 1);
   const words = new Uint32Array(2);
   let at = 0;
   for (let value = 0; value < values; value += 1) {
-    const length = lengthAt(column, value);
+    const length = lengthBytes === 1 ? (lengths[value] ?? 0) : lengthAt(column, value);
     writeKey(column, at, length, words);
     numbers[value] = set.numberOf(words[0] ?? 0, words[1] ?? 0);
     at += length * every;

@@ -1,4 +1,10 @@
-import { plainPooling, type Pooling, type RowChoice, type RowPooling } from "../../protocols/compute/pooling.ts";
+import {
+  plainPooling,
+  type Pooling,
+  type RowChoice,
+  type RowPooling,
+  type TableOfBatch,
+} from "../../protocols/compute/pooling.ts";
 import { EMBEDDINGS, type Program } from "../../protocols/compute/program.ts";
 import { type KernelLayout } from "./kernel-layout.ts";
 import { type Kernels } from "./kernels.ts";
@@ -12,6 +18,7 @@ const POOLINGS: Readonly<Record<Pooling, number>> = { sum: 0, mean: 1, max: 2 };
 export interface PoolingPlaces {
   readonly rowsMax: number;
   readonly entriesMax: number;
+  /** Those of one table after those of the other. What is not used takes no memory of the machine. */
   readonly rows: number;
   readonly sums: number;
   readonly rowOf: number;
@@ -19,10 +26,10 @@ export interface PoolingPlaces {
   readonly share: number;
 }
 
-export function placePooling({ dim }: Pick<Program, "dim">, layout: KernelLayout): PoolingPlaces {
+export function placePooling({ dim, tables }: Pick<Program, "dim" | "tables">, layout: KernelLayout): PoolingPlaces {
   const { batchMax } = layout;
   const [rowsMax, entriesMax] = [ROWS_A_SAMPLE * batchMax, ENTRIES_A_SAMPLE * batchMax];
-  const [rows, sums] = [layout.take(rowsMax * dim).address, layout.take(rowsMax * dim).address];
+  const [rows, sums] = [layout.take(tables * rowsMax * dim).address, layout.take(rowsMax * dim).address];
   const [rowOf, starts] = [layout.take(entriesMax).address, layout.take(batchMax + 1).address];
   return { rowsMax, entriesMax, rows, sums, rowOf, starts, share: layout.take(dim).address };
 }
@@ -44,11 +51,16 @@ export function kernelPooling(
   const reference = plainPooling(program, memory);
   const rowBytes = 4 * program.tables * dim;
 
+  function rowsAt(table: number): number {
+    return places.rows + 4 * table * places.rowsMax * dim;
+  }
+
   /** Puts what is needed where the kernels read it; false where there is no room for it. */
-  function place({ rowOf, list }: RowChoice, size: number, rows: Float32Array): boolean {
+  function place({ size, table, choice: { rowOf, list } }: TableOfBatch, rows: Float32Array): boolean {
     const entries = list === undefined ? size : (list.starts[size] ?? 0);
     if (rows.length > places.rowsMax * dim || entries > places.entriesMax) return false;
-    new Float32Array(buffer, places.rows, rows.length).set(rows);
+    const at = rowsAt(table);
+    if (rows.buffer !== buffer || rows.byteOffset !== at) new Float32Array(buffer, at, rows.length).set(rows);
     new Uint32Array(buffer, places.rowOf, entries).set(rowOf.subarray(0, entries));
     if (list !== undefined) new Uint32Array(buffer, places.starts, size + 1).set(list.starts.subarray(0, size + 1));
     return true;
@@ -59,18 +71,22 @@ export function kernelPooling(
   }
 
   return {
+    rows(table, count) {
+      const floats = count * dim;
+      return count > places.rowsMax ? new Float32Array(floats) : new Float32Array(buffer, rowsAt(table), floats);
+    },
     spread(batch, rows) {
       const { size, table, choice } = batch;
-      if (!place(choice, size, rows)) return reference.spread(batch, rows);
+      if (!place(batch, rows)) return reference.spread(batch, rows);
       const to = layout.values(EMBEDDINGS).address + 4 * table * dim;
-      kernels.spreadRows(size, dim, places.rows, places.rowOf, ...listArguments(choice), to, rowBytes);
+      kernels.spreadRows(size, dim, rowsAt(table), places.rowOf, ...listArguments(choice), to, rowBytes);
     },
     sum(batch, rows) {
       const { size, table, choice } = batch;
-      if (!place(choice, size, rows)) return reference.sum(batch, rows);
+      if (!place(batch, rows)) return reference.sum(batch, rows);
       const from = layout.deltas(EMBEDDINGS).address + 4 * table * dim;
       kernels.sumRows(
-        ...([size, dim, rows.length / Math.max(1, dim), places.rows, places.rowOf] as const),
+        ...([size, dim, rows.length / Math.max(1, dim), rowsAt(table), places.rowOf] as const),
         ...listArguments(choice),
         ...([from, rowBytes, places.sums, places.share] as const),
       );
