@@ -102,7 +102,9 @@ export function sightingsOf(parts: readonly SampleColumns[], shards: number): re
     }
   }
   const byShard = Array.from({ length: shards }, (): Sighting[] => []);
-  for (const [at, key] of set.keys().entries()) {
+  const keys = set.keys();
+  for (let at = 0; at < keys.length; at += 1) {
+    const key = keys[at] ?? 0n;
     const sighting = { item: items[at] ?? "", key, clicks: clicks[at] ?? 0, timeMs: times[at] ?? 0 };
     byShard[shardOf(CATALOGUE, key, shards)]?.push(sighting);
   }

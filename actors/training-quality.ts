@@ -27,13 +27,15 @@ export function createTrainingQuality({ slices: features = [], negativesKept = 1
     measure(parts, probabilities, isNewRow) {
       const labels = labelsIn(parts);
       const values = features.length === 0 ? [] : valuesIn(parts, features);
-      for (const [at, label] of labels.labels.entries()) {
+      for (let at = 0; at < labels.labels.length; at += 1) {
+        const label = labels.labels[at] ?? 0;
         const probability = probabilities[at] ?? Number.NaN;
         const by = evaluationWeight(probability, { label, late: lateOf(labels, at), kept: negativesKept });
         const weight = (labels.weights[at] ?? 0) * by;
         const measured = { probability, label, weight, timeMs: labels.times[at] ?? 0 };
         addPrediction(window, measured);
-        const [isNewUser, isNewItem] = [isNewRow.user(at), isNewRow.item(at)];
+        const isNewUser = isNewRow.user(at);
+        const isNewItem = isNewRow.item(at);
         if (!isNewUser && !isNewItem && features.length === 0) continue;
         const sliced = { ...measured, values: values[at] ?? [], isNewUser, isNewItem };
         addToSlices(slices, sliced, { features, halfLifeMs: HALF_LIFE_MS });
