@@ -24,7 +24,7 @@ export const COLUMN_MUTANTS: readonly Mutant[] = [
   {
     name: "wide-units-lose-their-upper-byte",
     file: TEXTS,
-    edits: [["isWide = text.charCodeAt(at) > 0xff", "isWide = text.charCodeAt(at) > 0xffff"]],
+    edits: [["if (text.charCodeAt(at) > 0xff)", "if (text.charCodeAt(at) > 0xffff)"]],
   },
   {
     name: "narrow-texts-may-be-wide",

@@ -27,15 +27,15 @@ export interface ColumnHead {
 }
 
 /** Splits what samples have into a head and the values that it holds. At least one sample has one. */
-export function splitValues<T>(
+export function splitValues<T extends string | number>(
   all: readonly (T | undefined)[],
-  isSame: (value: T, before: T) => boolean,
 ): { readonly head: ColumnHead; readonly own: readonly T[] } {
   const size = all.length;
   const own: T[] = [];
   let gaps: Uint8Array | undefined;
   let runs: Uint8Array | undefined;
   let held = 0;
+  let before: T | undefined;
   for (let at = 0; at < size; at += 1) {
     const value = all[at];
     if (value === undefined) {
@@ -43,11 +43,11 @@ export function splitValues<T>(
       continue;
     }
     if (gaps !== undefined) setBit(gaps, at);
-    const before = own.at(-1);
-    if (before !== undefined && isSame(value, before)) runs ??= firstBits(size, held);
+    if (Object.is(value, before)) runs ??= firstBits(size, held);
     else {
       if (runs !== undefined) setBit(runs, held);
       own.push(value);
+      before = value;
     }
     held += 1;
   }

@@ -50,7 +50,7 @@ export function writeExamples(writer: ByteWriter, examples: readonly Example[]):
   for (const name of names) {
     writeTexts(
       writer,
-      features.map((each) => own(each, name)),
+      features.map((each) => textIn(each, name)),
     );
   }
   const dense = examples.map((example) => example.dense);
@@ -59,7 +59,7 @@ export function writeExamples(writer: ByteWriter, examples: readonly Example[]):
   for (const name of numbers) {
     writeNumbers(
       writer,
-      dense.map((each) => own(each, name)),
+      dense.map((each) => numberIn(each, name)),
     );
   }
 }
@@ -126,8 +126,15 @@ function namesIn(records: readonly Readonly<Record<string, unknown>>[]): readonl
   return [...names].toSorted((a, b) => (a < b ? -1 : 1));
 }
 
-function own<T>(record: Readonly<Record<string, T>>, name: string): T | undefined {
-  return Object.hasOwn(record, name) ? record[name] : undefined;
+// What every object has under some names (a constructor, a prototype) is neither a text nor a number.
+function textIn(record: Readonly<Record<string, unknown>>, name: string): string | undefined {
+  const value = record[name];
+  return typeof value === "string" ? value : undefined;
+}
+
+function numberIn(record: Readonly<Record<string, unknown>>, name: string): number | undefined {
+  const value = record[name];
+  return typeof value === "number" ? value : undefined;
 }
 
 function writeNames(writer: ByteWriter, names: readonly string[]): void {

@@ -23,7 +23,7 @@ export interface NumberColumn extends ColumnHead {
 
 /** Writes the number of each sample; at least one has one. */
 export function writeNumbers(writer: ByteWriter, numbers: readonly (number | undefined)[]): void {
-  const { head, own } = splitValues(numbers, Object.is);
+  const { head, own } = splitValues(numbers);
   const { form, base } = formOf(own.length, (value) => own[value] ?? 0);
   writeHead(writer, head, form);
   const width = BYTES[form] ?? 8;

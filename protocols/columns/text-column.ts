@@ -18,21 +18,36 @@ export interface TextColumn extends ColumnHead, TextSpans {}
 
 /** Writes the text of each sample; at least one has one. */
 export function writeTexts(writer: ByteWriter, texts: readonly (string | undefined)[]): void {
-  const { head, own } = splitValues(texts, (text, before) => text === before);
-  let isWide = false;
+  const { head, own } = splitValues(texts);
   let longest = 0;
-  for (const text of own) {
-    longest = Math.max(longest, text.length);
-    for (let at = 0; at < text.length && !isWide; at += 1) isWide = text.charCodeAt(at) > 0xff;
-  }
+  for (const text of own) longest = Math.max(longest, text.length);
   const bits = LENGTH_BITS.find((each) => longest < 2 ** (8 << each)) ?? 2;
+  const all = own.join("");
+  const ascii = asciiOf(all);
+  const isWide = ascii === undefined && hasWide(all);
   writeHead(writer, head, (isWide ? WIDE : 0) | (bits << 1));
   const lengths = new Uint8Array(own.length << bits);
-  for (const [value, { length }] of own.entries()) {
+  for (let value = 0; value < own.length; value += 1) {
+    const length = own[value]?.length ?? 0;
     for (let byte = 0; byte < 1 << bits; byte += 1) lengths[(value << bits) + byte] = length >>> (8 * byte);
   }
   writer.bytes(lengths);
-  for (const text of own) writer.rawUnits(text, isWide);
+  if (ascii === undefined) writer.rawUnits(all, isWide);
+  else writer.bytes(ascii);
+}
+
+const encoder = new TextEncoder();
+
+/** A text of ASCII characters alone as bytes: of such a one UTF-8 has one byte a unit, of any other more. */
+function asciiOf(text: string): Uint8Array | undefined {
+  const bytes = new Uint8Array(text.length);
+  const { read, written } = encoder.encodeInto(text, bytes);
+  return read === text.length && written === text.length ? bytes : undefined;
+}
+
+function hasWide(text: string): boolean {
+  for (let at = 0; at < text.length; at += 1) if (text.charCodeAt(at) > 0xff) return true;
+  return false;
 }
 
 /** Reads the texts of so many samples, at least one; they share memory with the input. Throws `DecodeError`. */
