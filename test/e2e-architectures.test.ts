@@ -8,7 +8,8 @@ const TABLES = [
   { name: "users", key: "user" },
   { name: "items", key: "item" },
   { name: "cities", key: "city" },
-  { name: "tastes", key: "city-and-item" },
+  // What is not in use would lie on disk; all of this is.
+  { name: "tastes", key: "city-and-item", memory: "1MB" },
   { name: "ages", key: "age-group" },
 ];
 const COMMON = {
@@ -88,6 +89,7 @@ test("a region trains and serves each architecture, with tables keyed by feature
   }
   const metrics = await (await fetch(`${node.url}/metrics`)).text();
   expect(metrics.split("\n").filter((line) => line.startsWith("freshet_batches_refused_total"))).toEqual([]);
+  expect(metrics).toMatch(/^freshet_table_hits_total\{.*shard="towers-\d".*table="tastes".*\} [1-9]/m);
 }, 120_000);
 
 /** What a model says of each item to someone in Rome; undefined where it was not the model that answered. */

@@ -23,13 +23,13 @@ test(
 );
 
 test(
-  "no row is read torn while rows leave memory and come back into the places of others",
+  "no row is read torn, and none in place of another, while rows leave memory and come back into the places of others",
   { timeout: 60_000 },
   async () => {
     await using written = await WrittenTable.start({ spec: rowsOf(32), rows: 96, warmRows: 24, perSecond: undefined });
-    const reports = await written.read(2, 1_000_000);
+    const reports = await written.read(2, 300_000, { byKey: true });
     expect(reports.map(({ torn }) => torn)).toEqual([0, 0]);
-    expect(reports.every(({ reads, gaveUp, onDisk }) => onDisk > 0 && onDisk <= gaveUp && gaveUp < reads)).toBe(true);
+    expect(reports.every(({ reads, gaveUp, onDisk }) => onDisk > 0 && onDisk + gaveUp < reads)).toBe(true);
   },
 );
 

@@ -74,6 +74,10 @@ const BENCHES: Readonly<Record<string, Entry>> = {
     about: "the same work by Redis, JetStream, Yjs, Loro and Automerge, as far as they are there (--peers DIR)",
     load: async () => (await import("./sync-peers.ts")).syncPeers,
   },
+  spill: {
+    about: "a table of which a fourth is in memory and the rest on disk, beside one all in memory (--quick)",
+    load: async () => (await import("./spill.ts")).spill,
+  },
   store: {
     about: "the store of rows: gather, keys, frames, bytes a row, and readers in other threads (--reads N, --quick)",
     load: async () => (await import("./store.ts")).store,

@@ -8,17 +8,19 @@ import { type RowBatch } from "../../protocols/sync/row-store.ts";
 import { SimulatedScratch } from "../../properties/simulated-scratch.ts";
 import { KernelTable } from "../../runtime/compute/table/kernel-table.ts";
 import { tableMemory } from "../../runtime/compute/table/table-memory.ts";
-import { TableReader } from "../../runtime/compute/table/table-reader.ts";
+import { FOUND, TableReader } from "../../runtime/compute/table/table-reader.ts";
 import { type ReadOrder, type ReadReport, type TableOrder } from "./table-threads.ts";
 
 const BATCH = 256;
 /** Of the log on disk: a region is full, and the next begun, every few rows. */
 const CUT = { regionBytes: 2 ** 12, bufferBytes: 2 ** 10 };
 const NOTHING = new Float64Array();
+/** Of a row's word that say which row it is, as far as they do. */
+const ROW_BITS = 127;
 
 parentPort?.once("message", (order: TableOrder) => {
   if (order.kind === "write") write(order);
-  else parentPort?.postMessage(read(order));
+  else parentPort?.postMessage(order.byKey ? readByKey(order) : read(order));
 });
 
 /** Writes all rows once, says so, and then some of them again and again, at a pace or as fast as it can, until told to stop. */
@@ -31,7 +33,10 @@ function write({ spec, rows, warmRows, perSecond, stop }: TableOrder & { kind: "
   function put(from: number, count: number): void {
     round += 1;
     const values = new Uint32Array(count * words);
-    for (let at = 0; at < count; at += 1) values.fill(mixUint32(round, from + at), at * words, (at + 1) * words);
+    for (let at = 0; at < count; at += 1) {
+      const word = (mixUint32(round, from + at) & ~ROW_BITS) | (((from + at) % rows) & ROW_BITS);
+      values.fill(word, at * words, (at + 1) * words);
+    }
     const batch: RowBatch = {
       table: 0,
       keys: BigUint64Array.from({ length: count }, (_, at) => BigInt((from + at) % rows)),
@@ -77,4 +82,26 @@ function read({ table, rows, reads, seed }: ReadOrder): ReadReport {
   }
   const { retries, onDisk } = reader.counts;
   return { ...report, retries, onDisk, ms: performance.now() - beganMs };
+}
+
+/** A row that is not the key's counts as torn. */
+function readByKey({ table, rows, reads, seed }: ReadOrder): ReadReport {
+  const reader = new TableReader(table);
+  const words = table.spec.valueBytes / 4;
+  const report = { reads: 0, torn: 0, gaveUp: 0, onDisk: 0, retries: 0, ms: 0 };
+  const beganMs = performance.now();
+  const values = new Uint32Array(BATCH * words);
+  for (let turn = 0; report.reads < reads; turn += 1) {
+    const keys = BigUint64Array.from({ length: BATCH }, (_, at) => BigInt(mixUint32(seed, turn * BATCH + at) % rows));
+    const statuses = reader.gather(keys, new Uint8Array(values.buffer));
+    for (const [at, key] of keys.entries()) {
+      if (statuses[at] !== FOUND) continue;
+      const row = values.subarray(at * words, (at + 1) * words);
+      const [first = 0] = row;
+      if ((first & ROW_BITS) !== Number(key) || row.some((word) => word !== first)) report.torn += 1;
+    }
+    report.reads += BATCH;
+  }
+  const { retries, gaveUp, onDisk } = reader.counts;
+  return { ...report, retries, gaveUp, onDisk, ms: performance.now() - beganMs };
 }

@@ -22,6 +22,8 @@ export interface ReadOrder {
   readonly rows: number;
   readonly reads: number;
   readonly seed: number;
+  /** Rows are read by their keys, and must be those of the keys, too: of tables of up to 128 rows. */
+  readonly byKey: boolean;
 }
 
 export interface ReadReport {
@@ -61,10 +63,14 @@ export class WrittenTable implements AsyncDisposable {
   }
 
   /** So many threads read so many rows each, at random, at the same time. */
-  async read(threads: number, reads: number): Promise<readonly ReadReport[]> {
+  async read(
+    threads: number,
+    reads: number,
+    { byKey = false }: { readonly byKey?: boolean } = {},
+  ): Promise<readonly ReadReport[]> {
     return Promise.all(
       Array.from({ length: threads }, async (_, seed) => {
-        const order = { kind: "read", table: this.table, rows: this.rows, reads, seed } as const;
+        const order = { kind: "read", table: this.table, rows: this.rows, reads, seed, byKey } as const;
         const { worker, answer } = startThread<ReadReport>(order);
         const report = await answer;
         await worker.terminate();

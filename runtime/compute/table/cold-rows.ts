@@ -87,21 +87,21 @@ export class ColdRows {
     { code, memory, spec }: { readonly code: TableCode; readonly memory: SharedMemory; readonly spec: RowSizes },
     { rowsMax, ...options }: ColdOptions & { readonly rowsMax: number },
   ) {
-    const { buffer } = memory;
     this.#code = code;
     this.#file = options.file;
-    this.#head = new Uint32Array(buffer, 0, HEAD.ranks / 4);
+    this.#head = new Uint32Array(memory.buffer, 0, HEAD.ranks / 4);
     const [frames] = sizesOf(spec, options);
     const shape = logShape(spec.valueBytes + spec.stateBytes, options);
-    this.#owners = new Uint32Array(buffer, this.#word(HEAD.owners), frames);
-    this.#used = new Uint8Array(buffer, this.#word(HEAD.used), frames);
+    this.#owners = new Uint32Array(memory.buffer, this.#word(HEAD.owners), frames);
+    this.#used = new Uint8Array(memory.buffer, this.#word(HEAD.used), frames);
     this.#needed = new Uint8Array(frames);
-    const live = new Uint32Array(buffer, this.#word(HEAD.regionLive), shape.regions);
+    const live = new Uint32Array(memory.buffer, this.#word(HEAD.regionLive), shape.regions);
     this.#log = new RowLog({ code, memory, live }, shape, options.file);
     function column(): Column<Uint32Array> {
       const at = code.allocate(4 * rowsMax) >>> 0;
       if (at === 0) throw new TableFull();
-      return { at, view: new Uint32Array(buffer, at, rowsMax) };
+      // Memory may have grown.
+      return { at, view: new Uint32Array(memory.buffer, at, rowsMax) };
     }
     [this.#frameOf, this.#recordOf, this.#leaving] = [column(), column(), column()];
     this.#wanted = new Float64Array(rowsMax);

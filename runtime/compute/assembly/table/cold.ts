@@ -37,9 +37,7 @@ export function ownContentsOf(at: usize): usize {
   const contents = contentsOf(at);
   if (load<u32>(FRAME_BYTES) == 0) return contents;
   freeRecord(at);
-  if (contents == 0) return takeFrame(at);
-  store<u8>(<usize>load<u32>(USED) + load<u32>(at, FRAME) - 1, 1);
-  return contents;
+  return contents == 0 ? takeFrame(at) : contents;
 }
 
 /** A free frame for a row that has none: there is one, as the caller of the caller saw to. */
