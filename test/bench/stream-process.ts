@@ -3,7 +3,7 @@
  * `stream-process.ts {"config": FILE, "profile": FOLDER}`; with a folder, each thread's CPU profile is left there.
  */
 import { subscribe } from "node:diagnostics_channel";
-import { writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { type TrainerProtocol } from "../../actors/trainer.ts";
@@ -20,6 +20,14 @@ export interface StreamAsk {
 }
 
 const ASK_MS = 10_000;
+/** What Linux counts a thread's CPU in. */
+const TICK_MS = 10;
+/** Threads of the process that run no actor, by the names that Node gives them. */
+const HELPERS: Readonly<Record<string, string>> = {
+  "node-MainThread": "main",
+  "node-V8Worker": "V8 (compiles and collects for all)",
+  "libuv-worker": "libuv (compresses and writes)",
+};
 
 // Only the driver starts this module.
 // oxlint-disable-next-line typescript/no-unsafe-assignment
@@ -61,8 +69,24 @@ async function counts(): Promise<unknown> {
     const { user, system } = await thread.cpuUsage();
     cpuMs[name] = (user + system) / 1000;
   }
+  Object.assign(cpuMs, await helpersMs());
   const { user, system } = process.cpuUsage();
   return { samples: told.reduce((sum, { samples }) => sum + samples, 0), allMs: (user + system) / 1000, cpuMs };
+}
+
+/** CPU of threads that are no actor's, as Linux tells it; nothing elsewhere. */
+async function helpersMs(): Promise<Record<string, number>> {
+  const cpuMs: Record<string, number> = {};
+  for (const id of await readdir("/proc/self/task").catch(() => [])) {
+    // One may have ended meanwhile.
+    const text = await readFile(`/proc/self/task/${id}/stat`, "latin1").catch(() => "");
+    const [name = "", times = ""] = text.slice(text.indexOf("(") + 1).split(") ");
+    const helper = HELPERS[name];
+    if (helper === undefined) continue;
+    const [user = 0, system = 0] = times.split(" ").slice(11, 13).map(Number);
+    cpuMs[helper] = (cpuMs[helper] ?? 0) + (user + system) * TICK_MS;
+  }
+  return cpuMs;
 }
 
 async function leaveProfiles(): Promise<void> {
