@@ -33,6 +33,11 @@ export const EPOCH_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: "answers-go-on-into-the-next-epoch",
+    file: "protocols/sync/lay-horizon.ts",
+    edits: [["    closeAnswers(replica);\n", ""]],
+  },
+  {
     name: "epoch-begins-before-it-is-on-disk",
     file: EPOCH,
     edits: [['return [{ kind: "save" }, ...rows,', "return [...rows,"]],

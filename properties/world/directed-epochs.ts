@@ -50,6 +50,29 @@ export function expiryLeavesLaterEpochs(): string | undefined {
     : undefined;
 }
 
+/** S1: who is in the middle of an answer of an earlier epoch is not told of its end as if what expired in the new one had been given. */
+export function answerOverAnEpoch(): string | undefined {
+  const shard = new Shard();
+  for (const name of ["a", "b", "c"]) shard.start(name);
+  const keys = Array.from({ length: 40 }, (_, key) => BigInt(key));
+  for (const key of keys) shard.write("a", key, NOW);
+  shard.pull("b", "a");
+  // The end is not among the frames that come unasked.
+  shard.pull("c", "b", 1);
+  const [b, c] = [shard.at("b"), shard.at("c")];
+  stepReplica(b, { kind: "lead", epoch: 1, writer: parseWriterId("1.sim.b.l1") }, NOW + 1_000);
+  stepReplica(b, { kind: "expire", table: 0, before: (NOW + 500) * 1_000 }, NOW + 1_000);
+  if (b.store.rows(0) !== 0) return "rows were to expire";
+  shard.resume("c");
+  if (c.pull !== undefined) return "a pull from who is in a later epoch by now does not end";
+  const known = c.knowledge.get(parseWriterId("0.sim.a.l1")) ?? 0;
+  const a = shard.at("a").store;
+  const lacks = keys.some(
+    (key) => (a.versionOf(0, key)?.t ?? Infinity) <= known && c.store.versionOf(0, key) === undefined,
+  );
+  return lacks ? "a replica knows rows of an earlier epoch that it was never given" : undefined;
+}
+
 /** P1: who knows that a later epoch has begun neither writes nor lets rows expire nor settles, whatever it takes itself for. */
 export function supersededRests(): string | undefined {
   const shard = forced();

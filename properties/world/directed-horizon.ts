@@ -71,6 +71,15 @@ export class Shard {
     return outcome;
   }
 
+  /** Lets a pull that lacks frames ask for them again and again, until it ends. */
+  resume(name: string): void {
+    const replica = this.at(name);
+    for (let turn = 0; replica.pull !== undefined && turn < RESTARTS; turn += 1) {
+      const timer = { kind: "timer", name: `pull ${replica.pull.pullId}` } as const;
+      this.#deliver(name, stepReplica(replica, timer, NOW));
+    }
+  }
+
   /** One turn of the primary's survey. */
   settle(name: string, members: readonly string[], isAloof = false): void {
     const pullId = this.#nextPullId();

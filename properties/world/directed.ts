@@ -20,6 +20,7 @@ import {
 } from "./directed-frames.ts";
 import {
   earlyRowsAreNotHandedOver,
+  answerOverAnEpoch,
   expiredBehindTheCut,
   expiryLeavesLaterEpochs,
   reportBringsNoEpoch,
@@ -90,6 +91,7 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["P4", earlyRowsAreNotHandedOver],
   ["S1", rowsGoneMidway],
   ["S1", expiryLeavesLaterEpochs],
+  ["S1", answerOverAnEpoch],
   ["S4", framesOfTwoAnswers],
   ["S10", mergingInAnyOrder],
   ["S11", foreignAnswer],

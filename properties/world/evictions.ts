@@ -2,6 +2,7 @@
  * A primary brings a shard back within its budget of rows. Which rows go, and how many, is worked out here from what it holds, and not by the
  * core's rules.
  */
+import { epochOf } from "../../protocols/sync/version.ts";
 import { type SimulatedNode } from "./simulated-node.ts";
 import { type Surroundings } from "./surroundings.ts";
 
@@ -15,9 +16,12 @@ interface World extends Surroundings {
 /** Has a primary evict, and looks at what it did. */
 export function evictAt(world: World, { node, shard }: { readonly node: SimulatedNode; readonly shard: number }): void {
   const { keys, rowsMax, evictRowsMax } = world.knobs;
-  const store = node.replicas[shard]?.store;
+  const replica = node.replicas[shard];
+  const store = replica?.store;
   const book = world.checkers[shard]?.book;
-  if (store === undefined || book === undefined) return;
+  if (replica === undefined || store === undefined || book === undefined) return;
+  // It knows that another is the primary by now, and takes that one's rows with their age.
+  const isSuperseded = epochOf(replica.writer) < replica.horizon.epoch;
   const event = { kind: "evict", table: 0, rowsMax } as const;
   if (world.judge.isBlind) {
     node.step(shard, event, world.clock(node.index));
@@ -33,7 +37,7 @@ export function evictAt(world: World, { node, shard }: { readonly node: Simulate
   const before = liveTimes();
   const count = Math.min(evictRowsMax, before.length - Math.floor(rowsMax * (1 - EVICT_SLACK)));
   const last = before[count - 1] ?? 0;
-  const isOver = before.length > rowsMax;
+  const isOver = before.length > rowsMax && !isSuperseded;
   if (isOver) book.mayExpire(last + 1);
   const effects = node.step(shard, event, world.clock(node.index));
   if (effects.length > 0) world.count("evicted");

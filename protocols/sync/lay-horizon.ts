@@ -6,7 +6,15 @@
  *   3. It takes no row up to S and no expired one, from whomever it comes, however late.
  */
 import { foldKnowledge, type Horizon, isLate, isLater, joinHorizons, latestOf, sameHorizon } from "./horizon.ts";
-import { dropRows, isSuperseded, knownTimes, newVersion, type Replica, type ReplicaEffect } from "./replica-state.ts";
+import {
+  closeAnswers,
+  dropRows,
+  isSuperseded,
+  knownTimes,
+  newVersion,
+  type Replica,
+  type ReplicaEffect,
+} from "./replica-state.ts";
 import { TOMBSTONE } from "./row-store.ts";
 import { observe } from "./stamper.ts";
 import { epochOf } from "./version.ts";
@@ -43,6 +51,8 @@ export function layHorizon(replica: Replica, next: Horizon): ReplicaEffect[] {
   observe(replica.stamper, latestOf(joined));
   const below = knownTimes(replica.store, { epoch, settled, knowledge: new Map() });
   if (epoch !== before.epoch) {
+    // Their ends speak for an epoch in which rows that go from now on are still there.
+    closeAnswers(replica);
     return dropRows(
       replica,
       ({ table, t, writer, flags }) =>
@@ -64,11 +74,10 @@ export function layHorizon(replica: Replica, next: Horizon): ReplicaEffect[] {
  * one over a slow link would never end while rows go. Whoever takes such an end has not what its shard version stands for, so it must not adopt that, as if there
  * were early rows.
  */
-function tellAges({ answers, horizon: { epoch, expired } }: Replica): void {
+function tellAges({ answers, horizon: { expired } }: Replica): void {
   for (const answer of answers.values()) {
     const { end, isEnded } = answer;
-    const isOver = isEnded || end.horizon.epoch !== epoch;
-    if (!isOver) answer.end = { ...end, horizon: { ...end.horizon, expired }, early: true };
+    if (!isEnded) answer.end = { ...end, horizon: { ...end.horizon, expired }, early: true };
   }
 }
 

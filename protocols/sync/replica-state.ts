@@ -367,6 +367,12 @@ export function settleEarly(replica: Replica): void {
   if (early.size > 0) noteRows(replica, store.versionsAt(early.column()));
 }
 
+/** Lets go of all answers: their askers start over. */
+export function closeAnswers({ store, answers }: Replica): void {
+  for (const { list } of answers.values()) store.release(list);
+  answers.clear();
+}
+
 /** Takes rows out for good, wherever they are noted. */
 export function dropRows(
   replica: Replica,
