@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { ADMISSION_MUTANTS } from "./mutants-admission.ts";
 import { COLD_MUTANTS } from "./mutants-cold.ts";
+import { COLUMN_MUTANTS } from "./mutants-columns.ts";
 import { COST_MUTANTS } from "./mutants-cost.ts";
 import { IMAGE_MUTANTS } from "./mutants-image.ts";
 import { SEQUENCE_MUTANTS } from "./mutants-sequences.ts";
@@ -15,6 +16,7 @@ test("the text that each planted bug edits stands once in its file", () => {
   const moved = [
     ...MUTANTS,
     ...COLD_MUTANTS,
+    ...COLUMN_MUTANTS,
     ...COST_MUTANTS,
     ...IMAGE_MUTANTS,
     ...ADMISSION_MUTANTS,
