@@ -16,7 +16,7 @@ import { STREAM_MODEL } from "./stream-samples.ts";
 /** What a node is asked, by the channel. */
 export interface StreamAsk {
   readonly id: number;
-  readonly message: "counts" | "profile" | "stop";
+  readonly message: "counts" | "helpers" | "profile" | "stop";
 }
 
 const ASK_MS = 10_000;
@@ -53,7 +53,8 @@ process.send?.({ id: 0, reply: "up" });
 async function answer({ id, message }: StreamAsk): Promise<void> {
   try {
     if (message === "profile") await leaveProfiles();
-    process.send?.({ id, reply: message === "counts" ? await counts() : null });
+    const reply = message === "counts" ? await counts() : message === "helpers" ? await helpersMs() : null;
+    process.send?.({ id, reply });
   } catch (error) {
     process.send?.({ id, error: String(error) });
   }
@@ -69,7 +70,6 @@ async function counts(): Promise<unknown> {
     const { user, system } = await thread.cpuUsage();
     cpuMs[name] = (user + system) / 1000;
   }
-  Object.assign(cpuMs, await helpersMs());
   const { user, system } = process.cpuUsage();
   return { samples: told.reduce((sum, { samples }) => sum + samples, 0), allMs: (user + system) / 1000, cpuMs };
 }

@@ -38,6 +38,7 @@ interface Cost {
   readonly byThread: Readonly<Record<string, number>>;
 }
 
+const helpersSchema = z.record(z.string(), z.number());
 const countsSchema = z.object({ samples: z.number(), allMs: z.number(), cpuMs: z.record(z.string(), z.number()) });
 
 export async function* stream(options: BenchOptions): AsyncGenerator<BenchFigure> {
@@ -178,7 +179,12 @@ async function countsFrom(
 ): Promise<z.infer<typeof countsSchema> & { readonly atMs: number }> {
   for (;;) {
     const counts = countsSchema.parse(await node.ask({ message: "counts" }));
-    if (counts.samples >= samples) return { ...counts, atMs: performance.now() };
+    if (counts.samples >= samples) {
+      const atMs = performance.now();
+      // Not with each look: to read it takes longer than all else.
+      const helpersMs = helpersSchema.parse(await node.ask({ message: "helpers" }));
+      return { ...counts, cpuMs: { ...counts.cpuMs, ...helpersMs }, atMs };
+    }
     await delay(POLL_MS);
   }
 }
