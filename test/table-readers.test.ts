@@ -5,7 +5,16 @@
 import { expect, test } from "vitest";
 import { type TableSpec } from "../protocols/sync/row-store.ts";
 import { KernelTable } from "../runtime/compute/table/kernel-table.ts";
-import { FOUND, GAVE_UP, MISSING, type SharedTable, TableReader } from "../runtime/compute/table/table-reader.ts";
+import { tableMemory } from "../runtime/compute/table/table-memory.ts";
+import { SimulatedScratch } from "../properties/simulated-scratch.ts";
+import {
+  FOUND,
+  GAVE_UP,
+  MISSING,
+  ON_DISK,
+  type SharedTable,
+  TableReader,
+} from "../runtime/compute/table/table-reader.ts";
 import { WrittenTable } from "./bench/table-threads.ts";
 
 const KEYS = BigUint64Array.of(1n, 2n, 3n);
@@ -86,6 +95,21 @@ test("a row's number goes from its greatest to 0 and readers are none the wiser"
   }
 });
 
+test("a row's number moves on, to an even one, when its contents leave memory: who copied from there meanwhile sees it", () => {
+  const file = new SimulatedScratch().open("rows");
+  const table = new KernelTable(rowsOf(2), tableMemory(), { bytes: 8, file });
+  put(table, 1n, 1);
+  const sequence = sequenceOf(table, 0);
+  const [before = 0] = sequence;
+  // There is room for one.
+  put(table, 2n, 2);
+  expect([...sequence]).toEqual([before + 2]);
+  const reader = new TableReader({ memory: table.memory, spec: table.spec });
+  const values = new Uint8Array(2 * table.spec.valueBytes);
+  expect([...reader.gather(KEYS.subarray(0, 2), values)]).toEqual([ON_DISK, FOUND]);
+  expect([...new Uint32Array(values.buffer)]).toEqual([0, 0, 2, 2]);
+});
+
 function rowsOf(dim: number): TableSpec {
   return { name: "rows", dim, valueBytes: 4 * dim, stateBytes: 0, precision: "f32", optimizer: "" };
 }
@@ -114,9 +138,10 @@ function put(table: KernelTable, key: bigint, value: number): void {
 }
 
 /** The sequence number of a row in the first segment, as assembly/table/layout.ts has it. */
-function sequenceOf({ memory, spec }: KernelTable, row: number): Uint32Array {
+function sequenceOf({ memory }: KernelTable, row: number): Uint32Array {
+  const [stride = 0] = new Uint32Array(memory.buffer, 0, 1);
   const segment = new Uint32Array(memory.buffer, 8512, 1)[0] ?? 0;
-  return new Uint32Array(memory.buffer, segment + row * (24 + spec.valueBytes) + 16, 1);
+  return new Uint32Array(memory.buffer, segment + row * stride + 16, 1);
 }
 
 function unevenIn(table: SharedTable, rows: number): number {
