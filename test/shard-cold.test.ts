@@ -9,6 +9,7 @@ import { type ShardProtocol } from "../actors/shard-protocol.ts";
 import { createSharedRows } from "../actors/shared-rows.ts";
 import { modelLayout } from "../protocols/model-layout.ts";
 import { type ActorRef } from "../runtime/actor.ts";
+import { openScratch } from "../runtime/compute/table/scratch.ts";
 import { ActorSystem } from "../runtime/system.ts";
 import { COLD_DIM, COLD_MODEL, keysOf } from "./cold-model.ts";
 import { eventually } from "./e2e-support.ts";
@@ -88,6 +89,27 @@ test.skipIf(!canMount)(
     expect(Number(rows)).toBeGreaterThanOrEqual(2_000);
   },
 );
+
+test("scratch that is opened again is empty, and who had it before can neither use nor remove it", async () => {
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, "scratch");
+  const before = openScratch(path);
+  const old = before.open("rows");
+  old.write(Uint8Array.of(1, 2, 3), 0);
+  const scratch = openScratch(path);
+  const file = scratch.open("rows");
+  expect(() => old.write(Uint8Array.of(4), 0)).toThrow(/closed/);
+  before.close();
+  expect(() => file.read(new Uint8Array(1), 0)).toThrow(/ends 1 bytes early/);
+  file.write(Uint8Array.of(5, 6), 1);
+  const read = new Uint8Array(3);
+  file.read(read, 0);
+  expect([...read]).toEqual([0, 5, 6]);
+  file.truncate(1);
+  expect((await stat(join(path, "rows"))).size).toBe(1);
+  scratch.close();
+  expect(await readdir(folder.path)).toEqual([]);
+});
 
 /** Each row has had one step from what its key begins with. */
 async function expectLearned(replica: ActorRef<ShardProtocol>, rows: number): Promise<void> {

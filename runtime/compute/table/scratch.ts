@@ -32,37 +32,61 @@ export function openScratch(folder: string): Scratch {
   opened.get(folder)?.close();
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const files: number[] = [];
+  const files: OpenFile[] = [];
   const scratch: Scratch = {
     open: (name) => {
       const path = join(folder, name);
-      const file = openSync(path, "wx+", 0o600);
+      const file = new OpenFile(path, openSync(path, "wx+", 0o600));
       files.push(file);
-      return scratchFile(path, file);
+      return file;
     },
     close: () => {
-      for (const file of files.splice(0)) closeSync(file);
+      for (const file of files.splice(0)) file.close();
+      // Whoever opened it since has it now.
+      if (opened.get(folder) !== scratch) return;
+      opened.delete(folder);
       rmSync(folder, { recursive: true, force: true });
-      if (opened.get(folder) === scratch) opened.delete(folder);
     },
   };
   opened.set(folder, scratch);
   return scratch;
 }
 
-function scratchFile(name: string, file: number): ScratchFile {
-  return {
-    name,
-    write: (bytes, at) => {
-      for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done, bytes.length - done, at + done);
-    },
-    read: (into, at) => {
-      for (let done = 0; done < into.length;) {
-        const read = readSync(file, into, done, into.length - done, at + done);
-        if (read === 0) throw new RangeError(`it ends ${into.length - done} bytes early`);
-        done += read;
-      }
-    },
-    truncate: (bytes) => ftruncateSync(file, bytes),
-  };
+/** Does nothing any more once it is closed: the number that it had may be another file's by then. */
+class OpenFile implements ScratchFile {
+  readonly name: string;
+  #file: number | undefined;
+
+  constructor(name: string, file: number) {
+    this.name = name;
+    this.#file = file;
+  }
+
+  write(bytes: Uint8Array, at: number): void {
+    const file = this.#opened();
+    for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done, bytes.length - done, at + done);
+  }
+
+  read(into: Uint8Array, at: number): void {
+    const file = this.#opened();
+    for (let done = 0; done < into.length;) {
+      const read = readSync(file, into, done, into.length - done, at + done);
+      if (read === 0) throw new RangeError(`it ends ${into.length - done} bytes early`);
+      done += read;
+    }
+  }
+
+  truncate(bytes: number): void {
+    ftruncateSync(this.#opened(), bytes);
+  }
+
+  close(): void {
+    if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = undefined;
+  }
+
+  #opened(): number {
+    if (this.#file === undefined) throw new RangeError("it was closed, as another life of the shard has begun");
+    return this.#file;
+  }
 }
