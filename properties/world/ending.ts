@@ -5,6 +5,7 @@
 import { loadImage } from "../../protocols/sync/image.ts";
 import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
 import { type Horizon, NO_HORIZON } from "../../protocols/sync/horizon.ts";
+import { type Pulling } from "../../protocols/sync/pulling.ts";
 import { type Replica } from "../../protocols/sync/replica.ts";
 import { type RowStore } from "../../protocols/sync/row-store.ts";
 import { type Version } from "../../protocols/sync/version.ts";
@@ -55,7 +56,7 @@ export class Ending {
 
   /** Done when all has been equal and quiet for a while. */
   look(): "done" | undefined {
-    const { nowMs, judge, knobs, pullsSent: pulls } = this.#world;
+    const { nowMs, judge, knobs, nodes, pullsSent: pulls } = this.#world;
     const difference = this.#compare();
     const isLate = nowMs > this.#deadlineMs;
     if (difference !== undefined) {
@@ -68,7 +69,9 @@ export class Ending {
       judge.breach(knobs.lasting === "cut" ? "L8" : knobs.lasting === "loss" ? "L2" : "L1", what);
       return this.#end();
     }
-    if (this.#equalSinceMs === undefined || pulls !== this.#pullsWhenEqual) {
+    // Where loss lasts, a list may come late, and the pull that stands gets its time to answer.
+    const isAwaited = nodes.some((node) => [...(node?.poller.pulling.values() ?? [])].some(isExpected));
+    if (this.#equalSinceMs === undefined || pulls !== this.#pullsWhenEqual || isAwaited) {
       // Who never hears from a neighbour again goes on asking it, with pauses.
       if (isLate && knobs.lasting !== "cut") judge.breach("L4", "pulls go on although all is equal");
       if (isLate) return this.#end();
@@ -218,4 +221,8 @@ function greatest(stores: readonly (RowStore | undefined)[], key: bigint): Versi
     if (version !== undefined && (newest === undefined || isOlder(newest, version))) newest = version;
   }
   return newest;
+}
+
+function isExpected({ standing }: Pulling): boolean {
+  return standing === "expected";
 }
