@@ -28,10 +28,13 @@ export class StepChecker {
   readonly #knobs: Knobs;
   readonly #count: (what: string) => void;
   readonly #opened = new WeakMap<OpenAnswer, number>();
-  /** L5, in calm worlds: asker, shard and row version of all that was ever listed for it, with the pull that this was for. */
-  readonly #listed = new Map<string, string>();
-  /** Pulls that their askers let go without an answer: one may cross that word on the link, and what it lists is asked for again. */
-  readonly #letGo = new Set<string>();
+  /** L5, in calm worlds: asker, shard and row version of all that was ever listed for it, with the pull and the answer that this was in. */
+  readonly #listed = new Map<string, { readonly pullId: string; readonly number: number }>();
+  /**
+   * By pull that its asker let go: the answer that it had, or none. Another may cross that word on the link, also one to a copy of a pull whose answer
+   * was closed for its rows' age: its asker does not take what it lists, and asks for that again.
+   */
+  readonly #letGo = new Map<string, number | undefined>();
   readonly #writers = new Set<WriterId>();
   readonly #stamps = new Map<number, WriterId>();
   readonly #heldSinceMs = new WeakMap<OwnPull, number>();
@@ -89,11 +92,13 @@ export class StepChecker {
       if (id === undefined || t > Math.max(settledBy(replica.horizon, id), replica.knowledge.get(id) ?? 0)) continue;
       const name = `${where} ${from} ${shard} ${t} ${id}`;
       const before = this.#listed.get(name);
-      if (before !== undefined && !this.#letGo.has(before)) {
+      const isCrossed =
+        before !== undefined && this.#letGo.has(before.pullId) && this.#letGo.get(before.pullId) !== before.number;
+      if (before !== undefined && !isCrossed) {
         this.#judge.breach("L5", `${where} gives ${from} ${t} ${id} twice`);
       }
       if (before !== undefined) this.#count("answer that crossed a pull's end");
-      this.#listed.set(name, answer.pullId);
+      this.#listed.set(name, { pullId: answer.pullId, number: answer.id.number });
     }
     this.#count("answer in a calm world");
   }
@@ -156,7 +161,7 @@ export class StepChecker {
     this.#count(SENT[message]);
     if (message === "release") {
       const { pullId, answer } = parseRelease(body);
-      if (answer === undefined) this.#letGo.add(pullId);
+      this.#letGo.set(pullId, answer?.number);
     }
     if (message !== "report" || !this.#judge.watches("V9")) return;
     const { upTo, knowledge, horizon } = parseReport(body);
