@@ -38,9 +38,9 @@ export async function killWriters(options: {
     let durable = 0;
     for (let kill = 0; kill < KILLS_A_FOLDER && report.kills < kills && !signal.aborted; kill += 1) {
       const life = await live(folder.path, nextFloat(random) * LIFE_MS);
-      if (life.restored === undefined)
+      if (life.restored === undefined) {
         report.wrong.push(life.problem ?? `it did not start within ${START_MS_MAX / 1000} s`);
-      else if (life.restored < durable) {
+      } else if (life.restored < durable) {
         report.wrong.push(`${durable} batches were durable, and ${life.restored} are there`);
       } else report.verified += 1;
       report.batches += Math.max(0, life.durable - durable);
