@@ -2,7 +2,7 @@
  * A primary brings a shard back within its budget of rows. Which rows go, and how many, is worked out here from what it holds, and not by the
  * core's rules.
  */
-import { epochOf } from "../../protocols/sync/version.ts";
+import { epochOf, type Version } from "../../protocols/sync/version.ts";
 import { type SimulatedNode } from "./simulated-node.ts";
 import { type Surroundings } from "./surroundings.ts";
 
@@ -27,23 +27,25 @@ export function evictAt(world: World, { node, shard }: { readonly node: Simulate
     node.step(shard, event, world.clock(node.index));
     return;
   }
-  function liveTimes(): number[] {
+  function live(): Version[] {
     const all = BigUint64Array.from({ length: keys }, (_, key) => BigInt(key));
     const { found } = store?.read(0, all) ?? { found: new Uint8Array() };
-    return Array.from(all, (key, at) => (found[at] === 1 ? (store?.versionOf(0, key)?.t ?? 0) : 0))
-      .filter((t) => t > 0)
-      .toSorted((a, b) => a - b);
+    return Array.from(all)
+      .flatMap((key, at) => (found[at] === 1 ? (store?.versionOf(0, key) ?? []) : []))
+      .toSorted((a, b) => a.t - b.t);
   }
-  const before = liveTimes();
+  const rows = live();
+  const before = rows.map(({ t }) => t);
   const count = Math.min(evictRowsMax, before.length - Math.floor(rowsMax * (1 - EVICT_SLACK)));
   const last = before[count - 1] ?? 0;
   const isOver = before.length > rowsMax && !isSuperseded;
   if (isOver) book.mayExpire(last + 1);
   const effects = node.step(shard, event, world.clock(node.index));
   if (effects.length > 0) world.count("evicted");
-  const after = liveTimes();
-  // Rows of several writers may have one t: they go together.
-  const wanted = isOver ? before.filter((t) => t > last) : before;
+  const after = live().map(({ t }) => t);
+  // Rows of several writers may have one t: they go together. Of a later epoch, whose times may be earlier, this primary's age says nothing.
+  const staying = rows.filter(({ t, writer }) => t > last || epochOf(writer) > replica.horizon.epoch);
+  const wanted = isOver ? staying.map(({ t }) => t) : before;
   if (after.join() === wanted.join()) return;
   const what = `node ${node.index} shard ${shard}, which may hold ${rowsMax} rows`;
   world.judge.breach("B1", `${what}, had those of ${before.join()} and evicted all but ${after.join()}`);
