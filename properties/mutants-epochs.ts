@@ -33,6 +33,11 @@ export const EPOCH_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: "copy-asked-of-whoever-is-next",
+    file: "protocols/sync/own-pull.ts",
+    edits: [["  replica.copyFrom.delete(pull.peer);\n", "  replica.copyFrom.clear();\n"]],
+  },
+  {
     name: "answers-go-on-into-the-next-epoch",
     file: "protocols/sync/lay-horizon.ts",
     edits: [["    closeAnswers(replica);\n", ""]],

@@ -73,6 +73,19 @@ export function answerOverAnEpoch(): string | undefined {
   return lacks ? "a replica knows rows of an earlier epoch that it was never given" : undefined;
 }
 
+/** L1: who needs a copy of the new primary gets it, though the old one answers in between and has none to give. */
+export function copyBesideTheOldPrimary(): string | undefined {
+  const shard = forced("c");
+  // What the old one wrote behind the cut: it came too late for the new epoch.
+  shard.write("a", 3n, NOW);
+  shard.pull("c", "a");
+  for (let turn = 0; turn < 3; turn += 1) {
+    shard.pull("c", "b");
+    shard.pull("c", "a");
+  }
+  return shard.at("c").horizon.epoch === 1 ? undefined : "a copy is asked of who has none, again and again";
+}
+
 /** P1: who knows that a later epoch has begun neither writes nor lets rows expire nor settles, whatever it takes itself for. */
 export function supersededRests(): string | undefined {
   const shard = forced();

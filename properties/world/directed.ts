@@ -21,6 +21,7 @@ import {
 import {
   earlyRowsAreNotHandedOver,
   answerOverAnEpoch,
+  copyBesideTheOldPrimary,
   expiredBehindTheCut,
   expiryLeavesLaterEpochs,
   reportBringsNoEpoch,
@@ -114,6 +115,7 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["X12", orphanReported],
   ["L1", rowsOfAFailedPull],
   ["L1", primaryLostItsDisk],
+  ["L1", copyBesideTheOldPrimary],
   ["L4", onlyAfterNews],
   ["L4", onlyWhenLevel],
   ["L5", lateCopy],

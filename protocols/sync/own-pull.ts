@@ -211,13 +211,14 @@ function complete(
   if (isCopy || isBehind) noteRows(replica, ...fresh);
   if (isBehind) {
     if (!isCopy) {
-      replica.wantsCopy = true;
+      replica.copyFrom.add(pull.peer);
       replica.unfinished.clear();
     }
     return fail(replica, pull, "behind");
   }
   replica.pull = undefined;
-  replica.wantsCopy = false;
+  replica.copyFrom.delete(pull.peer);
+  if (isCopy) replica.copyFrom.clear();
   const effects: ReplicaEffect[] = [
     { kind: "send", to: pull.peer, message: "release", body: { pullId: pull.asksAs, answer: answer.id } },
   ];

@@ -7,7 +7,8 @@ import { type UrgentCursor } from "./urgent-rows.ts";
 
 /** Asks the peer of our pull for all that we lack, now or, where it is to stand, when that is anything. */
 export function ask(replica: Replica, pull: OwnPull): ReplicaEffect {
-  const { declaration, store, horizon, wantsCopy, version } = replica;
+  const { declaration, store, horizon, version } = replica;
+  const wantsCopy = replica.copyFrom.has(pull.peer);
   return {
     kind: "send",
     to: pull.peer,

@@ -21,6 +21,6 @@ export function recover(
   const [peer] = survey?.ahead ?? [];
   if (!isAloof || survey === undefined || peer === undefined || pull !== undefined) return [];
   survey.ahead.delete(peer);
-  replica.wantsCopy = true;
+  replica.copyFrom.add(peer);
   return startPull(replica, { peer, pullId });
 }

@@ -42,8 +42,11 @@ export interface Replica {
   /** Entries beyond the settled time of the horizon; up to that, all is known of every writer. */
   readonly knowledge: Knowledge;
   horizon: Horizon;
-  /** Something here came too late to be settled: the next pull asks for a copy of everything. */
-  wantsCopy: boolean;
+  /**
+   * Peers with a horizon for which something here came too late: a pull from one of them asks for a copy of everything. Another cannot give it, and would be
+   * asked in vain as often as it is that one's turn.
+   */
+  readonly copyFrom: Set<string>;
   /** What the primary has asked the members about; nobody else has one. */
   survey: Survey | undefined;
   /** What the primary asked while a pull of ours ran. */

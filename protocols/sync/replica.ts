@@ -76,7 +76,7 @@ export function createReplica({
     declaration: declarationDigest(store.declared),
     knowledge: new Map(knowledge),
     horizon,
-    wantsCopy: false,
+    copyFrom: new Set(),
     survey: undefined,
     asked: undefined,
     stamper: createStamper(greatestSeen),
