@@ -38,6 +38,11 @@ export const EPOCH_MUTANTS: readonly Mutant[] = [
     edits: [["  replica.copyFrom.delete(pull.peer);\n", "  replica.copyFrom.clear();\n"]],
   },
   {
+    name: "time-alone-names-a-horizon",
+    file: HORIZON,
+    edits: [["known.epoch !== follows || ", ""]],
+  },
+  {
     name: "answers-go-on-into-the-next-epoch",
     file: "protocols/sync/lay-horizon.ts",
     edits: [["    closeAnswers(replica);\n", ""]],

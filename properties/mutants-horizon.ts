@@ -80,7 +80,12 @@ export const HORIZON_MUTANTS: readonly Mutant[] = [
   {
     name: "incremental-behind-the-graveyard",
     file: HORIZON,
-    edits: [["  if (known.settled !== horizon.before) return false;", "  if (known.settled >= 0) return true;"]],
+    edits: [
+      [
+        "  if (known.epoch !== follows || known.settled !== horizon.before) return false;",
+        "  if (known.settled >= 0) return true;",
+      ],
+    ],
   },
   {
     name: "graveyard-not-looked-at",
@@ -135,7 +140,7 @@ export const HORIZON_MUTANTS: readonly Mutant[] = [
   {
     name: "settled-rows-are-strays-of-a-lost-disk",
     file: "protocols/sync/strays.ts",
-    edits: [["  if (!isWithinReach(horizon, primary)) return [];\n", ""]],
+    edits: [["  if (!isWithinReach(horizon, primary, follows)) return [];\n", ""]],
   },
   {
     name: "stamps-below-the-horizon",

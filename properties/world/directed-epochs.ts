@@ -86,6 +86,25 @@ export function copyBesideTheOldPrimary(): string | undefined {
   return shard.at("c").horizon.epoch === 1 ? undefined : "a copy is asked of who has none, again and again";
 }
 
+/** P2: two that were forced apart settle the same time, and hold different rows up to it: who held one takes a copy of what follows the other. */
+export function sameTimeOfTwoEpochs(): string | undefined {
+  const shard = new Shard();
+  for (const name of ["a", "b", "c"]) shard.start(name);
+  shard.write("a", 1n, NOW);
+  for (const name of ["b", "c"]) shard.pull(name, "a");
+  shard.write("a", 2n, NOW);
+  shard.pull("b", "a");
+  // At the time of the row that it never saw.
+  shard.write("c", 9n, NOW);
+  const [b, c] = [shard.at("b"), shard.at("c")];
+  stepReplica(b, { kind: "lead", epoch: 1, writer: parseWriterId("1.sim.b.l1") }, NOW);
+  for (const epoch of [2, 3]) stepReplica(c, { kind: "lead", epoch, writer: parseWriterId(`${epoch}.sim.c.l1`) }, NOW);
+  if (b.horizon.settled !== c.horizon.before) return "two epochs were to settle the same time";
+  for (let pull = 0; pull < 2; pull += 1) shard.pull("b", "c");
+  if (b.horizon.epoch !== 3) return "a replica of an epoch that was overruled does not get to the later one";
+  return b.store.digest() === c.store.digest() ? undefined : "a replica kept rows of an epoch that was overruled";
+}
+
 /** P1: who knows that a later epoch has begun neither writes nor lets rows expire nor settles, whatever it takes itself for. */
 export function supersededRests(): string | undefined {
   const shard = forced();

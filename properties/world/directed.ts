@@ -25,6 +25,7 @@ import {
   expiredBehindTheCut,
   expiryLeavesLaterEpochs,
   reportBringsNoEpoch,
+  sameTimeOfTwoEpochs,
   supersededRests,
 } from "./directed-epochs.ts";
 import { answersAsAScan, cacheBounded, floorInPlace } from "./directed-cache.ts";
@@ -88,6 +89,7 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["V10", fromTheFuture],
   ["P1", supersededRests],
   ["P2", expiredBehindTheCut],
+  ["P2", sameTimeOfTwoEpochs],
   ["P3", reportBringsNoEpoch],
   ["P4", earlyRowsAreNotHandedOver],
   ["S1", rowsGoneMidway],

@@ -60,7 +60,7 @@ function answerPull(
   const sweeping = replica.answers.size > 0;
   evictAnswers(replica);
   const isAsked = pull.wantsCopy === true && isLater(replica.horizon, pull);
-  const replaces = isAsked || !isWithinReach(replica.horizon, pull);
+  const replaces = isAsked || !isWithinReach(replica.horizon, pull, replica.follows);
   const list = replaces ? replica.store.collect(new Float64Array()) : collectLacking(replica, pull);
   replica.answersOpened += 1;
   const answer: OpenAnswer = {

@@ -77,10 +77,13 @@ export function sameSettled(a: Settled, b: Settled): boolean {
   return a.epoch === b.epoch && a.settled === b.settled;
 }
 
-/** Whether what a replica lacks is all there is to tell it: no deletion that it misses has been dropped. */
-export function isWithinReach(horizon: Horizon, known: Known): boolean {
+/**
+ * Whether what a replica lacks is all there is to tell it: no deletion that it misses has been dropped. `follows` is the epoch of the horizon before this one: a
+ * time alone does not name that, as epochs that began apart from the same rows begin at the same time.
+ */
+export function isWithinReach(horizon: Horizon, known: Known, follows = horizon.epoch): boolean {
   if (!isLater(horizon, known)) return true;
-  if (known.settled !== horizon.before) return false;
+  if (known.epoch !== follows || known.settled !== horizon.before) return false;
   for (const [writer, t] of horizon.graveyard) if ((known.knowledge.get(writer) ?? 0) < t) return false;
   return true;
 }

@@ -46,6 +46,8 @@ export function layHorizon(replica: Replica, next: Horizon): ReplicaEffect[] {
   if (sameHorizon(joined, before)) return [];
   const { epoch, settled, expired } = joined;
   replica.horizon = joined;
+  if (epoch !== before.epoch) replica.follows = before.epoch;
+  else if (settled !== before.settled) replica.follows = epoch;
   foldKnowledge(replica.knowledge, joined);
   // What we stamp from now on lies beyond it.
   observe(replica.stamper, latestOf(joined));

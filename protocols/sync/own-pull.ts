@@ -228,6 +228,8 @@ function complete(
   const grew = join(knowledge, beyond(end.knowledge, horizon));
   if (!isCopy) noteRows(replica, ...fresh);
   effects.push(...layHorizon(replica, end.horizon));
+  // What it followed was not held here.
+  if (isCopy) replica.follows = replica.horizon.epoch;
   const copied = pull.staged.flatMap((frame) => applyRows(replica, { frame, origin: "peer" }));
   pull.rows += countRows(copied);
   effects.push(...copied);

@@ -42,6 +42,8 @@ export interface Replica {
   /** Entries beyond the settled time of the horizon; up to that, all is known of every writer. */
   readonly knowledge: Knowledge;
   horizon: Horizon;
+  /** The epoch of the horizon that this one follows, where that was held here; else its own, and who holds an earlier epoch's takes a copy. */
+  follows: number;
   /**
    * Peers with a horizon for which something here came too late: a pull from one of them asks for a copy of everything. Another cannot give it, and would be
    * asked in vain as often as it is that one's turn.

@@ -76,6 +76,7 @@ export function createReplica({
     declaration: declarationDigest(store.declared),
     knowledge: new Map(knowledge),
     horizon,
+    follows: horizon.epoch,
     copyFrom: new Set(),
     survey: undefined,
     asked: undefined,

@@ -27,10 +27,10 @@ export function reportStrays(
   replica: Replica,
   { from, primary }: { readonly from: string; readonly primary: Known },
 ): ReplicaEffect[] {
-  const { store, limits, declaration, horizon } = replica;
+  const { store, limits, declaration, horizon, follows } = replica;
   const before = replica.strays;
   // It lost its disk. What it lacks of what is settled it must not take for what nobody learned, and write deletions of.
-  if (!isWithinReach(horizon, primary)) return [];
+  if (!isWithinReach(horizon, primary, follows)) return [];
   const list = collectLacking(replica, primary);
   const rows = describeRows(store, list.slots.subarray(0, limits.orphansMax));
   store.release(list);
