@@ -80,7 +80,13 @@ export const EPOCH_MUTANTS: readonly Mutant[] = [
   {
     name: "old-primary-takes-an-epoch-from-a-report",
     file: "protocols/sync/settling.ts",
-    edits: [["if (report.horizon.epoch > replica.horizon.epoch) {", "if (report.horizon.epoch > Infinity) {"]],
+    edits: [
+      ["if (report.horizon.epoch > replica.horizon.epoch) {", "if (report.horizon.epoch > Infinity) {"],
+      [
+        "isWithinReach(report.horizon, knownOf(replica)) ?",
+        "isWithinReach(report.horizon, knownOf(replica), replica.horizon.epoch) ?",
+      ],
+    ],
   },
   {
     name: "copy-not-asked-for",
