@@ -166,12 +166,8 @@ function createRanking(
 
   async function gather(examples: readonly Example[], signal: AbortSignal) {
     const planned = planExamples(layout, examples);
-    const gathered = await Promise.all(
-      planned.lists.map(async (lists, shard) => {
-        return lists.length === 0 ? [] : (await rows.gather(shard, lists, signal)).values;
-      }),
-    );
-    return { planned, gathered };
+    const gathered = await rows.gatherAll(planned.lists, signal);
+    return { planned, gathered: gathered.map(({ values }) => values) };
   }
 
   async function userVector(request: RecommendRequest, signal: AbortSignal): Promise<Float32Array> {

@@ -1,6 +1,6 @@
 import { type Optimizer } from "../protocols/learning/optimizer.ts";
 import { noteSighting } from "../protocols/learning/catalogue-row.ts";
-import { checkFinite, type Refusal } from "../protocols/learning/guard.ts";
+import { firstBroken } from "../protocols/learning/guard.ts";
 import { shardOf } from "../protocols/keys.ts";
 import { CATALOGUE, initialValues, type ModelLayout } from "../protocols/model-layout.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
@@ -16,22 +16,8 @@ export function problemOf(layout: ModelLayout, push: Push): string | undefined {
     const declared = layout.tables[table];
     if (declared?.learning === undefined) return "table";
     if (gradients.length !== keys.length * declared.dim) return "dimension";
-    const problem = brokenRow(gradients, declared.dim);
-    if (problem !== undefined) return problem;
-  }
-  return undefined;
-}
-
-/** What is wrong with the first row of so many floats that must not enter, or undefined. */
-function brokenRow(floats: Float32Array, dim: number): Refusal | undefined {
-  for (let from = 0; from < floats.length; from += dim) {
-    let squares = 0;
-    for (let at = from; at < from + dim; at += 1) {
-      const value = floats[at] ?? 0;
-      squares += value * value;
-    }
-    // NaN too.
-    if (!(squares <= GRADIENT_NORM_MAX ** 2)) return checkFinite(floats.subarray(from, from + dim), GRADIENT_NORM_MAX);
+    const broken = firstBroken(gradients, { rows: keys.length, normMax: GRADIENT_NORM_MAX });
+    if (broken !== undefined) return broken.reason;
   }
   return undefined;
 }

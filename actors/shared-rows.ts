@@ -36,6 +36,12 @@ export interface SharedRows {
     signal: AbortSignal,
     into?: readonly Float32Array[],
   ): Promise<Gathered>;
+  /** Of all shards, each with lists of its own. Where one fails none goes on: once this has rejected, nothing more is put into the arrays. */
+  gatherAll(
+    lists: readonly (readonly KeyList[])[],
+    signal: AbortSignal,
+    into?: readonly (readonly Float32Array[])[],
+  ): Promise<readonly Gathered[]>;
   /** The shards may have restarted. */
   forget(): void;
 }
@@ -91,10 +97,10 @@ export function createSharedRows(
     return { values: floats, found: statuses, missing, onDisk };
   }
 
-  return {
+  const rows: SharedRows = {
     async gather(shard, lists, signal, into) {
       const ref = shards[shard];
-      if (ref === undefined) return { values: [], found: [], steps: 0 };
+      if (ref === undefined || lists.length === 0) return { values: [], found: [], steps: 0 };
       const share = await shareOf(shard, signal);
       // Before the rows: whatever is written meanwhile counts as later.
       const steps = share === undefined ? 0 : Atomics.load(share.steps, 0);
@@ -117,19 +123,30 @@ export function createSharedRows(
         const answer = await ref.ask("gather", { lists: rest }, { signal });
         asked = answer.values.map((values, at) => ({ values, found: answer.found[at] ?? new Uint8Array() }));
       }
-      const all = mine.map((list, at) => {
+      const whole = mine.map((list, at) => {
         if (list?.missing.length === 0) return list;
         const answered = asked.shift() ?? NOTHING;
         if (list !== undefined) return completed(list, answered);
         into?.[at]?.set(answered.values);
         return { values: into?.[at] ?? answered.values, found: answered.found };
       });
-      return { values: all.map(({ values }) => values), found: all.map(({ found }) => found), steps };
+      return { values: whole.map(({ values }) => values), found: whole.map(({ found }) => found), steps };
+    },
+    async gatherAll(lists, signal, into) {
+      const failed = new AbortController();
+      const ended = AbortSignal.any([signal, failed.signal]);
+      try {
+        return await Promise.all(lists.map((ofShard, shard) => rows.gather(shard, ofShard, ended, into?.[shard])));
+      } catch (error) {
+        failed.abort();
+        throw error;
+      }
     },
     forget: () => {
       shares = [];
     },
   };
+  return rows;
 }
 
 /** A list with what was asked for in its places. */

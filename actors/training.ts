@@ -196,12 +196,7 @@ export function startTraining(given: {
     const planned = planColumns(layout, samples);
     // Where rows are to be sent along as they were read, they must not be the learner's own memory.
     const room = config.compensation === 0 ? roomFor(learner, planned) : [];
-    const gathered = await Promise.all(
-      planned.lists.map(async (lists, shard) => {
-        if (lists.length === 0) return { values: [], found: [], steps: 0 };
-        return rows.gather(shard, lists, context.deadline(ASK_MS), room[shard]);
-      }),
-    );
+    const gathered = await rows.gatherAll(planned.lists, context.deadline(ASK_MS), room);
     placeRows(
       learner,
       planned,

@@ -72,7 +72,7 @@ export function rateUpdate(urgency: Urgency, { norm, isNew, share }: UpdateSigns
 
 /**
  * Whether a p is above the percentile of the recent ones, which it joins. What is of the percentile's size (sizes.ts: within
- * 1 %) is not urgent: where all are equal, none is. NaN and infinities are above nothing, and are not counted.
+ * 1.6 %) is not urgent: where all are equal, none is. NaN and infinities are above nothing, and are not counted.
  */
 export function standsOut(urgency: Urgency, p: number): boolean {
   if (urgency.percentile >= 100) return false;

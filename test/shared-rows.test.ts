@@ -3,7 +3,7 @@ import { shard } from "../actors/shard.ts";
 import { type KeyList, type ShardProtocol } from "../actors/shard-protocol.ts";
 import { createSharedRows } from "../actors/shared-rows.ts";
 import { CATALOGUE, modelLayout } from "../protocols/model-layout.ts";
-import { type ActorRef } from "../runtime/actor.ts";
+import { type ActorRef, defineActor, Refused } from "../runtime/actor.ts";
 import { ActorHost } from "../runtime/actor-host.ts";
 import { fileStore } from "../runtime/file-store.ts";
 import { ActorSystem } from "../runtime/system.ts";
@@ -84,6 +84,46 @@ test("after a shard's restart its new memory is read within a second; until then
     expect(await read()).toEqual([values, 1]);
     expect(values).not.toEqual(before?.[0]);
   });
+});
+
+test("where a shard cannot be read, what another answers later is put nowhere: the arrays may hold another batch by then", async () => {
+  let release: (() => void) | undefined;
+  const asked = Promise.withResolvers<void>();
+  /** Knows of no memory, and holds its answers, or refuses. */
+  function askedShard(refuses: boolean) {
+    return defineActor<Pick<ShardProtocol, "share" | "gather">, undefined>({
+      kind: "shard",
+      messages: ["share", "gather"],
+      setup: (_, context) => ({
+        handlers: {
+          share: () => ({ life: "one", tables: [], steps: new Int32Array(new SharedArrayBuffer(4)) }),
+          gather: () => {
+            if (refuses) throw new Refused("not today");
+            const later = context.later<ShardProtocol["gather"]["reply"]>();
+            release = () => later.resolve({ values: [new Float32Array(DIM)], found: [Uint8Array.of(1)], steps: 0 });
+            asked.resolve();
+            return later.reply;
+          },
+        },
+      }),
+    });
+  }
+  const host = new ActorHost({ region: REGION, thread: "main", sink: () => undefined, onFailure: () => undefined });
+  const shards = [true, false].map((refuses, at) =>
+    host.declare({ definition: askedShard(refuses), id: `clicks-${at}`, config: undefined }),
+  );
+  await host.start();
+  const refs = shards.map((address) => host.ref<ShardProtocol>(address));
+  const rows = createSharedRows(modelLayout(MODEL), refs, { upMs: () => 0, count: () => undefined });
+  const lists = [0, 1].map((): KeyList[] => [{ table: ITEMS, keys: BigUint64Array.of(1n) }]);
+  const into = [0, 1].map(() => [new Float32Array(DIM).fill(9)]);
+  await expect(rows.gatherAll(lists, soon(), into)).rejects.toThrow("not today");
+  await asked.promise;
+  release?.();
+  // Answered after the one that was held.
+  await refs[1]?.ask("share", {}, { signal: soon() });
+  expect(into[1]?.[0]).toEqual(new Float32Array(DIM).fill(9));
+  await host.stop(5_000);
 });
 
 /** The primary on this thread; it writes an image when it ends. */

@@ -2,7 +2,8 @@
  * A primary brings a shard back within its budget of rows. Which rows go, and how many, is worked out here from what it holds, and not by the
  * core's rules.
  */
-import { epochOf, type Version } from "../../protocols/sync/version.ts";
+import { type Version } from "../../protocols/sync/version.ts";
+import { epochIn } from "./seen-row.ts";
 import { type SimulatedNode } from "./simulated-node.ts";
 import { type Surroundings } from "./surroundings.ts";
 
@@ -21,7 +22,7 @@ export function evictAt(world: World, { node, shard }: { readonly node: Simulate
   const book = world.checkers[shard]?.book;
   if (replica === undefined || store === undefined || book === undefined) return;
   // It knows that another is the primary by now, and takes that one's rows with their age.
-  const isSuperseded = epochOf(replica.writer) < replica.horizon.epoch;
+  const isSuperseded = epochIn(replica.writer) < replica.horizon.epoch;
   const event = { kind: "evict", table: 0, rowsMax } as const;
   if (world.judge.isBlind) {
     node.step(shard, event, world.clock(node.index));
@@ -44,7 +45,7 @@ export function evictAt(world: World, { node, shard }: { readonly node: Simulate
   if (effects.length > 0) world.count("evicted");
   const after = live().map(({ t }) => t);
   // Rows of several writers may have one t: they go together. Of a later epoch, whose times may be earlier, this primary's age says nothing.
-  const staying = rows.filter(({ t, writer }) => t > last || epochOf(writer) > replica.horizon.epoch);
+  const staying = rows.filter(({ t, writer }) => t > last || epochIn(writer) > replica.horizon.epoch);
   const wanted = isOver ? staying.map(({ t }) => t) : before;
   if (after.join() === wanted.join()) return;
   const what = `node ${node.index} shard ${shard}, which may hold ${rowsMax} rows`;
