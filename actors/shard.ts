@@ -10,7 +10,7 @@
 import { type Role } from "../protocols/model-state/role.ts";
 import { modelLayout } from "../protocols/model-layout.ts";
 import { encodeImage } from "../protocols/sync/image.ts";
-import { isSuperseded } from "../protocols/sync/replica-state.ts";
+import { isSuperseded } from "../protocols/sync/row-notes.ts";
 import { contentOf, type ReplicaEffect, type ReplicaEvent, stepReplica } from "../protocols/sync/replica.ts";
 import { epochOf } from "../protocols/sync/version.ts";
 import { drawPullId } from "../protocols/wire/pull.ts";

@@ -78,7 +78,7 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "bounded-within-a-change",
-    file: "protocols/sync/replica-state.ts",
+    file: "protocols/sync/row-notes.ts",
     edits: [
       [
         "    fileRows(cache, rows, known);\n  }\n  boundCache(cache, store);",

@@ -74,7 +74,7 @@ export const EPOCH_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "superseded-primary-goes-on",
-    file: "protocols/sync/replica-state.ts",
+    file: "protocols/sync/row-notes.ts",
     edits: [["return epochOf(writer) < horizon.epoch;", "return epochOf(writer) < horizon.epoch && false;"]],
   },
   {

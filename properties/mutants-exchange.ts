@@ -139,12 +139,12 @@ export const EXCHANGE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "early-set-cleared",
-    file: "protocols/sync/replica-state.ts",
+    file: "protocols/sync/row-notes.ts",
     edits: [["if (early.size > 0) noteRows(replica, store.versionsAt(early.column()));", "early.clear();"]],
   },
   {
     name: "early-row-advances-knowledge",
-    file: "protocols/sync/replica-state.ts",
+    file: "protocols/sync/row-notes.ts",
     edits: [
       [
         "if (isEarly) early.add(slot);",

@@ -159,7 +159,7 @@ export const HORIZON_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "answers-outlive-the-rows-they-list",
-    file: "protocols/sync/replica-state.ts",
+    file: "protocols/sync/row-notes.ts",
     edits: [["    answers.delete(key);\n    store.release(list);", "    void [answers, key];"]],
   },
   {
@@ -169,7 +169,7 @@ export const HORIZON_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "ended-answers-outlive-the-rows-they-list",
-    file: "protocols/sync/replica-state.ts",
+    file: "protocols/sync/row-notes.ts",
     edits: [["(isAge && !isEnded) ||", "(isAge && isEnded === isEnded) ||"]],
   },
   {
@@ -201,7 +201,7 @@ export const HORIZON_MUTANTS: readonly Mutant[] = [
 
   {
     name: "dropped-rows-stay-urgent",
-    file: "protocols/sync/replica-state.ts",
+    file: "protocols/sync/row-notes.ts",
     edits: [["      urgent.places.delete(slot);\n", ""]],
   },
   {
@@ -216,7 +216,7 @@ export const HORIZON_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "knowledge-without-settled-time",
-    file: "protocols/sync/replica-state.ts",
+    file: "protocols/sync/row-notes.ts",
     edits: [
       ["Math.max(settledOf(known, writer), known.knowledge", "Math.max(0 * settledOf(known, writer), known.knowledge"],
     ],

@@ -107,7 +107,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "shard-counter-goes-back",
-    file: "protocols/sync/replica-state.ts",
+    file: "protocols/sync/row-notes.ts",
     edits: [["  replica.counter += 1;", "  replica.counter = replica.version.counter + 1;"]],
   },
   {

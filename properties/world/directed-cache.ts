@@ -8,7 +8,7 @@ import { encodeImage, loadImage } from "../../protocols/sync/image.ts";
 import { type Knowledge, knowledgeToJson } from "../../protocols/sync/knowledge.ts";
 import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
 import { createReplica, type Replica, stepReplica } from "../../protocols/sync/replica.ts";
-import { knownTimes } from "../../protocols/sync/replica-state.ts";
+import { knownTimes } from "../../protocols/sync/row-notes.ts";
 import { type TableSpec } from "../../protocols/sync/row-store.ts";
 import { parseWriterId } from "../../protocols/sync/version.ts";
 import { drawPullId } from "../../protocols/wire/pull.ts";

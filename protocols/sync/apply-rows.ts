@@ -1,7 +1,8 @@
 import { type Frame } from "../wire/frame.ts";
 import { rowBytesMax } from "./answers.ts";
 import { refusedTimes } from "./lay-horizon.ts";
-import { knownOf, knownTimes, noteRows, type Replica, type ReplicaEffect } from "./replica-state.ts";
+import { type Replica, type ReplicaEffect } from "./replica-state.ts";
+import { knownOf, knownTimes, noteRows } from "./row-notes.ts";
 import { type SlotVersions } from "./row-store.ts";
 import { observe } from "./stamper.ts";
 import { noteUrgent } from "./urgent-rows.ts";

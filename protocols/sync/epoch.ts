@@ -7,7 +7,8 @@
 import { type Horizon } from "./horizon.ts";
 import { layHorizon } from "./lay-horizon.ts";
 import { describeRows, writeAnew } from "./orphans.ts";
-import { newVersion, type Replica, type ReplicaEffect } from "./replica-state.ts";
+import { type Replica, type ReplicaEffect } from "./replica-state.ts";
+import { newVersion } from "./row-notes.ts";
 import { epochOf, type WriterId } from "./version.ts";
 
 /**

@@ -6,15 +6,8 @@
  *   3. It takes no row up to S and no expired one, from whomever it comes, however late.
  */
 import { foldKnowledge, type Horizon, isLate, isLater, joinHorizons, latestOf, sameHorizon } from "./horizon.ts";
-import {
-  closeAnswers,
-  dropRows,
-  isSuperseded,
-  knownTimes,
-  newVersion,
-  type Replica,
-  type ReplicaEffect,
-} from "./replica-state.ts";
+import { type Replica, type ReplicaEffect } from "./replica-state.ts";
+import { closeAnswers, dropRows, isSuperseded, knownTimes, newVersion } from "./row-notes.ts";
 import { TOMBSTONE } from "./row-store.ts";
 import { observe } from "./stamper.ts";
 import { epochOf } from "./version.ts";

@@ -15,7 +15,8 @@
  */
 import { buildOrphans, type Orphan, parseOrphans } from "../wire/orphans.ts";
 import { join } from "./knowledge.ts";
-import { covers, isSuperseded, newVersion, noteRows, type Replica, type ReplicaEffect } from "./replica-state.ts";
+import { type Replica, type ReplicaEffect } from "./replica-state.ts";
+import { covers, isSuperseded, newVersion, noteRows } from "./row-notes.ts";
 import { type RowStore } from "./row-store.ts";
 import { canStamp, isPlausible, nextTime, noteStamped, observe } from "./stamper.ts";
 import { compareVersions } from "./version.ts";

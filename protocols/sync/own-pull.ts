@@ -21,18 +21,14 @@ import { equalKnowledge, join, type ReadonlyKnowledge } from "./knowledge.ts";
 import { holdsLate, layHorizon } from "./lay-horizon.ts";
 import { ask, askMore, askNext, beginToCome, frameAt, framesOf, timer, timerName } from "./pull-asks.ts";
 import {
-  dropRows,
-  knownTimes,
-  newVersion,
-  noteRows,
   type OwnPull,
   type PullFailure,
   type ReceivedAnswer,
   type Replica,
   type ReplicaEffect,
-  settleEarly,
   type UnfinishedPull,
 } from "./replica-state.ts";
+import { dropRows, knownTimes, newVersion, noteRows, settleEarly } from "./row-notes.ts";
 import { takePositions } from "./positions.ts";
 import { type SlotVersions } from "./row-store.ts";
 import { speakUp } from "./settling.ts";

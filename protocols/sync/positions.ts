@@ -9,7 +9,8 @@
  */
 import { type AnswerEnd } from "../wire/frame.ts";
 import { type Known } from "./horizon.ts";
-import { knownOf, type Replica } from "./replica-state.ts";
+import { type Replica } from "./replica-state.ts";
+import { knownOf } from "./row-notes.ts";
 import { epochOf } from "./version.ts";
 
 /** An answer is complete, and its knowledge not joined yet. */

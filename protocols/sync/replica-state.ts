@@ -11,24 +11,16 @@ import { type Orphan, type OrphansMessage } from "../wire/orphans.ts";
 import { type AnswerEnd, type AnswerId, type Frame } from "../wire/frame.ts";
 import { type ReportMessage, type SurveyMessage } from "../wire/survey.ts";
 import { type GradientSteps } from "./gradient-steps.ts";
-import { type Horizon, type Known, settledOf } from "./horizon.ts";
+import { type Horizon } from "./horizon.ts";
 import { type Knowledge } from "./knowledge.ts";
-import {
-  type Among,
-  type Mutate,
-  type RowGlance,
-  type RowStore,
-  type Slot,
-  type SlotList,
-  type SlotVersions,
-} from "./row-store.ts";
+import { type Mutate, type RowStore, type SlotList } from "./row-store.ts";
 import { type HeldSurvey, type Survey } from "./settling.ts";
 import { type SlotSet } from "./slot-set.ts";
 import { type ShardVersion } from "./shard-version.ts";
 import { type Stamper } from "./stamper.ts";
-import { boundCache, fileRows, forgetSlot, type UpdateCache } from "./update-cache.ts";
+import { type UpdateCache } from "./update-cache.ts";
 import { type UrgentCursor, type UrgentList } from "./urgent-rows.ts";
-import { epochOf, type Version, type WriterId } from "./version.ts";
+import { type WriterId } from "./version.ts";
 
 /** The whole state of one shard replica. Owned by replica.ts and its parts; others read. */
 export interface Replica {
@@ -314,94 +306,3 @@ export type ReplicaEffect =
       readonly duplicate: boolean;
     }
   | { readonly kind: "refused"; readonly reason: Refusal; readonly from: string | undefined; readonly detail: string };
-
-/** Makes a new version of the shard: whoever had the old one must look again. */
-export function newVersion(replica: Replica): ShardVersion {
-  replica.counter += 1;
-  replica.version = { counter: replica.counter, generator: replica.writer };
-  return replica.version;
-}
-
-/** What a replica knows, as it tells others. */
-export function knownOf({ horizon, knowledge }: Replica): Known {
-  return { epoch: horizon.epoch, settled: horizon.settled, knowledge };
-}
-
-/** Whether a version is known: held or superseded, deleted or come too late. */
-export function covers({ horizon, knowledge }: Replica, { t, writer }: Version): boolean {
-  return t <= Math.max(settledOf(horizon, writer), knowledge.get(writer) ?? 0);
-}
-
-/** Whether a later epoch than that of this replica's writer has begun: what it would write now would be refused everywhere. */
-export function isSuperseded({ writer, horizon }: Replica): boolean {
-  return epochOf(writer) < horizon.epoch;
-}
-
-/** What is known, as a column by the store's writer indexes. */
-export function knownTimes(store: RowStore, known: Known): Float64Array {
-  const { writers } = store;
-  // A loop: `from` with a function takes many times as long, and every pull and frame comes through here.
-  const times = new Float64Array(writers.length);
-  for (let index = 0; index < writers.length; index += 1) {
-    const writer = writers[index];
-    if (writer !== undefined) times[index] = Math.max(settledOf(known, writer), known.knowledge.get(writer) ?? 0);
-  }
-  return times;
-}
-
-/** Files all rows just stored, at these versions: as early or not, and in the update cache. */
-export function noteRows(replica: Replica, ...batches: readonly SlotVersions[]): void {
-  const { store, early, cache } = replica;
-  const known = knownTimes(store, knownOf(replica));
-  for (const rows of batches) {
-    const { slots, t, writers } = rows;
-    for (let at = 0; at < slots.length; at += 1) {
-      const slot = slots[at] ?? 0;
-      const isEarly = (t[at] ?? 0) > (known[writers[at] ?? 0] ?? 0);
-      if (isEarly) early.add(slot);
-      else if (early.size > 0) early.delete(slot);
-    }
-    fileRows(cache, rows, known);
-  }
-  boundCache(cache, store);
-}
-
-/** After knowledge grew: rows that it covers now are early no more. */
-export function settleEarly(replica: Replica): void {
-  const { early, store } = replica;
-  if (early.size > 0) noteRows(replica, store.versionsAt(early.column()));
-}
-
-/** Lets go of all answers: their askers start over. */
-export function closeAnswers({ store, answers }: Replica): void {
-  for (const { list } of answers.values()) store.release(list);
-  answers.clear();
-}
-
-/** Takes rows out for good, wherever they are noted. */
-export function dropRows(
-  replica: Replica,
-  isDoomed: (row: RowGlance) => boolean,
-  among?: Among,
-): Extract<ReplicaEffect, { kind: "dropped" }>[] {
-  const { store, early, cache, urgent, answers } = replica;
-  const dropped = store.dropWhere(isDoomed, among);
-  const gone = new Set<Slot>();
-  for (const { slots } of dropped) {
-    for (const slot of slots) {
-      gone.add(slot);
-      early.delete(slot);
-      forgetSlot(cache, slot);
-      urgent.places.delete(slot);
-    }
-  }
-  // An answer that still lists one of them is closed, as its end says nothing of what took the row away: its asker starts over. Where it was the age of a
-  // table's rows, an end that was not sent yet says so.
-  const isAge = among?.table !== undefined;
-  for (const [key, { list, isEnded }] of gone.size > 0 ? answers : []) {
-    if ((isAge && !isEnded) || !list.slots.some((slot) => gone.has(slot))) continue;
-    answers.delete(key);
-    store.release(list);
-  }
-  return dropped.map(({ table, keys }) => ({ kind: "dropped", table, keys }));
-}

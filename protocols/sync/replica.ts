@@ -17,18 +17,8 @@ import { hurryPull } from "./pull-asks.ts";
 import { lead } from "./epoch.ts";
 import { putRows } from "./put-rows.ts";
 import { evict, expire } from "./lay-horizon.ts";
-import {
-  isSuperseded,
-  knownOf,
-  knownTimes,
-  newVersion,
-  noteRows,
-  type Primary,
-  type Replica,
-  type ReplicaEffect,
-  type ReplicaEvent,
-  type TableWrite,
-} from "./replica-state.ts";
+import { type Primary, type Replica, type ReplicaEffect, type ReplicaEvent, type TableWrite } from "./replica-state.ts";
+import { isSuperseded, knownOf, knownTimes, newVersion, noteRows } from "./row-notes.ts";
 import { ORPHAN_TIMER, sweepEarly, takeOrphans, watchEarly } from "./orphans.ts";
 import { recover } from "./recovery.ts";
 import { type RowStore, type Slot, type UpdateOutcome } from "./row-store.ts";

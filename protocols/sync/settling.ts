@@ -25,7 +25,8 @@ import { type Horizon, isLater, isWithinReach, type Known, sameSettled, settledO
 import { type ReadonlyKnowledge } from "./knowledge.ts";
 import { holdsLate, layHorizon } from "./lay-horizon.ts";
 import { hurryPull } from "./pull-asks.ts";
-import { isSuperseded, knownOf, newVersion, type Replica, type ReplicaEffect } from "./replica-state.ts";
+import { type Replica, type ReplicaEffect } from "./replica-state.ts";
+import { isSuperseded, knownOf, newVersion } from "./row-notes.ts";
 import { isPlausible } from "./stamper.ts";
 import { countStrays, NO_STRAYS, reportStrays } from "./strays.ts";
 import { type WriterId } from "./version.ts";

@@ -7,7 +7,8 @@ import { type Frame } from "../wire/frame.ts";
 import { applyRows, countRows } from "./apply-rows.ts";
 import { checkFrame } from "./check-frame.ts";
 import { askMore, askNext, beginToCome } from "./pull-asks.ts";
-import { newVersion, type OwnPull, type Replica, type ReplicaEffect } from "./replica-state.ts";
+import { type OwnPull, type Replica, type ReplicaEffect } from "./replica-state.ts";
+import { newVersion } from "./row-notes.ts";
 import { laterCursor, type UrgentCursor } from "./urgent-rows.ts";
 
 /** Peers whose urgent lists we have a place in; a forgotten place only makes rows come again. */

@@ -3,7 +3,7 @@
  * ablation has. Without shard versions there are no polls: each replica pulls every shard from the primary, pass after pass.
  */
 import { createRandom, nextBelow, nextFloat } from "../../../protocols/random.ts";
-import { covers } from "../../../protocols/sync/replica-state.ts";
+import { covers } from "../../../protocols/sync/row-notes.ts";
 import { buildWriterId } from "../../../protocols/sync/version.ts";
 import { drawPullId } from "../../../protocols/wire/pull.ts";
 import { Clock } from "./clock.ts";
