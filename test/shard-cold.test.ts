@@ -25,7 +25,7 @@ test("a shard with most rows on disk learns and gives what one with all in memor
   await using system = await ActorSystem.start({ region: REGION, sink: () => undefined });
   const scratch = join(folder.path, "scratch");
   const cold = await startShard(system, { node: "a", model: COLD_MODEL, folder: folder.path, scratch, snapshotMs: 50 });
-  const other = await temporaryFolder();
+  await using other = await temporaryFolder();
   await using otherSystem = await ActorSystem.start({ region: REGION, sink: () => undefined });
   const warm = await startShard(otherSystem, { node: "a", model: clicksModel(COLD_DIM), folder: other.path });
   const counts = new Map<string, number>();
