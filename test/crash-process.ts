@@ -19,6 +19,7 @@ export interface Mistold {
 }
 
 const NODE = fileURLToPath(new URL("./fixtures/crash-node.ts", import.meta.url));
+const COMPILED = fileURLToPath(new URL("../.cache/compiled", import.meta.url));
 const STOP_MS = 15_000;
 
 /** A region node in a process of its own that is killed, and started again in the same state folder. */
@@ -46,6 +47,8 @@ export class CrashProcess implements AsyncDisposable {
     await mkdir(cwd, { recursive: true });
     const child = spawn(process.execPath, [NODE, join(this.#folder, `${this.region}.jsonc`)], {
       cwd,
+      // As `npx freshet` does: a start takes a fifth less CPU.
+      env: { NODE_COMPILE_CACHE: COMPILED, ...process.env },
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     });
     this.#child = child;
@@ -74,9 +77,10 @@ export class CrashProcess implements AsyncDisposable {
   /** Waits until the node says that it is ready, and starts its process again where it ended by itself. */
   async ready(deadlineMs: number): Promise<void> {
     const deadline = performance.now() + deadlineMs;
-    while (!(await isReady(this.url))) {
+    for (let why = await unready(this.url); why !== undefined; why = await unready(this.url)) {
       if (performance.now() > deadline) {
-        throw new Error(`Cannot go on: region ${this.region} is not ready ${deadlineMs / 1000} s after a crash`);
+        const seconds = deadlineMs / 1000;
+        throw new Error(`Cannot go on: region ${this.region} is not ready ${seconds} s after a crash: ${why}`);
       }
       if (this.#child?.exitCode !== null && this.#child?.exitCode !== undefined) {
         await this.#ended;
@@ -101,12 +105,13 @@ export class CrashProcess implements AsyncDisposable {
   }
 }
 
-async function isReady(url: string): Promise<boolean> {
+/** Why the node is not ready, by its own words; undefined where it is. */
+async function unready(url: string): Promise<string | undefined> {
   try {
     const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(1_000) });
-    await response.body?.cancel();
-    return response.ok;
-  } catch {
-    return false; // not listening yet
+    const body = await response.text();
+    return response.ok ? undefined : body;
+  } catch (error) {
+    return String(error); // not listening yet
   }
 }

@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type Deviation } from "../crash-verdict.ts";
 import { runCrashes } from "../crash-driver.ts";
 import { type BenchFigure, type BenchOptions } from "./bench-figure.ts";
@@ -9,7 +12,13 @@ const TOLD_MAX = 20;
 /** Feedback through processes that are killed at random moments: what was lost, and what took effect twice. */
 export async function* crash(options: BenchOptions): AsyncGenerator<BenchFigure> {
   const { seed, progress, signal, kills = KILLS } = options;
-  const report = await runCrashes({ seed, kills, signal, say: (line) => progress.write(`${line}\n`) });
+  const keep = await mkdtemp(join(tmpdir(), "freshet-crash-"));
+  const report = await runCrashes({ seed, kills, signal, keep, say: (line) => progress.write(`${line}\n`) }).catch(
+    (error: unknown) => {
+      throw new Error(`The run did not come to its end; what its nodes wrote is left in ${keep}`, { cause: error });
+    },
+  );
+  await rm(keep, { recursive: true, force: true, maxRetries: 3 });
   function figure(name: string, value: number, unit: string): BenchFigure {
     return { bench: "crash", figure: name, value, unit };
   }
