@@ -84,9 +84,11 @@ async function trained(
     readonly stopAfter?: number;
     readonly run?: string;
     readonly passesMax?: number;
+    readonly slices?: readonly string[];
   } = {},
 ): Promise<TrainingRun> {
-  const data = await loadSamples(folder, { model, say: () => undefined });
+  const sliced = { ...model, slices: options.slices ?? [] };
+  const data = await loadSamples(folder, { model: sliced, say: () => undefined });
   const stop = new AbortController();
   return runTraining({
     layout,
@@ -110,6 +112,28 @@ test("training learns what the interaction of user and item says, and is judged 
   expect(ran.best).toBe(1 + aucs.indexOf(Math.max(...aucs)));
   expect(ran.best).toBeLessThan(ran.results.length);
   expect((await trained(folder.path, { passesMax: ran.best })).test).toEqual(ran.test);
+});
+
+test("the test part is judged by slice: users and items that were not learned from, and values of declared features", async () => {
+  await using folder = await madeData();
+  const file = join(folder.path, "test.csv");
+  const [header = "", ...lines] = (await readFile(file, "utf8")).trimEnd().split("\n");
+  const newcomers = ["1,99,3,0,0.5", "0,99,4,1,0.5", "1,98,97,,0.5"];
+  await writeFile(file, [header, ...newcomers, ...lines, ""].join("\n"));
+  const ran = await trained(folder.path, { passesMax: 2, slices: ["city"] });
+  const slices = new Map(ran.testSlices?.map(({ slice, ...metrics }) => [slice, metrics]));
+  expect(slices.keys().toArray().sort()).toEqual(["city=", "city=0", "city=1", "city=2", "new items", "new users"]);
+  expect(slices.get("new users")).toMatchObject({ samples: 3, positives: 2 });
+  expect(slices.get("new items")).toMatchObject({ samples: 1, positives: 1 });
+  for (const city of ["0", "1", "2"]) {
+    const of = [...newcomers, ...lines].filter((line) => line.split(",")[3] === city);
+    const positives = of.filter((line) => line.startsWith("1")).length;
+    expect(slices.get(`city=${city}`)).toMatchObject({ samples: of.length, positives });
+  }
+  // Each sample has one city, so the losses of all cities add up to the whole's.
+  const cities = [...slices].filter(([slice]) => slice.startsWith("city="));
+  const lossSum = cities.reduce((sum, [, { samples, logLoss }]) => sum + samples * logLoss, 0);
+  expect(lossSum / 203).toBeCloseTo(ran.test?.logLoss ?? Number.NaN, 6);
 });
 
 test.each([1, 15, 16, 40, 70, 100])(
@@ -152,7 +176,7 @@ test("a checkpoint of another run, or one that is damaged, is refused with what 
 const CONFIG = {
   region: "lab",
   training: "lab",
-  models: [{ ...model, denseOptimizer: { kind: "adam", learningRate: 0.01 } }],
+  models: [{ ...model, slices: ["city"], denseOptimizer: { kind: "adam", learningRate: 0.01 } }],
 };
 
 test("freshet train trains, reports and ends; what is wrong is said with what to do", async () => {
@@ -172,6 +196,7 @@ test("freshet train trains, reports and ends; what is wrong is said with what to
   expect(JSON.parse(await readFile(join(folder.path, "out", "report.json"), "utf8"))).toEqual(report);
   const page = await readFile(join(folder.path, "out", "report.html"), "utf8");
   expect(page.match(/<polyline/g)).toHaveLength(7);
+  for (const city of [0, 1, 2]) expect(page).toContain(`<td>city=${city}</td>`);
   expectSoundMarkup(page);
   expect(page).not.toMatch(/NaN|undefined|https?:/);
 

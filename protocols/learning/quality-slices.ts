@@ -51,11 +51,12 @@ export function mergeSlices(slices: Slices, other: Slices): void {
   }
 }
 
-function sliceOf(slices: Slices, feature: string, value: string): string {
+/** The slice of a feature's value: `other` once as many values are known as are told apart. */
+export function sliceOf(slices: ReadonlyMap<string, unknown>, feature: string, value: string): string {
   return boundedSlice(slices, `${feature}=${value.slice(0, VALUE_CHARS_MAX)}`);
 }
 
-function boundedSlice(slices: Slices, slice: string): string {
+function boundedSlice(slices: ReadonlyMap<string, unknown>, slice: string): string {
   const equals = slice.indexOf("=");
   if (equals < 0 || slices.has(slice)) return slice;
   const prefix = slice.slice(0, equals + 1);

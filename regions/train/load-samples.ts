@@ -9,6 +9,7 @@ import { type ModelDeclaration } from "../../protocols/model.ts";
 import { crc32c } from "../../protocols/wire/checksum.ts";
 import { type DataReport, emptyReport } from "../data/data-report.ts";
 import { findParts, NoSamples, PARTS, type Part, readSamples } from "./read-samples.ts";
+import { SampleSlicer, type SampleSlices } from "./sample-slices.ts";
 
 /** A data set in numbers. */
 export interface LoadedSamples {
@@ -16,6 +17,8 @@ export interface LoadedSamples {
   readonly train: SampleSet;
   readonly valid: SampleSet;
   readonly test: SampleSet | undefined;
+  /** Of the test part. */
+  readonly slices: SampleSlices;
   readonly report: DataReport;
   /** Equal for equal samples: what a checkpoint belongs to. */
   readonly digest: string;
@@ -30,15 +33,19 @@ export async function loadSamples(
   const book = createKeyBook(model);
   const report = emptyReport();
   const sets = new Map<Part, SampleSet>();
+  let slicer = new SampleSlicer(model, book);
   for (const part of PARTS) {
     const path = paths.get(part);
     if (path === undefined) continue;
     say(`Reading ${path}`);
     const pieces: SampleSet[] = [];
     for await (const samples of readSamples(path, { model, report })) {
-      pieces.push(encodeSamples(model, book, samples));
+      const piece = encodeSamples(model, book, samples);
+      pieces.push(piece);
+      if (part === "test") slicer.add(samples, piece);
     }
     sets.set(part, joinSamples(pieces));
+    if (part === "train") slicer = new SampleSlicer(model, book);
   }
   const [train, valid] = [sets.get("train"), sets.get("valid")];
   if (train === undefined || valid === undefined || train.size === 0 || valid.size === 0) {
@@ -46,7 +53,7 @@ export async function loadSamples(
   }
   const all = [train, valid, ...(sets.has("test") ? [sets.get("test") ?? valid] : [])];
   const digest = all.map((set) => `${set.size}-${checksum(set)}`).join(".");
-  return { book, train, valid, test: sets.get("test"), report, digest };
+  return { book, train, valid, test: sets.get("test"), slices: slicer.slices, report, digest };
 }
 
 function checksum({ rows, starts, dense, labels }: SampleSet): string {

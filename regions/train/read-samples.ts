@@ -16,7 +16,7 @@ export class NoSamples extends Error {
   constructor(folder: string, why: string) {
     super(
       `Cannot train on ${JSON.stringify(folder)}: ${why}. It must hold train.csv and valid.csv, and may hold test.csv, each also as .csv.gz,\n` +
-        `whose first line names a column "label" (0 or 1) and one for each table's key and each dense feature of the model`,
+        `whose first line names a column "label" (0 or 1) and one for each table's key, each dense feature and each of the "slices" of the model`,
     );
   }
 }
@@ -84,14 +84,14 @@ export async function* readSamples(
   }
 }
 
-/** What of a sample the model reads: texts and numbers. */
-function columnsOf({ tables, dense, derived = [] }: ModelDeclaration): {
+/** What of a sample the model reads, or is judged by: texts and numbers. */
+function columnsOf({ tables, dense, derived = [], slices = [] }: ModelDeclaration): {
   readonly features: readonly string[];
   readonly numbers: readonly string[];
 } {
   const made = new Set(derived.map(({ name }) => name));
   const crossed = derived.flatMap((feature) => (feature.kind === "crossed" ? feature.of : []));
-  const texts = [...tables.map(({ key }) => key), ...crossed].filter((name) => !made.has(name));
+  const texts = [...tables.map(({ key }) => key), ...crossed, ...slices].filter((name) => !made.has(name));
   const bucketised = derived.flatMap((feature) => (feature.kind === "bucketised" ? [feature.of] : []));
   return { features: [...new Set(texts)], numbers: [...new Set([...dense, ...bucketised])] };
 }

@@ -92,6 +92,7 @@ export async function trainCommand(
     isOver: ran.isOver,
     samplesPerSecond: ran.seconds === 0 ? 0 : ran.samples / ran.seconds,
     ...(ran.test === undefined ? {} : { test: ran.test }),
+    ...(ran.testSlices === undefined ? {} : { testSlices: ran.testSlices }),
   };
   await writeFile(join(out, "report.json"), `${JSON.stringify(report, undefined, 2)}\n`);
   await writeFile(join(out, "report.html"), reportPage(report));

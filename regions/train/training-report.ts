@@ -4,6 +4,7 @@ import { type QualityPoint } from "../../protocols/learning/quality-history.ts";
 import { type ModelDeclaration } from "../../protocols/model.ts";
 import { drawLines, escapeHtml, PAGE_STYLE } from "./line-chart.ts";
 import { qualityCharts } from "../quality-page.ts";
+import { type SliceMetrics } from "./sample-slices.ts";
 import { type TrainingSettings } from "./training-run.ts";
 
 /** All that a training run says at its end, as JSON. */
@@ -25,6 +26,8 @@ export interface TrainingReport {
   readonly windows: readonly QualityPoint[];
   readonly bestPass: number;
   readonly test?: ExactMetrics;
+  /** The test part's samples of users and items that were not learned from, and by value of each feature in the model's `slices`. */
+  readonly testSlices?: readonly SliceMetrics[];
   readonly isOver: boolean;
   /** Of this process: samples learned a second, evaluation not counted. */
   readonly samplesPerSecond: number;
@@ -73,6 +76,7 @@ ${drawLines({
 })}
 <h2>Training samples, each predicted before it is learned from</h2>
 ${qualityCharts([{ name: "train", points: report.windows }], { x: "passes", xOf: ({ at }) => at })}
+${slicesTable(report.testSlices ?? [])}
 <h2>Passes</h2>
 <table><tr><th>pass</th><th>rate</th><th>train log loss</th><th>valid log loss</th><th>valid AUC</th></tr>
 ${passes
@@ -83,6 +87,19 @@ ${passes
   .join("\n")}
 </table></body></html>
 `;
+}
+
+function slicesTable(slices: readonly SliceMetrics[]): string {
+  if (slices.length === 0) return "";
+  const rows = slices.map(
+    ({ slice, samples, positives, auc, logLoss, calibration }) =>
+      `<tr><td>${escapeHtml(slice)}</td><td>${samples}</td><td>${positives}</td><td>${auc?.toFixed(5) ?? ""}</td>` +
+      `<td>${logLoss.toFixed(5)}</td><td>${calibration?.toFixed(3) ?? ""}</td></tr>`,
+  );
+  return `<h2>Test part by slice</h2>
+<table><tr><th>slice</th><th>samples</th><th>positives</th><th>AUC</th><th>log loss</th><th>calibration</th></tr>
+${rows.join("\n")}
+</table>`;
 }
 
 /** `AUC 0.98123, log loss 0.15432`. */

@@ -18,6 +18,7 @@ import { mixUint32 } from "../../protocols/random.ts";
 import { type ModelLayout } from "../../protocols/model-layout.ts";
 import { type Checkpoint, type CheckpointStore } from "./checkpoint.ts";
 import { type LoadedSamples } from "./load-samples.ts";
+import { slicedMetrics, type SliceMetrics } from "./sample-slices.ts";
 
 export interface TrainingSettings extends PassRules {
   readonly batch: number;
@@ -33,6 +34,8 @@ export interface TrainingRun {
   readonly best: number;
   /** Of the best pass, on the test part; absent where there is none, or the run was stopped. */
   readonly test?: ExactMetrics;
+  /** Of the same predictions, by slice, the largest first. */
+  readonly testSlices?: readonly SliceMetrics[];
   readonly isOver: boolean;
   /** Samples learned here, and the time that took, evaluation not counted. */
   readonly samples: number;
@@ -86,6 +89,7 @@ export async function runTraining(options: TrainingOptions): Promise<TrainingRun
     if (isOver) {
       if (test === undefined) return { results, windows, best, isOver, samples, seconds };
       restoreValues(model, bestValues);
+      const probabilities = trainer.predict(test);
       return {
         results,
         windows,
@@ -93,7 +97,8 @@ export async function runTraining(options: TrainingOptions): Promise<TrainingRun
         isOver,
         samples,
         seconds,
-        test: exactMetrics(trainer.predict(test), test.labels),
+        test: exactMetrics(probabilities, test.labels),
+        testSlices: slicedMetrics(data.slices, probabilities, test.labels),
       };
     }
     const pass = results.length + 1;
