@@ -13,8 +13,11 @@ export interface Candidate {
 export interface CandidateIndex {
   /** Catalogue rows, 64 bytes each. */
   putNames(keys: BigUint64Array, values: Uint8Array): void;
-  /** Embedding rows, the numbers of one after those of another. */
+  /** What recall multiplies, `dim` numbers each, one after another: rows of the items' table, or vectors of an item tower. */
   putRows(keys: BigUint64Array, floats: Float32Array): void;
+  nameOf(key: bigint): string | undefined;
+  /** The items that have a row, in the order of their first ones. */
+  keyAt(place: number): bigint | undefined;
   /** Distinct candidates of the three channels, neighbours first: items whose rows have the largest inner products with the query. */
   candidates(request: {
     query: Float32Array;
@@ -50,11 +53,13 @@ export function createCandidateIndex({
   const popularList = createTopList(LIST_MAX);
   const newestList = createTopList(LIST_MAX);
 
-  function nameOf(keyText: string): Candidate["item"] | undefined {
-    return names.get(BigInt(keyText))?.item;
+  function nameOf(key: bigint): string | undefined {
+    return names.get(key)?.item;
   }
 
   return {
+    nameOf,
+    keyAt: (place) => keyOfRow[place],
     putNames(keys, values) {
       const width = keys.length === 0 ? 0 : values.length / keys.length;
       for (const [at, key] of keys.entries()) {
@@ -79,7 +84,7 @@ export function createCandidateIndex({
     candidates({ query, neighbours, popular, newest }) {
       const found = new Map<bigint, Candidate>();
       function add(key: bigint, from: Candidate["from"]): void {
-        const item = names.get(key)?.item;
+        const item = nameOf(key);
         if (item !== undefined && !found.has(key)) found.set(key, { item, key, from });
       }
       for (const { index } of matrix.top(query, neighbours)) {
@@ -93,7 +98,7 @@ export function createCandidateIndex({
       rankedTop(popularList)
         .slice(0, k)
         .flatMap(([key, score]) => {
-          const item = nameOf(key);
+          const item = nameOf(BigInt(key));
           return item === undefined ? [] : [{ item, score: Number.isFinite(score) ? score : 0, from: "popular" }];
         }),
     denseOf(key, nowMs) {

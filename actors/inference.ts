@@ -2,17 +2,18 @@
  * Answers recommendation requests for one model from the rows of its own region: recall (embedding neighbours, popular, new), rank with
  * the model, answer within the deadline. Availability before accuracy: whatever goes wrong, the popular list is the answer.
  */
-import { recallQuery } from "../protocols/architectures/recall.ts";
 import { type Backend } from "../protocols/compute/backend.ts";
 import { keyOf } from "../protocols/keys.ts";
-import { createLearner, placeRows, planExamples, predict } from "../protocols/learning/learner.ts";
+import { createLearner, placeRows, planExamples, type PlannedBatch, predict } from "../protocols/learning/learner.ts";
 import { type Example } from "../protocols/columns/example-columns.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
-import { CATALOGUE, modelLayout, requiredTable, unknownValues } from "../protocols/model-layout.ts";
+import { CATALOGUE, modelLayout, requiredTable } from "../protocols/model-layout.ts";
 import { floatsOf } from "../protocols/sync/precision.ts";
-import { type ActorRef, type Address, type Context, defineActor, Refused } from "../runtime/actor.ts";
+import { type Address, type Context, defineActor, Refused } from "../runtime/actor.ts";
 import { type BackendChoice, matrixFor, openBackend } from "../runtime/compute/backends.ts";
 import { type CandidateIndex, createCandidateIndex } from "./candidate-index.ts";
+import { type GatherRows } from "./item-vectors.ts";
+import { createRecall, type Recall, recallDim } from "./recall.ts";
 import { type RowsChanged, type ShardProtocol } from "./shard-protocol.ts";
 import { createSharedRows } from "./shared-rows.ts";
 
@@ -55,20 +56,46 @@ export interface InferenceProtocol {
   readonly status: { request: Record<string, never>; reply: { readonly items: number; readonly holes: number } };
   readonly rows: { request: RowsChanged; reply: void };
   readonly follow: { request: Record<string, never>; reply: void };
+  /** From itself: recall goes on. */
+  readonly recall: { request: Record<string, never>; reply: void };
 }
 
 /** One inference replica of one model. It holds every item's row and name; user rows and the rest are gathered as they are needed. */
 export const inference = defineActor<InferenceProtocol, InferenceConfig>({
   kind: "inference",
-  messages: ["recommend", "popular", "status", "rows", "follow"],
+  messages: ["recommend", "popular", "status", "rows", "follow", "recall"],
   fromElsewhere: ["status"],
   setup: async (config, context) => {
     const backend = await openBackend(config.compute);
-    const { dim } = modelLayout(config.model).program;
+    const { model } = config;
+    const layout = modelLayout(model);
+    const dim = recallDim(layout);
     const index = createCandidateIndex({ dim, matrix: matrixFor(config.compute, dim) });
-    const following = followShards(config, context, index);
-    const rank = createRanking(config, context, { index, backend });
+    const rows = createSharedRows(
+      layout,
+      config.shards.map((address) => context.ref<ShardProtocol>(address)),
+      {
+        upMs: () => context.upMs(),
+        count: (name, by) => context.metrics.count(name, by, { model: model.name, reader: "inference" }),
+      },
+    );
+    async function gather({ lists }: PlannedBatch, signal: AbortSignal): Promise<readonly (readonly Float32Array[])[]> {
+      return (await rows.gatherAll(lists, signal)).map(({ values }) => values);
+    }
+    const recall = createRecall({
+      layout,
+      index,
+      rows,
+      backend,
+      gather,
+      nowMs: () => context.now(),
+      upMs: () => context.upMs(),
+      onRound: (ms) => context.metrics.gauge("freshet_inference_vectors_age_seconds", ms / 1000, { model: model.name }),
+    });
+    const following = followShards(config, context, { index, recall });
+    const rank = createRanking(config, context, { index, backend, recall, gather });
     context.after(0, "follow", {});
+    if (recall.turn !== undefined) context.after(0, "recall", {});
 
     return {
       handlers: {
@@ -85,12 +112,24 @@ export const inference = defineActor<InferenceProtocol, InferenceConfig>({
           following.keepAlive();
           context.after(FOLLOW_MS, "follow", {});
         },
+        recall: () => {
+          void recall.turn?.(context.deadline(RECALL_MS)).then(
+            (ms) => context.after(ms, "recall", {}),
+            (error: unknown) => {
+              context.metrics.count("freshet_inference_vectors_failed_total", 1, { model: model.name });
+              context.log.debug("Items' vectors could not be computed; tried again", { why: String(error) });
+              context.after(FOLLOW_MS, "recall", {});
+            },
+          );
+        },
       },
     };
   },
 });
 
 const FOLLOW_MS = 1_000;
+/** For the rows of some items, which may have to come from shards that are busy. */
+const RECALL_MS = 5_000;
 const NEIGHBOURS = 60;
 const POPULAR = 30;
 const NEWEST = 10;
@@ -108,7 +147,7 @@ function checkedK(k: number): number {
 function followShards(
   { model, shards }: InferenceConfig,
   context: Context<InferenceProtocol>,
-  index: CandidateIndex,
+  { index, recall }: { readonly index: CandidateIndex; readonly recall: Recall },
 ): { take(changed: RowsChanged): void; keepAlive(): void; holes(): number } {
   const layout = modelLayout(model);
   const itemTable = requiredTable(layout, "item");
@@ -136,8 +175,11 @@ function followShards(
       }
       subscription.next += 1;
       for (const { table, keys, values } of changed.lists) {
-        if (table === CATALOGUE) index.putNames(keys, values);
-        else if (table === itemTable && items !== undefined) index.putRows(keys, floatsOf(items, values));
+        if (table === CATALOGUE) {
+          const unnamed = keys.filter((key) => index.nameOf(key) === undefined);
+          index.putNames(keys, values);
+          recall.named(unnamed);
+        } else if (table === itemTable && items !== undefined) recall.took(keys, floatsOf(items, values));
       }
       context.metrics.gauge("freshet_inference_items", index.size(), { model: model.name });
     },
@@ -151,36 +193,25 @@ function newToken(context: Context<InferenceProtocol>): string {
 }
 
 function createRanking(
-  { model, shards }: InferenceConfig,
+  { model }: InferenceConfig,
   context: Context<InferenceProtocol>,
-  { index, backend }: { readonly index: CandidateIndex; readonly backend: Backend },
+  {
+    index,
+    backend,
+    recall,
+    gather,
+  }: {
+    readonly index: CandidateIndex;
+    readonly backend: Backend;
+    readonly recall: Recall;
+    readonly gather: GatherRows;
+  },
 ): (request: RecommendRequest) => Promise<Recommendations> {
   const layout = modelLayout(model);
-  const refs = shards.map((address): ActorRef<ShardProtocol> => context.ref<ShardProtocol>(address));
   const learner = createLearner(layout, { backend, batchMax: CANDIDATES_MAX });
-  const userTable = requiredTable(layout, "user");
-  const rows = createSharedRows(layout, refs, {
-    upMs: () => context.upMs(),
-    count: (name, by) => context.metrics.count(name, by, { model: model.name, reader: "inference" }),
-  });
-
-  async function gather(examples: readonly Example[], signal: AbortSignal) {
-    const planned = planExamples(layout, examples);
-    const gathered = await rows.gatherAll(planned.lists, signal);
-    return { planned, gathered: gathered.map(({ values }) => values) };
-  }
-
-  async function userVector(request: RecommendRequest, signal: AbortSignal): Promise<Float32Array> {
-    const key = keyOf(request.user);
-    const { lists } = planExamples(layout, [{ ...request, item: "" }]);
-    const shard = lists.findIndex((each) => each.some(({ table }) => table === userTable));
-    if (shard < 0) return unknownValues(layout, userTable, key);
-    const { values } = await rows.gather(shard, [{ table: userTable, keys: BigUint64Array.of(key) }], signal);
-    return values[0] ?? unknownValues(layout, userTable, key);
-  }
 
   async function ranked(request: RecommendRequest, signal: AbortSignal): Promise<Omit<Recommendations, "request">> {
-    const query = recallQuery(model, await userVector(request, signal));
+    const query = await recall.query(request, signal);
     const nowMs = context.now();
     const candidates = index.candidates({ query, neighbours: NEIGHBOURS, popular: POPULAR, newest: NEWEST });
     if (candidates.length === 0) return { model: model.name, step: "popular", items: [], dense: [] };
@@ -190,8 +221,8 @@ function createRanking(
       features: request.features,
       dense: { ...index.denseOf(key, nowMs), ...request.dense },
     }));
-    const { planned, gathered } = await gather(examples, signal);
-    placeRows(learner, planned, gathered);
+    const planned = planExamples(layout, examples);
+    placeRows(learner, planned, await gather(planned, signal));
     const probabilities = predict(learner, planned);
     const order = candidates
       .map((candidate, at) => ({ candidate, at, score: probabilities[at] ?? 0 }))

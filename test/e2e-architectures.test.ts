@@ -42,7 +42,7 @@ const MODELS = [
 
 const answer = z.object({
   step: z.string(),
-  items: z.array(z.object({ item: z.string(), score: z.number() })),
+  items: z.array(z.object({ item: z.string(), score: z.number(), from: z.string() })),
 });
 
 test("a region trains and serves each architecture, with tables keyed by features of events and by what is made of them", async () => {
@@ -87,6 +87,11 @@ test("a region trains and serves each architecture, with tables keyed by feature
       40_000,
     );
   }
+  // What is near to the user by both towers comes before what is popular or new.
+  await eventually("both items are near", async () => {
+    const near = (await answerOf(node, "towers")).items.filter(({ from }) => from === "neighbour");
+    return near.length === 2 ? true : undefined;
+  });
   const metrics = await (await fetch(`${node.url}/metrics`)).text();
   expect(metrics.split("\n").filter((line) => line.startsWith("freshet_batches_refused_total"))).toEqual([]);
   expect(metrics).toMatch(/^freshet_table_hits_total\{.*shard="towers-\d".*table="tastes".*\} [1-9]/m);
@@ -94,6 +99,11 @@ test("a region trains and serves each architecture, with tables keyed by feature
 
 /** What a model says of each item to someone in Rome; undefined where it was not the model that answered. */
 async function scoresOf(node: TestNode, model: string): Promise<ReadonlyMap<string, number> | undefined> {
+  const { step, items } = await answerOf(node, model);
+  return step === "model" ? new Map(items.map(({ item, score }) => [item, score])) : undefined;
+}
+
+async function answerOf(node: TestNode, model: string): Promise<z.infer<typeof answer>> {
   const asked = new URLSearchParams({
     user: "user-1",
     k: "10",
@@ -103,6 +113,5 @@ async function scoresOf(node: TestNode, model: string): Promise<ReadonlyMap<stri
     impressions: "none",
   });
   const response = await fetch(`${node.url}/v1/recommendations?${asked.toString()}`);
-  const { step, items } = answer.parse(await response.json());
-  return step === "model" ? new Map(items.map(({ item, score }) => [item, score])) : undefined;
+  return answer.parse(await response.json());
 }

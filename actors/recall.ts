@@ -1,0 +1,67 @@
+/* How items that a user may like are found among all: what is kept of each item, and what that is multiplied with. */
+import { recallQuery } from "../protocols/architectures/recall.ts";
+import { type Backend } from "../protocols/compute/backend.ts";
+import { type Example } from "../protocols/columns/example-columns.ts";
+import { keyOf } from "../protocols/keys.ts";
+import { planExamples } from "../protocols/learning/learner.ts";
+import { type ModelLayout, requiredTable, unknownValues } from "../protocols/model-layout.ts";
+import { type CandidateIndex } from "./candidate-index.ts";
+import { createItemVectors, type GatherRows } from "./item-vectors.ts";
+import { type SharedRows } from "./shared-rows.ts";
+
+/** Keeps the rows of a candidate index, and asks it. */
+export interface Recall {
+  /** Rows of the items' table have come. */
+  took(keys: BigUint64Array, floats: Float32Array): void;
+  /** Items have got a name, which they had not. */
+  named(keys: BigUint64Array): void;
+  query(user: Omit<Example, "item">, signal: AbortSignal): Promise<Float32Array>;
+  /** Where there is more to do than to take rows: does some of it, and answers after how many milliseconds it wants to go on. */
+  readonly turn?: (signal: AbortSignal) => Promise<number>;
+}
+
+interface Options {
+  readonly layout: ModelLayout;
+  readonly index: CandidateIndex;
+  readonly rows: SharedRows;
+  readonly backend: Backend;
+  readonly gather: GatherRows;
+  readonly nowMs: () => number;
+  readonly upMs: () => number;
+  readonly onRound: (ms: number) => void;
+}
+
+/** Numbers that are kept of each item. */
+export function recallDim({ model, program }: ModelLayout): number {
+  return model.architecture.kind === "two-tower" ? model.architecture.output : program.dim;
+}
+
+/** By items' rows and the user's; of two towers, by their outputs. */
+export function createRecall(options: Options): Recall {
+  const { layout, index, rows } = options;
+  if (layout.model.architecture.kind === "two-tower") {
+    const vectors = createItemVectors(options);
+    return {
+      took: (keys) => vectors.changed(keys),
+      named: (keys) => vectors.changed(keys),
+      query: (user, signal) => vectors.query(user, signal),
+      turn: (signal) => vectors.turn(signal),
+    };
+  }
+  const userTable = requiredTable(layout, "user");
+
+  async function userRow(user: Omit<Example, "item">, signal: AbortSignal): Promise<Float32Array> {
+    const key = keyOf(user.user);
+    const { lists } = planExamples(layout, [{ ...user, item: "" }]);
+    const shard = lists.findIndex((each) => each.some(({ table }) => table === userTable));
+    if (shard < 0) return unknownValues(layout, userTable, key);
+    const { values } = await rows.gather(shard, [{ table: userTable, keys: BigUint64Array.of(key) }], signal);
+    return values[0] ?? unknownValues(layout, userTable, key);
+  }
+
+  return {
+    took: (keys, floats) => index.putRows(keys, floats),
+    named: () => undefined,
+    query: async (user, signal) => recallQuery(layout.model, await userRow(user, signal)),
+  };
+}
