@@ -243,17 +243,10 @@ export class KernelTable implements FreezableRows {
   }
 
   /** Stores the rows of a batch that are newer, in an index for at least so many. */
-  load(batch: RowBatch, { rows, ...options }: { readonly rows: number; readonly state: boolean }): void {
-    const { columns, code } = this;
-    for (const { from, count } of columns.pieces(batch.keys.length)) {
-      this.#place(batch, { known: NOTHING, from, count });
-      this.#makeRoom({ known: NOTHING, count });
-      const state = this.#placeContents(batch, { from, count, ...options });
-      const isDone = code.loadRows(
-        ...([rows, count, columns.keys.at, columns.t.at, columns.writers.at, columns.flags.at] as const),
-        ...([columns.values.at, state, columns.rows.at] as const),
-      );
-      if (isDone === 0) throw new TableFull();
+  load(batch: RowBatch, { rows, state }: { readonly rows: number; readonly state: boolean }): void {
+    if (this.code.reserveRows(rows) === 0) throw new TableFull();
+    for (const { from, count } of this.columns.pieces(batch.keys.length)) {
+      this.mergePiece(batch, { known: NOTHING, from, count, state });
     }
   }
 
@@ -310,12 +303,13 @@ export class KernelTable implements FreezableRows {
   }
 
   /** These rows as a batch. */
-  pack(rows: ArrayLike<number>, options: { readonly table: number; readonly state: boolean }): RowBatch {
+  pack(rows: readonly number[] | Uint32Array, options: { readonly table: number; readonly state: boolean }): RowBatch {
+    const numbers = rows instanceof Uint32Array ? rows : Uint32Array.from(rows);
     const batch = this.emptyBatch(rows.length, options);
     const { columns } = this;
     const { valueBytes, stateBytes } = this.spec;
-    for (const { from, count } of columns.pieces(rows.length)) {
-      for (let at = 0; at < count; at += 1) columns.rows.view[at] = rows[from + at] ?? 0;
+    for (const { from, to, count } of columns.pieces(rows.length)) {
+      columns.rows.view.set(numbers.subarray(from, to));
       this.#packPiece(count, batch.state !== undefined);
       batch.keys.set(columns.keys.view.subarray(0, count), from);
       batch.t.set(columns.t.view.subarray(0, count), from);

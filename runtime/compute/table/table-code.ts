@@ -27,12 +27,7 @@ export interface TableCode {
   readonly storeRow: (
     ...row: [row: number, t: number, writer: number, flags: number, values: number, state: number]
   ) => void;
-  readonly loadRows: (
-    ...batch: [
-      ...[total: number, count: number, keys: number, t: number, writers: number, flags: number],
-      ...[values: number, state: number, rows: number],
-    ]
-  ) => number;
+  readonly reserveRows: (total: number) => number;
   readonly mergeRows: (
     ...batch: [
       ...[count: number, keys: number, t: number, writers: number, flags: number, values: number, state: number],
@@ -110,7 +105,7 @@ const ARITIES: Arities<TableCode> = {
   openRow: 3,
   repairRows: 2,
   storeRow: 6,
-  loadRows: 9,
+  reserveRows: 1,
   mergeRows: 12,
   rowsToMerge: 7,
   collectAmong: 4,

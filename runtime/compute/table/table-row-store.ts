@@ -235,12 +235,16 @@ export class TableRowStore implements RowStore {
     const batches: RowBatch[] = [];
     for (const { table, from, to } of list.sections) {
       const rows = this.#table(table);
-      const held: number[] = [];
-      for (let at = Math.max(from, range.from); at < Math.min(to, range.to); at += 1) {
-        const row = Math.floor((list.slots[at] ?? 0) / this.tables.length);
-        if (rows.generationOf(row) === list.generations[at]) held.push(row);
+      const [first, end] = [Math.max(from, range.from), Math.min(to, range.to)];
+      const numbers = new Uint32Array(Math.max(0, end - first));
+      let held = 0;
+      for (let at = first; at < end; at += 1) {
+        const row = ((list.slots[at] ?? 0) - table) / this.tables.length;
+        if (rows.generationOf(row) !== list.generations[at]) continue;
+        numbers[held] = row;
+        held += 1;
       }
-      if (held.length > 0) batches.push(rows.pack(held, { table, state: this.hasState }));
+      if (held > 0) batches.push(rows.pack(numbers.subarray(0, held), { table, state: this.hasState }));
     }
     return batches;
   }

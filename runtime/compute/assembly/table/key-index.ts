@@ -18,6 +18,7 @@ import {
   OLD_LINES,
   SPARE,
   SPARE_END,
+  UNREAD,
   WAITING,
 } from "./layout";
 
@@ -28,6 +29,8 @@ const LAST: usize = 56;
 /** The index grows by a half where so many places of a line are taken, on average. */
 const FULL: u32 = 7;
 const LINES_MAX: u32 = 1 << 25;
+/** No line is so far. */
+const ALL_MOVED: u32 = 0xffff_ffff;
 const DELETED: u32 = 0xffff_ffff;
 
 export function hashOf(key: u64): u32 {
@@ -59,13 +62,13 @@ export function isFull(line: usize): bool {
 /** The row of a key, or -1. Bounded by what is there: a reader may look while the index changes, and must ask again then. */
 export function find(key: u64): i32 {
   const hash = hashOf(key);
-  // Before the new index, to which a key moves first.
+  // Before the indexes: a key moves first.
   const moved = atomic.load<u32>(MOVED);
-  const row = findIn(load<u32>(INDEX), load<u32>(INDEX_LINES), hash, key);
-  if (row >= 0) return row;
   const old = load<u32>(OLD_INDEX);
   const lines = load<u32>(OLD_LINES);
-  return old == 0 || homeOf(hash, lines) < moved ? -1 : findIn(old, lines, hash, key);
+  return old != 0 && homeOf(hash, lines) >= moved
+    ? findIn(old, lines, hash, key)
+    : findIn(load<u32>(INDEX), load<u32>(INDEX_LINES), hash, key);
 }
 
 function findIn(index: usize, lines: u32, hash: u32, key: u64): i32 {
@@ -104,11 +107,57 @@ function next(line: u32, lines: u32): u32 {
 /** Files a key that is not there. Returns false where memory is at its end. */
 export function fileKey(key: u64, row: u32): bool {
   if (!reserveKeys(1)) return false;
-  put(hashOf(key), row);
+  publish();
+  fileMissing(key, row);
   return true;
 }
 
-/** Makes room in the index for so many keys more, and moves twice as many lines of an old one. Returns false where memory is at its end. */
+/** Who finds what is filed from here on finds all that was stored before: an atomic change, of a word that nobody else has, is a fence. */
+export function publish(): void {
+  atomic.add<u32>(UNREAD, 0);
+}
+
+/**
+ * Files a row under its key, for which there is room, unless one was filed since the key was looked for: gives the row that is filed. A key whose home has not moved yet stands
+ * in the old index: it is looked for in one of the two only, and the new one is written from start to end, not all over memory that was never touched.
+ */
+export function fileMissing(key: u64, row: u32): u32 {
+  const hash = hashOf(key);
+  const old = load<u32>(OLD_INDEX);
+  const lines = load<u32>(OLD_LINES);
+  const moved = load<u32>(MOVED);
+  return old != 0 && homeOf(hash, lines) >= moved
+    ? fileIn(old, lines, hash, key, row, moved)
+    : fileIn(load<u32>(INDEX), load<u32>(INDEX_LINES), hash, key, row, ALL_MOVED);
+}
+
+/** `moved`: how many lines of this index have moved, where it is the old one. */
+function fileIn(index: usize, lines: u32, hash: u32, key: u64, row: u32, moved: u32): u32 {
+  const wanted = i32x4.splat(hash);
+  // What was filed since stands before the first empty place.
+  for (let line = homeOf(hash, lines); ; line = next(line, lines)) {
+    const at = lineAt(index, line);
+    const empty = emptyIn(at);
+    for (let places = placesOf(at, wanted) & ~empty; places != 0; places &= places - 1) {
+      const other = load<u32>(at + ((<usize>ctz(places)) << 3));
+      if (other != DELETED && load<u64>(addressOf(other - 1), KEY) == key) return other - 1;
+    }
+    if (empty == 0) continue;
+    const word = ((<u64>hash) << 32) | (row + 1);
+    store<u64>(at + ((<usize>ctz(empty)) << 3), word);
+    if (line >= moved) store<u32>(WAITING, load<u32>(WAITING) + 1);
+    else {
+      // Behind the last line comes the first, which has moved.
+      if (moved != ALL_MOVED) store<u64>(emptyPlace(hash), word);
+      store<u32>(INDEX_USED, load<u32>(INDEX_USED) + 1);
+    }
+    return row;
+  }
+}
+
+/**
+ * Makes room in the index for so many keys more, and moves twice as many lines of an old one, before they are filed: so the old one has room for those that are
+ * filed there. Returns false where memory is at its end. */
 export function reserveKeys(count: u32): bool {
   growIndex(count * 2);
   if (hasRoom(count)) return true;
@@ -118,7 +167,9 @@ export function reserveKeys(count: u32): bool {
   let lines = load<u32>(INDEX_LINES);
   // Where a fifth of the places are of keys that are gone, the next one is as large.
   while ((<u64>load<u32>(HELD) + count) * 5 > <u64>lines * (FULL * 4)) lines += lines >> 1;
-  return lines <= LINES_MAX && replaceIndex(lines);
+  if (lines > LINES_MAX || !replaceIndex(lines)) return false;
+  growIndex(count * 2);
+  return true;
 }
 
 function hasRoom(count: u32): bool {
@@ -141,24 +192,25 @@ function replaceIndex(lines: u32): bool {
   return true;
 }
 
-/** Puts a row in an index that has room for it. */
-export function put(hash: u32, row: u32): void {
-  // At once and last: who finds the row finds all of it.
-  atomic.store<u64>(emptyPlace(hash), ((<u64>hash) << 32) | (row + 1));
-  store<u32>(INDEX_USED, load<u32>(INDEX_USED) + 1);
-}
-
+/** A place of the new index for a key that is not there, and for which there is room. */
 function emptyPlace(hash: u32): usize {
   const index = <usize>load<u32>(INDEX);
   const lines = load<u32>(INDEX_LINES);
   let line = homeOf(hash, lines);
   while (isFull(lineAt(index, line))) line = next(line, lines);
   const at = lineAt(index, line);
-  const first = v128.shuffle<i32>(v128.load(at), v128.load(at, 16), 0, 2, 4, 6);
-  const second = v128.shuffle<i32>(v128.load(at, 32), v128.load(at, 48), 0, 2, 4, 6);
+  // One place after the other, and no vectors: what was stored into this line a moment ago is not there yet for a load that is wider.
+  let place = at + (load<u32>(at, 24) != 0 ? 32 : 0);
+  place += load<u32>(place, 8) != 0 ? 16 : 0;
+  return place + (load<u32>(place) != 0 ? 8 : 0);
+}
+
+/** The places of a line that are empty, a bit for each. */
+function emptyIn(line: usize): u32 {
+  const first = v128.shuffle<i32>(v128.load(line), v128.load(line, 16), 0, 2, 4, 6);
+  const second = v128.shuffle<i32>(v128.load(line, 32), v128.load(line, 48), 0, 2, 4, 6);
   const none = i32x4.splat(0);
-  const empty = i32x4.bitmask(i32x4.eq(first, none)) | (i32x4.bitmask(i32x4.eq(second, none)) << 4);
-  return at + ((<usize>ctz(empty)) << 3);
+  return i32x4.bitmask(i32x4.eq(first, none)) | (i32x4.bitmask(i32x4.eq(second, none)) << 4);
 }
 
 /**

@@ -1,8 +1,9 @@
 // Rows of others, newest wins.
 import { addressOf, ANSWER, STATE_BYTES, T, VALUE_BYTES, WRITER } from "./layout";
-import { find } from "./key-index";
+import { fileTaken, reserveMissing, takeFilled } from "./add";
+import { publish } from "./key-index";
 import { findGroup, findRows, GROUP, touchRows } from "./probe";
-import { addRow, isNewer, writeRow } from "./rows";
+import { isNewer, writeRow } from "./rows";
 
 function knownTo(known: usize, writers: u32, writer: u32): f64 {
   return writer < writers ? load<f64>(known + ((<usize>writer) << 3)) : 0;
@@ -62,35 +63,47 @@ export function mergeRows(
   let stored: u32 = 0;
   let ignored: u32 = 0;
   for (let from: u32 = 0; from < count; from += GROUP) {
-    const to = min(from + GROUP, count);
+    const size = min(GROUP, count - from);
     // Of this column what lies before `from` is done with, so that its start already takes what is stored.
-    findGroup(keys + ((<usize>from) << 3), to - from, rows + ((<usize>from) << 2));
-    touchRows(rows + ((<usize>from) << 2), to - from);
-    for (let at = from; at < to; at++) {
+    const groupRows = rows + ((<usize>from) << 2);
+    findGroup(keys + ((<usize>from) << 3), size, groupRows);
+    touchRows(groupRows, size);
+    if (!reserveMissing(groupRows, size)) return -1 - <i32>stored;
+    let at = from;
+    for (const end = from + size; at < end; at++) {
+      const place = rows + ((<usize>at) << 2);
+      if (load<i32>(place) >= 0) continue;
+      const time = load<f64>(t + ((<usize>at) << 3));
+      const writer = load<u16>(writers + ((<usize>at) << 1));
+      if (time <= knownTo(known, knownWriters, writer)) continue;
+      const key = load<u64>(keys + ((<usize>at) << 3));
+      const rowState = state ? state + <usize>at * stateBytes : 0;
+      if (!takeFilled(place, key, time, writer, load<u8>(flags + at), values + <usize>at * valueBytes, rowState)) break;
+    }
+    publish();
+    const taken = at;
+    for (at = from; at < taken; at++) {
+      const place = rows + ((<usize>at) << 2);
       const time = load<f64>(t + ((<usize>at) << 3));
       const writer = load<u16>(writers + ((<usize>at) << 1));
       if (time <= knownTo(known, knownWriters, writer)) {
         ignored += 1;
         continue;
       }
-      const key = load<u64>(keys + ((<usize>at) << 3));
-      let row = load<i32>(rows + ((<usize>at) << 2));
-      // It may have come with an earlier row of this group.
-      if (row < 0) row = find(key);
-      const isNew = row < 0;
-      if (isNew) {
-        row = addRow(key);
-        if (row < 0) return -1 - <i32>stored;
+      const isNew = load<i32>(place) < 0 && fileTaken(place, load<u64>(keys + ((<usize>at) << 3)));
+      const row = load<u32>(place);
+      if (!isNew) {
+        const held = addressOf(row);
+        if (!isNewer(time, writer, load<f64>(held, T), load<u16>(held, WRITER))) continue;
+        const rowState = state ? state + <usize>at * stateBytes : 0;
+        writeRow(held, time, writer, load<u8>(flags + at), values + <usize>at * valueBytes, rowState);
       }
-      const held = addressOf(row);
-      if (!isNew && !isNewer(time, writer, load<f64>(held, T), load<u16>(held, WRITER))) continue;
-      const flag = load<u8>(flags + at);
-      writeRow(held, time, writer, flag, values + <usize>at * valueBytes, state ? state + <usize>at * stateBytes : 0);
       store<u32>(places + ((<usize>stored) << 2), at);
       store<u32>(rows + ((<usize>stored) << 2), row);
       store<u8>(added + stored, isNew ? 1 : 0);
       stored += 1;
     }
+    if (taken < from + size) return -1 - <i32>stored;
   }
   store<u32>(ANSWER, ignored);
   return <i32>stored;

@@ -52,19 +52,19 @@ export function findLiveRows(keys: usize, count: u32, rows: usize): void {
 
 /** The rows of at most GROUP keys. Reads as much as one line of each row that there is. */
 export function findGroup(keys: usize, count: u32, rows: usize): void {
-  // Before the new index, to which a key moves first.
+  // Before the indexes: a key moves first.
   const moved = atomic.load<u32>(MOVED);
   const index = <usize>load<u32>(INDEX);
   const lines = load<u32>(INDEX_LINES);
-  lookAtHomes(keys, count, rows, index, lines);
   const old = <usize>load<u32>(OLD_INDEX);
   const oldLines = load<u32>(OLD_LINES);
-  if (old != 0) lookInOld(keys, count, rows, old, oldLines, moved);
+  if (old == 0) lookAtHomes(keys, count, rows, index, lines);
+  else lookAtEither(keys, count, rows, index, lines, old, oldLines, moved);
   for (let at: u32 = 0; at < count; at++) {
     if (load<i32>(rows + ((<usize>at) << 2)) != ELSEWHERE) continue;
     const hash = hashOf(load<u64>(keys + ((<usize>at) << 3)));
-    let row = likelyRow(index, lines, hash);
-    if (row < 0 && old != 0 && homeOf(hash, oldLines) >= moved) row = likelyRow(old, oldLines, hash);
+    const isOld = old != 0 && homeOf(hash, oldLines) >= moved;
+    const row = isOld ? likelyRow(old, oldLines, hash) : likelyRow(index, lines, hash);
     store<i32>(rows + ((<usize>at) << 2), row);
   }
   for (let at: u32 = 0; at < count; at++) {
@@ -90,16 +90,28 @@ function lookAtHomes(keys: usize, count: u32, rows: usize, index: usize, lines: 
   }
 }
 
-/** The same in the index that is being replaced, for keys that were not found and have not moved. */
-function lookInOld(keys: usize, count: u32, rows: usize, old: usize, lines: u32, moved: u32): void {
+/** The same while the index grows: keys whose home has not moved are in the old one. */
+function lookAtEither(
+  keys: usize,
+  count: u32,
+  rows: usize,
+  index: usize,
+  lines: u32,
+  old: usize,
+  oldLines: u32,
+  moved: u32,
+): void {
   const end = load<u32>(END);
   for (let at: u32 = 0; at < count; at++) {
     const hash = hashOf(load<u64>(keys + ((<usize>at) << 3)));
-    const home = homeOf(hash, lines);
+    const home = homeOf(hash, oldLines);
+    const line = select<usize>(lineAt(old, home), lineAt(index, homeOf(hash, lines)), home >= moved);
+    // As above, a bit of what is loaded.
+    store<u32>(rows + ((<usize>at) << 2), <u32>line | (load<u8>(line) & 1));
+  }
+  for (let at: u32 = 0; at < count; at++) {
     const to = rows + ((<usize>at) << 2);
-    const found = load<i32>(to);
-    const row = lookAt(lineAt(old, home), hash, end);
-    store<i32>(to, select<i32>(row, found, <i32>(found < 0) & <i32>(home >= moved) & <i32>(row != NONE)));
+    store<i32>(to, lookAt(<usize>(load<u32>(to) & ~1), hashOf(load<u64>(keys + ((<usize>at) << 3))), end));
   }
 }
 

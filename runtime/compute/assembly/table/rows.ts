@@ -25,26 +25,7 @@ import {
   VALUE_BYTES,
   WRITER,
 } from "./layout";
-import { fileKey, find, renewIndex, unfileKey } from "./key-index";
-import { findGroup, GROUP } from "./probe";
-
-/** Rows for keys, added where there are none. Gives how many keys were done; fewer where memory ended. */
-export function addRows(keys: usize, count: u32, rows: usize): u32 {
-  for (let from: u32 = 0; from < count; from += GROUP) {
-    const to = min(from + GROUP, count);
-    findGroup(keys + ((<usize>from) << 3), to - from, rows + ((<usize>from) << 2));
-    for (let at = from; at < to; at++) {
-      if (load<i32>(rows + ((<usize>at) << 2)) >= 0) continue;
-      const key = load<u64>(keys + ((<usize>at) << 3));
-      // It may have come with an earlier key of this group.
-      let row = find(key);
-      if (row < 0) row = addRow(key);
-      if (row < 0) return at;
-      store<i32>(rows + ((<usize>at) << 2), row);
-    }
-  }
-  return count;
-}
+import { fileKey, renewIndex, unfileKey } from "./key-index";
 
 /** A row for a key that has none, deleted until it is stored; -1 where memory is at its end. */
 export function addRow(key: u64): i32 {
@@ -88,8 +69,13 @@ function leave(at: usize, row: u32): void {
 
 /** Forgets a row. */
 export function dropRow(row: u32): void {
+  unfileKey(load<u64>(addressOf(row), KEY));
+  emptyRow(row);
+}
+
+/** Gives back a row that is not filed. */
+export function emptyRow(row: u32): void {
   const at = addressOf(row);
-  unfileKey(load<u64>(at, KEY));
   if (load<u8>(at, FLAGS) == 0) store<u32>(LIVE, load<u32>(LIVE) - 1);
   beginRow(at);
   leave(at, row);
