@@ -37,6 +37,7 @@ import {
   type SucceedOutcome,
 } from "./shard-protocol.ts";
 import { compensated, stepsLate } from "./late-gradients.ts";
+import { keptPush } from "./push-room.ts";
 import { problemOf, writesOf } from "./shard-writes.ts";
 import { openTrace } from "./step-trace.ts";
 import { createUrgencyScores } from "./urgency-scores.ts";
@@ -76,7 +77,8 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     function decide(event: ReplicaEvent, source?: Push): readonly ReplicaEffect[] {
       const nowMs = context.now();
       const effects = stepReplica(replica, event, nowMs);
-      trace.step({ event: source === undefined ? event : { kind: "push", push: source }, nowMs, effects });
+      const isKept = config.trace !== undefined && source !== undefined;
+      trace.step({ event: isKept ? { kind: "push", push: keptPush(source) } : event, nowMs, effects });
       return effects;
     }
 

@@ -27,6 +27,7 @@ import { type StreamProtocol } from "../runtime/stream-protocol.ts";
 import { type JoinerProtocol } from "./joiner.ts";
 import { type GradientPart, type Push, type PushOutcome, type ShardProtocol, type Sighting } from "./shard-protocol.ts";
 import { type Batch, decode, keptOf, labelsIn, type Queued, sightingsOf } from "./sample-messages.ts";
+import { createPushRoom } from "./push-room.ts";
 import { createSharedRows } from "./shared-rows.ts";
 import { type StateManagerProtocol } from "./state-manager-protocol.ts";
 import { createTrainingQuality } from "./training-quality.ts";
@@ -65,6 +66,7 @@ export function startTraining(given: {
     upMs: () => context.upMs(),
     count: (name, by) => context.metrics.count(name, by, { ...labels, reader: "trainer" }),
   });
+  const room = createPushRoom();
   let learner = createLearner(layout, { backend, batchMax: 4 * config.batch });
   let positions: SamplePositions | undefined;
   /** By shard: what trainers of another number had learned from when this one began. */
@@ -195,14 +197,14 @@ export function startTraining(given: {
   async function compute(samples: readonly SampleColumns[]): Promise<Computed> {
     const planned = planColumns(layout, samples);
     // Where rows are to be sent along as they were read, they must not be the learner's own memory.
-    const room = config.compensation === 0 ? roomFor(learner, planned) : [];
-    const gathered = await rows.gatherAll(planned.lists, context.deadline(ASK_MS), room);
+    const into = config.compensation === 0 ? roomFor(learner, planned) : [];
+    const gathered = await rows.gatherAll(planned.lists, context.deadline(ASK_MS), into);
     placeRows(
       learner,
       planned,
       gathered.map(({ values }) => values),
     );
-    const learned = learn(learner, planned, labelsIn(samples));
+    const learned = learn(learner, planned, labelsIn(samples), room.take);
     const { loss, gradients } = learned;
     const probabilities = learned.probabilities.slice();
     const broken = brokenGradient(gradients);
@@ -233,7 +235,7 @@ export function startTraining(given: {
     batch: { readonly seq: number; readonly sightings: readonly (readonly Sighting[])[] } & Pick<Computed, "parts">,
   ): Promise<{ positions: SamplePositions; refused?: string }> {
     const lacking = shardsLacking(known, batch.seq);
-    const outcomes = await Promise.all(
+    const asked = Promise.all(
       lacking.map(async ({ shard, previous }) => {
         const { compensation } = config;
         const isKnown = wasLearnedOn(shard, batch.seq);
@@ -245,10 +247,10 @@ export function startTraining(given: {
           sightings: (isKnown ? undefined : batch.sightings[shard]) ?? [],
         };
         const push: Push = { ...named, ...gradients, ...(compensation > 0 && { compensation }) };
-        // Nobody here needs keys and gradients any more. Those of a shard are in one piece each (protocols/learning/learner.ts).
-        const transfer = [
-          ...new Set(push.parts.flatMap(({ keys, gradients: floats }) => [keys.buffer, floats.buffer])),
-        ].filter((buffer) => buffer instanceof ArrayBuffer);
+        // Nobody here needs the keys any more. Those of a shard are in one piece (protocols/learning/learner.ts).
+        const transfer = [...new Set(push.parts.map(({ keys }) => keys.buffer))].filter(
+          (buffer) => buffer instanceof ArrayBuffer,
+        );
         const outcome: PushOutcome = (await shards[shard]?.ask("push", push, { ...deadline(), transfer })) ?? {
           kind: "refused",
           reason: "no-shard",
@@ -256,6 +258,7 @@ export function startTraining(given: {
         return { shard, outcome, isStep: push.parts.length > 0 };
       }),
     );
+    const outcomes = await room.answered(asked);
     let next = known;
     let refused: string | undefined;
     for (const { shard, outcome, isStep } of outcomes) {

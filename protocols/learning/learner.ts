@@ -35,8 +35,11 @@ export interface PlannedBatch {
 export interface ShardGradients {
   readonly table: number;
   readonly keys: BigUint64Array<ArrayBuffer>;
-  readonly gradients: Float32Array<ArrayBuffer>;
+  readonly gradients: Float32Array;
 }
+
+/** Where so many floats of a shard's gradients are put: all of a shard in one piece of memory, as its keys are. */
+export type GradientRoom = (shard: number, floats: number) => Float32Array;
 
 export function createLearner(
   layout: ModelLayout,
@@ -122,6 +125,7 @@ export function learn(
   { layout, compiled, rows }: Learner,
   batch: PlannedBatch,
   labels: Labels,
+  room: GradientRoom = (_, floats) => new Float32Array(floats),
 ): {
   readonly probabilities: Float32Array;
   readonly loss: BatchLoss;
@@ -134,12 +138,14 @@ export function learn(
   weighLabels(compiled.inputs.weights, { labels, probabilities, kept: layout.model.negativesKept ?? 1 });
   const loss = compiled.backward();
   const denseFrom = firstDenseTable(layout);
-  // Of each shard in one piece of memory, as its keys are.
-  const gradients = batch.lists.map((lists) => {
+  const gradients = batch.lists.map((lists, shard) => {
     const widths = lists.map(({ table, keys }) =>
       table >= denseFrom ? (compiled.gradients[table - denseFrom]?.length ?? 0) : keys.length * dim,
     );
-    const all = new Float32Array(widths.reduce((sum, width) => sum + width, 0));
+    const all = room(
+      shard,
+      widths.reduce((sum, width) => sum + width, 0),
+    );
     let next = 0;
     return lists.map(({ table, keys }, at): ShardGradients => {
       return { table, keys, gradients: all.subarray(next, (next += widths[at] ?? 0)) };
