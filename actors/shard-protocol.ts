@@ -114,13 +114,15 @@ export interface ShardProtocol {
   };
   /**
    * The tables' memory, for actors of this process: what is read there is as new as what `gather` gives, and disturbs nobody. Another `life` is of
-   * another start of the shard, which the memory of the one before says nothing about.
+   * another start of the shard, which the memory of the one before says nothing about. Whoever has the memory of a life says so, and is not given it again: the
+   * collector of a thread counts each memory that it is given at its whole size.
    */
   readonly share: {
-    request: Record<string, never>;
+    request: { readonly known?: string };
     reply: {
       readonly life: string;
-      readonly tables: readonly (readonly SharedTable[])[];
+      /** Absent where the life is the one that is known. */
+      readonly tables?: readonly (readonly SharedTable[])[];
       /** One number, kept up to date: the `steps` of `gather`. */
       readonly steps: Int32Array;
     };

@@ -18,6 +18,7 @@ import { type Address, defineActor, Refused } from "../runtime/actor.ts";
 import { sharedTables } from "../runtime/compute/table/spread-row-store.ts";
 import { createAdmitKeys } from "./admit-keys.ts";
 import { gatherRows, type ReadList } from "./gather-rows.ts";
+import { createEffectCounts } from "./effect-counts.ts";
 import { createLagMeter, noteUrgentRows } from "./lag-meter.ts";
 import { type LeaderProtocol } from "./leader-protocol.ts";
 import { createRowFeed } from "./row-feed.ts";
@@ -64,6 +65,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     /** By which way a peer asked: its answer goes back there. */
     const ways = new Map<string, Address>();
     const labels = { model: config.model.name };
+    const countEffects = createEffectCounts(context.metrics, labels);
     const urgency = createUrgencyScores(config, context, { layout, step });
     const showHeld = createHeldMeter(context, { layout, replica, shard: config.name });
     const admitKeys = createAdmitKeys(layout, replica.store);
@@ -86,6 +88,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     function step(event: ReplicaEvent, source?: Push): readonly ReplicaEffect[] {
       const effects = decide(event, source);
       for (const effect of effects) perform(effect);
+      countEffects(effects);
       feed.publish(effects);
       return effects;
     }
@@ -99,6 +102,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         if (effect.kind === "save") await images.mustSave();
         else perform(effect);
       }
+      countEffects(effects);
       feed.publish(effects);
     }
 
@@ -125,10 +129,6 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
             outcome: effect.outcome,
             ...(effect.outcome === "complete" && { isLevel: effect.isLevel }),
           });
-          context.metrics.count("freshet_pulls_total", 1, {
-            ...labels,
-            outcome: effect.outcome === "complete" ? "complete" : effect.reason,
-          });
           return;
         case "frame":
           leader.tell("pull-frame", { shard: config.name, bytes: effect.bytes, frames: effect.frames });
@@ -139,7 +139,6 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         case "applied":
           if (effect.origin === "peer" || effect.origin === "urgent") lag.add(effect.t, context.now());
           if (effect.origin === "urgent") noteUrgentRows(context, { times: effect.t, labels });
-          context.metrics.count("freshet_rows_applied_total", effect.keys.length, { ...labels, origin: effect.origin });
           return;
         case "refused":
           // Late and repeated messages are what a network does; all else deserves a look.
@@ -154,16 +153,9 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
           });
           return;
         case "dropped":
-          images.note();
-          context.metrics.count("freshet_rows_dropped_total", effect.keys.length, labels);
-          return;
         case "written":
           // A batch without rows moves its trainer's position all the same.
           images.note();
-          if (effect.urgent > 0) {
-            context.metrics.count("freshet_urgent_rows_total", effect.urgent, { ...labels, origin: "local" });
-          }
-          if (effect.refused > 0) context.metrics.count("freshet_rows_refused_total", effect.refused, labels);
       }
     }
 
@@ -261,7 +253,11 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
             steps: steps[0] ?? 0,
           };
         },
-        share: () => ({ life: replica.writer, tables: sharedTables(replica.store), steps }),
+        share: ({ known }) => ({
+          life: replica.writer,
+          ...(known !== replica.writer && { tables: sharedTables(replica.store) }),
+          steps,
+        }),
         push,
         position: ({ trainer }) => {
           const applied = replica.applied.get(trainer) ?? 0;

@@ -67,8 +67,9 @@ export function createSharedRows(
     const known = shares[shard];
     const ref = shards[shard];
     if (ref === undefined || (known !== undefined && reading.upMs() - known.askedMs < SHARE_MS)) return known;
-    const { life, tables, steps } = await ref.ask("share", {}, { signal });
-    const readers = known?.life === life ? known.readers : tables.map((memories) => new SpreadReader(memories));
+    const request = known === undefined ? {} : { known: known.life };
+    const { life, tables, steps } = await ref.ask("share", request, { signal });
+    const readers = known?.life === life ? known.readers : (tables ?? []).map((memories) => new SpreadReader(memories));
     const share = { life, steps, readers, askedMs: reading.upMs() };
     shares[shard] = share;
     return share;

@@ -204,7 +204,7 @@ export function startTraining(given: {
       planned,
       gathered.map(({ values }) => values),
     );
-    const learned = learn(learner, planned, labelsIn(samples), room.take);
+    const learned = learn(learner, planned, labelsIn(samples), (shard, floats) => room.take(shard, floats));
     const { loss, gradients } = learned;
     const probabilities = learned.probabilities.slice();
     const broken = brokenGradient(gradients);

@@ -28,7 +28,9 @@ for (const [memories, model] of [
     await using system = await ActorSystem.start({ region: REGION, sink: () => undefined });
     const primary = await startShard(system, { node: "a", model, folder: folder.path });
     primary.tell("role", { duty: "trains", training: REGION, term: 0, epoch: 0 });
-    const { tables } = await primary.ask("share", {}, { signal: soon() });
+    const { life, tables = [] } = await primary.ask("share", {}, { signal: soon() });
+    expect((await primary.ask("share", { known: life }, { signal: soon() })).tables).toBeUndefined();
+    expect((await primary.ask("share", { known: "another" }, { signal: soon() })).tables).toHaveLength(tables.length);
     expect([tables[CATALOGUE]?.length, tables[USERS]?.length]).toEqual([1, memories]);
     const counts: number[] = [];
     const rows = createSharedRows(modelLayout(model), [primary], { upMs: () => 0, count: (_, by) => counts.push(by) });

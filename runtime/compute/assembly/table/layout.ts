@@ -118,6 +118,10 @@ function createFrames(bytes: u32, frames: u32, regions: u32, regionLog: u32): bo
   return true;
 }
 
+/** 8 and 64 MiB: what memory grows by is as much as there is, within these. */
+const STEP_PAGES_MIN: u64 = 128;
+const STEP_PAGES_MAX: u64 = 1024;
+
 /** So many bytes of zeros, aligned to 64; 0 where memory is at its end. */
 export function allocate(bytes: u32): usize {
   const units: u32 = (bytes + <u32>UNIT - 1) / <u32>UNIT;
@@ -126,9 +130,10 @@ export function allocate(bytes: u32): usize {
   const held = <u64>memory.size() * PAGE_BYTES;
   if (end > held) {
     if (end > 0xffff_0000) return 0;
-    // In large steps: growing is a call of the operating system.
-    const pages = <i32>max((end - held + PAGE_BYTES - 1) / PAGE_BYTES, min(held / PAGE_BYTES / 8, 1024));
-    if (memory.grow(pages) < 0 && memory.grow(<i32>((end - held + PAGE_BYTES - 1) / PAGE_BYTES)) < 0) return 0;
+    // In large steps, as what is not touched costs nothing: each step gives every thread that sees the memory a new buffer, which its collector counts whole.
+    const needed = (end - held + PAGE_BYTES - 1) / PAGE_BYTES;
+    const step = min(max(held / PAGE_BYTES, STEP_PAGES_MIN), STEP_PAGES_MAX);
+    if (memory.grow(<i32>max(needed, step)) < 0 && memory.grow(<i32>needed) < 0) return 0;
   }
   return <usize>from * UNIT;
 }
