@@ -67,6 +67,18 @@ test("the next owner finds the rows that a dead writer tore, empties them, and g
   expect([...reader.gather(BigUint64Array.of(9n), values)]).toEqual([FOUND]);
 });
 
+test("the next owner keeps one of two rows that a dead writer took for one key, and none that it did not fill to its end", () => {
+  const table = filled();
+  new BigUint64Array(table.memory.buffer, addressOf(table, 2), 1)[0] = 1n;
+  new Float64Array(table.memory.buffer, addressOf(table, 1) + 8, 1)[0] = 0;
+  const next = new KernelTable(table.spec, table.memory);
+  expect(next.repair()).toEqual(BigUint64Array.of());
+  expect([next.live, next.held, [...KEYS].map((key) => next.find(key))]).toEqual([1, 1, [0, -1, -1]]);
+  put(next, 9n, 9);
+  put(next, 8n, 8);
+  expect([next.held, next.end]).toEqual([3, 3]);
+});
+
 test("whenever a writer thread is ended, what the next owner keeps is whole", { timeout: 60_000 }, async () => {
   for (let life = 0; life < 4; life += 1) {
     await using written = await WrittenTable.start({ spec: rowsOf(128), rows: 32, perSecond: undefined });
@@ -137,11 +149,15 @@ function put(table: KernelTable, key: bigint, value: number): void {
   table.mergePiece(batch, { known: new Float64Array(), from: 0, count: 1, state: false });
 }
 
-/** The sequence number of a row in the first segment, as assembly/table/layout.ts has it. */
-function sequenceOf({ memory }: KernelTable, row: number): Uint32Array {
+function sequenceOf(table: KernelTable, row: number): Uint32Array {
+  return new Uint32Array(table.memory.buffer, addressOf(table, row) + 16, 1);
+}
+
+/** Where a row of the first segment stands, as assembly/table/layout.ts has it: its key, at 8 its time, at 16 its sequence number. */
+function addressOf({ memory }: KernelTable, row: number): number {
   const [stride = 0] = new Uint32Array(memory.buffer, 0, 1);
   const segment = new Uint32Array(memory.buffer, 8512, 1)[0] ?? 0;
-  return new Uint32Array(memory.buffer, segment + row * stride + 16, 1);
+  return segment + row * stride;
 }
 
 function unevenIn(table: SharedTable, rows: number): number {

@@ -1,6 +1,7 @@
 import { constants, deflateRawSync, inflateRawSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { decodeFrame } from "../../protocols/wire/frame-codec.ts";
 import { type BenchFigure, type BenchOptions } from "./bench-figure.ts";
+import { threadCpuMs } from "./thread-cpu.ts";
 import { trainFrames } from "./trained-frames.ts";
 
 interface Codec {
@@ -62,15 +63,14 @@ function* measure(name: string, codec: Codec, inputs: readonly Uint8Array[]): Ge
 /** This thread's CPU time for one run, so that whatever else the machine does is not in it. */
 function microsecondsOf(work: () => void): number {
   work();
-  const before = process.threadCpuUsage();
+  const beforeMs = threadCpuMs();
   const startedMs = performance.now();
   let runs = 0;
   do {
     work();
     runs += 1;
   } while (performance.now() - startedMs < LEAST_MS);
-  const { user, system } = process.threadCpuUsage(before);
-  return (user + system) / runs;
+  return ((threadCpuMs() - beforeMs) * 1000) / runs;
 }
 
 function zstd(level: number): Codec {

@@ -1,5 +1,6 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { PerformanceObserver } from "node:perf_hooks";
 import { shard } from "../../actors/shard.ts";
 import { type ShardConfig } from "../../actors/shard-config.ts";
 import { type ShardProtocol } from "../../actors/shard-protocol.ts";
@@ -11,6 +12,7 @@ import { temporaryFolder } from "../file-store-support.ts";
 import { killWriters } from "../snapshot-kills.ts";
 import { MODEL, REGION, shardConfig, TRAINER } from "../snapshot-model.ts";
 import { type BenchFigure, type BenchOptions } from "./bench-figure.ts";
+import { threadCpuMs } from "./thread-cpu.ts";
 
 const ROWS = 5_000_000;
 const ROWS_QUICK = 500_000;
@@ -70,6 +72,9 @@ export async function* snapshots(options: BenchOptions): AsyncGenerator<BenchFig
         target: "5 ms",
         met: during.longestCpuMs <= 5,
       });
+      yield figure("the same, of turns in which no garbage was collected", during.longestOwnMs, "ms", {
+        compared: `without an image ${quiet.longestOwnMs.toFixed(1)}`,
+      });
       yield figure("the same by the clock, others' work and garbage included", during.longestMs, "ms", {
         compared: `without an image ${quiet.longestMs.toFixed(1)}`,
       });
@@ -89,13 +94,12 @@ export async function* snapshots(options: BenchOptions): AsyncGenerator<BenchFig
     const readMs = await timeOf(async () => {
       for (const file of await readdir(folder.path)) await readFile(join(folder.path, file));
     });
-    const cpu = process.threadCpuUsage();
+    const beganCpuMs = threadCpuMs();
     const restored = await timeOf(async () => {
       await using learner = await start(folder.path);
       say(`restored: batch ${learner.batch}`);
     });
-    const used = process.threadCpuUsage(cpu);
-    const restoredCpuMs = (used.user + used.system) / 1000;
+    const restoredCpuMs = threadCpuMs() - beganCpuMs;
     yield figure("restore, by its CPU", bytes / 1e3 / restoredCpuMs, "MB/s");
     yield figure("restore", bytes / 1e3 / restored, "MB/s", {
       compared: `reading the files alone ${(bytes / 1e3 / readMs).toFixed(0)} MB/s`,
@@ -155,25 +159,52 @@ async function push(learner: Learner, { keys, random }: { keys: BigUint64Array; 
   return outcome.durable;
 }
 
-/** Learns batch after batch; says how many, and the longest time from one turn of the thread to the next, its own batch left out. */
+interface Learned {
+  readonly batches: number;
+  /** The longest time from one turn of the thread to the next, its own batch left out: by the clock, CPU, and CPU where nothing was collected meanwhile. */
+  readonly longestMs: number;
+  readonly longestCpuMs: number;
+  readonly longestOwnMs: number;
+}
+
+/** Learns batch after batch. */
 async function learnFor(
   learner: Learner,
   options: { readonly rows: number; readonly random: Random; readonly isOver: (durable: number) => boolean },
-): Promise<{ batches: number; longestMs: number; longestCpuMs: number }> {
+): Promise<Learned> {
   const { rows, random, isOver } = options;
-  let batches = 0;
-  let longestMs = 0;
-  let longestCpuMs = 0;
+  const collections: { readonly from: number; readonly to: number }[] = [];
+  const observer = new PerformanceObserver((list) => {
+    for (const { startTime, duration } of list.getEntries()) {
+      collections.push({ from: startTime, to: startTime + duration });
+    }
+  });
+  observer.observe({ entryTypes: ["gc"] });
+  const stops: { readonly from: number; readonly to: number; readonly cpuMs: number }[] = [];
   for (;;) {
     if (isOver(await push(learner, { keys: keysOf(rows, random), random }))) break;
-    batches += 1;
-    const [wall, cpu] = [performance.now(), process.threadCpuUsage()];
-    await new Promise((resolve) => setImmediate(resolve));
-    const used = process.threadCpuUsage(cpu);
-    longestMs = Math.max(longestMs, performance.now() - wall);
-    longestCpuMs = Math.max(longestCpuMs, (used.user + used.system) / 1000);
+    const [from, cpuMs] = [performance.now(), threadCpuMs()];
+    await nextTurn();
+    stops.push({ cpuMs: threadCpuMs() - cpuMs, from, to: performance.now() });
   }
-  return { batches, longestMs, longestCpuMs };
+  // The observer is told a turn later.
+  await nextTurn();
+  observer.disconnect();
+  const own = stops.filter(({ from, to }) => collections.every((each) => each.to < from || each.from > to));
+  return {
+    batches: stops.length,
+    longestMs: longest(stops.map(({ from, to }) => to - from)),
+    longestCpuMs: longest(stops.map(({ cpuMs }) => cpuMs)),
+    longestOwnMs: longest(own.map(({ cpuMs }) => cpuMs)),
+  };
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function longest(times: readonly number[]): number {
+  return times.reduce((most, ms) => Math.max(most, ms), 0);
 }
 
 function overAfter(ms: number): () => boolean {

@@ -25,7 +25,7 @@ import {
   VALUE_BYTES,
   WRITER,
 } from "./layout";
-import { fileKey, renewIndex, unfileKey } from "./key-index";
+import { fileKey, fileMissing, renewIndex, reserveKeys, unfileKey } from "./key-index";
 
 /** A row for a key that has none, deleted until it is stored; -1 where memory is at its end. */
 export function addRow(key: u64): i32 {
@@ -107,13 +107,14 @@ export function writeRow(at: usize, t: f64, writer: u32, flags: u32, values: usi
 /** The same for a row that nobody can read meanwhile. */
 export function fillRow(at: usize, t: f64, writer: u32, flags: u32, values: usize, state: usize): void {
   const before = load<u8>(at, FLAGS);
-  store<f64>(at, t, T);
   store<u16>(at, <u16>writer, WRITER);
   store<u8>(at, <u8>flags, FLAGS);
   const valueBytes = <usize>load<u32>(VALUE_BYTES);
   const contents = ownContentsOf(at);
   copy(contents, values, valueBytes);
   if (state) copy(contents + valueBytes, state, load<u32>(STATE_BYTES));
+  // Last: a row without a time was being added (repairRows).
+  store<f64>(at, t, T);
   const lives = load<u32>(LIVE);
   if ((before == 0) != (flags == 0)) store<u32>(LIVE, flags == 0 ? lives + 1 : lives - 1);
 }
@@ -191,7 +192,10 @@ export function repairRows(keys: usize, max: u32): i32 {
   if (!renewIndex()) return -1;
   for (let row: u32 = 0; row < end; row++) {
     const at = addressOf(row);
-    if (load<u8>(at, FLAGS) != EMPTY && !fileKey(load<u64>(at, KEY), row)) return -1;
+    if (load<u8>(at, FLAGS) == EMPTY) continue;
+    if (!reserveKeys(1)) return -1;
+    // Two may have been taken for one key, and neither filed.
+    if (fileMissing(load<u64>(at, KEY), row) != row) emptyRow(row);
   }
   return <i32>torn;
 }
