@@ -1,8 +1,10 @@
 import { unknownValues, type ModelLayout } from "../protocols/model-layout.ts";
 import { floatsOf } from "../protocols/sync/precision.ts";
+import { type Replica } from "../protocols/sync/replica.ts";
 import { type RowStore } from "../protocols/sync/row-store.ts";
 import { Refused } from "../runtime/actor.ts";
-import { type KeyList } from "./shard-protocol.ts";
+import { sharedTables } from "../runtime/compute/table/spread-row-store.ts";
+import { type KeyList, type ShardProtocol } from "./shard-protocol.ts";
 
 /** Values of rows, keys x dim floats, and 1 for each that was ever trained. */
 export interface ReadList {
@@ -22,4 +24,12 @@ export function gatherRows(layout: ModelLayout, store: RowStore, { table, keys }
     if (found[at] === 0) floats.set(unknownValues(layout, table, key), at * declared.dim);
   }
   return { values: floats, found };
+}
+
+/** What a shard answers whoever wants to read its memory, and may know that of its life already. */
+export function shareRows(
+  { writer, store }: Pick<Replica, "writer" | "store">,
+  { known, steps }: { readonly known: string | undefined; readonly steps: Int32Array },
+): ShardProtocol["share"]["reply"] {
+  return { life: writer, ...(known !== writer && { tables: sharedTables(store) }), steps };
 }

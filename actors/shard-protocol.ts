@@ -4,6 +4,7 @@ import { type QuantileSketch } from "../protocols/quantile-sketch.ts";
 import { type Address, type Outcome } from "../runtime/actor.ts";
 import { type SharedTable } from "../runtime/compute/table/table-reader.ts";
 import { type SaveOutcome } from "../runtime/file-store-protocol.ts";
+import { type PackedPush } from "./packed-push.ts";
 import { type ScoreAnswer } from "./urgency-scores.ts";
 
 /** Rows of one table asked for by key. */
@@ -128,7 +129,7 @@ export interface ShardProtocol {
     };
   };
   /** Applies one batch of one trainer, once. Only a primary does. */
-  readonly push: { request: Push; reply: PushOutcome };
+  readonly push: { request: PackedPush; reply: PushOutcome };
   /** Where a trainer stands on this shard; 0 before its first batch. */
   readonly position: {
     request: { readonly trainer: string };

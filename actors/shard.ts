@@ -15,9 +15,8 @@ import { contentOf, type ReplicaEffect, type ReplicaEvent, stepReplica } from ".
 import { epochOf } from "../protocols/sync/version.ts";
 import { drawPullId } from "../protocols/wire/pull.ts";
 import { type Address, defineActor, Refused } from "../runtime/actor.ts";
-import { sharedTables } from "../runtime/compute/table/spread-row-store.ts";
 import { createAdmitKeys } from "./admit-keys.ts";
-import { gatherRows, type ReadList } from "./gather-rows.ts";
+import { gatherRows, type ReadList, shareRows } from "./gather-rows.ts";
 import { createEffectCounts } from "./effect-counts.ts";
 import { createLagMeter, noteUrgentRows } from "./lag-meter.ts";
 import { type LeaderProtocol } from "./leader-protocol.ts";
@@ -27,6 +26,7 @@ import { letGo, turnsOf } from "./letting-go.ts";
 import { newWriter, openReplica, primaryOf } from "./open-replica.ts";
 import { type ShardConfig } from "./shard-config.ts";
 import { createImages } from "./shard-images.ts";
+import { type PackedPush, unpackPush } from "./packed-push.ts";
 import { peerText, rememberWay, replicaAddress } from "./shard-name.ts";
 import { sendToPeer } from "./shard-sends.ts";
 import { createHeldMeter } from "./show-held.ts";
@@ -203,21 +203,19 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
       return Math.min(...trainers.map((trainer) => images.durable(trainer)));
     }
 
-    function push(request: Push): PushOutcome {
+    function push(packed: PackedPush): PushOutcome {
       if (!isPrimary) throw new Refused(`shard ${config.name} of region ${config.region} is not the primary`);
-      const { trainer, batch, previous } = request;
+      const { trainer, batch, previous } = packed;
       const applied = replica.applied.get(trainer) ?? 0;
       if (batch <= applied) return { kind: "applied", durable: images.durable(trainer), late: 0 };
       const isElsewhere = applied !== previous || isSuperseded(replica);
       if (isElsewhere) return { kind: "elsewhere", applied, durable: images.durable(trainer) };
+      const request = unpackPush(packed);
+      if (request === undefined) return refusedPush(trainer, "columns");
       const late = stepsLate(request, steps[0] ?? 0);
       const current = late === 0 ? request : compensated(request, (list) => gather(list).values);
       const problem = problemOf(layout, request) ?? (current === request ? undefined : problemOf(layout, current));
-      if (problem !== undefined) {
-        context.metrics.count("freshet_pushes_refused_total", 1, { ...labels, reason: problem });
-        context.log.warn("A push was refused whole", { shard: config.name, trainer, reason: problem });
-        return { kind: "refused", reason: problem };
-      }
+      if (problem !== undefined) return refusedPush(trainer, problem);
       const { push: taken, admitted, refused: unadmitted } = admitKeys(current);
       if (admitted > 0) context.metrics.count("freshet_rows_admitted_total", admitted, labels);
       if (unadmitted > 0) context.metrics.count("freshet_gradients_dropped_total", unadmitted, labels);
@@ -232,6 +230,12 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         context.metrics.count("freshet_steps_late_total", late, labels);
       }
       return { kind: "applied", durable: images.durable(trainer), late };
+    }
+
+    function refusedPush(trainer: string, reason: string): PushOutcome {
+      context.metrics.count("freshet_pushes_refused_total", 1, { ...labels, reason });
+      context.log.warn("A push was refused whole", { shard: config.name, trainer, reason });
+      return { kind: "refused", reason };
     }
 
     function gather(list: KeyList): ReadList {
@@ -253,11 +257,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
             steps: steps[0] ?? 0,
           };
         },
-        share: ({ known }) => ({
-          life: replica.writer,
-          ...(known !== replica.writer && { tables: sharedTables(replica.store) }),
-          steps,
-        }),
+        share: ({ known }) => shareRows(replica, { known, steps }),
         push,
         position: ({ trainer }) => {
           const applied = replica.applied.get(trainer) ?? 0;

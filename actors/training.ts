@@ -25,8 +25,9 @@ import { modelLayout } from "../protocols/model-layout.ts";
 import { type ActorRef, type Context } from "../runtime/actor.ts";
 import { type StreamProtocol } from "../runtime/stream-protocol.ts";
 import { type JoinerProtocol } from "./joiner.ts";
-import { type GradientPart, type Push, type PushOutcome, type ShardProtocol, type Sighting } from "./shard-protocol.ts";
+import { type GradientPart, type PushOutcome, type ShardProtocol, type Sighting } from "./shard-protocol.ts";
 import { type Batch, decode, keptOf, labelsIn, type Queued, sightingsOf } from "./sample-messages.ts";
+import { packPush } from "./packed-push.ts";
 import { createPushRoom } from "./push-room.ts";
 import { createSharedRows } from "./shared-rows.ts";
 import { type StateManagerProtocol } from "./state-manager-protocol.ts";
@@ -97,7 +98,7 @@ export function startTraining(given: {
     const { position, earlier: others } = startOf(known, { base, share });
     if (position === applied) return { applied, durable, earlier: others };
     const push = { trainer: self, batch: position, previous: applied, parts: [], sightings: [] };
-    const outcome = await ref.ask("push", push, deadline());
+    const outcome = await ref.ask("push", packPush(push), deadline());
     if (outcome.kind !== "applied") throw new ShardElsewhere(shard, applied);
     return { applied: position, durable, earlier: others };
   }
@@ -235,6 +236,7 @@ export function startTraining(given: {
     batch: { readonly seq: number; readonly sightings: readonly (readonly Sighting[])[] } & Pick<Computed, "parts">,
   ): Promise<{ positions: SamplePositions; refused?: string }> {
     const lacking = shardsLacking(known, batch.seq);
+    const until = deadline();
     const asked = Promise.all(
       lacking.map(async ({ shard, previous }) => {
         const { compensation } = config;
@@ -246,16 +248,14 @@ export function startTraining(given: {
           previous,
           sightings: (isKnown ? undefined : batch.sightings[shard]) ?? [],
         };
-        const push: Push = { ...named, ...gradients, ...(compensation > 0 && { compensation }) };
-        // Nobody here needs the keys any more. Those of a shard are in one piece (protocols/learning/learner.ts).
-        const transfer = [...new Set(push.parts.map(({ keys }) => keys.buffer))].filter(
-          (buffer) => buffer instanceof ArrayBuffer,
-        );
-        const outcome: PushOutcome = (await shards[shard]?.ask("push", push, { ...deadline(), transfer })) ?? {
+        const push = packPush({ ...named, ...gradients, ...(compensation > 0 && { compensation }) });
+        // Nobody here needs the keys any more.
+        const transfer = [push.parts.keys.buffer].filter((buffer) => buffer instanceof ArrayBuffer);
+        const outcome: PushOutcome = (await shards[shard]?.ask("push", push, { ...until, transfer })) ?? {
           kind: "refused",
           reason: "no-shard",
         };
-        return { shard, outcome, isStep: push.parts.length > 0 };
+        return { shard, outcome, isStep: gradients.parts.length > 0 };
       }),
     );
     const outcomes = await room.answered(asked);

@@ -1,6 +1,7 @@
 import { cp, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { packPush } from "../actors/packed-push.ts";
 import { shard } from "../actors/shard.ts";
 import { type ShardConfig } from "../actors/shard-config.ts";
 import { type ShardProtocol } from "../actors/shard-protocol.ts";
@@ -136,7 +137,7 @@ async function start(folder: string, changed: Partial<ShardConfig> = {}): Promis
 }
 
 async function push(ref: ActorRef<ShardProtocol>, batch: number): Promise<void> {
-  expect(await ref.ask("push", batchOf(batch), { signal: soon() })).toMatchObject({ kind: "applied" });
+  expect(await ref.ask("push", packPush(batchOf(batch)), { signal: soon() })).toMatchObject({ kind: "applied" });
 }
 
 function rowOf(ref: ActorRef<ShardProtocol>): Promise<ShardProtocol["row"]["reply"]> {

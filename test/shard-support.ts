@@ -2,6 +2,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
+import { packPush } from "../actors/packed-push.ts";
 import { type ShardConfig } from "../actors/shard-config.ts";
 import { type GradientPart, type ShardProtocol } from "../actors/shard-protocol.ts";
 import { type ModelDeclaration, type TableDeclaration } from "../protocols/model.ts";
@@ -123,7 +124,7 @@ export async function push(
   const gradients = new Float32Array(keys.length * dim).fill(gradient);
   const parts: GradientPart[] = tables.map((table) => ({ table, keys: BigUint64Array.from(keys), gradients }));
   const request = { trainer: "t", batch: applied + 1, previous: applied, parts, sightings: [] };
-  expect(await primary.ask("push", request, { signal: soon() })).toMatchObject({ kind: "applied" });
+  expect(await primary.ask("push", packPush(request), { signal: soon() })).toMatchObject({ kind: "applied" });
 }
 
 export async function rowsOf(replica: ActorRef<ShardProtocol>): Promise<number> {

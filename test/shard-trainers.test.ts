@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { ActorSystem } from "../runtime/system.ts";
 import { temporaryFolder } from "./file-store-support.ts";
 import { clicksModel, REGION, soon, startShard, USERS } from "./shard-support.ts";
+import { packPush } from "../actors/packed-push.ts";
 
 const DIM = 4;
 const BATCHES = 40;
@@ -19,7 +20,9 @@ test("of two trainers that learn one row at once no step is lost (T4): the shard
   const asked = ["t", "u"].flatMap((trainer) =>
     Array.from({ length: BATCHES }, (_, at) => {
       const parts = [{ table: USERS, keys: BigUint64Array.of(7n), gradients: new Float32Array(DIM).fill(1) }];
-      return shard.ask("push", { trainer, batch: at + 1, previous: at, parts, sightings: [] }, { signal: soon() });
+      return shard.ask("push", packPush({ trainer, batch: at + 1, previous: at, parts, sightings: [] }), {
+        signal: soon(),
+      });
     }),
   );
   for (const outcome of await Promise.all(asked)) expect(outcome.kind).toBe("applied");

@@ -3,6 +3,7 @@
  * a line each: `restored N` once the rows of its image are those of its first N batches, or `wrong ...`; then `durable N` whenever a
  * trainer is told of a new N.
  */
+import { packPush } from "../actors/packed-push.ts";
 import { shard } from "../actors/shard.ts";
 import { type ShardProtocol } from "../actors/shard-protocol.ts";
 import { initialValues, modelLayout } from "../protocols/model-layout.ts";
@@ -34,7 +35,7 @@ let told = durable;
 for (let batch = applied + 1; ;) {
   let { durable: now } = await ref.ask("position", { trainer: TRAINER }, { signal: soon() });
   if (batch - now <= AHEAD_MAX) {
-    const outcome = await ref.ask("push", batchOf(batch), { signal: soon() });
+    const outcome = await ref.ask("push", packPush(batchOf(batch)), { signal: soon() });
     if (outcome.kind !== "applied") throw new Error(`batch ${batch}: ${outcome.kind}`);
     now = outcome.durable;
     batch += 1;

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { mkdir } from "node:fs/promises";
 import { expect, test } from "vitest";
+import { packPush } from "../actors/packed-push.ts";
 import { shard } from "../actors/shard.ts";
 import { type ShardProtocol } from "../actors/shard-protocol.ts";
 import { shardOf } from "../protocols/keys.ts";
@@ -94,7 +95,7 @@ async function writeOld(folder: string): Promise<void> {
   await host.start();
   const ref = host.ref<ShardProtocol>(address);
   ref.tell("role", { duty: "trains", training: REGION, term: 0, epoch: 0 });
-  for (let batch = 1; batch <= BATCHES; batch += 1) await ref.ask("push", batchOf(batch), { signal: soon() });
+  for (let batch = 1; batch <= BATCHES; batch += 1) await ref.ask("push", packPush(batchOf(batch)), { signal: soon() });
   await eventually("the image has all batches", async () => {
     const { durable } = await ref.ask("position", { trainer: TRAINER }, { signal: soon() });
     return durable === BATCHES ? true : undefined;

@@ -1,6 +1,7 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { PerformanceObserver } from "node:perf_hooks";
+import { packPush } from "../../actors/packed-push.ts";
 import { shard } from "../../actors/shard.ts";
 import { type ShardConfig } from "../../actors/shard-config.ts";
 import { type ShardProtocol } from "../../actors/shard-protocol.ts";
@@ -154,7 +155,7 @@ async function push(learner: Learner, { keys, random }: { keys: BigUint64Array; 
     parts: [{ table: 1, keys, gradients }],
     sightings: [],
   };
-  const outcome = await learner.shard.ask("push", request, { signal: soon() });
+  const outcome = await learner.shard.ask("push", packPush(request), { signal: soon() });
   if (outcome.kind !== "applied") throw new Error(`Cannot learn: ${JSON.stringify(outcome)}`);
   return outcome.durable;
 }
