@@ -2,6 +2,8 @@
 // exp(lambda (t - landmark)) over its events (forward decay: Cormode, Shkapenyuk, Srivastava, Xu, ICDE 2009). As the factor that turns it into
 // today's value is the same for all, scores compare at any time, however long ago each was last touched; as logarithms they never overflow.
 
+import { popHeap, pushHeap } from "../binary-heap.ts";
+
 /** How fast events fade. All scores that are compared share one. `landmarkMs` is any fixed time; near the present keeps most digits. */
 export interface Decay {
   readonly halfLifeMs: number;
@@ -32,44 +34,46 @@ export function popularityAt(score: number, timeMs: number, decay: Decay): numbe
   return Math.exp(score - lambda(decay) * (timeMs - decay.landmarkMs));
 }
 
+type Ranked = readonly [key: string, score: number];
+
 /** The keys of highest score, at most `max` of them. Plain data but for the Map. */
 export interface TopList {
   readonly max: number;
   readonly scores: Map<string, number>;
-  /** The key that leaves first; undefined when it has to be looked for. */
-  weakest: string | undefined;
+  /** A heap of the keys, whoever leaves first in front, with scores that some had before: those mean nothing any more. */
+  order: Ranked[];
 }
 
 export function createTopList(max: number): TopList {
   if (!Number.isSafeInteger(max) || max < 1) {
     throw new RangeError(`Cannot keep a list of the best ${max}: the size must be at least 1`);
   }
-  return { max, scores: new Map(), weakest: undefined };
+  return { max, scores: new Map(), order: [] };
 }
 
 /**
  * Tells the list a key's current score. As long as every change is told and scores only rise, which forward decay gives, the list holds exactly
- * the best keys; ties go to the smaller key. Usually O(1), O(max) when the weakest changes.
+ * the best keys; ties go to the smaller key. O(log max).
  */
 export function offerTop(list: TopList, key: string, score: number): void {
   if (Number.isNaN(score)) return;
   const { scores, max } = list;
-  const held = scores.has(key);
-  if (!held && scores.size >= max) {
+  const held = scores.get(key);
+  if (held === score) return;
+  if (held === undefined && scores.size >= max) {
     const weakest = findWeakest(list);
     if (weakest === undefined || !ranksBefore([key, score], weakest)) return;
     scores.delete(weakest[0]);
-    list.weakest = undefined;
   }
   scores.set(key, score);
-  const weakest = list.weakest === undefined ? undefined : scores.get(list.weakest);
-  if (list.weakest === key || weakest === undefined || score <= weakest) list.weakest = undefined;
+  if (list.order.length < ORDER_MAX * max) pushHeap(list.order, [key, score], leavesBefore);
+  // Sorted, it is a heap too.
+  else list.order = [...scores].sort((a, b) => (leavesBefore(a, b) ? -1 : 1));
 }
 
 /** Takes a key out, for instance a withdrawn item. The place stays free until another key is offered. */
 export function removeTop(list: TopList, key: string): void {
   list.scores.delete(key);
-  list.weakest = undefined;
 }
 
 /** The keys and scores, best first. */
@@ -77,16 +81,22 @@ export function rankedTop(list: TopList): [key: string, score: number][] {
   return [...list.scores].sort((a, b) => (ranksBefore(a, b) ? -1 : 1));
 }
 
-function findWeakest(list: TopList): [string, number] | undefined {
-  const known = list.weakest === undefined ? undefined : list.scores.get(list.weakest);
-  if (list.weakest !== undefined && known !== undefined) return [list.weakest, known];
-  let weakest: [string, number] | undefined;
-  for (const entry of list.scores) if (weakest === undefined || ranksBefore(weakest, entry)) weakest = entry;
-  list.weakest = weakest?.[0];
-  return weakest;
+/** Entries of the order for each key that there may be: with more, those that mean nothing are left out. */
+const ORDER_MAX = 4;
+
+function findWeakest({ scores, order }: TopList): Ranked | undefined {
+  for (let weakest = order[0]; weakest !== undefined; weakest = order[0]) {
+    if (scores.get(weakest[0]) === weakest[1]) return weakest;
+    popHeap(order, leavesBefore);
+  }
+  return undefined;
 }
 
-function ranksBefore(a: readonly [string, number], b: readonly [string, number]): boolean {
+function leavesBefore(a: Ranked, b: Ranked): boolean {
+  return ranksBefore(b, a);
+}
+
+function ranksBefore(a: Ranked, b: Ranked): boolean {
   return a[1] > b[1] || (a[1] === b[1] && a[0] < b[0]);
 }
 
