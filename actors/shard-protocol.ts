@@ -70,7 +70,8 @@ export interface RowsChanged {
 export interface ShardStatus {
   readonly shard: number;
   readonly rows: number;
-  readonly digest: string;
+  /** Absent while rows change faster than it can be made. */
+  readonly digest?: string;
   readonly primary: boolean;
   readonly refused: number;
   /** What is not settled yet: entries of the knowledge, and deletions held. And up to which t all is, microseconds; 0 for nothing. */
@@ -184,6 +185,8 @@ export interface ShardProtocol {
 
   // To itself.
   readonly due: { request: { readonly timer: string }; reply: void };
+  /** From itself: the digest goes on. */
+  readonly digest: { request: Record<string, never>; reply: void };
   readonly save: { request: Record<string, never>; reply: void };
   readonly scored: { request: ScoreAnswer; reply: void };
   readonly saved: { request: { readonly outcome: Outcome<SaveOutcome> }; reply: void };

@@ -38,6 +38,7 @@ import {
   type SucceedOutcome,
 } from "./shard-protocol.ts";
 import { compensated, stepsLate } from "./late-gradients.ts";
+import { createShardDigest } from "./shard-digest.ts";
 import { keptPush } from "./push-room.ts";
 import { problemOf, writesOf } from "./shard-writes.ts";
 import { openTrace } from "./step-trace.ts";
@@ -51,7 +52,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
   kind: "shard",
   messages: [
     ...(["gather", "share", "push", "position", "subscribe", "synchronise", "hurry", "grant", "give-up"] as const),
-    ...(["role", "settle", "standing", "succeed", "lead", "due", "save", "saved", "scored"] as const),
+    ...(["role", "settle", "standing", "succeed", "lead", "due", "digest", "save", "saved", "scored"] as const),
     ...FROM_ELSEWHERE,
   ],
   fromElsewhere: FROM_ELSEWHERE,
@@ -68,6 +69,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     const countEffects = createEffectCounts(context.metrics, labels);
     const urgency = createUrgencyScores(config, context, { layout, step });
     const showHeld = createHeldMeter(context, { layout, replica, shard: config.name });
+    const digest = createShardDigest(replica.store, (delayMs) => context.after(delayMs, "digest", {}));
     const admitKeys = createAdmitKeys(layout, replica.store);
     const trace = openTrace(config.trace, context);
     trace.start(() => ({ writer: replica.writer, primary: replica.primary, image: encodeImage(replica) }));
@@ -287,14 +289,14 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         "give-up": ({ peer }) => take({ kind: "give-up", peer: peerText(peer) }),
         status: () => ({
           shard: config.shard,
-          rows: layout.tables.reduce((sum, _, table) => sum + replica.store.rows(table), 0),
-          digest: replica.store.digest(),
+          ...digest.now(),
           primary: isPrimary,
           refused,
           unsettled: { entries: replica.knowledge.size, tombstones: replica.store.tombstones },
           settled: replica.horizon.settled,
           lag: lag.recent(context.now()),
         }),
+        digest: () => digest.turn(),
         row: (request) => viewRow(layout, replica.store, { ...request, nowMs: context.now() }),
         pull: (body, from) => fromAsker("pull", body, from),
         more: (body, from) => fromAsker("more", body, from),

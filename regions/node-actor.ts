@@ -244,6 +244,12 @@ function together(trainers: readonly (TrainerStatus | undefined)[]): TrainerStat
   };
 }
 
+/** Where all shards have answered, and know it. */
+function digestOf(shards: readonly (ShardStatus | undefined)[]): { readonly digest?: string } {
+  const digests = shards.map((shard) => shard?.digest);
+  return digests.includes(undefined) ? {} : { digest: digests.join("-") };
+}
+
 function modelStatus(of: {
   readonly model: ModelDeclaration;
   readonly shards: readonly (ShardStatus | undefined)[];
@@ -255,7 +261,7 @@ function modelStatus(of: {
   return {
     model: model.name,
     rows: shards.reduce((sum, shard) => sum + (shard?.rows ?? 0), 0),
-    digest: shards.map((shard) => shard?.digest ?? "unknown").join("-"),
+    ...digestOf(shards),
     samples: trainer?.samples ?? 0,
     ...(trainer === undefined || joiner === undefined
       ? {}

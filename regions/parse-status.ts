@@ -14,7 +14,7 @@ const figures = {
 const model = z.object({
   model: z.string(),
   rows: count,
-  digest: z.string(),
+  digest: z.string().exactOptional(),
   samples: count,
   auc: count.exactOptional(),
   logLoss: count.exactOptional(),

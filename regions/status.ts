@@ -9,7 +9,8 @@ export interface LagQuantiles {
 export interface ModelStatus {
   readonly model: string;
   readonly rows: number;
-  readonly digest: string;
+  /** Of the rows of all shards, each apart. */
+  readonly digest?: string;
   readonly samples: number;
   readonly auc?: number;
   readonly logLoss?: number;

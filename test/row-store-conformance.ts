@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type RowStore, type TableSpec } from "../protocols/sync/row-store.ts";
 import { parseWriterId } from "../protocols/sync/version.ts";
+import { digestTurn } from "../runtime/compute/table/spread-row-store.ts";
 import { batchOf, contentOf, deletedAt, modelRow, newest, NOTHING, TABLES, WRITERS } from "./row-store-model.ts";
 
 export type CreateStore = (tables: readonly TableSpec[], options: { readonly state: boolean }) => RowStore;
@@ -42,6 +43,36 @@ export function testRowStore(name: string, create: CreateStore): void {
           );
         }
         expect(shuffled.digest()).toBe(store.digest());
+      }),
+    );
+  });
+
+  test(`${name}: a digest in turns is that of the rows as they are when it ends, and ends when they stay`, () => {
+    const step = fc.oneof(
+      fc.record({ kind: fc.constant("turn" as const), rows: fc.integer({ min: 1, max: 6 }) }),
+      fc.record({ kind: fc.constantFrom("merge" as const, "load" as const, "drop" as const), row: modelRow }),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const store = full();
+        let hasChanged = true;
+        for (const each of steps) {
+          if (each.kind === "turn") {
+            const turn = digestTurn(store, each.rows);
+            if (turn.kind === "done") expect(turn.digest).toBe(store.digest());
+            else if (hasChanged) expect(turn.isNew).toBe(true);
+            hasChanged = false;
+            continue;
+          }
+          const before = store.digest();
+          if (each.kind === "drop") store.dropKeys({ table: each.row.table, keys: BigUint64Array.of(each.row.key) });
+          else if (each.kind === "load") store.load(batchOf(store, each.row), { rows: 1 });
+          else store.merge(batchOf(store, each.row), NOTHING);
+          // A change that changes nothing may count, or not.
+          hasChanged ||= store.digest() !== before;
+        }
+        const turns = Array.from({ length: steps.length + 1 }, () => digestTurn(store, 16));
+        expect(turns.at(-1)).toEqual({ kind: "done", digest: store.digest() });
       }),
     );
   });

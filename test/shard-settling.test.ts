@@ -69,7 +69,7 @@ test("what all members know leaves every vector, over restarts of the primary th
   }
 }, 90_000);
 
-async function digests(...replicas: readonly ActorRef<ShardProtocol>[]): Promise<ReadonlySet<string>> {
+async function digests(...replicas: readonly ActorRef<ShardProtocol>[]): Promise<ReadonlySet<string | undefined>> {
   const all = await Promise.all(replicas.map((replica) => replica.ask("status", {}, { signal: soon() })));
   return new Set(all.map(({ digest }) => digest));
 }

@@ -41,6 +41,7 @@ export class FrozenTable {
   #moment: Moment | undefined;
   #unread = new RowBits();
   #cursor = 0;
+  #touches = 0;
   /** Rows as they were at the moment, which have changed since. */
   #aside: { readonly block: RowBatch; rows: number }[] = [];
 
@@ -52,6 +53,11 @@ export class FrozenTable {
   /** Rows and keys that changed; more where some counts twice. */
   get changes(): number {
     return this.#changed.size + this.#goneKeys;
+  }
+
+  /** Grows with every change of a row, and never falls. */
+  get touches(): number {
+    return this.#touches;
   }
 
   /** More was dropped than is remembered. */
@@ -66,17 +72,19 @@ export class FrozenTable {
 
   /** A row is about to change, or to go. */
   touch(row: number): void {
+    this.#touches += 1;
     this.#changed.add(row);
     if (this.#moment !== undefined && this.#unread.delete(row)) this.#keepAside(row);
   }
 
   /** A row is in a place that was empty. */
   added(row: number): void {
+    this.#touches += 1;
     this.#changed.add(row);
     if (this.#moment !== undefined) this.#unread.delete(row);
   }
 
-  /** These keys' rows are gone. */
+  /** These keys' rows, which were touched, are gone. */
   dropped(keys: BigUint64Array<ArrayBuffer>): void {
     this.#gone.push(keys);
     this.#goneKeys += keys.length;

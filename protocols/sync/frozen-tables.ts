@@ -14,6 +14,11 @@ export class FrozenTables {
     return this.#tables[index];
   }
 
+  /** Grows with every change of a row, and never falls. */
+  get touches(): number {
+    return this.#tables.reduce((sum, { touches }) => sum + touches, 0);
+  }
+
   get changes(): number {
     return this.#tables.reduce((sum, { changes }) => sum + changes, 0);
   }

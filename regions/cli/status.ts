@@ -155,7 +155,7 @@ function modelRow(model: ModelStatus): string[] {
     fixed(model.calibration),
     model.stepsLate === undefined ? "" : model.stepsLate.toFixed(1),
     `${model.verdict}${cause}`,
-    model.digest.slice(0, 12),
+    model.digest?.slice(0, 12) ?? "moving",
   ];
 }
 

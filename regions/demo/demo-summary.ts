@@ -19,6 +19,7 @@ export interface RegionSummary {
   /** Freshness lag; null in the region that trains, where rows are made. */
   readonly lagMs: { readonly p50: number | null; readonly p99: number | null };
   readonly linkBytes: { readonly in: number; readonly out: number };
+  /** Null where it did not answer, or its rows changed all the time. */
   readonly digest: string | null;
 }
 
@@ -83,6 +84,6 @@ export function describeConvergence({ summary, unlearned }: DemoOutcome): string
   if (impressions > 0) return `not converged: ${count(impressions)} impressions still waited for feedback`;
   const silent = summary.regions.filter(({ digest }) => digest === null).map(({ region }) => region);
   return silent.length > 0
-    ? `not converged: no answer from ${silent.join(", ")}`
+    ? `not converged: ${silent.join(", ")} gave no digest: no answer, or rows that still change`
     : "not converged: all is learned, but the regions' rows differ";
 }

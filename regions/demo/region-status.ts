@@ -6,7 +6,7 @@ export type RegionStatus = Pick<NodeStatus, "region" | "ready" | "problems"> & {
   readonly model:
     | {
         readonly rows: number;
-        readonly digest: string;
+        readonly digest?: string | undefined;
         readonly samples: number;
         readonly verdict: string;
         readonly verdictCause?: string | undefined;

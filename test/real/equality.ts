@@ -40,11 +40,10 @@ function lacking(
   }
   const digests = new Map<string, string[]>();
   for (const { node, status } of found) {
-    const digest = status?.models[0]?.digest ?? "none";
+    const digest = status?.models[0]?.digest ?? "unknown";
     digests.set(digest, [...(digests.get(digest) ?? []), `${node.name} (${status?.models[0]?.rows ?? 0} rows)`]);
   }
-  // A shard that did not answer has no digest.
-  const unknown = [...digests.keys()].some((digest) => digest.includes("unknown"));
-  if (digests.size === 1 && !unknown) return undefined;
+  // There is none where a shard did not answer.
+  if (digests.size === 1 && !digests.has("unknown")) return undefined;
   return [...digests].map(([digest, names]) => `${names.join(", ")}: ${digest}`).join("; ");
 }

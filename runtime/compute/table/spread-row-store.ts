@@ -27,6 +27,7 @@ import { joinBatches, joinMerged, joinOutcomes } from "./joined-rows.ts";
 import { keysInOrder, memoriesOf, pickBytes, scatterBytes, type SpreadKeys, spreadKeys } from "./spread-keys.ts";
 import { MEMORY_BYTES_MAX } from "./table-memory.ts";
 import { type SharedTable } from "./table-reader.ts";
+import { type DigestTurn } from "./table-digest.ts";
 import { type ColdCounts } from "./cold-rows.ts";
 import { type ColdTables } from "./cold-tables.ts";
 import { createTableRowStore, TableRowStore } from "./table-row-store.ts";
@@ -57,6 +58,13 @@ export function coldCounts(store: RowStore): readonly (readonly ColdCounts[])[] 
 /** The memories of each table of such a store, for other threads of the process to read; none of any other store. */
 export function sharedTables(store: RowStore): readonly (readonly SharedTable[])[] {
   return store instanceof TableRowStore || store instanceof SpreadRowStore ? store.shared : [];
+}
+
+/** The digest of any store in turns of about so many rows: at once of one that knows none. */
+export function digestTurn(store: RowStore, rows: number): DigestTurn {
+  return store instanceof TableRowStore || store instanceof SpreadRowStore
+    ? store.digestTurn(rows)
+    : { kind: "done", digest: store.digest() };
 }
 
 /** Rows of tables in one memory or several each. What learns in one step is stamped memory by memory, and so in order where it is of one. */
@@ -251,6 +259,10 @@ class SpreadRowStore implements RowStore {
 
   digest(): string {
     return this.#store.digest(this.#tableOf);
+  }
+
+  digestTurn(rows: number): DigestTurn {
+    return this.#store.digestTurn(rows, this.#tableOf);
   }
 
   /** Has each memory do its parts of a write, one after the other. */

@@ -3,7 +3,6 @@
  * writes. It does what protocols/sync/map-row-store.ts does, which is there to be read.
  */
 import { checkBatch } from "../../../protocols/sync/check-batch.ts";
-import { hashText } from "../../../protocols/sync/content-hash.ts";
 import { checkTables } from "../../../protocols/sync/declaration.ts";
 import { FrozenTables } from "../../../protocols/sync/frozen-tables.ts";
 import { mutateBySteps } from "../../../protocols/sync/gradient-steps.ts";
@@ -38,7 +37,7 @@ import { coldOptions, type ColdTables } from "./cold-tables.ts";
 import { tableMemory } from "./table-memory.ts";
 import { updateRows } from "./update-rows.ts";
 import { type SharedTable } from "./table-reader.ts";
-import { TableDigest } from "./table-digest.ts";
+import { type DigestTurn, TableDigests } from "./table-digest.ts";
 
 interface TableStoreOptions {
   readonly state: boolean;
@@ -64,6 +63,7 @@ export class TableRowStore implements RowStore {
   readonly #edits: readonly EditedRow[];
   readonly #frozen: FrozenTables;
   readonly #open = new Set<SlotList>();
+  readonly #digests: TableDigests;
 
   constructor(
     tables: readonly TableSpec[],
@@ -76,6 +76,7 @@ export class TableRowStore implements RowStore {
       (spec, table) => new KernelTable(spec, tableMemory(memoryBytesMax), coldOptions(cold, table)),
     );
     this.#edits = this.#tables.map((table) => new EditedRow(table));
+    this.#digests = new TableDigests(this.#tables);
     this.#frozen = new FrozenTables(this.#tables, { state });
   }
 
@@ -211,6 +212,7 @@ export class TableRowStore implements RowStore {
   load(batch: RowBatch, options: { readonly rows: number }): void {
     this.check(batch);
     this.#frozen.checkNone();
+    this.#digests.forget();
     this.#table(batch.table).load(batch, { ...options, state: this.hasState });
   }
 
@@ -285,9 +287,11 @@ export class TableRowStore implements RowStore {
 
   /** `names`: the numbers under which the tables are in the digest, where these are not their own. */
   digest(names?: readonly number[]): string {
-    const digest = new TableDigest(this.writers.map(hashText));
-    for (const [index, table] of this.#tables.entries()) digest.add(table, names?.[index] ?? index);
-    return digest.text();
+    return this.#digests.whole({ writers: this.writers, names });
+  }
+
+  digestTurn(rows: number, names?: readonly number[]): DigestTurn {
+    return this.#digests.turn(rows, { touches: this.#frozen.touches, writers: this.writers, names });
   }
 
   /** Throws `RangeError` unless a batch can be stored; gives its rows. */
