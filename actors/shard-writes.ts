@@ -1,8 +1,8 @@
 import { type Optimizer } from "../protocols/learning/optimizer.ts";
 import { noteSighting } from "../protocols/learning/catalogue-row.ts";
 import { firstBroken } from "../protocols/learning/guard.ts";
-import { shardOf } from "../protocols/keys.ts";
-import { CATALOGUE, initialValues, type ModelLayout } from "../protocols/model-layout.ts";
+import { keySeed, shardOf } from "../protocols/keys.ts";
+import { CATALOGUE, initialValues, type ModelLayout, writeFirst } from "../protocols/model-layout.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { createUrgency, rateUpdate, standsOut } from "../protocols/urgency.ts";
 import { type RowEdit } from "../protocols/sync/row-store.ts";
@@ -74,13 +74,20 @@ function gradientWrite(
   if (declared === undefined || optimizer === undefined) {
     throw new RangeError(`Cannot learn in table ${table}: it has no optimizer`);
   }
-  const { role } = declared;
+  const { role, dim } = declared;
+  // One array for all new rows of the table: each is copied before the next is asked for.
+  const first = new Float32Array(role === "embedding" ? dim : 0);
+  function initial(key: bigint): Float32Array {
+    if (role !== "embedding") return initialValues(layout, table, key);
+    writeFirst(layout, { table, seed: keySeed(key) }, { into: first, at: 0 });
+    return first;
+  }
   return {
     table,
     keys,
     // Dense groups change with every batch, and are large: none of their changes is more urgent than the others.
     isUrgent: (index) => role === "embedding" && isUrgent(norms[index] ?? 0, created[index] === 1),
-    steps: { optimizer, gradients, initial: (key) => initialValues(layout, table, key), norms, created },
+    steps: { optimizer, gradients, initial, norms, created },
   };
 }
 

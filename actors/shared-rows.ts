@@ -2,6 +2,7 @@
  * Rows of a model's shards, read straight from the shards' memory where they run in this process: no message, and the shard is not disturbed. A
  * row that changes under every try or is on disk, and a shard whose memory is not known yet, are asked for as from anywhere else.
  */
+import { wordsSeed } from "../protocols/keys.ts";
 import { type ModelLayout, writeUnknown } from "../protocols/model-layout.ts";
 import { floatsOf } from "../protocols/sync/precision.ts";
 import { bytesOf } from "../protocols/wire/bytes.ts";
@@ -87,13 +88,18 @@ export function createSharedRows(
     const statuses = reader.gather(keys, values);
     if (!isExact) floats.set(floatsOf(declared, values));
     const missing: number[] = [];
+    // Two words instead of a key: 64-bit integers are objects.
+    const words = new Uint32Array(keys.buffer, keys.byteOffset, 2 * keys.length);
     let onDisk = 0;
     for (let at = 0; at < keys.length; at += 1) {
       const status = statuses[at];
       if (status === FOUND) continue;
       if (status === ON_DISK) onDisk += 1;
       if (status === GAVE_UP || status === ON_DISK) missing.push(at);
-      else writeUnknown(layout, { table, key: keys[at] ?? 0n }, { into: floats, at: at * dim });
+      else {
+        const seed = wordsSeed(words[2 * at] ?? 0, words[2 * at + 1] ?? 0);
+        writeUnknown(layout, { table, seed }, { into: floats, at: at * dim });
+      }
     }
     return { values: floats, found: statuses, missing, onDisk };
   }

@@ -103,7 +103,12 @@ function writeInteger(
 
 /** 32 bits of a key, mixed: the seed of a row's first values, so that every replica makes the same ones. */
 export function keySeed(key: bigint): number {
-  return mix(mix(Number(key & 0xffffffffn)) ^ Number(key >> 32n));
+  return wordsSeed(Number(key & 0xffffffffn), Number(key >> 32n));
+}
+
+/** The same of a key's low and high 32 bits. */
+export function wordsSeed(low: number, high: number): number {
+  return mix(mix(low) ^ high);
 }
 
 // MurmurHash3's 32-bit finaliser (Appleby, public domain constants): every input bit reaches every output bit.

@@ -111,21 +111,31 @@ export function unknownValues(layout: ModelLayout, table: number, key: bigint): 
   return initialValues(layout, table, key);
 }
 
-/** Writes the same into a column of rows, at the row's first float. */
+/** Writes the same into a column of rows, at the row's first float. The seed is the key's (`keySeed`). */
 export function writeUnknown(
   layout: ModelLayout,
-  row: { readonly table: number; readonly key: bigint },
+  row: { readonly table: number; readonly seed: number },
   { into, at }: { readonly into: Float32Array; readonly at: number },
 ): void {
-  const { table, key } = row;
+  const { table } = row;
   const declared = layout.model.tables[table - 1];
-  if (declared === undefined) return into.set(unknownValues(layout, table, key), at);
+  // A dense group's row has its first values under any key.
+  if (declared === undefined) return into.set(unknownValues(layout, table, DENSE_KEY), at);
+  if (isUnknownZero(declared)) into.fill(0, at, at + layout.program.dim);
+  else writeFirst(layout, row, { into, at });
+}
+
+/** Writes what a row of an embedding table starts from, at the row's first float. */
+export function writeFirst(
+  layout: ModelLayout,
+  { table, seed }: { readonly table: number; readonly seed: number },
+  { into, at }: { readonly into: Float32Array; readonly at: number },
+): void {
   const { dim } = layout.program;
-  into.fill(0, at, at + dim);
-  if (isUnknownZero(declared)) return;
-  // As `initialValues`, which makes an array for it.
+  // A weight of its own starts at 0, as it would add noise to what an unknown key is predicted to be; an embedding must not, or it stayed there.
   const from = at + (embeddingColumn(layout.model) ?? dim);
-  initialRow(into, { table, keySeed: keySeed(key), from, to: at + dim });
+  into.fill(0, at, from);
+  initialRow(into, { table, keySeed: seed, from, to: at + dim });
 }
 
 /** The values that a row starts from, the same on every node. Catalogue rows have none. */
@@ -144,9 +154,7 @@ export function initialValues(layout: ModelLayout, table: number, key: bigint): 
     return group;
   }
   const values = new Float32Array(declared.dim);
-  // A weight of its own starts at 0, as it would add noise to what an unknown key is predicted to be; an embedding must not, or it stayed there.
-  const from = embeddingColumn(layout.model) ?? declared.dim;
-  initialRow(from === 0 ? values : values.subarray(from), { table, keySeed: keySeed(key) });
+  writeFirst(layout, { table, seed: keySeed(key) }, { into: values, at: 0 });
   return values;
 }
 
