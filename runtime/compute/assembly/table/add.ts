@@ -10,11 +10,11 @@ import { emptyRow, fillRow, takeRow, writeRow } from "./rows";
 /** In a column of rows: the number was taken for its key and is not filed. No number of a row has this bit but -1, which is none. */
 const TAKEN: u32 = 0x8000_0000;
 
-/** Room in the index for those of a group that have no row. Returns false where memory is at its end. */
-export function reserveMissing(rows: usize, count: u32): bool {
+/** How many of a group have no row. */
+export function countMissing(rows: usize, count: u32): u32 {
   let missing: u32 = 0;
   for (let at: u32 = 0; at < count; at++) missing += load<u32>(rows + ((<usize>at) << 2)) >> 31;
-  return missing == 0 || reserveKeys(missing);
+  return missing;
 }
 
 /** Room in the index for as many rows as a table is to come to. Returns false where memory is at its end. */
@@ -52,7 +52,9 @@ export function addRows(keys: usize, count: u32, rows: usize): u32 {
     const groupKeys = keys + ((<usize>from) << 3);
     const groupRows = rows + ((<usize>from) << 2);
     findGroup(groupKeys, size, groupRows);
-    if (!reserveMissing(groupRows, size)) return from;
+    const missing = countMissing(groupRows, size);
+    if (missing == 0) continue;
+    if (!reserveKeys(missing)) return from;
     let taken: u32 = 0;
     for (; taken < size; taken++) {
       const place = groupRows + ((<usize>taken) << 2);

@@ -1,7 +1,7 @@
 // Rows of others, newest wins.
 import { addressOf, ANSWER, STATE_BYTES, T, VALUE_BYTES, WRITER } from "./layout";
-import { fileTaken, reserveMissing, takeFilled } from "./add";
-import { publish } from "./key-index";
+import { countMissing, fileTaken, takeFilled } from "./add";
+import { publish, reserveKeys } from "./key-index";
 import { findGroup, findRows, GROUP, touchRows } from "./probe";
 import { isNewer, writeRow } from "./rows";
 
@@ -68,8 +68,9 @@ export function mergeRows(
     const groupRows = rows + ((<usize>from) << 2);
     findGroup(keys + ((<usize>from) << 3), size, groupRows);
     touchRows(groupRows, size);
-    if (!reserveMissing(groupRows, size)) return -1 - <i32>stored;
-    let at = from;
+    const missing = countMissing(groupRows, size);
+    if (missing != 0 && !reserveKeys(missing)) return -1 - <i32>stored;
+    let at = missing == 0 ? from + size : from;
     for (const end = from + size; at < end; at++) {
       const place = rows + ((<usize>at) << 2);
       if (load<i32>(place) >= 0) continue;
@@ -80,7 +81,7 @@ export function mergeRows(
       const rowState = state ? state + <usize>at * stateBytes : 0;
       if (!takeFilled(place, key, time, writer, load<u8>(flags + at), values + <usize>at * valueBytes, rowState)) break;
     }
-    publish();
+    if (missing != 0) publish();
     const taken = at;
     for (at = from; at < taken; at++) {
       const place = rows + ((<usize>at) << 2);
