@@ -10,7 +10,7 @@ export const COLD_MUTANTS: readonly Mutant[] = [
   {
     name: "digest-skips-cold-rows",
     file: "runtime/compute/table/table-digest.ts",
-    edits: [["table.copyCold(from, size);", ""]],
+    edits: [["table.copyCold(this.#from, size);", ""]],
   },
   { name: "pack-skips-cold-rows", file: TABLE, edits: [["this.cold?.copy(columns.rows, count, to);", ""]] },
   {
