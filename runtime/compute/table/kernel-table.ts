@@ -161,16 +161,23 @@ export class KernelTable implements FreezableRows {
   }
 
   /** The rows that a knowledge lacks. */
-  rowsAhead(known: Float64Array): number[] {
+  rowsAhead(known: Float64Array): Uint32Array {
     const { columns, code } = this;
     columns.known.view.set(known);
-    const ahead: number[] = [];
     const { end } = this;
+    let ahead = new Uint32Array(Math.min(end, columns.rowsMax));
+    let found = 0;
     for (let from = 0; from < end; from = this.answer) {
       const count = code.collectRows(from, columns.known.at, known.length, columns.rows.at, columns.rowsMax);
-      for (let at = 0; at < count; at += 1) ahead.push(columns.rows.view[at] ?? 0);
+      if (found + count > ahead.length) {
+        const larger = new Uint32Array(Math.min(end, 2 * (found + count)));
+        larger.set(ahead);
+        ahead = larger;
+      }
+      ahead.set(columns.rows.view.subarray(0, count), found);
+      found += count;
     }
-    return ahead;
+    return ahead.subarray(0, found);
   }
 
   /** Those of some rows that a knowledge lacks. */

@@ -2,7 +2,10 @@ import { type SlotList, type SlotVersions } from "../../../protocols/sync/row-st
 import { type KernelTable } from "./kernel-table.ts";
 
 /** Rows of each table as a list. A slot is row * tables + table. */
-export function slotListOf(tables: readonly KernelTable[], rowsOf: readonly (readonly number[])[]): SlotList {
+export function slotListOf(
+  tables: readonly KernelTable[],
+  rowsOf: readonly (readonly number[] | Uint32Array)[],
+): SlotList {
   const slots = new Float64Array(rowsOf.reduce((sum, { length }) => sum + length, 0));
   const generations = new Uint32Array(slots.length);
   const sections: { table: number; from: number; to: number }[] = [];
@@ -11,7 +14,8 @@ export function slotListOf(tables: readonly KernelTable[], rowsOf: readonly (rea
     const rows = tables[table];
     if (listed.length === 0 || rows === undefined) continue;
     sections.push({ table, from: end, to: end + listed.length });
-    for (const row of listed) {
+    for (let at = 0; at < listed.length; at += 1) {
+      const row = listed[at] ?? 0;
       slots[end] = row * tables.length + table;
       generations[end] = rows.generationOf(row);
       end += 1;

@@ -217,7 +217,9 @@ export class TableRowStore implements RowStore {
   }
 
   collect(known: Float64Array, slots?: Float64Array): SlotList {
-    const rowsOf = this.#tables.map((table) => (slots === undefined ? table.rowsAhead(known) : []));
+    const rowsOf: (readonly number[] | Uint32Array)[] = this.#tables.map((table) =>
+      slots === undefined ? table.rowsAhead(known) : [],
+    );
     if (slots !== undefined) {
       const among: number[][] = this.tables.map(() => []);
       const tables = this.tables.length;
