@@ -27,7 +27,8 @@ let arrived: (() => void) | undefined;
 process.once("disconnect", () => process.exit(0));
 process.on("SIGINT", () => undefined);
 process.on("message", (ask: PeerAsk & { readonly id: number }) => void answer(ask));
-process.send?.({ id: 0, reply: engine !== undefined });
+// Of two that say that they are not there, the second may find nobody who waits for it.
+process.send?.({ id: 0, reply: engine !== undefined }, () => undefined);
 
 async function answer(ask: PeerAsk & { readonly id: number }): Promise<void> {
   if (engine === undefined) return;
