@@ -95,6 +95,7 @@ test("whoever has no password, or a wrong one, is refused by our server, and cou
 
 test("a peer that speaks for another is refused by our server, and counted", async () => {
   const before = await digest();
+  expect(before).toBeTypeOf("string");
   await using frankfurt = await open(world.node.natsUrl, "frankfurt", FRANKFURT_PASSWORD);
   const { connection, refused } = frankfurt;
   for (const subject of [
@@ -115,6 +116,7 @@ test("a peer that speaks for another is refused by our server, and counted", asy
 
 test("what a peer sends that cannot be decoded is refused whole and counted, what is not for peers never arrives, and nothing changes", async () => {
   const before = await digest();
+  expect(before).toBeTypeOf("string");
   await using frankfurt = await open(world.node.natsUrl, "frankfurt", FRANKFURT_PASSWORD);
   const { connection, refused } = frankfurt;
   function send(to: string, payload: Uint8Array | string, type?: string): void {

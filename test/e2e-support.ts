@@ -67,7 +67,7 @@ const statusSchema = z.object({
   models: z.array(
     z.object({
       rows: z.number(),
-      digest: z.string(),
+      digest: z.string().exactOptional(),
       samples: z.number(),
       backlog: z.number().optional(),
       pending: z.number().optional(),
