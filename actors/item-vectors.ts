@@ -20,7 +20,7 @@ export interface ItemVectors {
   query(user: Omit<Example, "item">, signal: AbortSignal): Promise<Float32Array>;
 }
 
-interface Options {
+export interface ItemVectorsOptions {
   readonly layout: ModelLayout;
   readonly backend: Backend;
   /** Takes the vectors; knows names and dense features. */
@@ -42,7 +42,15 @@ const ROUND_MS = 1_000;
 const IDLE_MS = 200;
 
 /** Of a model whose program has two outputs: the user's vector and the item's. */
-export function createItemVectors({ layout, backend, index, gather, nowMs, upMs, onRound }: Options): ItemVectors {
+export function createItemVectors({
+  layout,
+  backend,
+  index,
+  gather,
+  nowMs,
+  upMs,
+  onRound,
+}: ItemVectorsOptions): ItemVectors {
   const learner = createLearner(layout, { backend, batchMax: BATCH });
   const due = new Set<bigint>();
   let round = { next: 0, startsMs: upMs() };

@@ -1,12 +1,10 @@
 /* How items that a user may like are found among all: what is kept of each item, and what that is multiplied with. */
 import { recallQuery } from "../protocols/architectures/recall.ts";
-import { type Backend } from "../protocols/compute/backend.ts";
 import { type Example } from "../protocols/columns/example-columns.ts";
 import { keyOf } from "../protocols/keys.ts";
 import { planExamples } from "../protocols/learning/learner.ts";
 import { type ModelLayout, requiredTable, unknownValues } from "../protocols/model-layout.ts";
-import { type CandidateIndex } from "./candidate-index.ts";
-import { createItemVectors, type GatherRows } from "./item-vectors.ts";
+import { createItemVectors, type ItemVectorsOptions } from "./item-vectors.ts";
 import { type SharedRows } from "./shared-rows.ts";
 
 /** Keeps the rows of a candidate index, and asks it. */
@@ -20,15 +18,8 @@ export interface Recall {
   readonly turn?: (signal: AbortSignal) => Promise<number>;
 }
 
-interface Options {
-  readonly layout: ModelLayout;
-  readonly index: CandidateIndex;
+interface Options extends ItemVectorsOptions {
   readonly rows: SharedRows;
-  readonly backend: Backend;
-  readonly gather: GatherRows;
-  readonly nowMs: () => number;
-  readonly upMs: () => number;
-  readonly onRound: (ms: number) => void;
 }
 
 /** Numbers that are kept of each item. */

@@ -4,7 +4,7 @@
  */
 import { loadImage } from "../../protocols/sync/image.ts";
 import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
-import { type Horizon, NO_HORIZON } from "../../protocols/sync/horizon.ts";
+import { type Horizon, type Known, NO_HORIZON } from "../../protocols/sync/horizon.ts";
 import { type Pulling } from "../../protocols/sync/pulling.ts";
 import { type Replica } from "../../protocols/sync/replica.ts";
 import { type RowStore } from "../../protocols/sync/row-store.ts";
@@ -177,6 +177,11 @@ export class Ending {
         if (!sameKnowledge(replica, theirs)) return differs(`knowledges ${where}`);
         if (digest !== theirs.store.digest()) return differs(`contents ${where}`);
       }
+      // Others may know more than a primary that pulls from nobody; less is what they have not pulled yet.
+      const leader = knobs.aloof ? nodes[promotions.leader]?.replicas[shard] : undefined;
+      if (leader !== undefined && !knowsAll(known(replica), known(leader))) {
+        return differs(`knowledges of shard ${shard} lack some of node ${promotions.leader}'s`);
+      }
     }
     return undefined;
   }
@@ -202,8 +207,11 @@ function sameSettled(a: Horizon, b: Horizon): boolean {
 }
 
 function sameKnowledge(a: Replica, b: Replica): boolean {
-  const [ours, theirs] = [a, b].map(({ horizon, knowledge }) => ({ ...horizon, knowledge }));
-  return ours !== undefined && theirs !== undefined && knowsAll(ours, theirs) && knowsAll(theirs, ours);
+  return knowsAll(known(a), known(b)) && knowsAll(known(b), known(a));
+}
+
+function known({ horizon, knowledge }: Replica): Known {
+  return { ...horizon, knowledge };
 }
 
 /** The store that a node which is down will start with. */
