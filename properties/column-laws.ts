@@ -23,14 +23,19 @@ import { DecodeError } from "../protocols/wire/decode-error.ts";
 import { batches, samples, text } from "./drawn-samples.ts";
 import * as oracle from "./key-oracle.ts";
 
+/** Each alone, and what it says. */
+export const LAWS: readonly (readonly [says: string, law: () => void])[] = [
+  ["another encoding than the one is refused", otherEncodingsAreRefused],
+  ["keys are numbered once", setsNumberKeysOnce],
+  ["messages are read as written, in columns or as JSON", messagesAreReadAsWritten],
+  ["a changed message has one encoding or none", hostileMessagesHaveOneEncoding],
+  ["keys are those of the texts", keysAreThoseOfTexts],
+  ["a plan is that of the samples one by one", plansAreThoseOfSamples],
+  ["labels, values and sightings are those of the samples", theRestIsThatOfSamples],
+];
+
 export function checkLaws(): void {
-  otherEncodingsAreRefused();
-  setsNumberKeysOnce();
-  messagesAreReadAsWritten();
-  hostileMessagesHaveOneEncoding();
-  keysAreThoseOfTexts();
-  plansAreThoseOfSamples();
-  theRestIsThatOfSamples();
+  for (const [, law] of LAWS) law();
 }
 
 function messagesAreReadAsWritten(): void {

@@ -73,19 +73,11 @@ function meaningOf({ shards, tables, dense, derived }: ModelDeclaration, program
   });
 }
 
-/** The index of the embedding table that is keyed by `key` (`user`, `item`, a feature); undefined where the model has none. */
-function tableKeyedBy(layout: ModelLayout, key: string): number | undefined {
-  const at = layout.model.tables.findIndex((table) => table.key === key && table.sequence === undefined);
-  return at < 0 ? undefined : at + 1;
-}
-
-/** The same for a key that every model has a table for: `user` and `item`. */
+/** The index of the embedding table that is keyed by `user` or `item`, which every model has; no list's. */
 export function requiredTable(layout: ModelLayout, key: "user" | "item"): number {
-  const table = tableKeyedBy(layout, key);
-  if (table === undefined) {
-    throw new RangeError(`Cannot serve model '${layout.model.name}': it has no table keyed by ${key}`);
-  }
-  return table;
+  const at = layout.model.tables.findIndex((table) => table.key === key && table.sequence === undefined);
+  if (at < 0) throw new RangeError(`Cannot serve model '${layout.model.name}': it has no table keyed by ${key}`);
+  return at + 1;
 }
 
 /** The index of the first dense group's table. */

@@ -5,15 +5,7 @@ export type Refusal = "nan" | "infinity" | "norm";
 
 /** What is wrong with these floats, or undefined: a NaN, an infinity, or a Euclidean norm above `normMax`. NaN is named before infinity. */
 export function checkFinite(floats: Float32Array, normMax: number): Refusal | undefined {
-  let squares = 0;
-  for (let i = 0; i < floats.length; i += 1) {
-    const value = floats[i] ?? 0;
-    squares += value * value;
-  }
-  // Squares of 32-bit floats cannot overflow a 64-bit sum, so it is finite exactly when every float is.
-  if (squares <= normMax * normMax) return undefined;
-  if (Number.isFinite(squares)) return "norm";
-  return floats.some((value) => Number.isNaN(value)) ? "nan" : "infinity";
+  return firstBroken(floats, { rows: 1, normMax })?.reason;
 }
 
 /** The first of so many rows of equal width that has something wrong with it, as `checkFinite` says, or undefined. */
@@ -28,9 +20,11 @@ export function firstBroken(
       const value = floats[at] ?? 0;
       squares += value * value;
     }
+    // Squares of 32-bit floats cannot overflow a 64-bit sum, so it is finite exactly when every float is.
     if (squares <= normMax * normMax) continue;
-    const reason = checkFinite(floats.subarray(row * width, (row + 1) * width), normMax);
-    if (reason !== undefined) return { row, reason };
+    if (Number.isFinite(squares)) return { row, reason: "norm" };
+    const hasNaN = floats.subarray(at - width, at).some((value) => Number.isNaN(value));
+    return { row, reason: hasNaN ? "nan" : "infinity" };
   }
   return undefined;
 }

@@ -45,13 +45,15 @@ function readPosition(value: unknown): SourcePosition {
 }
 
 function readDelays(value: unknown): DelayCounts {
-  return mapped(value, (counts) =>
-    list(counts, "delays").map((each) => {
-      const read = number(each, "delays");
-      if (read < 0) throw new DecodeError(WHAT, "a count of delays is below 0");
-      return read;
-    }),
+  return Object.fromEntries(
+    Object.entries(fields(value, "delays")).map(([kind, counts]) => [kind, list(counts, "delays").map(readDelay)]),
   );
+}
+
+function readDelay(value: unknown): number {
+  const delays = number(value, "delays");
+  if (delays < 0) throw new DecodeError(WHAT, "a count of delays is below 0");
+  return delays;
 }
 
 function readSample(value: unknown): PublishedSample {
@@ -76,10 +78,6 @@ function readSample(value: unknown): PublishedSample {
     features: checked(sample["features"], isText, "texts"),
     dense: checked(sample["dense"], isNumber, "finite numbers"),
   };
-}
-
-function mapped<T>(value: unknown, read: (each: unknown) => T): Record<string, T> {
-  return Object.fromEntries(Object.entries(fields(value, "features")).map(([name, each]) => [name, read(each)]));
 }
 
 /** The same object, once all that it holds is what it must be: of each sample there are dozens, and copies of them cost more than all else. */

@@ -38,7 +38,7 @@ export interface SegmentEnd {
 
 /** The end of a segment, to be written behind its blocks, and the checksum that names it. */
 export function encodeSegmentEnd({ head, blocks }: SegmentEnd): { bytes: Uint8Array<ArrayBuffer>; checksum: number } {
-  const writer = new ByteWriter(64 + head.length + blocks.length * 12);
+  const writer = new ByteWriter();
   writer.varint(head.length);
   writer.bytes(head);
   writer.varint(blocks.length);
