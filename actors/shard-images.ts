@@ -82,14 +82,14 @@ export function createImages(
   /** All blocks of an image, each in a turn of its own; gives what went wrong. */
   async function writeBlocks(image: TakenImage, segment: string): Promise<SaveOutcome | undefined> {
     for (let block = nextBlock(image); block !== undefined; block = nextBlock(image)) {
-      const outcome = await files.ask("append", { name, segment, block }, { ...step(), transfer: [block.buffer] });
+      const outcome = await files.ask("append", { name, segment, block }, step());
       if (outcome.kind === "failed") return outcome;
     }
     return undefined;
   }
 
   /** What one block holds the shard up for, is measured. */
-  function nextBlock(image: TakenImage): Uint8Array<ArrayBuffer> | undefined {
+  function nextBlock(image: TakenImage): Uint8Array | undefined {
     const beganMs = context.upMs();
     const block = image.next();
     context.metrics.observe("freshet_image_block_seconds", (context.upMs() - beganMs) / 1000, labels);

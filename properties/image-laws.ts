@@ -59,7 +59,7 @@ export function checkMoments(): void {
         const { image, blocks, expected } = open;
         open = undefined;
         if (outcome === "kept") {
-          for (let block = image.next(); block !== undefined; block = image.next()) blocks.push(block);
+          for (let block = image.next(); block !== undefined; block = image.next()) blocks.push(block.slice());
           segments = [...(image.whole ? [] : segments), { head: image.head, blocks }];
           for (const create of [createMapRowStore, createTableRowStore]) {
             const loaded = loadSegments(segments, create(TABLES, FULL));
@@ -92,7 +92,7 @@ export function checkMoments(): void {
           open = { image: takeImage(replica, { what, blockBytes }), blocks: [], expected };
         } else if (kind === "block") {
           const block = open?.image.next();
-          if (block !== undefined) open?.blocks.push(block);
+          if (block !== undefined) open?.blocks.push(block.slice());
         } else if (kind === "close" && "outcome" in options) close(options.outcome);
         if (at === steps.length - 1) close("kept");
       }

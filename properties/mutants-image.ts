@@ -15,7 +15,7 @@ export const IMAGE_MUTANTS: readonly Mutant[] = [
   {
     name: "increment-without-drops",
     file: "protocols/sync/take-image.ts",
-    edits: [["if (keys !== undefined) return encodeDropped(keys);", ""]],
+    edits: [["if (keys !== undefined) writeDropped(room, keys);", "if (keys !== undefined) continue;"]],
   },
   {
     name: "row-not-kept-aside",

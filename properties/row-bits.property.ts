@@ -13,7 +13,7 @@ const step = fc.oneof(
 
 test("RowBits holds what a Set of the same rows holds", () => {
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 30 }), row, row, (steps, from, most) => {
       let bits = new RowBits();
       const rows = new Set<number>();
       for (const each of steps) {
@@ -39,9 +39,16 @@ test("RowBits holds what a Set of the same rows holds", () => {
           before.fill(201);
         }
         expect(bits.size).toBe(rows.size);
-        const found: number[] = [];
-        for (let next = bits.next(0); next >= 0; next = bits.next(next + 1)) found.push(next);
-        expect(found).toEqual([...rows].toSorted((a, b) => a - b));
+        const inOrder = [...rows].toSorted((a, b) => a - b);
+        const copy = bits.copy();
+        const room = new Uint32Array(most);
+        const taken = copy.take(from, room);
+        const expected = inOrder.filter((held) => held >= from).slice(0, most);
+        expect([...room.subarray(0, taken)]).toEqual(expected);
+        expect(copy.size).toBe(rows.size - taken);
+        const all = new Uint32Array(rows.size);
+        expect(copy.take(0, all)).toBe(rows.size - taken);
+        expect([...all.subarray(0, rows.size - taken)]).toEqual(inOrder.filter((held) => !expected.includes(held)));
       }
       for (let each = 0; each <= 300; each += 1) expect(bits.has(each)).toBe(rows.has(each));
     }),

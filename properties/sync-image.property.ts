@@ -82,7 +82,7 @@ test("a segment out of its order, or with a byte changed in head or block, is re
   stepReplica(replica, { kind: "write", writes }, 1_760_000_000_000);
   function take(what: "all" | "changed"): { head: Uint8Array; blocks: Uint8Array[] } {
     const image = takeImage(replica, { what });
-    const blocks = Array.from({ length: 9 }, () => image.next()).filter((block) => block !== undefined);
+    const blocks = Array.from({ length: 9 }, () => image.next()?.slice()).filter((block) => block !== undefined);
     image.close("kept");
     return { head: image.head, blocks };
   }

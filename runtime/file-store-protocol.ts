@@ -34,7 +34,7 @@ export interface FileStoreProtocol {
     request: { readonly name: string };
     reply: { readonly kind: "begun"; readonly segment: string } | NotWritten;
   };
-  /** Adds a block. Answered when there is room for the next; blocks keep their order. */
+  /** Adds a block. Answered when it was copied and there is room for the next; blocks keep their order. */
   readonly append: {
     request: { readonly name: string; readonly segment: string; readonly block: Uint8Array };
     reply: { readonly kind: "taken" } | NotWritten;

@@ -10,6 +10,7 @@ import {
   type StoredBlock,
 } from "../protocols/wire/segment.ts";
 import { packBlock, unpackBlock } from "./block-packing.ts";
+import { giveBytes, takeBytes } from "./spare-bytes.ts";
 import { type StoredSegment } from "./file-store-protocol.ts";
 import { type NewFile, type OldFile } from "./disk.ts";
 import { type ImagePlace, newSegmentId, segmentPath } from "./image-files.ts";
@@ -17,16 +18,26 @@ import { type ImagePlace, newSegmentId, segmentPath } from "./image-files.ts";
 /** Packed blocks that wait for the disk; beyond it `append` waits too. */
 const WAITING_BYTES_MAX = 4 * 1024 * 1024;
 
+/** Room for some blocks. A block that is larger has its own. */
+const ROOM_BYTES = 2 * IMAGE_LIMITS.storedBlockBytes;
+const NOTHING = new Uint8Array();
+
+/** Bytes on their way to the disk, and memory that may be used again once they are there. */
+interface Waiting {
+  readonly bytes: Uint8Array;
+  readonly room?: Uint8Array<ArrayBuffer>;
+}
+
 /** A segment being written, from front to back. Disposal removes it, unless `keep` was called; without either the next start does. */
 export class SegmentWriter implements AsyncDisposable {
   readonly id: string;
   readonly #place: ImagePlace;
   readonly #file: NewFile;
   readonly #blocks: StoredBlock[] = [];
-  /** Blocks that are not stored yet: together they are to be one. */
-  #gathered: Uint8Array[] = [];
+  /** Blocks that are not stored yet, at the start of this memory: together they are to be one. */
+  #gathered = NOTHING;
   #gatheredBytes = 0;
-  #waiting: Uint8Array[] = [];
+  #waiting: Waiting[] = [];
   #waitingBytes = 0;
   #bytes = 0;
   /** Blocks take their places in the order in which they came, whichever is packed first. */
@@ -46,15 +57,16 @@ export class SegmentWriter implements AsyncDisposable {
   }
 
   /**
-   * Resolves when there is room for the next block, and never in the same turn of the thread, so that others have theirs between blocks; rejects
-   * once anything could not be written.
+   * Takes a copy of a block at once. Resolves when there is room for the next, and never in the same turn of the thread, so that others have theirs between
+   * blocks; rejects once anything could not be written.
    */
   async append(bytes: Uint8Array): Promise<void> {
     if (bytes.length === 0 || bytes.length > IMAGE_LIMITS.blockBytesMax) {
       throw new RangeError(`Cannot append a block of ${bytes.length} bytes`);
     }
-    if (this.#gatheredBytes + bytes.length > IMAGE_LIMITS.blockBytesMax) void this.#store();
-    this.#gathered.push(bytes);
+    if (this.#gatheredBytes > 0 && this.#gatheredBytes + bytes.length > this.#gathered.length) void this.#store();
+    if (this.#gatheredBytes === 0) this.#gathered = takeBytes(Math.max(ROOM_BYTES, bytes.length));
+    this.#gathered.set(bytes, this.#gatheredBytes);
     this.#gatheredBytes += bytes.length;
     // One may be packed while the next is gathered.
     const before = this.#order;
@@ -65,9 +77,9 @@ export class SegmentWriter implements AsyncDisposable {
 
   /** Ends the segment; resolves when all of it is on the disk. */
   async finish(head: Uint8Array): Promise<NamedSegment> {
-    await (this.#gathered.length === 0 ? this.#order : this.#store());
+    await (this.#gatheredBytes === 0 ? this.#order : this.#store());
     const { bytes, checksum } = encodeSegmentEnd({ head, blocks: this.#blocks });
-    this.#enqueue(bytes);
+    this.#enqueue({ bytes });
     await this.#writing;
     await this.#file.close();
     this.#state = "finished";
@@ -91,28 +103,31 @@ export class SegmentWriter implements AsyncDisposable {
 
   /** What was gathered, as one block. */
   #store(): Promise<void> {
-    const [first = new Uint8Array()] = this.#gathered;
-    const packed = packBlock(this.#gathered.length === 1 ? first : Buffer.concat(this.#gathered));
-    this.#gathered = [];
+    const room = this.#gathered;
+    const packed = packBlock(room.subarray(0, this.#gatheredBytes));
+    this.#gathered = NOTHING;
     this.#gatheredBytes = 0;
     packed.catch(() => undefined); // told to whoever waits for the order
-    const turn = this.#appendAfter(this.#order, packed);
+    const turn = this.#appendAfter(this.#order, { packed, room });
     turn.catch(() => undefined);
     this.#order = turn;
     return turn;
   }
 
-  async #appendAfter(before: Promise<void>, packed: ReturnType<typeof packBlock>): Promise<void> {
+  async #appendAfter(
+    before: Promise<void>,
+    of: { readonly packed: ReturnType<typeof packBlock>; readonly room: Uint8Array<ArrayBuffer> },
+  ): Promise<void> {
     await before;
-    const { stored, block } = await packed;
+    const { stored, block } = await of.packed;
     this.#blocks.push(block);
-    this.#enqueue(stored);
+    this.#enqueue({ bytes: stored, room: of.room });
     if (this.#waitingBytes > WAITING_BYTES_MAX) await this.#writing;
   }
 
-  #enqueue(bytes: Uint8Array): void {
-    this.#waiting.push(bytes);
-    this.#waitingBytes += bytes.length;
+  #enqueue(waiting: Waiting): void {
+    this.#waiting.push(waiting);
+    this.#waitingBytes += waiting.bytes.length;
     if (this.#writing !== undefined) return;
     // One that failed stays: nothing is written any more, and whoever waits for it is told.
     this.#writing = this.#write();
@@ -122,10 +137,12 @@ export class SegmentWriter implements AsyncDisposable {
   /** Whatever waits goes to the disk in one write, as each write waits for it. */
   async #write(): Promise<void> {
     while (this.#waiting.length > 0) {
-      const [parts, bytes] = [this.#waiting, this.#waitingBytes];
+      const [waiting, bytes] = [this.#waiting, this.#waitingBytes];
+      const parts = waiting.map((each) => each.bytes);
       this.#waiting = [];
       this.#waitingBytes = 0;
       await this.#file.write(parts);
+      for (const { room } of waiting) if (room !== undefined) giveBytes(room);
       this.#bytes += bytes;
     }
     this.#writing = undefined;

@@ -46,8 +46,12 @@ export class CrashDisk implements Disk {
       write: async (parts) => {
         const write = this.#writes;
         this.#writes += 1;
-        this.#do({ kind: "begin", write, file, bytes: Buffer.concat(parts) });
+        const bytes = Buffer.concat(parts);
+        this.#do({ kind: "begin", write, file, bytes });
         await new Promise((resolve) => setImmediate(resolve));
+        // A disk takes the bytes at any time until then.
+        const isSame = Buffer.concat(parts).equals(bytes);
+        if (!isSame) throw new Error("The memory of a write changed while it was on its way");
         this.#do({ kind: "end", write });
       },
       close: async () => undefined,

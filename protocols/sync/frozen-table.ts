@@ -1,3 +1,4 @@
+import { emptyBatch } from "./empty-batch.ts";
 import { RowBits } from "./row-bits.ts";
 import { type RowBatch, type TableKeys, type TableSpec } from "./row-store.ts";
 
@@ -8,12 +9,10 @@ export interface FreezableRows {
   readonly end: number;
   /** Rows that are not empty. */
   readonly held: number;
-  /** Those of some rows that are not empty. */
-  heldAmong(rows: readonly number[]): number[];
-  /** These rows as a batch. */
-  pack(rows: readonly number[], options: { readonly table: number; readonly state: boolean }): RowBatch;
-  /** Room for so many rows. */
-  emptyBatch(count: number, options: { readonly table: number; readonly state: boolean }): RowBatch;
+  /** How many rows `packHeld` takes. */
+  readonly rowsMax: number;
+  /** Those of some rows that are not empty as a batch, whose columns are good until the next call. */
+  packHeld(rows: Uint32Array, options: { readonly table: number; readonly state: boolean }): RowBatch;
   /** One row into a place of a batch. */
   packRow(row: number, place: { readonly batch: RowBatch; readonly at: number }): void;
 }
@@ -41,6 +40,8 @@ export class FrozenTable {
   #moment: Moment | undefined;
   #unread = new RowBits();
   #cursor = 0;
+  /** Rows on their way out. */
+  readonly #next: Uint32Array;
   #touches = 0;
   /** Rows as they were at the moment, which have changed since. */
   #aside: { readonly block: RowBatch; rows: number }[] = [];
@@ -48,6 +49,7 @@ export class FrozenTable {
   constructor(rows: FreezableRows, options: { readonly table: number; readonly state: boolean }) {
     this.#rows = rows;
     this.#options = options;
+    this.#next = new Uint32Array(rows.rowsMax);
   }
 
   /** Rows and keys that changed; more where some counts twice. */
@@ -115,16 +117,12 @@ export class FrozenTable {
     const [oldest] = this.#aside;
     if (this.#aside.length > 1 || (oldest?.rows ?? 0) >= rowsMax) return this.#nextAside(rowsMax);
     for (;;) {
-      const rows: number[] = [];
-      let row = this.#unread.next(this.#cursor);
-      for (; row >= 0 && rows.length < rowsMax; row = this.#unread.next(row + 1)) {
-        this.#unread.delete(row);
-        rows.push(row);
-      }
-      if (rows.length === 0) return this.#nextAside(rowsMax);
-      this.#cursor = row < 0 ? this.#rows.end : row;
-      const held = this.#rows.heldAmong(rows);
-      if (held.length > 0) return this.#rows.pack(held, this.#options);
+      const rows = this.#next.subarray(0, this.#unread.take(this.#cursor, this.#next.subarray(0, rowsMax)));
+      const last = rows.at(-1);
+      if (last === undefined) return this.#nextAside(rowsMax);
+      this.#cursor = last + 1;
+      const batch = this.#rows.packHeld(rows, this.#options);
+      if (batch.keys.length > 0) return batch;
     }
   }
 
@@ -162,9 +160,9 @@ export class FrozenTable {
   #keepAside(row: number): void {
     let last = this.#aside.at(-1);
     if (last === undefined || last.rows === last.block.keys.length) {
-      const { valueBytes, stateBytes } = this.#rows.spec;
-      const rows = Math.max(1, Math.floor(BLOCK_BYTES / (valueBytes + stateBytes)));
-      last = { block: this.#rows.emptyBatch(rows, this.#options), rows: 0 };
+      const { spec } = this.#rows;
+      const rows = Math.max(1, Math.floor(BLOCK_BYTES / (spec.valueBytes + spec.stateBytes)));
+      last = { block: emptyBatch(spec, rows, this.#options), rows: 0 };
       this.#aside.push(last);
     }
     this.#rows.packRow(row, { batch: last.block, at: last.rows });
@@ -176,14 +174,14 @@ function cut({ table, keys, t, writers, flags, values, state }: RowBatch, from: 
   const rows = keys.length;
   function bytesOfRows(bytes: Uint8Array): Uint8Array {
     const width = bytes.length / rows;
-    return bytes.slice(from * width, to * width);
+    return bytes.subarray(from * width, to * width);
   }
   return {
     table,
-    keys: keys.slice(from, to),
-    t: t.slice(from, to),
-    writers: writers.slice(from, to),
-    flags: flags.slice(from, to),
+    keys: keys.subarray(from, to),
+    t: t.subarray(from, to),
+    writers: writers.subarray(from, to),
+    flags: flags.subarray(from, to),
     values: bytesOfRows(values),
     state: state && bytesOfRows(state),
   };

@@ -15,7 +15,7 @@
  *   N           flags: 1 deleted
  */
 import { T_MAX } from "../limits.ts";
-import { bytesOf } from "../wire/bytes.ts";
+import { bytesOf, type ByteWriter } from "../wire/bytes.ts";
 import { DecodeError } from "../wire/decode-error.ts";
 import { type RowBatch, type TableKeys, type TableSpec } from "./row-store.ts";
 
@@ -27,14 +27,20 @@ export type ImageBlock =
   | { readonly kind: "rows"; readonly rows: RowBatch }
   | { readonly kind: "dropped"; readonly dropped: TableKeys };
 
-/** Rows of one table as a block. */
-export function encodeRows({ table, keys, t, values, state, writers, flags }: RowBatch): Uint8Array<ArrayBuffer> {
-  return join(ROWS, table, [bytesOf(keys), bytesOf(t), values, state ?? new Uint8Array(), bytesOf(writers), flags]);
+/** Writes rows of one table, at least one, as a block. */
+export function writeRows(writer: ByteWriter, { table, keys, t, values, state, writers, flags }: RowBatch): void {
+  writeHeader(writer, { kind: ROWS, table, count: keys.length });
+  for (const numbers of [keys, t]) writer.bytes(bytesOf(numbers));
+  writer.bytes(values);
+  if (state !== undefined) writer.bytes(state);
+  writer.bytes(bytesOf(writers));
+  writer.bytes(flags);
 }
 
-/** Keys of one table, at least one, as a block. */
-export function encodeDropped({ table, keys }: TableKeys): Uint8Array<ArrayBuffer> {
-  return join(DROPPED, table, [bytesOf(keys)]);
+/** Writes keys of one table, at least one, as a block. */
+export function writeDropped(writer: ByteWriter, { table, keys }: TableKeys): void {
+  writeHeader(writer, { kind: DROPPED, table, count: keys.length });
+  writer.bytes(bytesOf(keys));
 }
 
 interface BlockOptions {
@@ -105,18 +111,12 @@ function numbersOf<Numbers>(
   return new kind(column.buffer, column.byteOffset, column.length / kind.BYTES_PER_ELEMENT);
 }
 
-function join(kind: number, table: number, columns: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(HEADER_BYTES + columns.reduce((sum, { length }) => sum + length, 0));
-  const header = new DataView(bytes.buffer);
-  header.setUint8(0, kind);
-  header.setUint16(2, table, true);
-  header.setUint32(4, (columns[0]?.length ?? 0) / 8, true);
-  let at = HEADER_BYTES;
-  for (const column of columns) {
-    bytes.set(column, at);
-    at += column.length;
-  }
-  return bytes;
+function writeHeader(writer: ByteWriter, header: { kind: number; table: number; count: number }): void {
+  writer.u8(header.kind);
+  writer.u8(0);
+  writer.u8(header.table);
+  writer.u8(header.table >>> 8);
+  writer.u32(header.count);
 }
 
 function fail(why: string): DecodeError {

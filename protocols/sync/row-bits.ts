@@ -57,17 +57,24 @@ export class RowBits {
     return copy;
   }
 
-  /** The first row in it from `from` on, or -1. */
-  next(from: number): number {
+  /** Takes the first rows from `from` on out of it, in order, as many as there is room for; gives how many. */
+  take(from: number, rows: Uint32Array): number {
     const words = this.#words;
-    let at = from >>> 5;
-    let word = (words[at] ?? 0) & (-1 << (from & 31));
-    while (word === 0) {
-      at += 1;
-      if (at >= words.length) return -1;
-      word = words[at] ?? 0;
+    let taken = 0;
+    let mask = -1 << (from & 31);
+    for (let at = from >>> 5; at < words.length && taken < rows.length; at += 1) {
+      const all = words[at] ?? 0;
+      let left = all & mask;
+      for (; left !== 0 && taken < rows.length; left &= left - 1) {
+        rows[taken] = at * 32 + (31 - Math.clz32(left & -left));
+        taken += 1;
+      }
+      // Below `from` what there is stays.
+      words[at] = (all & ~mask) | left;
+      mask = -1;
     }
-    return at * 32 + (31 - Math.clz32(word & -word));
+    this.#size -= taken;
+    return taken;
   }
 
   #grow(length: number): void {

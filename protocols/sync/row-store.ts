@@ -149,8 +149,8 @@ export interface FrozenRows {
   /** What was dropped since the last moment that was kept. A key may be back, and then it is among the rows too. Empty where all rows are. */
   readonly dropped: readonly TableKeys[];
   /**
-   * Rows of one table, each once, in memory of their own: as many as have so many bytes of values and state, and one at least; undefined
-   * when all were given.
+   * Rows of one table, each once: at most as many as have so many bytes of values and state, and one at least; undefined when all were
+   * given. Their columns are the store's, and good until it is asked for anything else.
    */
   next(bytesMax: number): RowBatch | undefined;
   /**

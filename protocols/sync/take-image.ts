@@ -1,5 +1,6 @@
 import { IMAGE_LIMITS } from "../limits.ts";
-import { encodeDropped, encodeRows } from "./image-block.ts";
+import { ByteWriter } from "../wire/bytes.ts";
+import { writeDropped, writeRows } from "./image-block.ts";
 import { encodeHead } from "./image-head.ts";
 import { type Replica } from "./replica-state.ts";
 import { type TableKeys } from "./row-store.ts";
@@ -11,8 +12,8 @@ export interface TakenImage {
   readonly head: Uint8Array<ArrayBuffer>;
   /** Trainer -> highest batch applied, as the head says. */
   readonly applied: ReadonlyMap<string, number>;
-  /** The next block, in memory of its own; undefined when all were given. */
-  next(): Uint8Array<ArrayBuffer> | undefined;
+  /** The next block, or some that are small, good until the next call; undefined when all were given. */
+  next(): Uint8Array | undefined;
   /** Ends it: as if it had never been begun, where the image was `lost`. */
   close(outcome: "kept" | "lost"): void;
 }
@@ -41,15 +42,24 @@ export function takeImage(
     writers: store.writers,
   });
   const dropped = rows.dropped.flatMap((keys) => cut(keys, Math.max(1, Math.floor(blockBytes / 8)))).reverse();
+  const room = new ByteWriter(2 * blockBytes);
   return {
     whole: rows.whole,
     head,
     applied,
     next: () => {
-      const keys = dropped.pop();
-      if (keys !== undefined) return encodeDropped(keys);
-      const batch = rows.next(blockBytes);
-      return batch && encodeRows(batch);
+      room.clear();
+      // Of a table with few rows a block is small.
+      while (room.length < blockBytes / 2) {
+        const keys = dropped.pop();
+        if (keys !== undefined) writeDropped(room, keys);
+        else {
+          const batch = rows.next(blockBytes);
+          if (batch === undefined) break;
+          writeRows(room, batch);
+        }
+      }
+      return room.length === 0 ? undefined : room.view();
     },
     close: (outcome) => rows.close(outcome),
   };

@@ -104,6 +104,11 @@ export class ByteWriter {
     this.#length += bytes.length;
   }
 
+  /** Goes on from the start, in the same memory. */
+  clear(): void {
+    this.#length = 0;
+  }
+
   /** What was written so far; shares memory with the writer until it grows. */
   view(): Uint8Array<ArrayBuffer> {
     return this.#bytes.subarray(0, this.#length);

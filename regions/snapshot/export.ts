@@ -55,9 +55,8 @@ async function* exportStore(
   { folder, shard, options }: { readonly folder: string; readonly shard: string; readonly options: ExportOptions },
 ): AsyncGenerator<ExportedTable> {
   const names = namesOf(store);
-  const rows = store.freeze("all");
   const files = new Map<number, { readonly path: string; readonly writer: ParquetWriter; rows: number }>();
-  for (let batch = rows.next(GROUP_BYTES); batch !== undefined; batch = rows.next(GROUP_BYTES)) {
+  for (const batch of groupsOf(store)) {
     const spec = store.tables[batch.table];
     if (spec === undefined || (options.table !== undefined && spec.name !== options.table)) continue;
     let file = files.get(batch.table);
@@ -66,7 +65,7 @@ async function* exportStore(
       file = { path, writer: new ParquetWriter({ writer: fileWriter(path), schema: schemaOf(spec) }), rows: 0 };
       files.set(batch.table, file);
     }
-    const live = Uint32Array.from(batch.keys.keys()).filter((row) => (batch?.flags[row] ?? 0) !== TOMBSTONE);
+    const live = Uint32Array.from(batch.keys.keys()).filter((row) => (batch.flags[row] ?? 0) !== TOMBSTONE);
     if (live.length === 0) continue;
     await file.writer.write({
       columnData: columnsOf(batch, { spec, live, names, writers: store.writers }),
@@ -75,19 +74,28 @@ async function* exportStore(
     file.rows += live.length;
     options.progress(`${file.path}: ${file.rows} rows`);
   }
-  rows.close("lost");
   for (const { path, writer, rows: count } of files.values()) {
     await writer.finish();
     yield { path, rows: count };
   }
 }
 
+/** All rows of a store that nobody changes, in groups of one table each. */
+function* groupsOf(store: RowStore): Generator<RowBatch> {
+  const list = store.collect(new Float64Array());
+  for (const { table, from, to } of list.sections) {
+    const { valueBytes = 0, stateBytes = 0 } = store.tables[table] ?? {};
+    const rows = Math.max(1, Math.floor(GROUP_BYTES / (valueBytes + stateBytes)));
+    for (let at = from; at < to; at += rows) yield* store.pack(list, { from: at, to: Math.min(to, at + rows) });
+  }
+  store.release(list);
+}
+
 /** Item names by key, as the catalogue has them. */
 function namesOf(store: RowStore): Map<bigint, string> {
   const names = new Map<bigint, string>();
   const table = store.tables.findIndex(({ name }) => name === CATALOGUE_NAME);
-  const rows = store.freeze("all");
-  for (let batch = rows.next(GROUP_BYTES); batch !== undefined; batch = rows.next(GROUP_BYTES)) {
+  for (const batch of groupsOf(store)) {
     if (batch.table !== table) continue;
     const width = batch.values.length / batch.keys.length;
     for (const [row, key] of batch.keys.entries()) {
@@ -95,7 +103,6 @@ function namesOf(store: RowStore): Map<bigint, string> {
       if (item !== undefined) names.set(key, item);
     }
   }
-  rows.close("lost");
   return names;
 }
 

@@ -1,3 +1,4 @@
+import { emptyBatch } from "../../../protocols/sync/empty-batch.ts";
 import { type FreezableRows } from "../../../protocols/sync/frozen-table.ts";
 import { type RowBatch, type TableSpec } from "../../../protocols/sync/row-store.ts";
 import { type SharedMemory } from "../load.ts";
@@ -49,6 +50,10 @@ export class KernelTable implements FreezableRows {
     this.cold = cold && new ColdRows({ code, memory, spec }, { ...cold, rowsMax: columns.rowsMax });
     this.#answerT = new Float64Array(this.memory.buffer, HEAD.answerT, 1);
     this.#head = new Uint32Array(this.memory.buffer, 0, HEAD.ranks / 4);
+  }
+
+  get rowsMax(): number {
+    return this.columns.rowsMax;
   }
 
   /** Rows from here on were never used. */
@@ -119,17 +124,6 @@ export class KernelTable implements FreezableRows {
   drop(row: number): void {
     this.code.dropRow(row);
     this.#generations.set(row, this.generationOf(row) + 1);
-  }
-
-  heldAmong(rows: readonly number[]): number[] {
-    const { columns, code } = this;
-    const held: number[] = [];
-    for (const { from, count } of columns.pieces(rows.length)) {
-      for (let at = 0; at < count; at += 1) columns.rows.view[at] = rows[from + at] ?? 0;
-      code.readVersions(columns.rows.at, count, columns.t.at, columns.writers.at, columns.flags.at);
-      for (let at = 0; at < count; at += 1) if (columns.flags.view[at] !== EMPTY) held.push(rows[from + at] ?? 0);
-    }
-    return held;
   }
 
   /** The version of a row, unless it is empty. */
@@ -310,35 +304,34 @@ export class KernelTable implements FreezableRows {
   }
 
   /** These rows as a batch. */
-  pack(rows: readonly number[] | Uint32Array, options: { readonly table: number; readonly state: boolean }): RowBatch {
-    const numbers = rows instanceof Uint32Array ? rows : Uint32Array.from(rows);
-    const batch = this.emptyBatch(rows.length, options);
-    const { columns } = this;
+  pack(rows: Uint32Array, options: { readonly table: number; readonly state: boolean }): RowBatch {
+    const batch = emptyBatch(this.spec, rows.length, options);
     const { valueBytes, stateBytes } = this.spec;
-    for (const { from, to, count } of columns.pieces(rows.length)) {
-      columns.rows.view.set(numbers.subarray(from, to));
-      this.#packPiece(count, batch.state !== undefined);
-      batch.keys.set(columns.keys.view.subarray(0, count), from);
-      batch.t.set(columns.t.view.subarray(0, count), from);
-      batch.writers.set(columns.writers.view.subarray(0, count), from);
-      batch.flags.set(columns.flags.view.subarray(0, count), from);
-      batch.values.set(columns.values.view.subarray(0, count * valueBytes), from * valueBytes);
-      batch.state?.set(columns.state.view.subarray(0, count * stateBytes), from * stateBytes);
+    for (const { from, to } of this.columns.pieces(rows.length)) {
+      const piece = this.packHeld(rows.subarray(from, to), options);
+      batch.keys.set(piece.keys, from);
+      batch.t.set(piece.t, from);
+      batch.writers.set(piece.writers, from);
+      batch.flags.set(piece.flags, from);
+      batch.values.set(piece.values, from * valueBytes);
+      if (piece.state !== undefined) batch.state?.set(piece.state, from * stateBytes);
     }
     return batch;
   }
 
-  /** Room for so many rows. */
-  emptyBatch(count: number, options: { readonly table: number; readonly state: boolean }): RowBatch {
+  packHeld(rows: Uint32Array, { table, state }: { readonly table: number; readonly state: boolean }): RowBatch {
+    const { columns } = this;
     const { valueBytes, stateBytes } = this.spec;
+    columns.rows.view.set(rows);
+    const count = this.#packPiece(rows.length, state);
     return {
-      table: options.table,
-      keys: new BigUint64Array(count),
-      t: new Float64Array(count),
-      writers: new Uint16Array(count),
-      flags: new Uint8Array(count),
-      values: new Uint8Array(count * valueBytes),
-      state: options.state ? new Uint8Array(count * stateBytes) : undefined,
+      table,
+      keys: columns.keys.view.subarray(0, count),
+      t: columns.t.view.subarray(0, count),
+      writers: columns.writers.view.subarray(0, count),
+      flags: columns.flags.view.subarray(0, count),
+      values: columns.values.view.subarray(0, count * valueBytes),
+      state: state ? columns.state.view.subarray(0, count * stateBytes) : undefined,
     };
   }
 
@@ -356,15 +349,16 @@ export class KernelTable implements FreezableRows {
     batch.state?.set(columns.state.view.subarray(0, stateBytes), at * stateBytes);
   }
 
-  /** The rows that were placed, into the columns. */
-  #packPiece(count: number, state: boolean): void {
+  /** The rows that were placed, as far as they are not empty, into the columns; gives how many. */
+  #packPiece(count: number, state: boolean): number {
     const { columns, spec } = this;
-    this.code.packRows(
+    const packed = this.code.packRows(
       ...([columns.rows.at, count, columns.keys.at, columns.t.at, columns.writers.at, columns.flags.at] as const),
       ...([columns.values.at, state ? columns.state.at : 0] as const),
     );
     const { valueBytes, stateBytes } = spec;
     const to = { values: columns.values.at, valueBytes, state: state ? columns.state.at : 0, stateBytes };
-    this.cold?.copy(columns.rows, count, to);
+    this.cold?.copy(columns.rows, packed, to);
+    return packed;
   }
 }

@@ -63,7 +63,7 @@ export interface TableCode {
       ...[rows: number, count: number, keys: number, t: number, writers: number, flags: number],
       ...[values: number, state: number],
     ]
-  ) => void;
+  ) => number;
   readonly readVersions: (...columns: [rows: number, count: number, t: number, writers: number, flags: number]) => void;
   readonly gatherKeys: (
     ...gather: [

@@ -49,33 +49,41 @@ export function collectAmong(rows: usize, count: u32, known: usize, writers: u32
   return found;
 }
 
-/** Rows as columns; `state` may be 0. Of rows on disk all but values and state, which are read elsewhere. */
+/**
+ * Those of some rows that are not empty as columns, and their numbers; gives how many. `state` may be 0. Of rows on disk all but values and state, which are
+ * read elsewhere.
+ */
 export function packRows(
   rows: usize,
   count: u32,
   keys: usize,
   t: usize,
   writers: usize,
-  flags: usize,
+  packedFlags: usize,
   values: usize,
   state: usize,
-): void {
+): u32 {
   const valueBytes = <usize>load<u32>(VALUE_BYTES);
   const stateBytes = <usize>load<u32>(STATE_BYTES);
+  let packed: u32 = 0;
   for (let at: u32 = 0; at < count; at++) {
-    const row = addressOf(load<u32>(rows + ((<usize>at) << 2)));
-    store<u64>(keys + ((<usize>at) << 3), load<u64>(row, KEY));
-    store<f64>(t + ((<usize>at) << 3), load<f64>(row, T));
-    store<u16>(writers + ((<usize>at) << 1), load<u16>(row, WRITER));
-    store<u8>(flags + at, load<u8>(row, FLAGS));
+    const number = load<u32>(rows + ((<usize>at) << 2));
+    const row = addressOf(number);
+    const flags = load<u8>(row, FLAGS);
+    if (flags == EMPTY) continue;
+    store<u32>(rows + ((<usize>packed) << 2), number);
+    store<u64>(keys + ((<usize>packed) << 3), load<u64>(row, KEY));
+    store<f64>(t + ((<usize>packed) << 3), load<f64>(row, T));
+    store<u16>(writers + ((<usize>packed) << 1), load<u16>(row, WRITER));
+    store<u8>(packedFlags + packed, flags);
     const contents = contentsOf(row);
-    if (contents == 0) {
-      if (load<u32>(row, RECORD) == 0) unreachable();
-      continue;
-    }
-    copy(values + <usize>at * valueBytes, contents, valueBytes);
-    if (state) copy(state + <usize>at * stateBytes, contents + valueBytes, stateBytes);
+    if (contents != 0) {
+      copy(values + <usize>packed * valueBytes, contents, valueBytes);
+      if (state) copy(state + <usize>packed * stateBytes, contents + valueBytes, stateBytes);
+    } else if (load<u32>(row, RECORD) == 0) unreachable();
+    packed += 1;
   }
+  return packed;
 }
 
 /** The versions and flags of rows; one that is empty or never was has the flags EMPTY. */
