@@ -51,6 +51,9 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "strays-never-reported": 104, // L1
   "strict-priority-without-ageing": 36, // L3
   "successor-waits-too-long": 91, // E3
+  "urged-rows-are-not-listed": 4, // S9
+  "urged-rows-are-taken-for-known": 9, // S8
+  "urged-rows-need-not-be-there": 178, // S9
   "urgent-advances-knowledge": 8, // S1
   "urgent-cursor-overwritten-instead-of-max": 36, // X4
   "urgent-cursor-skips-what-did-not-fit": 36, // X4

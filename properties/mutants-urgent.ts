@@ -4,6 +4,7 @@ import { type Mutant } from "./mutant.ts";
 const PULL = "protocols/sync/urgent-pull.ts";
 const ROWS = "protocols/sync/apply-rows.ts";
 const LIST = "protocols/sync/urgent-rows.ts";
+const REPLICA = "protocols/sync/replica.ts";
 const ORPHANS = "protocols/sync/orphans.ts";
 
 export const URGENT_MUTANTS: readonly Mutant[] = [
@@ -66,6 +67,27 @@ export const URGENT_MUTANTS: readonly Mutant[] = [
     name: "urgent-rows-are-not-relayed",
     file: ROWS,
     edits: [['if (origin === "urgent") noteUrgent(', "if (slots.length > 2 ** 20) noteUrgent("]],
+  },
+  {
+    name: "urged-rows-are-not-listed",
+    file: REPLICA,
+    edits: [["  noteUrgent(urgent, { slots, bytes", "  if (slots.length > 2 ** 20) noteUrgent(urgent, { slots, bytes"]],
+  },
+  {
+    name: "urged-rows-need-not-be-there",
+    file: REPLICA,
+    edits: [["store.slotOf(table, key) ?? []", "store.slotOf(table, key) ?? [0]"]],
+  },
+  {
+    name: "urged-rows-are-taken-for-known",
+    file: REPLICA,
+    edits: [
+      ["function urge({ store, urgent }: Replica,", "function urge({ store, urgent, early }: Replica,"],
+      [
+        "  noteUrgent(urgent, { slots, bytes",
+        "  for (const slot of slots) early.delete(slot);\n  noteUrgent(urgent, { slots, bytes",
+      ],
+    ],
   },
   {
     name: "strict-priority-without-ageing",

@@ -11,10 +11,19 @@ export interface Timer {
   readonly name: string;
 }
 
+/** What one life of a node wrote to a shard a while ago turns out to be urgent. */
+export interface Urging {
+  readonly kind: "urge";
+  readonly node: number;
+  readonly life: number;
+  readonly shard: number;
+}
+
 /** What can happen in a world. */
 export type Happening =
   | { readonly kind: "deliver"; readonly envelope: Envelope }
   | Timer
+  | Urging
   | { readonly kind: (typeof RECURRING)[number] | "heal" | "look" | "hand-over" }
   /** Also: a node hears who leads. */
   | { readonly kind: "restart" | "join" | "told"; readonly node: number }
@@ -37,6 +46,7 @@ export function describe(happening: Happening): string {
   if (happening.kind === "timer") {
     return `timer of node ${happening.node} shard ${happening.shard ?? "-"}: ${happening.name}`;
   }
+  if (happening.kind === "urge") return `urge of node ${happening.node} shard ${happening.shard}`;
   if (happening.kind === "restart" || happening.kind === "join" || happening.kind === "told") {
     return `${happening.kind} of node ${happening.node}`;
   }

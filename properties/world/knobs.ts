@@ -79,6 +79,8 @@ export interface Knobs {
   readonly urgentRate: number;
   readonly urgentRowsMax: number;
   readonly urgentHoldMs: number;
+  /** Half of the urgent rows are found to be urgent only so long after their write; 0 for none. */
+  readonly urgeMs: number;
   readonly orphanMs: number;
   /** After how long a pull that stands may give way; 0: none is left standing. How long what is listed may be expected of it. */
   readonly standMs: number;
@@ -190,6 +192,7 @@ export function drawKnobs(random: Random): Knobs {
     ...drawUrgent(createRandom(random.c)),
     ...drawStanding(createRandom(random.d), { calm, lossRate: inGraves(0, lossRate) }),
     ...drawPromotions(createRandom(random.a ^ random.d), { calm, nodes, serving }),
+    ...drawUrging(createRandom(random.a ^ random.b ^ random.c ^ random.d)),
   };
 }
 
@@ -259,6 +262,11 @@ function drawPromotions(
 ): Pick<Knobs, "promoteEveryMs"> & Partial<Pick<Knobs, "leaders" | "aloof" | "sole">> {
   if (calm || serving || nodes < 3 || nextFloat(random) >= 0.12) return { promoteEveryMs: 0 };
   return { promoteEveryMs: 1_500 + nextFloat(random) * 6_000, leaders: "none", aloof: true, sole: true };
+}
+
+/** Of one world in eight, from a generator of its own: somebody takes a while to tell which rows are urgent. */
+function drawUrging(random: Random): Pick<Knobs, "urgeMs"> {
+  return { urgeMs: nextFloat(random) < 0.125 ? 5 + nextFloat(random) * 1_000 : 0 };
 }
 
 /** Whom a node polls. */

@@ -22,3 +22,10 @@ export function shardOf(name: string): number {
   const index = SHARDS.indexOf(name);
   return index < 0 ? Number(name.slice(2)) : index;
 }
+
+/** The one of a list that is of this shard. */
+export function ofShard<T>(list: readonly T[], shard: number): T {
+  const found = list[shard];
+  if (found === undefined) throw new RangeError(`Cannot use shard ${shard}: there are ${list.length}`);
+  return found;
+}

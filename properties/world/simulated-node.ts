@@ -14,7 +14,8 @@ import { type Disk } from "./disk.ts";
 import { type Timer } from "./happening.ts";
 import { bodyOf, type Envelope } from "./network.ts";
 import { regionOf } from "./leases.ts";
-import { nameOfNode, nameOfShard, nodeOf, shardOf } from "./names.ts";
+import { LateUrgency } from "./late-urgency.ts";
+import { nameOfNode, nameOfShard, nodeOf, ofShard, shardOf } from "./names.ts";
 import { noteAnswers, notePoll, noteServed } from "./node-checks.ts";
 import { pollLimitsOf, startShard } from "./shard-start.ts";
 import { type Surroundings } from "./surroundings.ts";
@@ -25,6 +26,7 @@ export class SimulatedNode {
   readonly life: number;
   readonly replicas: readonly Replica[];
   readonly poller: Poller;
+  readonly late: LateUrgency;
   readonly #world: Surroundings;
   readonly #places: readonly string[];
   /** Nothing that this node does is looked at. */
@@ -34,12 +36,12 @@ export class SimulatedNode {
 
   /** Starts from the images of the disk, with a writer id that only this life has. */
   constructor(world: Surroundings, start: { index: number; life: number; disk: Disk; peers: readonly number[] }) {
-    const { knobs } = world;
     this.#world = world;
     this.#isBlind = world.judge.isBlind;
     world.stepped();
     this.index = start.index;
     this.life = start.life;
+    this.late = new LateUrgency(world, start);
     this.#places = world.checkers.map((_, shard) => `node ${start.index} (life ${start.life}) shard ${shard}`);
     const writer = buildWriterId({ epoch: 0, region: "sim", node: `n${start.index}`, nonce: `l${start.life}` });
     world.steps.started(writer);
@@ -50,7 +52,7 @@ export class SimulatedNode {
       if (replica.early.size > 0) world.count("restart with early rows");
       return replica;
     });
-    this.poller = createPoller(writer, pollLimitsOf(knobs), world.leases.leaderOf(start.index));
+    this.poller = createPoller(writer, pollLimitsOf(world.knobs), world.leases.leaderOf(start.index));
     this.replicas.forEach((replica, shard) =>
       this.#poll({ kind: "changed", shard: nameOfShard(shard), version: replica.version }),
     );
@@ -59,10 +61,11 @@ export class SimulatedNode {
 
   /** Writes a value, or deletes the row for 0. */
   write(shard: number, write: Write): Version | undefined {
-    const { key, value, urgent, nowMs, batch } = write;
+    const { key, value, nowMs, batch } = write;
     const replica = this.#replica(shard);
     const { seen, mutate } = editOf(this.#world.knobs, value);
-    const writes = [{ table: 0, keys: BigUint64Array.of(BigInt(key)), mutate, isUrgent: () => urgent }];
+    const isUrgent = this.late.isUrgentAtOnce(write);
+    const writes = [{ table: 0, keys: BigUint64Array.of(BigInt(key)), mutate, isUrgent: () => isUrgent }];
     const { answersOpened } = replica;
     const effects = stepReplica(replica, { kind: "write", writes, ...(batch && { batch }) }, nowMs);
     // Before the check: the row must be one that was written.
@@ -71,6 +74,7 @@ export class SimulatedNode {
     this.look(shard);
     this.#noteAnswers(shard, answersOpened);
     this.#act(shard, effects, nowMs);
+    this.late.wrote(shard, write, version);
     return version;
   }
 
@@ -321,15 +325,11 @@ export class SimulatedNode {
   }
 
   #replica(shard: number): Replica {
-    const replica = this.replicas[shard];
-    if (replica === undefined) throw new RangeError(`Cannot use shard ${shard}: there are ${this.replicas.length}`);
-    return replica;
+    return ofShard(this.replicas, shard);
   }
 
   #checker(shard: number): ShardChecker {
-    const checker = this.#world.checkers[shard];
-    if (checker === undefined) throw new RangeError(`Cannot check shard ${shard}: nothing has looked at it`);
-    return checker;
+    return ofShard(this.#world.checkers, shard);
   }
 
   #place(shard: number): string {

@@ -1,7 +1,7 @@
 import { type Random } from "../../protocols/random.ts";
 import { type Replica } from "../../protocols/sync/replica.ts";
 import { type ShardChecker } from "./checkers.ts";
-import { type Timer } from "./happening.ts";
+import { type Timer, type Urging } from "./happening.ts";
 import { type Disk } from "./disk.ts";
 import { type Judge } from "./judge.ts";
 import { type Knobs } from "./knobs.ts";
@@ -24,8 +24,8 @@ export interface Surroundings {
   /** Until when a node does nothing; in the past for one that goes on. */
   pausedUntilMs(node: number): number;
   send(envelope: Envelope): void;
-  /** Brings `{shard, name}` back after a delay, to this life of the node. */
-  after(delayMs: number, timer: Timer): void;
+  /** Brings it back after a delay, to this life of the node. */
+  after(delayMs: number, what: Timer | Urging): void;
   /** A primary that asks its members took a step, and may have moved the settled time. */
   surveyed(shard: number, primary: Replica): void;
   /** A replica took a step, or started. */

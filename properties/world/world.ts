@@ -8,7 +8,7 @@ import { type Replica } from "../../protocols/sync/replica.ts";
 import { ShardChecker } from "./checkers.ts";
 import { Disk } from "./disk.ts";
 import { Ending } from "./ending.ts";
-import { describe, type Happening, isBefore, listLast, type Scheduled, type Timer } from "./happening.ts";
+import { describe, type Happening, isBefore, listLast, type Scheduled, type Timer, type Urging } from "./happening.ts";
 import { Judge, Violation } from "./judge.ts";
 import { drawKnobs, type Knobs, RECURRING } from "./knobs.ts";
 import { Leases } from "./leases.ts";
@@ -125,8 +125,8 @@ class World implements Surroundings {
     }
   }
 
-  after(delayMs: number, timer: Timer): void {
-    this.schedule(delayMs, timer);
+  after(delayMs: number, what: Timer | Urging): void {
+    this.schedule(delayMs, what);
   }
 
   surveyed(shard: number, primary: Replica): void {
@@ -165,6 +165,11 @@ class World implements Surroundings {
       case "timer": {
         const node = this.#awake(happening.node, happening);
         if (node?.life === happening.life) node.timer(happening, this.clock(happening.node));
+        return undefined;
+      }
+      case "urge": {
+        const node = this.#awake(happening.node, happening);
+        if (node?.life === happening.life) node.late.urge(node, happening.shard, this.clock(happening.node));
         return undefined;
       }
       case "restart":
