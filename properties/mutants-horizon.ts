@@ -160,7 +160,7 @@ export const HORIZON_MUTANTS: readonly Mutant[] = [
   {
     name: "answers-outlive-the-rows-they-list",
     file: "protocols/sync/row-notes.ts",
-    edits: [["    answers.delete(key);\n    store.release(list);", "    void [answers, key];"]],
+    edits: [["    closeAnswer(replica, answer);\n", ""]],
   },
   {
     name: "answers-tell-of-older-ages",
@@ -170,7 +170,7 @@ export const HORIZON_MUTANTS: readonly Mutant[] = [
   {
     name: "ended-answers-outlive-the-rows-they-list",
     file: "protocols/sync/row-notes.ts",
-    edits: [["(isAge && !isEnded) ||", "(isAge && isEnded === isEnded) ||"]],
+    edits: [["(isAge && !answer.isEnded) ||", "isAge ||"]],
   },
   {
     name: "expired-rows-come-back",

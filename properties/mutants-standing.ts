@@ -101,7 +101,17 @@ export const STANDING_MUTANTS: readonly Mutant[] = [
   {
     name: "over-and-answered-again",
     file: "protocols/sync/answers.ts",
-    edits: [["  if (replica.released.get(from)?.includes(pullId) === true) return [];\n", ""]],
+    edits: [
+      [
+        "  if (isOver(replica, { asker: from, pullId })) return",
+        '  if (isOver(replica, { asker: from, pullId: "" })) return',
+      ],
+    ],
+  },
+  {
+    name: "closed-and-answered-again",
+    file: "protocols/sync/over-pulls.ts",
+    edits: [["  noteOver(replica, { asker, pullId });\n", ""]],
   },
   {
     name: "stands-where-there-is-no-room",

@@ -124,6 +124,23 @@ export function lateCopy(): string | undefined {
   return framesOf(deliver(b, hurried)).length > 0 ? "a pull that is over is answered again" : undefined;
 }
 
+/** While an answer is on its way a row that it lists expires, and then a copy of its pull comes: it must not bring the other rows again. */
+export function copyOfAClosedAnswer(): string | undefined {
+  const [a, b] = levelPair();
+  write(b, 2n);
+  write(b, 3n, NOW + 2_000);
+  const answer = deliver(b, step(a, { kind: "pull", peer: "b", pullId: pullId(2), stands: true }));
+  if (framesOf(answer).length !== 1) return "a pull of who lacks something is to be answered at once";
+  const hurried = step(a, { kind: "hurry", peer: "b" });
+  step(b, { kind: "expire", table: 0, before: (NOW + 1_000) * 1_000 });
+  const after = deliver(b, hurried);
+  if (framesOf(after).length > 0) return "an answer that was closed on its way is given again";
+  // Where it was lost.
+  return deliver(a, after).some((effect) => effect.kind === "pulled" && effect.outcome === "failed")
+    ? undefined
+    : "who waits for an answer that was closed is not told";
+}
+
 /** A member is asked where it stands while a pull of its own stands: first nothing may be on its way to it any more. */
 export function reportsAfterStanding(): string | undefined {
   const [a, b] = levelPair();
@@ -272,15 +289,15 @@ function framesOf(effects: readonly ReplicaEffect[]): readonly ReplicaEffect[] {
   return effects.filter((effect) => effect.kind === "send" && effect.message === "frame");
 }
 
-function write(replica: Replica, key: bigint): readonly ReplicaEffect[] {
+function write(replica: Replica, key: bigint, nowMs = NOW): readonly ReplicaEffect[] {
   const writes = [
     { table: 0, keys: BigUint64Array.of(key), mutate: ({ floats }: { floats: Float32Array }) => void floats.fill(1) },
   ];
-  return step(replica, { kind: "write", writes });
+  return step(replica, { kind: "write", writes }, nowMs);
 }
 
-function step(replica: Replica, event: ReplicaEvent): readonly ReplicaEffect[] {
-  return stepReplica(replica, event, NOW);
+function step(replica: Replica, event: ReplicaEvent, nowMs = NOW): readonly ReplicaEffect[] {
+  return stepReplica(replica, event, nowMs);
 }
 
 function pullId(id: number): string {

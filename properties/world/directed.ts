@@ -54,6 +54,7 @@ import {
 import { placeOfAnotherStart } from "./directed-urgent.ts";
 import { cursorOfAnotherLife, failedPull, listedAgain } from "./directed-polls.ts";
 import {
+  copyOfAClosedAnswer,
   givesWay,
   keepsTheGap,
   lateCopy,
@@ -121,6 +122,7 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["L4", onlyAfterNews],
   ["L4", onlyWhenLevel],
   ["L5", lateCopy],
+  ["L5", copyOfAClosedAnswer],
   ["L2", answerOverABadLink],
   ["L2", answerThatIsClosed],
   ["I1", anyBytes],
@@ -175,21 +177,22 @@ function attempt(run: () => string | undefined): string | undefined {
   }
 }
 
-/** A repeated pull is answered anew after its first answer was evicted; frames of both arrive, each index once. */
+/** A repeated pull is answered anew by a peer that was restarted meanwhile; frames of both answers arrive, each index once. */
 function framesOfTwoAnswers(): string | undefined {
-  const peer = start("0.sim.b.l1", { limits: { ...SYNC_LIMITS, frameBytes: 30, answersMax: 1 } });
+  const limits = { ...SYNC_LIMITS, frameBytes: 30 };
+  const peer = start("0.sim.b.l1", { limits });
   write(peer, 1n);
   write(peer, 2n);
   const puller = start("0.sim.a.l1");
   const asked = stepReplica(puller, { kind: "pull", peer: "b", pullId: pullId(1) }, NOW);
   const [first] = framesOf(peer, asked);
-  write(peer, 1n);
-  framesOf(peer, stepReplica(start("0.sim.c.l1"), { kind: "pull", peer: "b", pullId: pullId(2) }, NOW));
-  const [, last] = framesOf(peer, asked);
+  const restarted = start("0.sim.b.l2", { limits, image: encodeImage(peer) });
+  write(restarted, 1n);
+  const [, last] = framesOf(restarted, asked);
   if (first === undefined || last === undefined) return "both answers were to have two frames";
   for (const body of [first, last]) stepReplica(puller, { kind: "message", from: "b", message: "frame", body }, NOW);
   const held = puller.store.versionOf(0, 1n);
-  const known = puller.knowledge.get(peer.writer) ?? 0;
+  const known = puller.knowledge.get(restarted.writer) ?? 0;
   return known > (held?.t ?? 0) ? "frames of two answers together moved knowledge over a hole" : undefined;
 }
 

@@ -31,8 +31,8 @@ export class StepChecker {
   /** L5, in calm worlds: asker, shard and row version of all that was ever listed for it, with the pull and the answer that this was in. */
   readonly #listed = new Map<string, { readonly pullId: string; readonly number: number }>();
   /**
-   * By pull that its asker let go: the answer that it had, or none. Another may cross that word on the link, also one to a copy of a pull whose answer
-   * was closed for its rows' age: its asker does not take what it lists, and asks for that again.
+   * By pull that its asker let go: the answer that it had, or none. Another may cross that word on the link: its asker does not take what it lists, and
+   * asks for that again.
    */
   readonly #letGo = new Map<string, number | undefined>();
   readonly #writers = new Set<WriterId>();
@@ -125,8 +125,8 @@ export class StepChecker {
     if (replica.answers.size > this.#knobs.answersMax) {
       this.#judge.breach("S20", `${where} keeps ${replica.answers.size} answers of at most ${this.#knobs.answersMax}`);
     }
-    if (replica.held.size > this.#knobs.answersMax || replica.released.size > this.#knobs.answersMax) {
-      this.#judge.breach("S20", `${where} keeps ${replica.held.size} pulls and ${replica.released.size} that are over`);
+    if (replica.held.size > this.#knobs.answersMax || replica.over.size > this.#knobs.answersMax) {
+      this.#judge.breach("S20", `${where} keeps ${replica.held.size} pulls and ${replica.over.size} that are over`);
     }
     if (replica.early.size > this.#knobs.keys) {
       this.#judge.breach("S20", `${where} has ${replica.early.size} early rows of ${this.#knobs.keys}`);

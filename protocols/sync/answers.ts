@@ -9,6 +9,7 @@ import { sameAnswer } from "../wire/frame.ts";
 import { parseMore, parsePull, parseRelease, type ParsedPull } from "../wire/pull.ts";
 import { holdPull, takeDue } from "./held-pulls.ts";
 import { isLater, isWithinReach, type Known } from "./horizon.ts";
+import { answerKey, closeAnswer, isOver, noteOver } from "./over-pulls.ts";
 import { type OpenAnswer, type Replica, type ReplicaEffect } from "./replica-state.ts";
 import { knownOf, knownTimes } from "./row-notes.ts";
 import { type SlotList, type TableSpec } from "./row-store.ts";
@@ -33,8 +34,7 @@ export function openAnswer(
   if (open !== undefined) {
     return sendFrames(replica, open, { indexes: firstFrames(replica, open, pull), cursor: pull.urgent });
   }
-  // A copy that was overtaken. Its asker knows more by now: the answer would bring again what it has.
-  if (replica.released.get(from)?.includes(pullId) === true) return [];
+  if (isOver(replica, { asker: from, pullId })) return [refuse(from, pullId, "gone")];
   if (pull.declaration !== replica.declaration) {
     return [refuse(from, pullId, "declaration"), refused("declaration", from, "the peer's tables differ from ours")];
   }
@@ -102,22 +102,21 @@ export function sendMore(replica: Replica, { from, body }: { from: string; body:
 }
 
 /** Lets go of an answer that its asker is done with, or of a pull of it that stood here. */
-export function closeAnswer(replica: Replica, { from, body }: { from: string; body: unknown }): ReplicaEffect[] {
+export function releaseAnswer(replica: Replica, { from, body }: { from: string; body: unknown }): ReplicaEffect[] {
   const { pullId, answer: id } = parseRelease(body);
-  const key = answerKey(from, pullId);
-  const answer = replica.answers.get(key);
+  const answer = replica.answers.get(answerKey(from, pullId));
   if (id !== undefined && (answer === undefined || !sameAnswer(answer.id, id))) return [];
   if (replica.held.get(from)?.pullId === pullId) replica.held.delete(from);
-  if (answer !== undefined) dropAnswer(replica, key, answer);
-  noteReleased(replica, { from, pullId });
+  if (answer === undefined) noteOver(replica, { asker: from, pullId });
+  else closeAnswer(replica, answer);
   return [];
 }
 
 /** Closes what was not asked for since the last sweep. Counted in sweeps, so that a jumping clock does not matter. */
 export function sweepAnswers(replica: Replica): ReplicaEffect[] {
-  for (const [key, answer] of replica.answers) {
+  for (const answer of replica.answers.values()) {
     if (answer.used) answer.used = false;
-    else dropAnswer(replica, key, answer);
+    else closeAnswer(replica, answer);
   }
   return replica.answers.size > 0 ? [{ kind: "timer", name: SWEEP_TIMER, delayMs: replica.limits.answerIdleMs }] : [];
 }
@@ -224,31 +223,11 @@ export function burstFrames({ frameBytes, windowFrames }: SyncLimits, burst: num
   return burst === undefined ? windowFrames : Math.min(windowFrames, Math.max(1, Math.floor(burst / frameBytes)));
 }
 
-/** Pulls of one asker that are over, of which a copy may still come: it would have to be later than all of these together. */
-const RELEASED_MAX = 4;
-
-function noteReleased({ released, limits }: Replica, { from, pullId }: { from: string; pullId: string }): void {
-  const before = released.get(from) ?? [];
-  released.delete(from);
-  released.set(from, [pullId, ...before.slice(0, RELEASED_MAX - 1)]);
-  const [oldest] = released.keys();
-  if (released.size > limits.heldMax && oldest !== undefined) released.delete(oldest);
-}
-
 function evictAnswers(replica: Replica): void {
-  for (const [key, answer] of replica.answers) {
+  for (const answer of replica.answers.values()) {
     if (replica.answers.size < replica.limits.answersMax) return;
-    dropAnswer(replica, key, answer);
+    closeAnswer(replica, answer);
   }
-}
-
-function dropAnswer(replica: Replica, key: string, answer: OpenAnswer): void {
-  replica.answers.delete(key);
-  replica.store.release(answer.list);
-}
-
-function answerKey(from: string, pullId: string): string {
-  return `${pullId} ${from}`;
 }
 
 function refuse(to: string, pullId: string, reason: "declaration" | "serving" | "gone"): ReplicaEffect {

@@ -7,7 +7,8 @@
  */
 import { foldKnowledge, type Horizon, isLate, isLater, joinHorizons, latestOf, sameHorizon } from "./horizon.ts";
 import { type Replica, type ReplicaEffect } from "./replica-state.ts";
-import { closeAnswers, dropRows, isSuperseded, knownTimes, newVersion } from "./row-notes.ts";
+import { closeAnswers } from "./over-pulls.ts";
+import { dropRows, isSuperseded, knownTimes, newVersion } from "./row-notes.ts";
 import { TOMBSTONE } from "./row-store.ts";
 import { observe } from "./stamper.ts";
 import { epochOf } from "./version.ts";

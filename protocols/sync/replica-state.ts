@@ -60,8 +60,8 @@ export interface Replica {
   answersOpened: number;
   /** By asker: its pull that stands here, the longest kept first. */
   readonly held: Map<string, ParsedPull>;
-  /** By asker: the pulls that it was done with last, the latest first. Whatever of them is still on its way is too late. */
-  readonly released: Map<string, readonly string[]>;
+  /** By asker: its pulls that were over last, the latest first (over-pulls.ts). */
+  readonly over: Map<string, readonly string[]>;
   pull: OwnPull | undefined;
   /** By peer: where the next pull goes on, if the answer is still open there. */
   readonly unfinished: Map<string, UnfinishedPull>;

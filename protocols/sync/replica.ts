@@ -8,7 +8,7 @@
  */
 import { SYNC_LIMITS, type SyncLimits } from "../limits.ts";
 import { DecodeError } from "../wire/decode-error.ts";
-import { answerHeld, closeAnswer, openAnswer, rowBytesMax, sendMore, sweepAnswers, SWEEP_TIMER } from "./answers.ts";
+import { answerHeld, openAnswer, releaseAnswer, rowBytesMax, sendMore, sweepAnswers, SWEEP_TIMER } from "./answers.ts";
 import { declarationDigest } from "./declaration.ts";
 import { type Horizon, latestOf, NO_HORIZON } from "./horizon.ts";
 import { join, type Knowledge, type ReadonlyKnowledge } from "./knowledge.ts";
@@ -79,7 +79,7 @@ export function createReplica({
     answers: new Map(),
     answersOpened: 0,
     held: new Map(),
-    released: new Map(),
+    over: new Map(),
     pull: undefined,
     unfinished: new Map(),
     strays: new Map(),
@@ -159,7 +159,7 @@ function receive(replica: Replica, event: ReplicaEvent & { kind: "message" }, no
     case "more":
       return sendMore(replica, { from, body });
     case "release":
-      return closeAnswer(replica, { from, body });
+      return releaseAnswer(replica, { from, body });
     case "refuse":
       return acceptRefusal(replica, { from, body });
     case "frame":

@@ -2,6 +2,7 @@
  * What a replica knows, and what it notes of the rows that it holds: which are early, cached, urgent, or listed in an answer.
  */
 import { type Known, settledOf } from "./horizon.ts";
+import { closeAnswer } from "./over-pulls.ts";
 import { type Replica, type ReplicaEffect } from "./replica-state.ts";
 import { type Among, type RowGlance, type RowStore, type Slot, type SlotVersions } from "./row-store.ts";
 import { type ShardVersion } from "./shard-version.ts";
@@ -65,12 +66,6 @@ export function settleEarly(replica: Replica): void {
   if (early.size > 0) noteRows(replica, store.versionsAt(early.column()));
 }
 
-/** Lets go of all answers: their askers start over. */
-export function closeAnswers({ store, answers }: Replica): void {
-  for (const { list } of answers.values()) store.release(list);
-  answers.clear();
-}
-
 /** Takes rows out for good, wherever they are noted. */
 export function dropRows(
   replica: Replica,
@@ -91,10 +86,9 @@ export function dropRows(
   // An answer that still lists one of them is closed, as its end says nothing of what took the row away: its asker starts over. Where it was the age of a
   // table's rows, an end that was not sent yet says so.
   const isAge = among?.table !== undefined;
-  for (const [key, { list, isEnded }] of gone.size > 0 ? answers : []) {
-    if ((isAge && !isEnded) || !list.slots.some((slot) => gone.has(slot))) continue;
-    answers.delete(key);
-    store.release(list);
+  for (const answer of gone.size > 0 ? answers.values() : []) {
+    if ((isAge && !answer.isEnded) || !answer.list.slots.some((slot) => gone.has(slot))) continue;
+    closeAnswer(replica, answer);
   }
   return dropped.map(({ table, keys }) => ({ kind: "dropped", table, keys }));
 }
