@@ -2,9 +2,11 @@ import { unknownValues, type ModelLayout } from "../protocols/model-layout.ts";
 import { floatsOf } from "../protocols/sync/precision.ts";
 import { type Replica } from "../protocols/sync/replica.ts";
 import { type RowStore } from "../protocols/sync/row-store.ts";
+import { epochOf } from "../protocols/sync/version.ts";
 import { Refused } from "../runtime/actor.ts";
 import { sharedTables } from "../runtime/compute/table/spread-row-store.ts";
-import { type KeyList, type ShardProtocol } from "./shard-protocol.ts";
+import { NO_EPOCH, type SharedEpochs } from "./shard-epochs.ts";
+import { type Gathered, type KeyList, type ShardProtocol } from "./shard-protocol.ts";
 
 /** Values of rows, keys x dim floats, and 1 for each that was ever trained. */
 export interface ReadList {
@@ -26,10 +28,38 @@ export function gatherRows(layout: ModelLayout, store: RowStore, { table, keys }
   return { values: floats, found };
 }
 
+/** What a shard answers whoever asks it for rows. */
+export function gatherAll(
+  layout: ModelLayout,
+  store: RowStore,
+  asked: ShardProtocol["gather"]["request"] & Pick<Gathered, "steps" | "look">,
+): Gathered {
+  const { lists, epochs = false, steps, look } = asked;
+  const read = lists.map((list) => gatherRows(layout, store, list));
+  return {
+    values: read.map(({ values }) => values),
+    found: read.map(({ found }) => found),
+    steps,
+    look,
+    ...(epochs && { epochs: lists.map((list) => gatherEpochs(store, list)) }),
+  };
+}
+
+function gatherEpochs(store: RowStore, { table, keys }: KeyList): Int32Array {
+  return Int32Array.from(keys, (key) => {
+    const version = store.versionOf(table, key);
+    return version === undefined ? NO_EPOCH : epochOf(version.writer);
+  });
+}
+
 /** What a shard answers whoever wants to read its memory, and may know that of its life already. */
 export function shareRows(
   { writer, store }: Pick<Replica, "writer" | "store">,
-  { known, steps }: { readonly known: string | undefined; readonly steps: Int32Array },
+  {
+    known,
+    steps,
+    epochs,
+  }: { readonly known: string | undefined; readonly steps: Int32Array; readonly epochs: SharedEpochs },
 ): ShardProtocol["share"]["reply"] {
-  return { life: writer, ...(known !== writer && { tables: sharedTables(store) }), steps };
+  return { life: writer, ...(known !== writer && { tables: sharedTables(store) }), steps, epochs };
 }

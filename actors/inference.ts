@@ -4,7 +4,7 @@
  */
 import { type Backend } from "../protocols/compute/backend.ts";
 import { keyOf } from "../protocols/keys.ts";
-import { createLearner, placeRows, planExamples, type PlannedBatch, predict } from "../protocols/learning/learner.ts";
+import { createLearner, placeRows, planExamples, predict } from "../protocols/learning/learner.ts";
 import { type Example } from "../protocols/columns/example-columns.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { CATALOGUE, modelLayout, requiredTable } from "../protocols/model-layout.ts";
@@ -12,7 +12,8 @@ import { floatsOf } from "../protocols/sync/precision.ts";
 import { type Address, type Context, defineActor, Refused } from "../runtime/actor.ts";
 import { type BackendChoice, matrixFor, openBackend } from "../runtime/compute/backends.ts";
 import { type CandidateIndex, createCandidateIndex } from "./candidate-index.ts";
-import { type GatherRows } from "./item-vectors.ts";
+import { createEpochRows, type EpochRows, type EpochsApart, type GatherRows } from "./epoch-rows.ts";
+import { type AskedRows } from "./item-vectors.ts";
 import { createRecall, type Recall, recallDim } from "./recall.ts";
 import { type RowsChanged, type ShardProtocol } from "./shard-protocol.ts";
 import { createSharedRows } from "./shared-rows.ts";
@@ -48,12 +49,21 @@ export interface Recommendations {
   readonly items: readonly Recommendation[];
   /** The dense features each item was ranked with, in order: what its impression must carry, so that training sees what serving saw. */
   readonly dense: readonly Readonly<Record<string, number>>[];
+  /** Where a new epoch is on its way through the shards: how many rows were read as if they were not there, as they are of another one. Absent for none. */
+  readonly withheld?: number;
+}
+
+export interface InferenceStatus {
+  readonly items: number;
+  readonly holes: number;
+  /** Absent while all shards hold rows of one epoch. */
+  readonly epochs?: EpochsApart;
 }
 
 export interface InferenceProtocol {
   readonly recommend: { request: RecommendRequest; reply: Recommendations };
   readonly popular: { request: { readonly k: number }; reply: { readonly items: readonly Recommendation[] } };
-  readonly status: { request: Record<string, never>; reply: { readonly items: number; readonly holes: number } };
+  readonly status: { request: Record<string, never>; reply: InferenceStatus };
   readonly rows: { request: RowsChanged; reply: void };
   readonly follow: { request: Record<string, never>; reply: void };
   /** From itself: recall goes on. */
@@ -79,13 +89,19 @@ export const inference = defineActor<InferenceProtocol, InferenceConfig>({
         count: (name, by) => context.metrics.count(name, by, { model: model.name, reader: "inference" }),
       },
     );
-    async function gather({ lists }: PlannedBatch, signal: AbortSignal): Promise<readonly (readonly Float32Array[])[]> {
-      return (await rows.gatherAll(lists, signal)).map(({ values }) => values);
-    }
+    const epochs = createEpochRows(layout, rows, {
+      onWithheld: (table, count) =>
+        context.metrics.count("freshet_inference_withheld_rows_total", count, { model: model.name, table }),
+    });
+    /** For what is kept: vectors of items whose rows are withheld stay as they were. */
+    const gather: GatherRows = async (lists, signal) => {
+      const { made, withheld } = await epochs.inOneEpoch((read) => read(lists, signal), signal);
+      if (withheld > 0) throw new RangeError(`Cannot read ${withheld} rows: they are of another epoch than the others`);
+      return made;
+    };
     const recall = createRecall({
       layout,
       index,
-      rows,
       backend,
       gather,
       nowMs: () => context.now(),
@@ -93,7 +109,7 @@ export const inference = defineActor<InferenceProtocol, InferenceConfig>({
       onRound: (ms) => context.metrics.gauge("freshet_inference_vectors_age_seconds", ms / 1000, { model: model.name }),
     });
     const following = followShards(config, context, { index, recall });
-    const rank = createRanking(config, context, { index, backend, recall, gather });
+    const rank = createRanking(config, context, { index, backend, recall, epochs });
     context.after(0, "follow", {});
     if (recall.turn !== undefined) context.after(0, "recall", {});
 
@@ -106,7 +122,10 @@ export const inference = defineActor<InferenceProtocol, InferenceConfig>({
           return answer.reply;
         },
         popular: ({ k }) => ({ items: index.popular(checkedK(k)) }),
-        status: () => ({ items: index.size(), holes: following.holes() }),
+        status: () => {
+          const apart = epochs.apart();
+          return { items: index.size(), holes: following.holes(), ...(apart !== undefined && { epochs: apart }) };
+        },
         rows: (changed) => following.take(changed),
         follow: () => {
           following.keepAlive();
@@ -199,19 +218,25 @@ function createRanking(
     index,
     backend,
     recall,
-    gather,
+    epochs,
   }: {
     readonly index: CandidateIndex;
     readonly backend: Backend;
     readonly recall: Recall;
-    readonly gather: GatherRows;
+    readonly epochs: EpochRows;
   },
 ): (request: RecommendRequest) => Promise<Recommendations> {
   const layout = modelLayout(model);
   const learner = createLearner(layout, { backend, batchMax: CANDIDATES_MAX });
 
   async function ranked(request: RecommendRequest, signal: AbortSignal): Promise<Omit<Recommendations, "request">> {
-    const query = await recall.query(request, signal);
+    const { made, epoch, withheld } = await epochs.inOneEpoch((gather) => rank(request, { gather, signal }), signal);
+    context.metrics.gauge("freshet_inference_epoch", epoch, { model: model.name });
+    return withheld === 0 ? made : { ...made, withheld };
+  }
+
+  async function rank(request: RecommendRequest, asked: AskedRows): Promise<Omit<Recommendations, "request">> {
+    const query = await recall.query(request, asked);
     const nowMs = context.now();
     const candidates = index.candidates({ query, neighbours: NEIGHBOURS, popular: POPULAR, newest: NEWEST });
     if (candidates.length === 0) return { model: model.name, step: "popular", items: [], dense: [] };
@@ -222,7 +247,7 @@ function createRanking(
       dense: { ...index.denseOf(key, nowMs), ...request.dense },
     }));
     const planned = planExamples(layout, examples);
-    placeRows(learner, planned, await gather(planned, signal));
+    placeRows(learner, planned, await asked.gather(planned.lists, asked.signal));
     const probabilities = predict(learner, planned);
     const order = candidates
       .map((candidate, at) => ({ candidate, at, score: probabilities[at] ?? 0 }))

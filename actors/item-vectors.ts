@@ -4,12 +4,10 @@
  */
 import { type Example } from "../protocols/columns/example-columns.ts";
 import { type Backend } from "../protocols/compute/backend.ts";
-import { createLearner, placeRows, planExamples, type PlannedBatch, predict } from "../protocols/learning/learner.ts";
+import { createLearner, placeRows, planExamples, predict } from "../protocols/learning/learner.ts";
 import { type ModelLayout } from "../protocols/model-layout.ts";
 import { type CandidateIndex } from "./candidate-index.ts";
-
-/** Gives the rows of a batch, in the order of its lists. */
-export type GatherRows = (planned: PlannedBatch, signal: AbortSignal) => Promise<readonly (readonly Float32Array[])[]>;
+import { type GatherRows } from "./epoch-rows.ts";
 
 export interface ItemVectors {
   /** The rows of these items have changed, or they were named: they come first. */
@@ -17,7 +15,13 @@ export interface ItemVectors {
   /** Computes some vectors, and answers after how many milliseconds it wants to go on. Where rows cannot be had it rejects, and has forgotten nothing. */
   turn(signal: AbortSignal): Promise<number>;
   /** What the vectors are multiplied with: the user tower's output. */
-  query(user: Omit<Example, "item">, signal: AbortSignal): Promise<Float32Array>;
+  query(user: Omit<Example, "item">, asked: AskedRows): Promise<Float32Array>;
+}
+
+/** Where the rows of one request come from, and until when. */
+export interface AskedRows {
+  readonly gather: GatherRows;
+  readonly signal: AbortSignal;
 }
 
 export interface ItemVectorsOptions {
@@ -25,6 +29,7 @@ export interface ItemVectorsOptions {
   readonly backend: Backend;
   /** Takes the vectors; knows names and dense features. */
   readonly index: CandidateIndex;
+  /** For the vectors: rejects where rows cannot be had. */
   readonly gather: GatherRows;
   readonly nowMs: () => number;
   readonly upMs: () => number;
@@ -56,13 +61,9 @@ export function createItemVectors({
   let round = { next: 0, startsMs: upMs() };
 
   /** What a tower makes of the examples. The towers are shared, so what they left is taken before anybody else can use them. */
-  async function output(
-    tower: "user" | "item",
-    examples: readonly Example[],
-    signal: AbortSignal,
-  ): Promise<Float32Array> {
+  async function output(tower: "user" | "item", examples: readonly Example[], asked: AskedRows): Promise<Float32Array> {
     const planned = planExamples(layout, examples);
-    placeRows(learner, planned, await gather(planned, signal));
+    placeRows(learner, planned, await asked.gather(planned.lists, asked.signal));
     predict(learner, planned);
     const all = learner.compiled.outputs[tower === "user" ? 0 : 1];
     if (all === undefined) throw new RangeError(`Cannot recall by towers: model '${layout.model.name}' has none`);
@@ -79,7 +80,7 @@ export function createItemVectors({
     const examples = items.map(({ key, item }): Example => {
       return { user: "", item, features: {}, dense: index.denseOf(key, nowMs()) };
     });
-    const vectors = await output("item", examples, signal);
+    const vectors = await output("item", examples, { gather, signal });
     index.putRows(
       BigUint64Array.from(items, ({ key }) => key),
       vectors,
@@ -118,6 +119,6 @@ export function createItemVectors({
       if (due.size > 0) return Math.max(1, tookMs / SHARE_OF_CHANGED - tookMs);
       return Math.max(1, tookMs / SHARE_OF_ROUNDS - tookMs, Math.min(IDLE_MS, round.startsMs - upMs()));
     },
-    query: (user, signal) => output("user", [{ ...user, item: "" }], signal),
+    query: (user, asked) => output("user", [{ ...user, item: "" }], asked),
   };
 }

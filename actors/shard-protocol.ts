@@ -5,6 +5,7 @@ import { type Address, type Outcome } from "../runtime/actor.ts";
 import { type SharedTable } from "../runtime/compute/table/table-reader.ts";
 import { type SaveOutcome } from "../runtime/file-store-protocol.ts";
 import { type PackedPush } from "./packed-push.ts";
+import { type EpochLook, type SharedEpochs } from "./shard-epochs.ts";
 import { type ScoreAnswer } from "./urgency-scores.ts";
 
 /** Rows of one table asked for by key. */
@@ -52,6 +53,19 @@ export type PushOutcome =
   | { readonly kind: "elsewhere"; readonly applied: number; readonly durable: number }
   /** A gradient that must not enter. Nothing took effect. */
   | { readonly kind: "refused"; readonly reason: string };
+
+/** Rows that were read. */
+export interface Gathered {
+  readonly values: readonly Float32Array[];
+  /** 1 for each row that was ever trained. */
+  readonly found: readonly Uint8Array[];
+  /** How many steps of trainers took effect here since the shard's start. */
+  readonly steps: number;
+  /** What all these rows were read under. */
+  readonly look: EpochLook;
+  /** Where it was asked for: of each row the epoch of who wrote it, below 0 where there is no row. */
+  readonly epochs?: readonly Int32Array[];
+}
 
 /** Rows of one table: values one after another. */
 export interface RowList extends KeyList {
@@ -110,9 +124,9 @@ export type SucceedOutcome =
 export interface ShardProtocol {
   /** Values of rows, keys x dim floats per list; a key without a row has the default row of its table. */
   readonly gather: {
-    request: { readonly lists: readonly KeyList[] };
-    /** `steps` is how many steps of trainers took effect here since the shard's start; `found` is 1 for each row that was ever trained. */
-    reply: { readonly values: readonly Float32Array[]; readonly found: readonly Uint8Array[]; readonly steps: number };
+    /** `epochs`: also of each row the epoch of who wrote it. */
+    request: { readonly lists: readonly KeyList[]; readonly epochs?: true };
+    reply: Gathered;
   };
   /**
    * The tables' memory, for actors of this process: what is read there is as new as what `gather` gives, and disturbs nobody. Another `life` is of
@@ -127,6 +141,7 @@ export interface ShardProtocol {
       readonly tables?: readonly (readonly SharedTable[])[];
       /** One number, kept up to date: the `steps` of `gather`. */
       readonly steps: Int32Array;
+      readonly epochs: SharedEpochs;
     };
   };
   /** Applies one batch of one trainer, once. Only a primary does. */

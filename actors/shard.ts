@@ -11,12 +11,12 @@ import { type Role } from "../protocols/model-state/role.ts";
 import { modelLayout } from "../protocols/model-layout.ts";
 import { encodeImage } from "../protocols/sync/image.ts";
 import { isSuperseded } from "../protocols/sync/row-notes.ts";
-import { contentOf, type ReplicaEffect, type ReplicaEvent, stepReplica } from "../protocols/sync/replica.ts";
+import { contentOf, type ReplicaEffect, type ReplicaEvent } from "../protocols/sync/replica.ts";
 import { epochOf } from "../protocols/sync/version.ts";
 import { drawPullId } from "../protocols/wire/pull.ts";
 import { type Address, defineActor, Refused } from "../runtime/actor.ts";
 import { createAdmitKeys } from "./admit-keys.ts";
-import { gatherRows, type ReadList, shareRows } from "./gather-rows.ts";
+import { gatherAll, gatherRows, type ReadList, shareRows } from "./gather-rows.ts";
 import { createEffectCounts } from "./effect-counts.ts";
 import { createLagMeter, noteUrgentRows } from "./lag-meter.ts";
 import { type LeaderProtocol } from "./leader-protocol.ts";
@@ -25,6 +25,7 @@ import { viewRow } from "./row-view.ts";
 import { letGo, turnsOf } from "./letting-go.ts";
 import { newWriter, openReplica, primaryOf } from "./open-replica.ts";
 import { type ShardConfig } from "./shard-config.ts";
+import { createShardEpochs, lookAt } from "./shard-epochs.ts";
 import { createImages } from "./shard-images.ts";
 import { type PackedPush, unpackPush } from "./packed-push.ts";
 import { peerText, rememberWay, replicaAddress } from "./shard-name.ts";
@@ -60,6 +61,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     const layout = modelLayout(config.model);
     const { replica, chain, scratch } = await openReplica(config, context);
     const leader = context.ref<LeaderProtocol>(config.leader);
+    const epochs = createShardEpochs(replica);
     const lag = createLagMeter(context.now());
     const feed = createRowFeed(config.shard, replica.store, context);
     const images = createImages(config, context, { replica, chain });
@@ -80,7 +82,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
 
     function decide(event: ReplicaEvent, source?: Push): readonly ReplicaEffect[] {
       const nowMs = context.now();
-      const effects = stepReplica(replica, event, nowMs);
+      const effects = epochs.step(event, nowMs);
       const isKept = config.trace !== undefined && source !== undefined;
       trace.step({ event: isKept ? { kind: "push", push: keptPush(source) } : event, nowMs, effects });
       return effects;
@@ -251,15 +253,9 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     for (const { timer, everyMs } of turns) context.after(everyMs, "due", { timer });
     return {
       handlers: {
-        gather: ({ lists }) => {
-          const read = lists.map(gather);
-          return {
-            values: read.map(({ values }) => values),
-            found: read.map(({ found }) => found),
-            steps: steps[0] ?? 0,
-          };
-        },
-        share: ({ known }) => shareRows(replica, { known, steps }),
+        gather: (request) =>
+          gatherAll(layout, replica.store, { ...request, steps: steps[0] ?? 0, look: lookAt(epochs.shared) }),
+        share: ({ known }) => shareRows(replica, { known, steps, epochs: epochs.shared }),
         push,
         position: ({ trainer }) => {
           const applied = replica.applied.get(trainer) ?? 0;

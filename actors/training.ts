@@ -199,7 +199,7 @@ export function startTraining(given: {
     const planned = planColumns(layout, samples);
     // Where rows are to be sent along as they were read, they must not be the learner's own memory.
     const into = config.compensation === 0 ? roomFor(learner, planned) : [];
-    const gathered = await rows.gatherAll(planned.lists, context.deadline(ASK_MS), into);
+    const gathered = await rows.gatherAll(planned.lists, context.deadline(ASK_MS), { into });
     placeRows(
       learner,
       planned,

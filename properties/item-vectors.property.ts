@@ -2,7 +2,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createCandidateIndex } from "../actors/candidate-index.ts";
-import { createItemVectors, type GatherRows } from "../actors/item-vectors.ts";
+import { type GatherRows } from "../actors/epoch-rows.ts";
+import { createItemVectors } from "../actors/item-vectors.ts";
 import { plain } from "../protocols/compute/plain.ts";
 import { plainMatrix, type RowMatrix } from "../protocols/compute/topk.ts";
 import { keyOf } from "../protocols/keys.ts";
@@ -53,7 +54,7 @@ class MovingRows {
     for (const [table, { role }] of this.#layout.tables.entries()) if (role === "dense") this.move(table, 0n);
   }
 
-  readonly gather: GatherRows = async ({ lists }) => {
+  readonly gather: GatherRows = async (lists) => {
     const { ticks, fails } = this;
     const rows = lists.map((ofShard) =>
       ofShard.map(({ table, keys }) => Float32Array.from(keys.values().flatMap((key) => this.#row(table, key)))),
@@ -122,7 +123,7 @@ test("each item's vector is what the item tower makes of it, a round after whate
       /** By the whole program, one example at a time: both towers' outputs, and the probability. */
       async function meant(user: string, item: string, key: bigint) {
         const planned = planExamples(layout, [{ user, item, features: {}, dense: index.denseOf(key, 7_200_000) }]);
-        placeRows(learner, planned, await rows.gather(planned, signal));
+        placeRows(learner, planned, await rows.gather(planned.lists, signal));
         const [probability = 0] = predict(learner, planned);
         const [ofUser, ofItem] = learner.compiled.outputs.map((output) => [...output]);
         return { probability, ofUser: ofUser ?? [], ofItem: ofItem ?? [] };
@@ -152,7 +153,7 @@ test("each item's vector is what the item tower makes of it, a round after whate
         }
         rows.fails = false;
         rows.ticks = queryTicks;
-        const query = vectors.query({ user: "somebody", features: {}, dense: {} }, signal);
+        const query = vectors.query({ user: "somebody", features: {}, dense: {} }, { gather: rows.gather, signal });
         nowMs += await turn;
         const { ofUser } = await meant("somebody", "", 0n);
         expectNear([...(await query)], ofUser);
@@ -170,7 +171,7 @@ test("each item's vector is what the item tower makes of it, a round after whate
       expect(matrix.size()).toBe(count);
 
       // So the nearest are those that the model ranks highest.
-      const query = await vectors.query({ user: "u", features: {}, dense: {} }, signal);
+      const query = await vectors.query({ user: "u", features: {}, dense: {} }, { gather: rows.gather, signal });
       const near = index.candidates({ query, neighbours: 5, popular: 0, newest: 0 });
       const probabilities = new Map<string, number>();
       for (const { item, key } of items) probabilities.set(item, (await meant("u", item, key)).probability);

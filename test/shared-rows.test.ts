@@ -39,7 +39,7 @@ for (const [memories, model] of [
       const own = await primary.ask("gather", { lists: LISTS }, { signal: soon() });
       expect(await rows.gather(0, LISTS, soon())).toEqual(own);
       const into = own.values.map((values) => new Float32Array(values.length).fill(9));
-      const given = await rows.gather(0, LISTS, soon(), into);
+      const given = await rows.gather(0, LISTS, soon(), { into });
       expect(given).toEqual(own);
       expect(given.values.every((values, at) => values === into[at])).toBe(true);
       expect(own.found.map((found) => [...found])).toEqual([
@@ -98,11 +98,13 @@ test("where a shard cannot be read, what another answers later is put nowhere: t
       messages: ["share", "gather"],
       setup: (_, context) => ({
         handlers: {
-          share: () => ({ life: "one", tables: [], steps: new Int32Array(new SharedArrayBuffer(4)) }),
+          share: () => ({ life: "one", tables: [], steps: shared(), epochs: { held: shared(), writers: shared() } }),
           gather: () => {
             if (refuses) throw new Refused("not today");
             const later = context.later<ShardProtocol["gather"]["reply"]>();
-            release = () => later.resolve({ values: [new Float32Array(DIM)], found: [Uint8Array.of(1)], steps: 0 });
+            const look = { held: 0, latest: 0 };
+            release = () =>
+              later.resolve({ values: [new Float32Array(DIM)], found: [Uint8Array.of(1)], steps: 0, look });
             asked.resolve();
             return later.reply;
           },
@@ -119,7 +121,7 @@ test("where a shard cannot be read, what another answers later is put nowhere: t
   const rows = createSharedRows(modelLayout(MODEL), refs, { upMs: () => 0, count: () => undefined });
   const lists = [0, 1].map((): KeyList[] => [{ table: ITEMS, keys: BigUint64Array.of(1n) }]);
   const into = [0, 1].map(() => [new Float32Array(DIM).fill(9)]);
-  await expect(rows.gatherAll(lists, soon(), into)).rejects.toThrow("not today");
+  await expect(rows.gatherAll(lists, soon(), { into })).rejects.toThrow("not today");
   await asked.promise;
   release?.();
   // Answered after the one that was held.
@@ -127,6 +129,11 @@ test("where a shard cannot be read, what another answers later is put nowhere: t
   expect(into[1]?.[0]).toEqual(new Float32Array(DIM).fill(9));
   await host.stop(5_000);
 });
+
+/** One number that threads share. */
+function shared(): Int32Array {
+  return new Int32Array(new SharedArrayBuffer(4));
+}
 
 /** The primary on this thread; it writes an image when it ends. */
 function hostIn(folder: string): ActorHost & AsyncDisposable {

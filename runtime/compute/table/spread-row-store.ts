@@ -31,6 +31,7 @@ import { type DigestTurn } from "./table-digest.ts";
 import { type ColdCounts } from "./cold-rows.ts";
 import { type ColdTables } from "./cold-tables.ts";
 import { createTableRowStore, TableRowStore } from "./table-row-store.ts";
+import { createWriterEpochs } from "./writer-epochs.ts";
 
 interface SpreadOptions {
   readonly state: boolean;
@@ -58,6 +59,11 @@ export function coldCounts(store: RowStore): readonly (readonly ColdCounts[])[] 
 /** The memories of each table of such a store, for other threads of the process to read; none of any other store. */
 export function sharedTables(store: RowStore): readonly (readonly SharedTable[])[] {
   return store instanceof TableRowStore || store instanceof SpreadRowStore ? store.shared : [];
+}
+
+/** The epochs of the writers of such a store, kept up to date for other threads of the process; of any other store nothing. */
+export function sharedEpochs(store: RowStore): Int32Array {
+  return store instanceof TableRowStore || store instanceof SpreadRowStore ? store.epochs : createWriterEpochs();
 }
 
 /** The digest of any store in turns of about so many rows: at once of one that knows none. */
@@ -98,6 +104,10 @@ class SpreadRowStore implements RowStore {
   get shared(): readonly (readonly SharedTable[])[] {
     const all = this.#store.shared.flat();
     return this.#first.map((first, table) => all.slice(first, first + (this.#memories[table] ?? 1)));
+  }
+
+  get epochs(): Int32Array {
+    return this.#store.epochs;
   }
 
   get cold(): readonly (readonly ColdCounts[])[] {

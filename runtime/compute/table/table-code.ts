@@ -68,13 +68,13 @@ export interface TableCode {
   readonly gatherKeys: (
     ...gather: [
       ...[keys: number, count: number, statuses: number, values: number],
-      ...[tries: number, scratch: number, rows: number],
+      ...[tries: number, scratch: number, rows: number, writers: number],
     ]
   ) => number;
   readonly gatherRows: (
     ...gather: [
       ...[rows: number, keys: number, count: number, statuses: number, values: number],
-      ...[tries: number, scratch: number],
+      ...[tries: number, scratch: number, writers: number],
     ]
   ) => number;
   readonly readRows: (...columns: [keys: number, count: number, found: number, values: number, rows: number]) => void;
@@ -114,8 +114,8 @@ const ARITIES: Arities<TableCode> = {
   glanceRows: 10,
   packRows: 8,
   readVersions: 5,
-  gatherKeys: 7,
-  gatherRows: 7,
+  gatherKeys: 8,
+  gatherRows: 8,
   readRows: 5,
   stepRows: 16,
 };

@@ -34,8 +34,11 @@ export class TableReader {
     this.#columns = new TableColumns(memory, this.#code, { dim: 0, valueBytes: spec.valueBytes, stateBytes: 0 });
   }
 
-  /** Values of keys, zero where there are none, into `values`; gives for each key MISSING, FOUND, GAVE_UP or ON_DISK. */
-  gather(keys: BigUint64Array, values: Uint8Array): Uint8Array<ArrayBuffer> {
+  /**
+   * Values of keys, zero where there are none, into `values`; gives for each key MISSING, FOUND, GAVE_UP or ON_DISK. Where `writers` is given, the index of
+   * each found row's writer comes with its values, as both were at one moment.
+   */
+  gather(keys: BigUint64Array, values: Uint8Array, writers?: Uint16Array): Uint8Array<ArrayBuffer> {
     const statuses = new Uint8Array(keys.length);
     const { valueBytes } = this.#spec;
     const columns = this.#columns;
@@ -44,9 +47,11 @@ export class TableReader {
       this.counts.retries += this.#code.gatherKeys(
         ...([columns.keys.at, count, columns.flags.at, columns.values.at] as const),
         ...([this.#tries, columns.scratch.at, columns.rows.at] as const),
+        writers === undefined ? 0 : columns.writers.at,
       );
       statuses.set(columns.flags.view.subarray(0, count), from);
       values.set(columns.values.view.subarray(0, count * valueBytes), from * valueBytes);
+      writers?.set(columns.writers.view.subarray(0, count), from);
     }
     for (let at = 0; at < keys.length; at += 1) {
       if (statuses[at] === FOUND) continue;
@@ -73,7 +78,7 @@ export class TableReader {
     const { rows, flags, values, scratch } = this.#columns;
     this.counts.retries += this.#code.gatherRows(
       ...([rows.at, 0, count, flags.at, values.at] as const),
-      ...([this.#tries, scratch.at] as const),
+      ...([this.#tries, scratch.at, 0] as const),
     );
     let found = 0;
     for (let at = 0; at < count; at += 1) {

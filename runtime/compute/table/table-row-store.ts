@@ -25,7 +25,6 @@ import {
 } from "../../../protocols/sync/row-store.ts";
 import { StoredRows } from "../../../protocols/sync/stored-rows.ts";
 import { type Version, type WriterId } from "../../../protocols/sync/version.ts";
-import { WriterDictionary } from "../../../protocols/sync/writer-dictionary.ts";
 import { EditedRow } from "./edited-row.ts";
 import { KernelTable } from "./kernel-table.ts";
 import { learnPiece, numbersOf } from "./learn-piece.ts";
@@ -36,6 +35,7 @@ import { type ColdCounts } from "./cold-rows.ts";
 import { coldOptions, type ColdTables } from "./cold-tables.ts";
 import { tableMemory } from "./table-memory.ts";
 import { updateRows } from "./update-rows.ts";
+import { SharedWriters } from "./writer-epochs.ts";
 import { type SharedTable } from "./table-reader.ts";
 import { type DigestTurn, TableDigests } from "./table-digest.ts";
 
@@ -58,7 +58,7 @@ export class TableRowStore implements RowStore {
   readonly tables: readonly TableSpec[];
   readonly declared: readonly TableSpec[];
   readonly hasState: boolean;
-  readonly #writers = new WriterDictionary();
+  readonly #writers = new SharedWriters(() => this.#tables.forEach((table) => table.setRanks(this.#writers.ranks())));
   readonly #tables: readonly KernelTable[];
   readonly #edits: readonly EditedRow[];
   readonly #frozen: FrozenTables;
@@ -85,10 +85,12 @@ export class TableRowStore implements RowStore {
   }
 
   writerIndex(id: WriterId): number {
-    const before = this.writers.length;
-    const index = this.#writers.indexOf(id);
-    if (this.writers.length > before) for (const table of this.#tables) table.setRanks(this.#writers.ranks());
-    return index;
+    return this.#writers.indexOf(id);
+  }
+
+  /** Of its writers, for other threads (writer-epochs.ts). */
+  get epochs(): Int32Array {
+    return this.#writers.epochs;
   }
 
   /** The memories of each table. */

@@ -13,6 +13,7 @@ import {
   USED,
   VALUE_BYTES,
   VALUES,
+  WRITER,
 } from "./layout";
 import { findRows, GROUP, touch } from "./probe";
 import { copy } from "./rows";
@@ -48,7 +49,8 @@ export function readRows(keys: usize, count: u32, found: usize, values: usize, r
  * By any thread: values of rows, whole ones only. A row is copied between two looks at its sequence number, which must be even and the same; the
  * looks of a group of rows are taken together, with a fence between copies and second looks, and all rows of the group are loaded before the first
  * is copied, so that these loads overlap. `keys` are looked at again with the row, 0 for none. What did not hold is tried again, `tries` times in
- * all. `scratch` is the thread's own, 8 bytes for each of a group and 4 more. Gives how many tries more than one a row were made.
+ * all. `scratch` is the thread's own, 8 bytes for each of a group and 4 more. `writers` is room for the index of the writer of each row that is given, 2 bytes
+ * each, or 0 where nobody asks. Gives how many tries more than one a row were made.
  */
 export function gatherRows(
   rows: usize,
@@ -58,6 +60,7 @@ export function gatherRows(
   values: usize,
   tries: u32,
   scratch: usize,
+  writers: usize,
 ): u32 {
   const valueBytes = <usize>load<u32>(VALUE_BYTES);
   let retries: u32 = 0;
@@ -66,12 +69,13 @@ export function gatherRows(
     const groupRows = rows + ((<usize>from) << 2);
     const groupKeys: usize = keys == 0 ? 0 : keys + ((<usize>from) << 3);
     const groupValues = values + <usize>from * valueBytes;
+    const groupWriters: usize = writers == 0 ? 0 : writers + ((<usize>from) << 1);
     placeGroup(groupRows, size, statuses + from, scratch);
     touchGroup(size, valueBytes, scratch);
-    let left = copyGroup(groupKeys, size, statuses + from, groupValues, valueBytes, scratch);
+    let left = copyGroup(groupKeys, size, statuses + from, groupValues, valueBytes, scratch, groupWriters);
     for (let again: u32 = 1; left > 0 && again < tries; again++) {
       retries += left;
-      left = copyGroup(groupKeys, size, statuses + from, groupValues, valueBytes, scratch);
+      left = copyGroup(groupKeys, size, statuses + from, groupValues, valueBytes, scratch, groupWriters);
     }
   }
   return retries;
@@ -105,13 +109,22 @@ function touchGroup(size: u32, valueBytes: usize, scratch: usize): void {
 }
 
 /** Copies those rows of a group that gave up; gives how many (still) do. */
-function copyGroup(keys: usize, size: u32, statuses: usize, values: usize, valueBytes: usize, scratch: usize): u32 {
+function copyGroup(
+  keys: usize,
+  size: u32,
+  statuses: usize,
+  values: usize,
+  valueBytes: usize,
+  scratch: usize,
+  writers: usize,
+): u32 {
   for (let i: u32 = 0; i < size; i++) {
     if (load<u8>(statuses + i) != GAVE_UP) continue;
     const address = <usize>load<u32>(scratch + ((<usize>i) << 2));
     store<u32>(scratch + SEQUENCES + ((<usize>i) << 2), atomic.load<u32>(address, SEQUENCE));
     const isOther = keys != 0 && load<u64>(address, KEY) != load<u64>(keys + ((<usize>i) << 3));
     const isMissing = isOther || load<u8>(address, FLAGS) != 0;
+    if (writers != 0) store<u16>(writers + ((<usize>i) << 1), load<u16>(address, WRITER));
     const contents = contentsOf(address);
     store<u8>(statuses + i, COPIED | (isMissing ? MISSING : contents == 0 ? ON_DISK : FOUND));
     if (contents == 0) continue;
@@ -150,10 +163,11 @@ export function gatherKeys(
   tries: u32,
   scratch: usize,
   rows: usize,
+  writers: usize,
 ): u32 {
   const before = atomic.load<u32>(INDEX_SEQUENCE);
   findRows(keys, count, rows);
-  const retries = gatherRows(rows, keys, count, statuses, values, tries, scratch);
+  const retries = gatherRows(rows, keys, count, statuses, values, tries, scratch, writers);
   if ((before & 1) == 0 && atomic.load<u32>(INDEX_SEQUENCE) == before) return retries;
   for (let at: u32 = 0; at < count; at++) if (load<u8>(statuses + at) == MISSING) store<u8>(statuses + at, GAVE_UP);
   return retries;
