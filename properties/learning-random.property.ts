@@ -12,6 +12,24 @@ test("nextUint32() is xoshiro128**: the first outputs from the state 1, 2, 3, 4"
   ]);
 });
 
+test("a seed gives the numbers that it gave when the first rows were made, and what is no whole number gives none", () => {
+  const random = createRandom(2 ** 40 + 7);
+  expect([nextUint32(random), nextUint32(random), nextFloat(random), nextBelow(random, 1000)]).toEqual([
+    1_404_180_126, 3_791_226_543, 0.030286144230056933, 962,
+  ]);
+  expect(nextNormal(random)).toBeCloseTo(-0.219531835, 8);
+  expect(nextNormal(random)).toBeCloseTo(-1.079013972, 8);
+  expect(nextUint32(fork(random))).toBe(2_911_221_683);
+  expect([mixUint32(0, 0), mixUint32(1, 2), mixUint32(2 ** 32 - 1, 2 ** 31)]).toEqual([
+    1_156_746_130, 1_505_013_553, 1_139_279_198,
+  ]);
+  for (const seed of [0.5, 2 ** 53, Number.NaN, Infinity]) {
+    expect(() => createRandom(seed)).toThrow(
+      new RangeError(`Cannot seed a generator: ${seed} is not a whole number below 2^53`),
+    );
+  }
+});
+
 test("the same seed gives the same sequence, and a fork another one", () => {
   fc.assert(
     fc.property(fc.maxSafeInteger(), (seed) => {

@@ -55,6 +55,16 @@ test("below zero counts as zero; NaN and infinities are refused and counted", ()
   expect(quantile(sketch, 0)).toBe(0);
 });
 
+test("equal numbers share a bucket, the least that counts has one, and a rank just behind the zeros is the first of it", () => {
+  const sketch = sketchOf([3, 0, 3, 1e-9, 0.9e-9]);
+  expect(sketch).toMatchObject({ count: 5, zeros: 2 });
+  expect(sketch.buckets.map(([, count]) => count)).toEqual([1, 2]);
+  expect(quantile(sketch, 0.25)).toBe(0);
+  expect(quantile(sketch, 0.5)).toBeCloseTo(1e-9, 10);
+  expect(Math.abs((quantile(sketch, 0.75) ?? Number.NaN) - 3)).toBeLessThanOrEqual(3 * QUANTILE_ERROR);
+  expect([-1, 2].map((q) => quantile(sketch, q))).toEqual([0, quantile(sketch, 1)]);
+});
+
 test("memory is bounded over the whole range of numbers, and high quantiles stay exact", () => {
   const sketch = createSketch();
   for (let exponent = -8; exponent < 300; exponent += 0.004) addToSketch(sketch, 10 ** exponent);

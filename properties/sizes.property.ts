@@ -26,6 +26,13 @@ test("sizeOf() never puts a number below a smaller one, and those of one size ar
   );
 });
 
+test("sizeAt() takes the least of none, of one, and of equal ones, and steps where the rank does", () => {
+  expect(sizeAt([], 0.5)).toBeUndefined();
+  expect(sizeAt([createSizes()], 1)).toBeUndefined();
+  expect([0, 0.49, 0.5, 0.99, 1].map((q) => sizeAt([sizesOf([1, 2, 4])], q))).toEqual([1, 1, 2, 2, 4].map(sizeOf));
+  expect(sizeAt([sizesOf([0, 0]), createSizes()], 1)).toBe(0);
+});
+
 test("sizeAt() is the size of the number at that rank of all that were counted, in however many parts", () => {
   const list = fc.array(value, { maxLength: 200, size: "max" });
   fc.assert(

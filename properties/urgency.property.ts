@@ -96,3 +96,33 @@ test("rateUpdate() is (norm over its mean, and newness over its own) by the shar
   // Means are now (1 + 2 + 3 + 6) / 4 and (0 + 0 + 1 + 1) / 4.
   expect(rateUpdate(urgency, { norm: 6, isNew: true, share: 0.5 })).toBeCloseTo((6 / 3 + 1 / 0.5) * 0.5);
 });
+
+test("createUrgency() takes a percentile from 0 to 100, and nothing else", () => {
+  expect([0, 100].map((percentile) => createUrgency(percentile).percentile)).toEqual([0, 100]);
+  for (const percentile of [-0.1, 100.1, Number.NaN]) {
+    expect(() => createUrgency(percentile)).toThrow(
+      new RangeError(`Cannot take the ${percentile}th percentile: it must be 0 to 100`),
+    );
+  }
+});
+
+test("standsOut() judges by the last 20,000 to 40,000 updates: what was large is forgotten, and what is not finite never counts", () => {
+  const urgency = createUrgency(90);
+  const random = createRandom(7);
+  function feed(scale: number, updates: number): number {
+    let urgent = 0;
+    for (let at = 0; at < updates; at += 1) if (standsOut(urgency, scale * nextFloat(random))) urgent += 1;
+    return urgent;
+  }
+  feed(1000, 20_000);
+  expect(urgency.current.count).toBe(20_000);
+  expect(feed(1, 1)).toBe(0);
+  expect([urgency.previous.count, urgency.current.count]).toEqual([20_000, 1]);
+  // While the large ones are remembered, no small one is above them.
+  expect(feed(1, 19_000)).toBe(0);
+  feed(1, 2_000);
+  expect(feed(1, 10_000)).toBeGreaterThan(800);
+  const { count } = urgency.current;
+  for (const broken of [Number.NaN, Infinity, -Infinity]) expect(standsOut(urgency, broken)).toBe(false);
+  expect(urgency.current.count).toBe(count);
+});

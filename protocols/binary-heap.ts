@@ -6,7 +6,6 @@ export type Before<T> = (a: T, b: T) => boolean;
 /** Adds a value. O(log n). */
 export function pushHeap<T>(heap: T[], value: T, before: Before<T>): void {
   let at = heap.length;
-  heap.push(value);
   while (at > 0) {
     const up = (at - 1) >> 1;
     const parent = heap[up];

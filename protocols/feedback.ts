@@ -107,7 +107,7 @@ export function parseEvent(value: unknown, options: { readonly nowMs: number; re
   for (const [name, feature] of Object.entries(features)) {
     const text = featureText(feature);
     if (!isFeatureName(name) || text === undefined) {
-      return problem(`${path}.features.${clip(name)}`, feature, `${FEATURE_RULE}, under a name of 1 to 64`);
+      return problem(`${path}.features.${clip(name)}`, feature, `${FEATURE_RULE}, under a name of 1 to 64 characters`);
     }
     texts.set(name, text);
   }

@@ -48,17 +48,8 @@ export function buildSubject(parts: SubjectParts): string {
 /** The parts of a subject, or undefined when it is not of the grammar. */
 export function parseSubject(subject: string): SubjectParts | undefined {
   const tokens = subject.split(".");
-  const [prefix, toRegion, kind, id, message, fromRegion] = tokens;
+  const [prefix, toRegion = "", kind = "", id = "", message = "", fromRegion = ""] = tokens;
   if (tokens.length !== 6 || prefix !== "freshet") return undefined;
-  if (
-    toRegion === undefined ||
-    kind === undefined ||
-    id === undefined ||
-    message === undefined ||
-    fromRegion === undefined
-  ) {
-    return undefined;
-  }
   if (![toRegion, kind, id, message, fromRegion].every(isToken)) return undefined;
   return { toRegion, kind, id, message, fromRegion };
 }

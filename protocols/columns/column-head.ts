@@ -105,7 +105,8 @@ function bytesFor(bits: number): number {
 function firstBits(bits: number, set: number): Uint8Array {
   const bytes = new Uint8Array(bytesFor(bits));
   bytes.fill(0xff, 0, set >> 3);
-  if (set % 8 !== 0) bytes[set >> 3] = (1 << (set % 8)) - 1;
+  // Past the end nothing is written.
+  bytes[set >> 3] = (1 << (set % 8)) - 1;
   return bytes;
 }
 
