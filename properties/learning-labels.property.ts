@@ -92,3 +92,33 @@ test("samples without a need for it keep their weights to the bit", () => {
   });
   expect([...weights]).toEqual([...Float32Array.of(0.1, 2)]);
 });
+
+test("weighLabels() multiplies each weight by that of its own label, and leaves alone what needs none", () => {
+  const samples = [
+    { label: 0, weight: 1, late: 0.5 },
+    { label: 1, weight: 1 },
+    { label: 0, weight: 1 },
+    { label: 1, weight: 1, late: 0.5 },
+  ];
+  const probabilities = Float32Array.of(0.25, 0.5, 0.75, 0.125);
+  for (const kept of [1, 0.25]) {
+    const weights = Float32Array.of(2, 3, 5, 7);
+    weighLabels(weights, { labels: labelsOf(samples), probabilities, kept });
+    const wanted = samples.map(({ label, late }, at) => labelWeight(probabilities[at] ?? 0, { label, late, kept }));
+    expect([...weights]).toEqual([...Float32Array.from([2, 3, 5, 7], (weight, at) => weight * (wanted[at] ?? 0))]);
+    expect(weights[0]).not.toBe(2);
+  }
+  // Samples left out, and nothing known of any that come late.
+  const weights = Float32Array.of(2);
+  const labels = { labels: Float64Array.of(0), weights: Float64Array.of(1), late: undefined };
+  weighLabels(weights, { labels, probabilities: Float32Array.of(0.5), kept: 0.5 });
+  expect(weights[0]).toBeCloseTo(2 / 0.75, 5);
+});
+
+test("a negative weighs as much more in figures of quality as others were left out, and at least a thousandth in what is learned", () => {
+  expect(evaluationWeight(0.5, { label: 0, kept: 0.25 })).toBe(4);
+  expect(evaluationWeight(0.5, { label: 1, kept: 0.25 })).toBe(1);
+  expect(evaluationWeight(0.5, { label: 0, late: 1, kept: 0.5 })).toBe(1);
+  expect(labelWeight(1, { label: 0, late: 1, kept: 1 })).toBe(1e-3);
+  expect(labelWeight(1, { label: 0, late: 0, kept: 1 })).toBe(1);
+});

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { columnsOf, examplesOf, readExamples } from "../protocols/columns/example-columns.ts";
+import { columnsOf, type Example, examplesOf, readExamples } from "../protocols/columns/example-columns.ts";
 import { keyColumn } from "../protocols/columns/key-column.ts";
 import { numbersOf, readNumbers, writeNumbers } from "../protocols/columns/number-column.ts";
 import { readTexts, textsOf, writeTexts } from "../protocols/columns/text-column.ts";
@@ -92,7 +92,7 @@ test("readNumbers() refuses an unknown form", () => {
 
 test("columnsOf() keeps each example's own features, also under the names that objects have", () => {
   const named = { "": "nothing", constructor: "c", ["__proto__"]: "p" };
-  const examples = [
+  const examples: readonly Example[] = [
     { user: "u", item: "i", features: { colour: "red" }, dense: { age: 1.5, "": 2 } },
     { user: "u", item: "j", features: {}, dense: {} },
     { user: "v", item: "j", features: named, dense: { constructor: 0 } },

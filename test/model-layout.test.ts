@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { keyOf, keySeed, shardOf } from "../protocols/keys.ts";
+import { initialDense } from "../protocols/learning/initial-values.ts";
 import { type ArchitectureDeclaration, type ModelDeclaration, type TableDeclaration } from "../protocols/model.ts";
 import {
   DENSE_KEY,
@@ -199,3 +200,36 @@ function written(
   expect([...into.subarray(0, at), ...into.subarray(at + width)]).toEqual(Array.from({ length: at + 4 }, () => 99));
   return [...into.subarray(at, at + width)];
 }
+
+test("initialDense(): biases 0, weights uniform within He's limit before a ReLU and Glorot's elsewhere", () => {
+  const architecture = { kind: "dcn-v2", embedding: 8, cross: 1, deep: [30] } as const;
+  const { program } = modelLayout(declare({ architecture }));
+  const groups = initialDense(program, 7);
+  expect(groups).toEqual(initialDense(program, 7));
+  expect(groups).not.toEqual(initialDense(program, 8));
+  const kinds = new Map<string, number>();
+  for (const operation of program.operations) {
+    if (operation.kind !== "dense" && operation.kind !== "cross") continue;
+    const isActivated = operation.kind === "dense" && operation.relu;
+    kinds.set(`${operation.kind} ${isActivated}`, (kinds.get(`${operation.kind} ${isActivated}`) ?? 0) + 1);
+    const { group, weightsAt, biasesAt, width } = operation;
+    const inputs = (biasesAt - weightsAt) / width;
+    const limit = Math.sqrt(6 / (isActivated ? inputs : inputs + width));
+    const weights = groups[group]?.subarray(weightsAt, biasesAt) ?? new Float32Array();
+    const [least, most] = [Math.min(...weights), Math.max(...weights)];
+    expect(most).toBeLessThanOrEqual(limit);
+    expect(least).toBeGreaterThanOrEqual(-limit);
+    expect(most).toBeGreaterThan(0.85 * limit);
+    expect(least).toBeLessThan(-0.85 * limit);
+    expect([...(groups[group] ?? [])].slice(biasesAt, biasesAt + width)).toEqual(
+      Array.from({ length: width }, () => 0),
+    );
+  }
+  expect(kinds).toEqual(
+    new Map([
+      ["cross false", 1],
+      ["dense true", 1],
+      ["dense false", 1],
+    ]),
+  );
+});
