@@ -21,7 +21,10 @@ const FIGURES = [
   { title: "Share of positives", of: ({ labelRate }: QualityPoint) => labelRate },
 ] as const;
 
-/** Charts of each figure, at most four lines in one: all samples and those of new users and items first, then each feature's values. */
+/**
+ * Charts of each figure, at most four lines in one: all samples and those of new users and items first, then each feature's values. In brackets stands
+ * how many samples the last point is of, as a point of few says little.
+ */
 export function qualityCharts(
   series: readonly QualitySeries[],
   { x, xOf }: { readonly x: string; readonly xOf: (point: QualityPoint) => number },
@@ -30,8 +33,9 @@ export function qualityCharts(
     .flatMap((some) =>
       FIGURES.map(({ title, of }) => {
         const lines = some.map(({ name, points }, at): ChartLine => {
+          const last = points.at(-1);
           return {
-            name,
+            name: last === undefined ? name : `${name} (${last.samples.toLocaleString("en")})`,
             colour: COLOURS[at] ?? COLOURS[0],
             points: points.map((point) => [xOf(point), of(point) ?? Number.NaN]),
           };
@@ -55,9 +59,9 @@ export function qualityPage(
   });
   const title = `Quality in ${escapeHtml(region)}`;
   return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>${title}</title><style>${PAGE_STYLE}</style></head><body>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title}</title><style>${PAGE_STYLE}</style></head><body>
 <h1>${title}</h1>
-<p>Each sample is predicted before it is learned from. A point is ${windowMs / 1_000} s of samples, up to ${new Date(nowMs).toISOString()}.</p>
+<p>Each sample is predicted before it is learned from. A point is ${windowMs / 1_000} s of samples, up to ${new Date(nowMs).toISOString()}; in brackets: how many the last one is of.</p>
 ${each.join("\n")}
 </body></html>
 `;

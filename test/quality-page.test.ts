@@ -76,5 +76,6 @@ test("the page of quality draws each figure of all samples and of slices, and an
   expect(page.match(/<svg /g)).toHaveLength(8);
   expect(page.match(/<polyline /g)).toHaveLength(16);
   expect(page).not.toContain("<b>");
+  expect(page).toContain(">all (400)<");
   expect(page).toContain("Nothing measured yet");
 });

@@ -30,8 +30,15 @@ const [LEFT, RIGHT, TOP, BELOW] = [64, 16, 44, 44];
 export function drawLines({ title, x, lines, mark }: LineChart): string {
   const points = lines.flatMap(({ points: each }) => each.filter(isDrawn));
   if (points.length === 0) return `<p>${escapeHtml(title)}: nothing to draw.</p>`;
-  const [left, right] = bounds(points.map(([at]) => at));
-  const [low, high] = bounds(points.map(([, value]) => value));
+  // Points are of what lies before them: a single one stands at the right.
+  const [left, right] = bounds(
+    points.map(([at]) => at),
+    { below: 1, above: 0 },
+  );
+  const [low, high] = bounds(
+    points.map(([, value]) => value),
+    { below: 0.5, above: 0.5 },
+  );
   function px(at: number): number {
     return round(LEFT + ((at - left) / (right - left)) * (WIDTH - LEFT - RIGHT));
   }
@@ -80,10 +87,13 @@ function isDrawn([at, value]: readonly [number, number]): boolean {
   return Number.isFinite(at) && Number.isFinite(value);
 }
 
-/** The least and the largest, apart also where they are one. */
-function bounds(values: readonly number[]): readonly [number, number] {
+/** The least and the largest; where they are one, with so much beside it. */
+function bounds(
+  values: readonly number[],
+  { below, above }: { readonly below: number; readonly above: number },
+): readonly [number, number] {
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  return low === high ? [low - 0.5, high + 0.5] : [low, high];
+  return low === high ? [low - below, high + above] : [low, high];
 }
 
 /** About five round numbers within a range. */

@@ -56,7 +56,7 @@ export function reportPage(report: TrainingReport): string {
     ["samples a second", report.samplesPerSecond.toFixed(0)],
   ];
   return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>${escapeHtml(model.name)}</title><style>${PAGE_STYLE}</style></head><body>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escapeHtml(model.name)}</title><style>${PAGE_STYLE}</style></head><body>
 <h1>${escapeHtml(model.name)}</h1>
 <table>${rows.map(([name, value]) => `<tr><th>${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>`).join("")}</table>
 ${drawLines({
@@ -75,6 +75,7 @@ ${drawLines({
   ...(mark === undefined ? {} : { mark }),
 })}
 <h2>Training samples, each predicted before it is learned from</h2>
+<p>In brackets: how many samples the last point is of.</p>
 ${qualityCharts([{ name: "train", points: report.windows }], { x: "passes", xOf: ({ at }) => at })}
 ${slicesTable(report.testSlices ?? [])}
 <h2>Passes</h2>
