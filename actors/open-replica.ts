@@ -110,11 +110,12 @@ async function tryImage(image: StoredImage, options: LoadOptions): Promise<Tried
   try {
     if (image.kind === "piece") return { kind: "loaded", loaded: loadImage(image.bytes, store), segments: [] };
     const loader = createImageLoader(store);
+    const rooms: Uint8Array<ArrayBuffer>[] = [];
     for (; at < left; at += 1) {
       const segment = image.segments[at];
       if (segment === undefined) break;
       loader.begin(segment.head);
-      for await (const block of blocksOf(segment, options)) loader.add(block);
+      for await (const block of blocksOf(segment, rooms, options)) loader.add(block);
     }
     return { kind: "loaded", loaded: loader.finish(), segments: image.segments };
   } catch (error) {
@@ -123,27 +124,35 @@ async function tryImage(image: StoredImage, options: LoadOptions): Promise<Tried
   }
 }
 
-/** The blocks of a segment in their order; some are read and unpacked while others are loaded. */
+/** The blocks of a segment in their order, each until the next; some are read and unpacked while others are loaded. What they were read into is used again, and left in `rooms`. */
 async function* blocksOf(
   segment: StoredSegment,
+  rooms: Uint8Array<ArrayBuffer>[],
   { name, files, context }: LoadOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   function readNext() {
     const from = next;
-    for (let bytes = 0; next < segment.blocks.length && bytes < IMAGE_LIMITS.readBytes; next += 1) {
+    let bytes = 0;
+    do {
       bytes += segment.blocks[next]?.bytes ?? 0;
-    }
-    const reading = files.ask("read", { name, segment, from, to: next }, { signal: context.deadline(STEP_MS_MAX) });
+      next += 1;
+    } while (bytes + (segment.blocks[next]?.bytes ?? Infinity) <= IMAGE_LIMITS.readBytes);
+    const room = rooms.pop() ?? new Uint8Array(Math.min(segment.bytes, IMAGE_LIMITS.readBytes));
+    const request = { name, segment, from, to: next, room };
+    const reading = files.ask("read", request, { signal: context.deadline(STEP_MS_MAX) });
     reading.catch(() => undefined); // told to whoever comes to it
-    return reading;
+    return { reading, room };
   }
   const ahead: ReturnType<typeof readNext>[] = [];
   let next = 0;
   while (next < segment.blocks.length || ahead.length > 0) {
     while (ahead.length < READS_AHEAD && next < segment.blocks.length) ahead.push(readNext());
-    const read = await ahead.shift();
-    if (read?.problem !== undefined) throw new DecodeError("image", read.problem);
-    yield* read?.blocks ?? [];
+    const first = ahead.shift();
+    if (first === undefined) break;
+    const { blocks, problem } = await first.reading;
+    if (problem !== undefined) throw new DecodeError("image", problem);
+    yield* blocks;
+    rooms.push(first.room);
   }
 }
 

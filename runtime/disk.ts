@@ -33,8 +33,11 @@ export interface NewFile {
 
 export interface OldFile extends AsyncDisposable {
   readonly size: number;
-  /** Bytes of the file, all of them. */
-  read(range: { readonly from: number; readonly bytes: number }): Promise<Uint8Array<ArrayBuffer>>;
+  /** Bytes of the file, all of them: at the start of the room that is given, where they fit, else in memory of their own. */
+  read(
+    range: { readonly from: number; readonly bytes: number },
+    room?: Uint8Array<ArrayBuffer>,
+  ): Promise<Uint8Array<ArrayBuffer>>;
 }
 
 /** Bytes of one read: large, since each one waits for the disk. */
@@ -87,8 +90,8 @@ function newFile(file: FileHandle): NewFile {
 function oldFile(file: FileHandle, size: number): OldFile {
   return {
     size,
-    async read({ from, bytes }) {
-      const read = new Uint8Array(bytes);
+    async read({ from, bytes }, room) {
+      const read = room !== undefined && room.length >= bytes ? room.subarray(0, bytes) : new Uint8Array(bytes);
       let offset = 0;
       while (offset < bytes) {
         const { bytesRead } = await file.read(read, offset, Math.min(bytes - offset, READ_BYTES), from + offset);

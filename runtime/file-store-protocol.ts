@@ -53,9 +53,15 @@ export interface FileStoreProtocol {
   readonly abandon: { request: { readonly name: string; readonly segment: string }; reply: void };
   /** Newest first: the current image and the one before its whole segment, as far as they exist and can be read. Gives up what was begun. */
   readonly load: { request: { readonly name: string }; reply: { readonly images: readonly StoredImage[] } };
-  /** Some blocks of a segment, unpacked; fewer where one is damaged or cannot be read. */
+  /** Some blocks of a segment, unpacked; none where one is damaged or cannot be read. They may lie in `room`, which nobody else uses until the answer. */
   readonly read: {
-    request: { readonly name: string; readonly segment: StoredSegment; readonly from: number; readonly to: number };
+    request: {
+      readonly name: string;
+      readonly segment: StoredSegment;
+      readonly from: number;
+      readonly to: number;
+      readonly room?: Uint8Array<ArrayBuffer>;
+    };
     reply: { readonly blocks: readonly Uint8Array[]; readonly problem: string | undefined };
   };
 }

@@ -11,13 +11,7 @@ import { type NamedSegment } from "../protocols/wire/manifest.ts";
 import { type Context, defineActor, type Later, Refused } from "./actor.ts";
 import { nodeDisk } from "./disk.ts";
 import { errorCode } from "./error-code.ts";
-import {
-  type FileStoreProtocol,
-  type NotWritten,
-  type SaveOutcome,
-  type StoredImage,
-  type StoredSegment,
-} from "./file-store-protocol.ts";
+import { type FileStoreProtocol, type NotWritten, type SaveOutcome, type StoredImage } from "./file-store-protocol.ts";
 import { commitSegment } from "./commit-image.ts";
 import { type ImagePlace, prepareImageFolder, segmentPath } from "./image-files.ts";
 import { loadImages } from "./image-loading.ts";
@@ -217,7 +211,7 @@ export const fileStore = defineActor<FileStoreProtocol, FileStoreConfig>({
           const kept = keptOf(name);
           return later(end(kept).then(() => load(kept, context)));
         },
-        read: ({ name, segment, from, to }) => later(read(keptOf(name).place, { segment, from, to }, context)),
+        read: ({ name, ...request }) => later(read(keptOf(name).place, request, context)),
       },
       async stop() {
         await Promise.all(work);
@@ -252,12 +246,13 @@ async function load(
 
 async function read(
   place: ImagePlace,
-  { segment, from, to }: { readonly segment: StoredSegment; readonly from: number; readonly to: number },
+  { segment, from, to, room }: Omit<FileStoreProtocol["read"]["request"], "name">,
   { log, metrics }: Context<FileStoreProtocol>,
 ): Promise<{ blocks: readonly Uint8Array[]; problem: string | undefined }> {
   try {
     await using file = await place.disk.open(segmentPath(place, segment.id));
-    return { blocks: await readBlocks(file, { blocks: segment.blocks, from, to }), problem: undefined };
+    const range = { blocks: segment.blocks, from, to, ...(room && { room }) };
+    return { blocks: await readBlocks(file, range), problem: undefined };
   } catch (error) {
     log.error("a part of an image cannot be read", { image: place.name, segment: segment.id, from, to, error });
     metrics.count("freshet_images_not_read_total", 1, { age: error instanceof DecodeError ? "damaged" : "unreadable" });

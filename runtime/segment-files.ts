@@ -161,16 +161,29 @@ export async function openSegment(place: ImagePlace, named: NamedSegment): Promi
   return { id: named.id, bytes: size, head: end.head, blocks: end.blocks };
 }
 
-/** Blocks [from, to) of a segment, unpacked at the same time; rejects with `DecodeError` where one is not what was stored. */
+/**
+ * Blocks [from, to) of a segment, unpacked at the same time; rejects with `DecodeError` where one is not what was stored. As far as they are not compressed
+ * they lie in the room that is given, if they fit.
+ */
 export async function readBlocks(
   file: OldFile,
-  { blocks, from, to }: { readonly blocks: readonly StoredBlock[]; readonly from: number; readonly to: number },
+  {
+    blocks,
+    from,
+    to,
+    room,
+  }: {
+    readonly blocks: readonly StoredBlock[];
+    readonly from: number;
+    readonly to: number;
+    readonly room?: Uint8Array<ArrayBuffer>;
+  },
 ): Promise<Uint8Array[]> {
   let start = 0;
   for (let block = 0; block < from; block += 1) start += blocks[block]?.storedBytes ?? 0;
   const wanted = blocks.slice(from, to);
   const bytes = wanted.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
-  const stored = await file.read({ from: start, bytes });
+  const stored = await file.read({ from: start, bytes }, room);
   let at = 0;
   return Promise.all(
     wanted.map((block) => {

@@ -10,6 +10,8 @@ test("blocks come back as they were appended, though their memory and the writer
   const place = { disk: new CrashDisk(), folder: "/images", name: "s-0" };
   const random = createRandom(1);
   const block = new Uint8Array(700_000);
+  // Not enough for all of what is read at once.
+  const room = new Uint8Array(1_000_000);
   for (let segment = 0; segment < 2; segment += 1) {
     const expected: Uint8Array[] = [];
     await using writer = await SegmentWriter.open(place);
@@ -27,7 +29,11 @@ test("blocks come back as they were appended, though their memory and the writer
     writer.keep();
     const { blocks } = await openSegment(place, named);
     await using file = await place.disk.open(segmentPath(place, named.id));
-    const read = await readBlocks(file, { blocks, from: 0, to: blocks.length });
+    const read: Uint8Array[] = [];
+    for (let from = 0; from < blocks.length; from += 2) {
+      const to = Math.min(blocks.length, from + 2);
+      read.push(Buffer.concat(await readBlocks(file, { blocks, from, to, room })));
+    }
     expect(Buffer.concat(read).equals(Buffer.concat(expected))).toBe(true);
     expect(new Set(blocks.map(({ method }) => method)).size).toBe(2);
   }

@@ -6,6 +6,7 @@ import { shard } from "../actors/shard.ts";
 import { type ShardConfig } from "../actors/shard-config.ts";
 import { type ShardProtocol } from "../actors/shard-protocol.ts";
 import { encodeImage } from "../protocols/sync/image.ts";
+import { createRandom, nextFloat } from "../protocols/random.ts";
 import { floatsOf } from "../protocols/sync/precision.ts";
 import { type ActorRef } from "../runtime/actor.ts";
 import { ActorHost } from "../runtime/actor-host.ts";
@@ -108,6 +109,25 @@ test("a damaged increment is left out, a damaged whole segment gives way to the 
   expect(await node.shard.ask("position", { trainer: TRAINER }, { signal: soon() })).toMatchObject({ durable: 2 });
 });
 
+test("an image of many reads, whose memory is used again, is restored with every number of every row", async () => {
+  await using folder = await temporaryFolder();
+  const random = createRandom(1);
+  const keys = BigUint64Array.from({ length: 200_000 }, (_, at) => BigInt(at));
+  // Of numbers that are not compressed: what is read is what is loaded.
+  const gradients = Float32Array.from({ length: keys.length * 4 }, () => nextFloat(random) - 0.5);
+  let before: Float32Array | undefined;
+  {
+    await using node = await start(folder.path);
+    const request = { ...batchOf(1), parts: [{ table: 1, keys, gradients }] };
+    expect(await node.shard.ask("push", packPush(request), { signal: soon() })).toMatchObject({ kind: "applied" });
+    before = (await node.shard.ask("gather", { lists: [{ table: 1, keys }] }, { signal: soon() })).values[0];
+  }
+  await using node = await start(folder.path);
+  const after = (await node.shard.ask("gather", { lists: [{ table: 1, keys }] }, { signal: soon() })).values[0];
+  expect(before?.length).toBe(keys.length * 4);
+  expect(bytesOf(after ?? new Float32Array()).equals(bytesOf(before ?? new Float32Array()))).toBe(true);
+});
+
 interface StartedShard extends AsyncDisposable {
   readonly shard: ActorRef<ShardProtocol>;
   readonly lines: readonly LogLine[];
@@ -138,6 +158,10 @@ async function start(folder: string, changed: Partial<ShardConfig> = {}): Promis
 
 async function push(ref: ActorRef<ShardProtocol>, batch: number): Promise<void> {
   expect(await ref.ask("push", packPush(batchOf(batch)), { signal: soon() })).toMatchObject({ kind: "applied" });
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
 }
 
 function rowOf(ref: ActorRef<ShardProtocol>): Promise<ShardProtocol["row"]["reply"]> {

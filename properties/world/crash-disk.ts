@@ -64,9 +64,11 @@ export class CrashDisk implements Disk {
     const bytes = Buffer.concat(this.#files.get(file) ?? []);
     return {
       size: bytes.length,
-      read: async ({ from, bytes: count }) => {
+      read: async ({ from, bytes: count }, room = new Uint8Array(count)) => {
         if (from + count > bytes.length) throw new Error("Cannot read: the file ended");
-        return new Uint8Array(bytes.subarray(from, from + count));
+        const read = room.length < count ? new Uint8Array(count) : room.subarray(0, count);
+        read.set(bytes.subarray(from, from + count));
+        return read;
       },
       [Symbol.asyncDispose]: async () => undefined,
     };

@@ -41,6 +41,12 @@ export class WriterDictionary {
     }
   }
 
+  checkAll(indexes: Uint16Array): void {
+    let greatest = -1;
+    for (let at = 0; at < indexes.length; at += 1) greatest = Math.max(greatest, indexes[at] ?? 0);
+    if (greatest >= 0) this.check(greatest);
+  }
+
   isNewer(a: IndexedVersion, b: IndexedVersion): boolean {
     if (a.writer === b.writer) return a.t > b.t;
     const [epochA, epochB] = [this.#epochs[a.writer] ?? 0, this.#epochs[b.writer] ?? 0];

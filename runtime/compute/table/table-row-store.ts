@@ -301,7 +301,7 @@ export class TableRowStore implements RowStore {
   /** Throws `RangeError` unless a batch can be stored; gives its rows. */
   check(batch: RowBatch): number {
     const rows = checkBatch(batch, { spec: this.#table(batch.table).spec, state: this.hasState });
-    for (const writer of batch.writers) this.#writers.check(writer);
+    this.#writers.checkAll(batch.writers);
     return rows;
   }
 
