@@ -1,0 +1,143 @@
+/*
+ * A primary that pulls from nobody: what members tell it of rows that it lacks, and how it begins a copy when it lacks what is settled.
+ */
+import { expect, test } from "vitest";
+import { type Horizon, NO_HORIZON } from "../protocols/sync/horizon.ts";
+import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
+import {
+  createReplica,
+  type Replica,
+  type ReplicaEffect,
+  type ReplicaStart,
+  stepReplica,
+} from "../protocols/sync/replica.ts";
+import { type TableSpec } from "../protocols/sync/row-store.ts";
+import { parseWriterId } from "../protocols/sync/version.ts";
+import { parseOrphans } from "../protocols/wire/orphans.ts";
+import { buildReport } from "../protocols/wire/survey.ts";
+
+const NOW = 1_760_000_000_000;
+const T = NOW * 1000;
+const TABLES: readonly TableSpec[] = [
+  { name: "rows", dim: 1, valueBytes: 4, stateBytes: 4, precision: "f32", optimizer: "adagrad" },
+];
+const P = parseWriterId("0.p.n.x");
+const M = parseWriterId("0.m.n.x");
+const PULL = "1".repeat(32);
+
+function memberOf(options: Partial<ReplicaStart> = {}): Replica {
+  const store = createMapRowStore(TABLES, { state: true });
+  return createReplica({ writer: M, store, primary: { kind: "peer", peer: "p" }, ...options });
+}
+
+function write(replica: Replica, keys: readonly bigint[], nowMs = NOW): void {
+  const writes = [{ table: 0, keys: BigUint64Array.from(keys), mutate: () => undefined }];
+  stepReplica(replica, { kind: "write", writes }, nowMs);
+}
+
+/** What of a member's rows is told to the primary when it asks and says that it knows this of the member. */
+function toldOf(member: Replica, t: number, { from = "p", settled = 0 } = {}): unknown {
+  const knowledge = t === 0 ? [] : [[M, t]];
+  const body = { asker: P, round: 1, settled, knowledge };
+  const effects = stepReplica(member, { kind: "message", from, message: "survey", body }, NOW);
+  const told = effects.filter((effect) => effect.kind === "send" && effect.message === "orphans");
+  expect(told.length).toBeLessThanOrEqual(1);
+  return told.map((effect) => {
+    expect(effect).toMatchObject({ to: "p", body: { declaration: member.declaration } });
+    return effect.kind === "send" && parseOrphans(effect.body).orphans;
+  })[0];
+}
+
+test("a row that the primary does not know at two surveys is told of, at the second", () => {
+  const member = memberOf();
+  write(member, [1n, 2n, 3n]);
+  // It knows the first of them.
+  expect(toldOf(member, T)).toBeUndefined();
+  expect(toldOf(member, T)).toEqual([
+    { table: 0, key: 2n, t: T + 1, writer: M },
+    { table: 0, key: 3n, t: T + 2, writer: M },
+  ]);
+  expect(toldOf(member, T + 1)).toEqual([{ table: 0, key: 3n, t: T + 2, writer: M }]);
+  expect(toldOf(member, T + 2)).toBeUndefined();
+  expect(toldOf(member, T + 1)).toBeUndefined();
+});
+
+test("a row that was written again meanwhile is another", () => {
+  const member = memberOf();
+  write(member, [1n, 2n]);
+  expect(toldOf(member, 0)).toBeUndefined();
+  write(member, [1n], NOW + 1);
+  expect(toldOf(member, 0)).toEqual([{ table: 0, key: 2n, t: T + 1, writer: M }]);
+  expect(toldOf(member, 0)).toHaveLength(2);
+});
+
+test("nobody is told but the primary, of whom a member knows, and no more at once than a report may hold", () => {
+  for (const [primary, from] of [
+    [undefined, "p"],
+    [{ kind: "self" }, "p"],
+    [{ kind: "peer", peer: "q" }, "p"],
+  ] as const) {
+    const member = memberOf({ primary });
+    write(member, [1n]);
+    toldOf(member, 0, { from });
+    expect(toldOf(member, 0, { from })).toBeUndefined();
+  }
+  const member = memberOf();
+  write(
+    member,
+    Array.from({ length: member.limits.orphansMax + 5 }, (_, at) => BigInt(at)),
+  );
+  toldOf(member, 0);
+  expect(toldOf(member, 0)).toHaveLength(member.limits.orphansMax);
+});
+
+test("a primary that lacks what is settled is told of nothing: it must take a copy", () => {
+  const horizon: Horizon = { ...NO_HORIZON, settled: T, before: T - 5, graveyard: new Map([[M, T]]) };
+  const member = memberOf({ horizon });
+  write(member, [1n], NOW + 1);
+  for (let turn = 0; turn < 2; turn += 1) expect(toldOf(member, 0)).toBeUndefined();
+  expect(member.strays.size).toBe(0);
+  // It stands where the horizon before this one stood, and knows what was settled since.
+  for (let turn = 0; turn < 2; turn += 1) toldOf(member, T, { settled: T - 5 });
+  expect(member.strays.size).toBe(1);
+});
+
+/** A primary that has heard of a member with a horizon out of its reach. */
+function behind(): Replica {
+  const primary = createReplica({ writer: P, store: createMapRowStore(TABLES, { state: true }) });
+  settle(primary);
+  const horizon = { ...NO_HORIZON, settled: T, before: T - 5, graveyard: new Map([[M, T]]) };
+  const said = { writer: M, horizon, knowledge: new Map(), upTo: T, strays: 0 };
+  const body = buildReport({ asker: P, round: 1 }, said);
+  stepReplica(primary, { kind: "message", from: "m", message: "report", body }, NOW);
+  expect([...(primary.survey?.ahead ?? [])]).toEqual(["m"]);
+  return primary;
+}
+
+function settle(primary: Replica, isAloof = true): ReplicaEffect[] {
+  return stepReplica(primary, { kind: "settle", members: ["m"], isAloof, pullId: PULL }, NOW);
+}
+
+test("a primary that pulls from nobody begins a copy of a member that is ahead, once, and where no pull runs", () => {
+  const primary = behind();
+  expect(settle(primary)[0]).toMatchObject({
+    kind: "send",
+    to: "m",
+    message: "pull",
+    body: { pullId: PULL, wantsCopy: true, knowledge: [] },
+  });
+  expect(primary.survey?.ahead.size).toBe(0);
+  stepReplica(primary, { kind: "give-up", peer: "m" }, NOW);
+  expect(settle(primary)).not.toContainEqual(expect.objectContaining({ message: "pull" }));
+
+  const busy = behind();
+  stepReplica(busy, { kind: "pull", peer: "c", pullId: PULL }, NOW);
+  expect(settle(busy)).not.toContainEqual(expect.objectContaining({ message: "pull" }));
+  expect([busy.survey?.ahead.size, busy.copyFrom.size]).toEqual([1, 0]);
+});
+
+test("a primary that pulls as others do hears of a later horizon by its pulls", () => {
+  const primary = behind();
+  expect(settle(primary, false)).not.toContainEqual(expect.objectContaining({ message: "pull" }));
+  expect(primary.copyFrom.size).toBe(0);
+});
