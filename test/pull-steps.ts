@@ -1,0 +1,189 @@
+/*
+ * A replica whose pulls are driven step by step: events, the frames of a peer that are made by hand, and what was done for them. `restart` gives another one.
+ */
+import { expect } from "vitest";
+import { SYNC_LIMITS, type SyncLimits } from "../protocols/limits.ts";
+import { NO_HORIZON } from "../protocols/sync/horizon.ts";
+import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
+import {
+  createReplica,
+  type Replica,
+  type ReplicaEffect,
+  type ReplicaStart,
+  stepReplica,
+} from "../protocols/sync/replica.ts";
+import { type RowBatch, type TableSpec } from "../protocols/sync/row-store.ts";
+import { parseWriterId, type WriterId } from "../protocols/sync/version.ts";
+import { encodeFrame } from "../protocols/wire/frame-codec.ts";
+import { type AnswerEnd } from "../protocols/wire/frame.ts";
+
+const NOW = 1_760_000_000_000;
+export const T = NOW * 1000;
+const TABLES: readonly TableSpec[] = [
+  { name: "rows", dim: 1, valueBytes: 4, stateBytes: 4, precision: "f32", optimizer: "adagrad" },
+];
+export const LIMITS: SyncLimits = { ...SYNC_LIMITS, frameBytes: 30, windowFrames: 2, retriesMax: 3, waitsMax: 4 };
+export const OURS = parseWriterId("0.a.n.x");
+export const THEIRS = parseWriterId("0.b.n.x");
+export const OTHERS = parseWriterId("0.c.n.x");
+export const PULL = "1".repeat(32);
+export const NEXT = "2".repeat(32);
+export const ANSWER = { responder: THEIRS, number: 1 };
+
+interface Row {
+  readonly key: bigint;
+  readonly t: number;
+  readonly writer?: WriterId;
+}
+
+interface Sent {
+  readonly pullId?: string;
+  readonly index?: number;
+  readonly frames?: number;
+  readonly answer?: typeof ANSWER;
+  readonly rows?: readonly Row[];
+  readonly replaces?: boolean;
+  readonly urgent?: number;
+  readonly end?: Partial<AnswerEnd>;
+}
+
+/** The replica that is stepped. */
+export const us = { replica: start({}) };
+
+export function restart(options: Partial<ReplicaStart> = {}): void {
+  us.replica = start(options);
+}
+
+function start(options: Partial<ReplicaStart>): Replica {
+  return createReplica({ writer: OURS, store: createMapRowStore(TABLES, { state: true }), limits: LIMITS, ...options });
+}
+
+export function step(event: Parameters<typeof stepReplica>[1]): ReplicaEffect[] {
+  return stepReplica(us.replica, event, NOW).filter((effect) => effect.kind !== "timer" || effect.name !== "orphans");
+}
+
+export function pull(options: { peer?: string; pullId?: string; burst?: number; stands?: boolean }): ReplicaEffect[] {
+  return step({ kind: "pull", peer: "b", pullId: PULL, ...options });
+}
+
+export function timeOut(): ReplicaEffect[] {
+  return step({ kind: "timer", name: `pull ${PULL}` });
+}
+
+/** Nothing comes any more, until our pull ends. */
+export function giveOut(peer = "b"): void {
+  let effects: ReplicaEffect[] = [];
+  for (let turn = 0; us.replica.pull !== undefined && turn < 20; turn += 1) effects = timeOut();
+  expect(last(effects)).toEqual({ ...failed("no-answer"), peer });
+}
+
+export function write(key: bigint): void {
+  const writes = [{ table: 0, keys: BigUint64Array.of(key), mutate: () => undefined }];
+  step({ kind: "write", writes });
+}
+
+export function merge({ key, t, writer = THEIRS }: Row): void {
+  const { store } = us.replica;
+  const { slots, ...rest } = store.merge(
+    batchOf([{ key, t, writer }], [store.writerIndex(writer)]),
+    new Float64Array(),
+  );
+  expect(rest.ignored).toBe(0);
+  for (const slot of slots) us.replica.early.add(slot);
+}
+
+export function row(key: bigint): Row {
+  return { key, t: T + (Number(key) % 10) };
+}
+
+export function receive(sent: Sent, from = "b"): ReplicaEffect[] {
+  return step({ kind: "message", from, message: "frame", body: frameOf(sent) });
+}
+
+export function frameOf({
+  pullId,
+  index = 0,
+  frames = 1,
+  answer = ANSWER,
+  rows = [],
+  replaces = false,
+  urgent,
+  end,
+}: Sent): Uint8Array {
+  const writers = [...new Set(rows.map(({ writer = THEIRS }) => writer))];
+  return encodeFrame({
+    declaration: us.replica.declaration,
+    pullId: pullId ?? us.replica.pull?.asksAs ?? PULL,
+    answer,
+    index,
+    frames,
+    ...(urgent !== undefined && { urgent }),
+    hasState: true,
+    replaces,
+    tables: TABLES,
+    writers,
+    batches:
+      rows.length === 0
+        ? []
+        : [
+            batchOf(
+              rows,
+              rows.map(({ writer = THEIRS }) => writers.indexOf(writer)),
+            ),
+          ],
+    end: end && {
+      knowledge: new Map([[THEIRS, T + 9]]),
+      horizon: NO_HORIZON,
+      version: { counter: 3, generator: THEIRS },
+      early: false,
+      applied: new Map(),
+      ...end,
+    },
+  });
+}
+
+function batchOf(rows: readonly Row[], writers: readonly number[]): RowBatch {
+  return {
+    table: 0,
+    keys: BigUint64Array.from(rows, ({ key }) => key),
+    t: Float64Array.from(rows, ({ t }) => t),
+    writers: Uint16Array.from(writers),
+    flags: new Uint8Array(rows.length),
+    values: new Uint8Array(4 * rows.length),
+    state: new Uint8Array(4 * rows.length),
+  };
+}
+
+export function refuse(reason: string, { pullId = PULL, from = "b" } = {}): ReplicaEffect[] {
+  return step({ kind: "message", from, message: "refuse", body: { pullId, reason } });
+}
+
+export function more(frames: readonly number[]): ReplicaEffect {
+  return { kind: "send", to: "b", message: "more", body: { pullId: PULL, answer: ANSWER, frames } };
+}
+
+export function failed(
+  reason: "no-answer" | "given-up" | "behind" | "declaration" | "serving" | "full" | "gone",
+): ReplicaEffect {
+  return { kind: "pulled", peer: "b", pullId: PULL, outcome: "failed", reason };
+}
+
+export function stale(why: string, from = "b"): ReplicaEffect {
+  return { kind: "refused", reason: "stale", from, detail: `a frame or refusal ${why}` };
+}
+
+export function kinds(effects: readonly ReplicaEffect[]): string[] {
+  return effects.map((effect) => (effect.kind === "send" ? effect.message : effect.kind));
+}
+
+export function askedFrames(effects: readonly ReplicaEffect[]): (readonly number[])[] {
+  return effects.flatMap((effect) => (effect.kind === "send" && effect.message === "more" ? [effect.body.frames] : []));
+}
+
+export function last(effects: readonly ReplicaEffect[]): ReplicaEffect | undefined {
+  return effects.at(-1);
+}
+
+export function versionOf(key: bigint): { readonly writer: WriterId } | undefined {
+  return us.replica.store.versionOf(0, key);
+}
