@@ -5,7 +5,7 @@
  */
 import { keySeed } from "../protocols/keys.ts";
 import { densePlacement, firstDenseTable, type ModelLayout, writeUnknown } from "../protocols/model-layout.ts";
-import { type EpochLook, isOf, isRowOf, MOVING, NO_EPOCH } from "./shard-epochs.ts";
+import { type EpochLook, epochAt, isOf, isRowOf, NO_EPOCH } from "./shard-epochs.ts";
 import { type Gathered, type KeyList } from "./shard-protocol.ts";
 import { type SharedRows } from "./shared-rows.ts";
 
@@ -27,7 +27,7 @@ export interface OfOneEpoch<Made> {
 export interface EpochsApart {
   /** Of which requests are answered now. */
   readonly answers: number;
-  /** By shard; below 0 where that is not known, or a full copy takes the place of what it has. */
+  /** By shard; below 0 where that is not known. */
   readonly shards: readonly number[];
 }
 
@@ -103,7 +103,7 @@ export function createEpochRows(
     const values = lists.map((ofShard, shard) => {
       const given = others[shard]?.length === 0 ? gathered[shard] : told[shard];
       if (given?.epochs === undefined) return given?.values ?? [];
-      reading.hasMoved ||= given.look.held === MOVING;
+      reading.hasMoved ||= given.look.held < 0;
       for (const [at, list] of ofShard.entries()) {
         const column = given.values[at] ?? new Float32Array();
         const epochs = given.epochs[at] ?? new Int32Array();
@@ -168,24 +168,23 @@ export function createEpochRows(
       }
     },
     apart() {
-      const shards = rows.looks().map((look) => look?.held ?? MOVING);
+      const shards = rows.looks().map((look) => (look === undefined ? -1 : epochAt(look)));
       return shards.every((held) => held === shards[0]) ? undefined : { answers: currentEpoch(), shards };
     },
   };
 }
 
-/** The epoch that most shards hold of those whose dense groups can be had, or of any where there is none; of several the latest. 0 where nothing is known. */
+/** The epoch that most shards hold, or still go from, of those whose dense groups can be had, or of any where there is none; of several the latest. 0 where nothing is known. */
 function epochOfMost(
   looks: readonly (EpochLook | undefined)[],
   { isWhole }: { readonly isWhole: (epoch: number, looks: readonly (EpochLook | undefined)[]) => boolean },
 ): number {
   const [first] = looks;
-  if (first !== undefined && first.held !== MOVING && looks.every((look) => look?.held === first.held)) {
-    return first.held;
-  }
+  if (first !== undefined && first.held >= 0 && looks.every((look) => look?.held === first.held)) return first.held;
   const counts = new Map<number, number>();
   for (const look of looks) {
-    if (look !== undefined && look.held !== MOVING) counts.set(look.held, (counts.get(look.held) ?? 0) + 1);
+    const epoch = look && epochAt(look);
+    if (epoch !== undefined) counts.set(epoch, (counts.get(epoch) ?? 0) + 1);
   }
   const ranked = [...counts]
     .map(([epoch, count]) => ({ epoch, count, whole: isWhole(epoch, looks) ? 1 : 0 }))

@@ -12,14 +12,15 @@ import { latestEpoch } from "../runtime/compute/table/writer-epochs.ts";
 
 /** What other threads see. */
 export interface SharedEpochs {
-  /** One number: the epoch of the horizon that is held, or `MOVING`. */
+  /** One number: the epoch e of the horizon that is held; or, while a full copy takes the place of what is held, -1 - e, as rows may be of what comes. */
   readonly held: Int32Array;
   /** The latest epoch of any writer, and then that of each. */
   readonly writers: Int32Array;
 }
 
-/** What was seen there at one moment. */
+/** What was seen there. */
 export interface EpochLook {
+  /** Below 0 where it is not known of which horizon rows are. */
   readonly held: number;
   /** No row is of a later epoch. */
   readonly latest: number;
@@ -27,9 +28,6 @@ export interface EpochLook {
 
 /** In a column of epochs, of a key that has no row. */
 export const NO_EPOCH = -1;
-
-/** A full copy takes the place of what is held: rows may be of the horizon before, or of the one that comes. */
-export const MOVING = -1;
 
 export interface ShardEpochs {
   readonly shared: SharedEpochs;
@@ -44,7 +42,7 @@ export function createShardEpochs(replica: Replica): ShardEpochs {
   return {
     shared,
     step(event, nowMs) {
-      if (mayReplace(replica, event)) Atomics.store(held, 0, MOVING);
+      if (mayReplace(replica, event)) Atomics.store(held, 0, movingFrom(replica.horizon.epoch));
       const effects = stepReplica(replica, event, nowMs);
       // Not before: until then there may be rows that this epoch left out.
       if (Atomics.load(held, 0) !== replica.horizon.epoch) Atomics.store(held, 0, replica.horizon.epoch);
@@ -59,7 +57,18 @@ export function lookAt({ held, writers }: SharedEpochs): EpochLook {
 
 /** What holds of all that was read while these were seen. */
 export function joinLooks(a: EpochLook, b: EpochLook): EpochLook {
-  return { held: a.held === b.held ? a.held : MOVING, latest: Math.max(a.latest, b.latest) };
+  const held = a.held === b.held ? a.held : movingFrom(epochAt(a));
+  return { held, latest: Math.max(a.latest, b.latest) };
+}
+
+/** The epoch that a shard holds, or goes from. */
+export function epochAt({ held }: EpochLook): number {
+  return held < 0 ? movingFrom(held) : held;
+}
+
+/** Undoes itself. */
+function movingFrom(epoch: number): number {
+  return -1 - epoch;
 }
 
 /** Whether all that was read under this is of the epoch. */

@@ -6,7 +6,7 @@ import { type ModelLayout } from "../protocols/model-layout.ts";
 import { type ActorRef } from "../runtime/actor.ts";
 import { SpreadReader } from "../runtime/compute/table/spread-reader.ts";
 import { type EpochList, type PartlyRead, readLists, type ReadOptions, type SharedMemory } from "./read-lists.ts";
-import { type EpochLook, joinLooks, lookAt, MOVING, NO_EPOCH } from "./shard-epochs.ts";
+import { type EpochLook, joinLooks, lookAt, NO_EPOCH } from "./shard-epochs.ts";
 import { type Gathered, type KeyList, type ShardProtocol } from "./shard-protocol.ts";
 
 /** Where the rows of one life of a shard stand. A shard that restarts has others, so this is asked again now and then. */
@@ -42,7 +42,7 @@ interface Reading {
 
 const NOTHING: EpochList = { values: new Float32Array(), found: new Uint8Array(), epochs: undefined };
 /** Of no rows. */
-const NO_LOOK: EpochLook = { held: MOVING, latest: 0 };
+const NO_LOOK: EpochLook = { held: -1, latest: 0 };
 /** Memory of a life that ended is read no longer than this. */
 const SHARE_MS = 1_000;
 

@@ -171,6 +171,15 @@ export class EpochShard {
     }
   }
 
+  /** From now on its thread ends when it puts rows in the place of others. */
+  endInTheMiddle(): void {
+    let hasDropped = false;
+    this.store.atMoment = () => {
+      if (hasDropped) throw new Error("the thread ends here");
+      hasDropped = this.store.rows(USERS) === 0;
+    };
+  }
+
   #step(name: string, event: ReplicaEvent): readonly ReplicaEffect[] {
     return name === READ ? this.epochs.step(event, NOW) : stepReplica(this.replica(name), event, NOW);
   }

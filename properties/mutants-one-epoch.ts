@@ -25,7 +25,12 @@ export const ONE_EPOCH_MUTANTS: readonly Mutant[] = [
   {
     name: "copy-is-not-announced",
     file: TOLD,
-    edits: [["if (mayReplace(replica, event)) Atomics.store(held, 0, MOVING);", ""]],
+    edits: [["if (mayReplace(replica, event)) Atomics.store(held, 0, movingFrom(replica.horizon.epoch));", ""]],
+  },
+  {
+    name: "shard-in-the-middle-holds-nothing",
+    file: READ,
+    edits: [["const epoch = look && epochAt(look);", "const epoch = look && look.held >= 0 ? look.held : undefined;"]],
   },
   {
     name: "last-frame-of-a-copy-is-not-announced",

@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { type EpochList, readLists, type SharedMemory } from "../actors/read-lists.ts";
-import { type EpochLook, isOf, isRowOf, MOVING } from "../actors/shard-epochs.ts";
+import { type EpochLook, isOf, isRowOf } from "../actors/shard-epochs.ts";
 import { type KeyList } from "../actors/shard-protocol.ts";
 import { DENSE_KEY, firstDenseTable, type ModelLayout, modelLayout } from "../protocols/model-layout.ts";
 import { createRandom, nextBelow, type Random } from "../protocols/random.ts";
@@ -127,7 +127,7 @@ class History {
     const { read, look } = readLists(this.#layout, memory, { lists, ...(isTold && { epochs: true }) });
     this.#seen.moments += 1;
     this.#seen.apart += look.latest > look.held ? 1 : 0;
-    this.#seen.copies += look.held === MOVING ? 1 : 0;
+    this.#seen.copies += look.held < 0 ? 1 : 0;
     for (const epoch of EPOCHS) for (const list of read) this.#judge(epoch, look, list);
   }
 

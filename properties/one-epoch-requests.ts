@@ -26,6 +26,29 @@ interface Answer {
 }
 
 export async function checkRequests(): Promise<void> {
+  await allGoOver();
+  await oneEndsInTheMiddle();
+}
+
+/** Its rows are neither here nor there any more, and it is taken to hold what it did. */
+async function oneEndsInTheMiddle(): Promise<void> {
+  await using shards = await Shards.start();
+  const rows = shards.reader();
+  for (const at of SHARDS) shards.begin(at);
+  await shards.ask(rows);
+  for (const at of SHARDS) {
+    shards.writeBehindTheCut(at);
+    shards.lead(at, 1);
+    shards.writeGroups(at, "new");
+  }
+  for (const at of [0, 1] as const) shards.goOver(at);
+  assert.throws(() => shards.goOver(2, { endsInTheMiddle: true }), { message: "the thread ends here" });
+  const { epoch } = await shards.ask(rows);
+  assert.equal(epoch, 0);
+  assert.deepEqual(apartOf(rows), { answers: 0, shards: [1, 1, 0] });
+}
+
+async function allGoOver(): Promise<void> {
   await using shards = await Shards.start();
   const [rows, late, forgotten] = [shards.reader(), shards.reader(), shards.reader()];
   for (const at of SHARDS) shards.begin(at);
@@ -164,8 +187,10 @@ class Shards implements AsyncDisposable {
   }
 
   /** What is held is behind the new epoch, so the second of these pulls is given a copy. */
-  goOver(at: At): void {
-    for (let pull = 0; pull < 2; pull += 1) this.follow(at);
+  goOver(at: At, { endsInTheMiddle = false } = {}): void {
+    this.follow(at);
+    if (endsInTheMiddle) this.#at(at).endInTheMiddle();
+    this.follow(at);
   }
 
   restart(at: At, { isEmpty }: { readonly isEmpty: boolean }): void {

@@ -1,4 +1,4 @@
-import { type InferenceProtocol } from "../actors/inference.ts";
+import { type InferenceProtocol, type InferenceStatus } from "../actors/inference.ts";
 import { type JoinerProtocol, type JoinerStatus } from "../actors/joiner.ts";
 import { type LeaderProtocol, type LinkLoad } from "../actors/leader-protocol.ts";
 import { type ShardProtocol, type ShardStatus } from "../actors/shard-protocol.ts";
@@ -205,10 +205,11 @@ async function gatherStatus(settings: NodeActorConfig, context: Context<NodeProt
       ...problems,
       ...links.filter(({ connected }) => !connected).map(({ peer }) => `the link to ${peer} is down`),
     ],
-    models: models.map(({ model, shards, trainer }) =>
+    models: models.map(({ model, shards, trainer, inference }) =>
       modelStatus({
         model,
         shards,
+        inference,
         trainer: isTraining ? trainer : undefined,
         joiner: isTraining ? joiner : undefined,
         summary: summary?.models.find((each) => each.model === model.name),
@@ -253,11 +254,12 @@ function digestOf(shards: readonly (ShardStatus | undefined)[]): { readonly dige
 function modelStatus(of: {
   readonly model: ModelDeclaration;
   readonly shards: readonly (ShardStatus | undefined)[];
+  readonly inference: InferenceStatus | undefined;
   readonly trainer: TrainerStatus | undefined;
   readonly joiner: JoinerStatus | undefined;
   readonly summary: ModelSummary | undefined;
 }): ModelStatus {
-  const { model, shards, trainer, joiner, summary } = of;
+  const { model, shards, inference, trainer, joiner, summary } = of;
   return {
     model: model.name,
     rows: shards.reduce((sum, shard) => sum + (shard?.rows ?? 0), 0),
@@ -271,6 +273,7 @@ function modelStatus(of: {
     ...(summary?.calibration === undefined ? {} : { calibration: summary.calibration }),
     ...(summary === undefined || summary.slices.length === 0 ? {} : { slices: summary.slices }),
     ...(summary?.baseline !== undefined && { baseline: summary.baseline }),
+    ...(inference?.epochs !== undefined && { epochs: inference.epochs }),
     verdict: summary?.verdict ?? "uncertain",
     ...(summary?.cause === undefined ? {} : { verdictCause: summary.cause }),
   };

@@ -22,6 +22,7 @@ const model = z.object({
   backlog: count.exactOptional(),
   pending: count.exactOptional(),
   stepsLate: count.exactOptional(),
+  epochs: z.object({ answers: count, shards: z.array(count) }).exactOptional(),
   slices: z.array(z.object({ slice: z.string(), ...figures })).exactOptional(),
   baseline: z.object({ ...figures, atMs: count, online: z.object(figures) }).exactOptional(),
   verdict: z.enum(["healthy", "uncertain", "corrupted"]),

@@ -1,3 +1,5 @@
+import { type EpochsApart } from "../actors/epoch-rows.ts";
+
 /** Quantiles of the freshness lag over the last minutes, milliseconds; `count` rows. */
 export interface LagQuantiles {
   readonly p50: number;
@@ -22,6 +24,8 @@ export interface ModelStatus {
   readonly slices?: readonly SliceStatus[];
   /** A model that is trained anew on a schedule, judged on what came after, and the online one over about the same samples. */
   readonly baseline?: QualityStatus & { readonly atMs: number; readonly online: QualityStatus };
+  /** Which epochs requests are answered as of, and its shards hold; absent while these agree. */
+  readonly epochs?: EpochsApart;
   /** Steps of other trainers between a step's reading and its writing, in the mean; on the training node only. */
   readonly stepsLate?: number;
   readonly verdict: "healthy" | "uncertain" | "corrupted";

@@ -157,6 +157,8 @@ test("status shows a node, with its token from the environment, and is 1 until i
     "p50 41 ms, p99 1.3 s over 77 rows",
     "oregon",
     "0.7100",
+    "epochs of its shards",
+    "1 0 -\n",
     "clicks/0",
   ]) {
     expect(ready.out).toContain(says);
@@ -199,6 +201,7 @@ test("parseStatus() knows every field of a status", () => {
     backlog: 4,
     pending: 5,
     baseline: { atMs: 1, samples: 50, auc: 0.6, online: { samples: 51, auc: 0.7, logLoss: 0.5, calibration: 1.1 } },
+    epochs: { answers: 0, shards: [1, 0, -1] },
     stepsLate: 0.5,
     slices: [{ slice: "new users", samples: 1, auc: 0.5, logLoss: 0.6, calibration: 1.1 }],
     verdict: "corrupted",

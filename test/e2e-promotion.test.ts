@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { learning } from "./crash-world.ts";
 import { startRegions } from "./e2e-regions.ts";
+import { eventually } from "./e2e-support.ts";
 import { expectOnce, feed, learnedMore, trains } from "./promotion-support.ts";
 import { freshet } from "./run-freshet.ts";
 
@@ -90,4 +91,10 @@ test("a region that is cut off loses training to another by force, writes on, an
     await stop();
   }
   await expectOnce(regions, { trainer: frankfurt, stream, posting });
+  for (const node of regions.all) {
+    await eventually(`${node.region} answers as of the new epoch`, async () => {
+      await node.recommend("somebody", { record: false });
+      return ((await node.metric("freshet_inference_epoch")) ?? 0) > 0 ? true : undefined;
+    });
+  }
 }, 120_000);

@@ -34,7 +34,17 @@ const STATUS: NodeStatus = {
   upSeconds: 61,
   ready: true,
   problems: [],
-  models: [{ model: "clicks", rows: 1234, digest: "0123456789abcdef", samples: 99, auc: 0.71, verdict: "healthy" }],
+  models: [
+    {
+      model: "clicks",
+      rows: 1234,
+      digest: "0123456789abcdef",
+      samples: 99,
+      auc: 0.71,
+      epochs: { answers: 0, shards: [1, 0, -1] },
+      verdict: "healthy",
+    },
+  ],
   lagMs: { p50: 41, p99: 1250, count: 77 },
   links: [{ peer: "oregon", connected: true, rttMs: 1.5, bytesIn: 2048, bytesOut: 10 }],
   events: { accepted: 5, refused: 1 },

@@ -49,6 +49,8 @@ interface ShardPlan {
   readonly scorer?: Address;
   /** A folder in which it has one for rows that are not in memory. */
   readonly scratch?: string;
+  /** Which of the model's shards the node has. Default: the first. */
+  readonly shard?: number;
 }
 
 export function shardConfig({
@@ -56,6 +58,7 @@ export function shardConfig({
   model,
   snapshotMs = 60_000,
   full = node === "a",
+  shard = 0,
   ...more
 }: ShardPlan): ShardConfig {
   const { scorer, scratch } = more;
@@ -63,8 +66,8 @@ export function shardConfig({
     region: REGION,
     node,
     model,
-    shard: 0,
-    name: "clicks-0",
+    shard,
+    name: `clicks-${shard}`,
     primaryAt: shardAt("a"),
     full,
     leader: at("leader", node),

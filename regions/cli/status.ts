@@ -83,6 +83,12 @@ function describeStatus(node: NodeStatus, terminal: Pick<Terminal, "out">): stri
       node.models.map(modelRow),
     ),
     ...table(
+      ["model", "answers as of epoch", "epochs of its shards"],
+      node.models.flatMap(({ model, epochs }) =>
+        epochs === undefined ? [] : [[model, String(epochs.answers), epochs.shards.map(epochCell).join(" ")]],
+      ),
+    ),
+    ...table(
       ["quality of", "", "samples", "auc", "log loss", "calibr."],
       node.models.flatMap(({ model, slices = [] }) =>
         slices.map(({ slice, samples, ...figures }) => [
@@ -126,6 +132,10 @@ function describeStatus(node: NodeStatus, terminal: Pick<Terminal, "out">): stri
       node.leaders.map((leader) => [`${leader.model}/${leader.shard}`, leader.holder]),
     ),
   ].join("\n");
+}
+
+function epochCell(epoch: number): string {
+  return epoch < 0 ? "-" : String(epoch);
 }
 
 function figuresOf({ auc, logLoss, calibration }: Omit<QualityStatus, "samples">): string[] {
