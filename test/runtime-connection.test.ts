@@ -1,10 +1,12 @@
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { systemClock } from "../runtime/clock.ts";
 import { createMetrics } from "../runtime/metrics.ts";
 import { NatsLinkConnection } from "../runtime/transport/nats-connection.ts";
 import { listening } from "./free-ports.ts";
+import { startTestNats } from "./real-nats.ts";
+import { startTcpProxy } from "./tcp-proxy.ts";
 
 const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
@@ -50,3 +52,24 @@ test("close() waits neither for a peer that takes connections and says nothing, 
     await new Promise((resolve) => silent.close(resolve));
   }
 }, 20_000);
+
+test("a connection that was made while the clock was an hour ahead is made again once the clock is right", async () => {
+  await using nats = await startTestNats({ jetStream: false });
+  await using proxy = await startTcpProxy(nats.port);
+  const now = Date.now.bind(Date);
+  const ahead = vi.spyOn(Date, "now").mockImplementation(() => now() + 3_600_000);
+  try {
+    await using connection = connectionTo(proxy.port);
+    await new Promise<void>((resolve) => connection.onUp(() => resolve()));
+    const isDown = new Promise<void>((resolve) => connection.onDown(resolve));
+    proxy.cut();
+    await isDown;
+    ahead.mockRestore();
+    const isUp = new Promise<void>((resolve) => connection.onUp(() => resolve()));
+    proxy.heal();
+    await isUp;
+    expect(connection.state).toBe("connected");
+  } finally {
+    ahead.mockRestore();
+  }
+}, 10_000);

@@ -1,6 +1,7 @@
 import {
   AuthorizationError,
   connect,
+  type ConnectionOptions as ClientOptions,
   type Msg,
   type MsgHdrs,
   type NatsConnection,
@@ -33,6 +34,8 @@ export type Published = "sent" | "disconnected" | "backpressure" | "too-large";
 
 /** A part of a message beside its payload: protocol line, headers' framing. */
 const OVERHEAD_BYTES = 512;
+/** Between two attempts to connect again: so long at least, and three times that at most. */
+const REDIAL_MS = 250;
 const FLUSH_EVERY_BYTES = 1024 * 1024;
 
 /**
@@ -185,9 +188,7 @@ export class NatsLinkConnection implements AsyncDisposable {
         pingInterval: 2000,
         maxPingOut: 2,
         maxReconnectAttempts: -1,
-        reconnectTimeWait: 250,
-        reconnectJitter: 500,
-        reconnectJitterTLS: 1000,
+        ...this.#pacing(),
         ignoreAuthErrorAbort: true,
       });
       // It cannot be called off and may take all of its timeout: what comes of it later is closed unseen.
@@ -200,6 +201,26 @@ export class NatsLinkConnection implements AsyncDisposable {
       log.warn("cannot connect to a nats-server", { peer: this.peer, error });
     }
     return undefined;
+  }
+
+  /**
+   * When it dials again after it was disconnected. The client goes by the wall clock, and where that was set back it would not dial until the time at
+   * which it last did has come again.
+   */
+  #pacing(): Pick<ClientOptions, "reconnectDelayHandler" | "reconnectToServer"> {
+    const { clock } = this.#options;
+    let nextMs = clock.upMs();
+    return {
+      // By its own count it never waits.
+      reconnectDelayHandler: () => -Infinity,
+      reconnectToServer: ([server]) => {
+        if (server === undefined) return null;
+        const nowMs = clock.upMs();
+        const delay = Math.max(0, nextMs - nowMs);
+        nextMs = nowMs + delay + REDIAL_MS * (1 + 2 * Math.random());
+        return { server, delay };
+      },
+    };
   }
 
   async #follow(nc: NatsConnection): Promise<void> {
