@@ -26,9 +26,9 @@ together, over the time that passed; events a CPU second, over the processor tim
                first twentieth costs is counted. --start goes on where another run ended
   --mutants    plant each known bug instead, and run until a world fails, at most N worlds each
   --real       real region nodes instead: three regions of two processes each with real nats-servers and events over HTTP, under
-               kill -9, SIGSTOP, cuts, one-way cuts, slow links and clocks that jump. After each round of faults all nodes must be
-               byte-equal; versions must not go back, a version has one content, a term one holder, and each event takes effect
-               once. Progress goes to standard error. Interrupt it, and it stops everything in order
+               kill -9, SIGSTOP, cuts, one-way cuts, slow links, clocks that jump, and promotions in order and by force. After each
+               round of faults one region trains, as all know, and all nodes must be byte-equal; versions must not go back, a version
+               has one content, a term one holder, and each event takes effect once. Progress goes to standard error. Interrupt it, and it stops everything in order
       --seed S       draws the faults and the events (default 1); the machine decides when exactly they hit
       --minutes M    no round of faults begins after that (default 20)
       --rounds N     and no more than so many rounds

@@ -19,14 +19,20 @@ export class SampleLog {
   missed = 0;
   last: SampleBatch | undefined;
   #next = 1;
-  readonly #jsm: JetStreamManager;
+  #jsm: JetStreamManager;
+  #another: JetStreamManager | undefined;
 
   private constructor(jsm: JetStreamManager) {
     this.#jsm = jsm;
   }
 
   static async open(nc: NatsConnection): Promise<SampleLog> {
-    return new SampleLog(await jetstreamManager(nc, { checkAPI: false, timeout: 2_000 }));
+    return new SampleLog(await managerOf(nc));
+  }
+
+  /** The stream goes on in another region, as a copy at first: what that one has from its first message on replaces what was read here. */
+  async goOn(nc: NatsConnection): Promise<void> {
+    this.#another = await managerOf(nc);
   }
 
   /** The last message that was read. */
@@ -37,7 +43,13 @@ export class SampleLog {
   /** Reads to the end. What cannot be read now is read the next time; false says so. */
   async read(): Promise<boolean> {
     try {
-      const { state } = await this.#jsm.streams.info("SAMPLES");
+      const another = this.#another;
+      const { state } = await (another ?? this.#jsm).streams.info("SAMPLES");
+      if (another !== undefined) {
+        this.#jsm = another;
+        if (this.#another === another) this.#another = undefined;
+        this.#forget(state.first_seq);
+      }
       if (state.messages > 0 && state.first_seq > this.#next) {
         this.missed += state.first_seq - this.#next;
         this.#next = state.first_seq;
@@ -47,6 +59,19 @@ export class SampleLog {
     } catch {
       // The server is away, or there is no stream yet.
       return false;
+    }
+  }
+
+  /** Messages from this one on were never, as far as others know. */
+  #forget(from: number): void {
+    this.#next = Math.min(this.#next, from);
+    for (const [id, messages] of this.published) {
+      const left = messages.filter(({ seq }) => seq < from);
+      if (left.length > 0) this.published.set(id, left);
+      else this.published.delete(id);
+    }
+    for (const messages of this.messagesOf.values()) {
+      for (const seq of messages) if (seq >= from) messages.delete(seq);
     }
   }
 
@@ -62,4 +87,8 @@ export class SampleLog {
     this.last = batch;
     this.#next = seq + 1;
   }
+}
+
+function managerOf(nc: NatsConnection): Promise<JetStreamManager> {
+  return jetstreamManager(nc, { checkAPI: false, timeout: 2_000 });
 }

@@ -16,6 +16,7 @@ const SCHEDULE: readonly Round[] = [
     fault({ kind: "one-way", between: [TRAINING, first] }, 0, 3_000),
     fault({ kind: "suspend", node: `${last}/b` }, 300, 2_500),
     fault({ kind: "clock", node: `${TRAINING}/a`, offsetMs: 3_600_000 }, 500, 2_000),
+    fault({ kind: "force", region: last }, 1_000, 5_000),
   ],
   [
     fault({ kind: "kill", node: `${TRAINING}/a` }, 0, 500),
@@ -24,6 +25,8 @@ const SCHEDULE: readonly Round[] = [
     fault({ kind: "slow", between: [first, last], slowness: { delayMs: 50, bytesPerSecond: 50_000 } }, 0, 2_500),
   ],
   [
+    // Asked again and again until the node that trains is back.
+    fault({ kind: "promote", region: TRAINING }, 300, 60_000),
     fault({ kind: "kill-both", node: `${last}/a` }, 0, 800),
     fault({ kind: "black-hole", between: [TRAINING, first] }, 0, 2_000),
     fault({ kind: "clock", node: `${first}/b`, offsetMs: -1_800_000 }, 200, 2_000),
@@ -37,7 +40,7 @@ const SCHEDULE: readonly Round[] = [
 
 test("six real nodes hold what they promise under each fault, and are byte-equal after each round", async () => {
   const lines: string[] = [];
-  const { folder, violations, faults, heals, compared, terms, effects } = await runReal({
+  const { folder, violations, faults, promotions, heals, compared, terms, effects } = await runReal({
     seed: 1,
     rounds: SCHEDULE,
     roundsMax: Infinity,
@@ -47,7 +50,8 @@ test("six real nodes hold what they promise under each fault, and are byte-equal
     say: (line) => lines.push(line),
   });
   expect(violations, [...lines.slice(-40), folder ?? ""].join("\n")).toEqual([]);
-  expect(Object.keys(faults)).toHaveLength(10);
+  expect(Object.keys(faults)).toHaveLength(12);
+  expect(promotions).toEqual({ promote: 1, force: 1 });
   expect(heals).toBe(SCHEDULE.length);
   expect(compared).toBeGreaterThan(100);
   expect(terms).toBeGreaterThan(5);
@@ -63,8 +67,8 @@ test("rounds() is the same for the same seed, and has every kind of fault before
   expect(draw(5)).not.toEqual(draw(6));
   for (let seed = 1; seed <= 20; seed += 1) {
     const kinds = draw(seed).map(({ harm }) => harm.kind);
-    expect(new Set(kinds.slice(0, 10)).size).toBe(10);
-    expect(new Set(kinds.slice(10, 20)).size).toBe(10);
+    expect(new Set(kinds.slice(0, 12)).size).toBe(12);
+    expect(new Set(kinds.slice(12, 24)).size).toBe(12);
   }
 });
 
@@ -91,6 +95,17 @@ test("Judgement sees a version go back, a row vanish, a second content and a sec
   // A deleted row keeps a version.
   expect(judgement.row("a", name, { found: false, version: { t: 6, writer: "w" }, content: "" })).toBeUndefined();
   expect(judgement.row("b", name, at(5, "y"))?.what).toBe("two contents of one version");
+  // By force a shard of a node that does not take over goes back once, and no other.
+  const other = { ...name, key: "2", shard: 1 };
+  judgement.row("b", other, at(5));
+  judgement.forced("a");
+  expect(judgement.row("a", name, { ...at(4), version: { t: 4, writer: "w" } })?.what).toBe("version went back");
+  expect(judgement.row("b", name, at(3, "older"))).toBeUndefined();
+  expect(judgement.row("b", name, at(2, "oldest"))?.what).toBe("version went back");
+  expect(judgement.row("b", other, at(4, "old"))).toBeUndefined();
+  // A later epoch comes first, whatever its times.
+  expect(judgement.row("c", name, at(9, "x", "0.oregon.a.n"))).toBeUndefined();
+  expect(judgement.row("c", name, at(2, "y", "1.frankfurt.a.n"))).toBeUndefined();
   judgement.forget("a");
   expect(judgement.row("a", name, at(4, "old"))).toBeUndefined();
   const lease = { shard: "m-0", holder: "a", term: 3 };

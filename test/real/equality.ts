@@ -1,7 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type NodeStatus } from "../../regions/status.ts";
 import { type RealNode } from "./real-node.ts";
-import { TRAINING } from "./world.ts";
 
 /** How it ended to wait for equality. */
 export type Equality =
@@ -34,7 +33,7 @@ function lacking(
   const silent = found.filter(({ status }) => status === undefined).map(({ node }) => node.name);
   if (silent.length > 0) return `${silent.join(", ")} do not answer`;
   const trains = found.find(({ status }) => status?.role === "training")?.status?.models[0];
-  if (trains === undefined) return `no node of ${TRAINING} trains`;
+  if (trains === undefined) return "no node trains";
   if (trains.backlog !== 0 || trains.pending !== 0) {
     return `${trains.backlog ?? "unknown"} messages are to be learned from and ${trains.pending ?? "unknown"} impressions wait`;
   }

@@ -24,6 +24,10 @@ export type Harm =
   | { readonly kind: "slow"; readonly between: Pair; readonly slowness: Slowness }
   /** Slow, and its connections break again and again: what is on its way is lost. */
   | { readonly kind: "flap"; readonly between: Pair; readonly slowness: Slowness; readonly everyMs: number }
+  /** `freshet promote`: this region is to train, or where it does, the next one. Over once it trains, or after the fault's time. */
+  | { readonly kind: "promote"; readonly region: string }
+  /** The same with `--force`, behind a cut that leaves the region that trains alone for as long as the fault lasts. */
+  | { readonly kind: "force"; readonly region: string }
   /** The wall clock of a node is off. */
   | { readonly kind: "clock"; readonly node: string; readonly offsetMs: number };
 
@@ -51,10 +55,13 @@ export interface Targets {
 const KINDS = [
   ...(["kill", "kill-server", "kill-both", "suspend"] as const),
   ...(["cut", "one-way", "black-hole", "slow", "flap", "clock"] as const),
+  ...(["promote", "force"] as const),
 ];
 const FAULTS_MAX = 3;
 const AT_MS_MAX = 3_000;
 const FOR_MS = { min: 200, max: 12_000 };
+/** Who does not answer is found out in seconds. */
+const FORCE_MS_MIN = 6_000;
 const HOUR_MS = 3_600_000;
 
 /** Rounds for ever. Every kind comes before one comes again. */
@@ -63,11 +70,11 @@ export function* rounds(seed: number, targets: Targets): Generator<Round, never>
   const kinds = deal(random);
   for (;;) {
     const count = 1 + nextBelow(random, FAULTS_MAX);
-    yield Array.from({ length: count }, () => ({
-      harm: drawHarm(kinds.next().value, { random, targets }),
-      atMs: nextBelow(random, AT_MS_MAX),
-      forMs: FOR_MS.min + nextBelow(random, FOR_MS.max - FOR_MS.min),
-    }));
+    yield Array.from({ length: count }, () => {
+      const harm = drawHarm(kinds.next().value, { random, targets });
+      const [atMs, forMs] = [nextBelow(random, AT_MS_MAX), FOR_MS.min + nextBelow(random, FOR_MS.max - FOR_MS.min)];
+      return { harm, atMs, forMs: harm.kind === "force" ? Math.max(FORCE_MS_MIN, forMs) : forMs };
+    });
   }
 }
 
@@ -92,6 +99,10 @@ export function describeHarm(harm: Harm): string {
       return `slow between ${harm.between.join(" and ")}: ${harm.slowness.delayMs} ms, ${Math.round(harm.slowness.bytesPerSecond / 1000)} kB/s`;
     case "flap":
       return `connections between ${harm.between.join(" and ")} break every ${(harm.everyMs / 1000).toFixed(1)} s`;
+    case "promote":
+      return `training is to move to ${harm.region}`;
+    case "force":
+      return `the region that trains is cut off, and training taken to ${harm.region} by force`;
     case "clock":
       return `clock of ${harm.node} ${harm.offsetMs > 0 ? "ahead" : "back"} by ${(Math.abs(harm.offsetMs) / 1000).toFixed(1)} s`;
   }
@@ -129,6 +140,9 @@ function drawHarm(kind: Harm["kind"], of: { readonly random: Random; readonly ta
       const everyMs = 300 + nextBelow(random, 1_200);
       return { kind, between: drawPair(random, targets.regions), slowness, everyMs };
     }
+    case "promote":
+    case "force":
+      return { kind, region: pick(random, targets.regions) };
     case "clock": {
       const sign = nextBelow(random, 2) === 0 ? 1 : -1;
       // Half of them small: a leap within what timers and leases count.

@@ -1,22 +1,42 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { describeHarm, type Harm, type Round, stalledWays } from "./fault-plan.ts";
+import { type Lead } from "./lead.ts";
 import { type RealNode } from "./real-node.ts";
 import { type RealWorld } from "./world.ts";
+
+/** Those that begin, last and end by themselves. */
+type Plain = Exclude<Harm, { readonly kind: "promote" | "force" }>;
 
 /** Brings a round's faults about, each at its time, and ends each after its time. Resolves when all have ended; an abort ends them at once. */
 export async function play(
   round: Round,
-  options: { readonly world: RealWorld; readonly say: (line: string) => void; readonly signal: AbortSignal },
+  options: {
+    readonly world: RealWorld;
+    readonly lead: Lead;
+    readonly say: (line: string) => void;
+    readonly signal: AbortSignal;
+  },
 ): Promise<void> {
-  const { world, say, signal } = options;
+  const { world, lead, say, signal } = options;
   async function pass(ms: number): Promise<void> {
     await delay(ms, undefined, { signal }).catch(() => undefined); // woken by the end
   }
   await Promise.all(
-    round.map(async ({ harm, atMs, forMs }) => {
+    round.map(async ({ harm: drawn, atMs, forMs }) => {
       await pass(atMs);
       if (signal.aborted) return;
+      const harm = lead.aim(drawn);
       say(`${describeHarm(harm)}, for ${(forMs / 1000).toFixed(1)} s`);
+      if (harm.kind === "promote" || harm.kind === "force") {
+        const over = AbortSignal.any([signal, AbortSignal.timeout(forMs)]);
+        if (harm.kind === "promote") return lead.move(harm, over);
+        // Behind its cut the old region goes on to the end of the fault, whoever trains by then.
+        const links = world.links.filter((link) => lead.isCut(link));
+        for (const link of links) link.cut();
+        await Promise.all([lead.move(harm, over), pass(forMs)]);
+        for (const link of links) link.heal();
+        return;
+      }
       await begin(harm, world);
       await pass(forMs);
       end(harm, world);
@@ -35,7 +55,7 @@ export function heal({ nodes, links }: RealWorld): void {
   }
 }
 
-async function begin(harm: Harm, world: RealWorld): Promise<void> {
+async function begin(harm: Plain, world: RealWorld): Promise<void> {
   switch (harm.kind) {
     case "kill":
       return nodeOf(world, harm.node).kill();
@@ -63,7 +83,7 @@ async function begin(harm: Harm, world: RealWorld): Promise<void> {
 }
 
 // Where two faults of a round meet, the end of one may end the other too: also that is drawn.
-function end(harm: Harm, world: RealWorld): void {
+function end(harm: Plain, world: RealWorld): void {
   switch (harm.kind) {
     case "kill":
     case "kill-both":

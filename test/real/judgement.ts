@@ -16,9 +16,13 @@ export interface Wrong {
 export class Judgement {
   /** Versions that were compared with an earlier one of the same row at the same node, or of the same version elsewhere. */
   compared = 0;
-  readonly #newest = new Map<string, Map<string, SeenRow>>();
+  /** By node and shard. */
+  readonly #newest = new Map<string, Map<number, Map<string, SeenRow>>>();
   readonly #contents = new Map<string, string>();
   readonly #holders = new Map<string, string>();
+  /** By node and shard: after how many promotions by force it last went back. */
+  readonly #wentBack = new Map<string, number>();
+  #forced: { readonly count: number; readonly primary: string } = { count: 0, primary: "" };
 
   /** How many leases were seen, each under its term. */
   get terms(): number {
@@ -30,17 +34,31 @@ export class Judgement {
     this.#newest.delete(node);
   }
 
+  /**
+   * A node is about to train by force. Each shard of each other node may go back once, to what the new epoch began with; those of this one may not, whatever
+   * the old primary sends.
+   */
+  forced(primary: string): void {
+    this.#forced = { count: this.#forced.count + 1, primary };
+  }
+
   /** Takes a row in that a node has answered. Answers of one node about one row come in the order in which they were given. */
   row(node: string, name: RowName, seen: SeenRow): Wrong | undefined {
     const key = `${name.table} ${name.key}`;
-    const before = this.#before(node, key);
+    const rows = this.#rowsOf(node, name.shard);
+    const before = rows.get(key);
     if (before?.version !== undefined) {
       this.compared += 1;
       const told = `${key} at ${node}: ${describe(before)}, then ${describe(seen)}`;
-      if (seen.version === undefined) return { what: "row vanished", detail: told };
-      if (isOlder(seen.version, before.version)) return { what: "version went back", detail: told };
+      const isGone = seen.version === undefined;
+      if (isGone || isOlder(seen.version, before.version)) {
+        if (!this.#mayGoBack(node, name.shard)) {
+          return { what: isGone ? "row vanished" : "version went back", detail: told };
+        }
+        rows.clear();
+      }
     }
-    this.#newest.get(node)?.set(key, seen);
+    rows.set(key, seen);
     if (seen.version === undefined || !seen.found) return undefined;
     const dot = `${key} ${seen.version.t} ${seen.version.writer}`;
     const known = this.#contents.get(dot);
@@ -65,14 +83,27 @@ export class Judgement {
     return { what: "two holders of one term", detail: `${term}: ${known} and ${lease.holder}` };
   }
 
-  #before(node: string, key: string): SeenRow | undefined {
-    const rows = this.#newest.get(node) ?? new Map<string, SeenRow>();
-    this.#newest.set(node, rows);
-    return rows.get(key);
+  #mayGoBack(node: string, shard: number): boolean {
+    const { count, primary } = this.#forced;
+    const place = `${node} ${shard}`;
+    if (node === primary || (this.#wentBack.get(place) ?? 0) >= count) return false;
+    this.#wentBack.set(place, count);
+    return true;
+  }
+
+  #rowsOf(node: string, shard: number): Map<string, SeenRow> {
+    const shards = this.#newest.get(node) ?? new Map<number, Map<string, SeenRow>>();
+    this.#newest.set(node, shards);
+    const rows = shards.get(shard) ?? new Map<string, SeenRow>();
+    shards.set(shard, rows);
+    return rows;
   }
 }
 
+/** Epochs come first, and a writer's name begins with its own. */
 function isOlder(one: NonNullable<SeenRow["version"]>, other: NonNullable<SeenRow["version"]>): boolean {
+  const [epoch, otherEpoch] = [Number.parseInt(one.writer, 10), Number.parseInt(other.writer, 10)];
+  if (epoch !== otherEpoch && !Number.isNaN(epoch + otherEpoch)) return epoch < otherEpoch;
   return one.t === other.t ? one.writer < other.writer : one.t < other.t;
 }
 

@@ -64,6 +64,7 @@ function summarize(of: RealReport): string {
   return [
     `${of.rounds} rounds in ${of.seconds} s, seed ${of.seed}${of.interrupted ? ", interrupted" : ""}: ${faults.join(", ")}`,
     `${of.violations.length} violations; ${of.looks} rows looked at, ${of.compared} versions compared, ${of.terms} terms of leases`,
+    `${of.promotions.promote} promotions in order and ${of.promotions.force} by force; all nodes knew who trains within ${(of.agreedMsMax / 1000).toFixed(2)} s of being ready`,
     `all six nodes byte-equal after ${of.heals} heals, ${of.rows} rows at the last${equalMs === undefined ? "" : `; median ${(equalMs.median / 1000).toFixed(2)} s, max ${(equalMs.max / 1000).toFixed(2)} s after the stream paused`}`,
     `${of.events} events acknowledged, ${of.resent} posts sent again`,
     ...(effects === undefined

@@ -4,12 +4,20 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import * as z from "zod";
 import { type NodeStatus } from "../../regions/status.ts";
 import { parseStatus } from "../../regions/parse-status.ts";
 
 const PROGRAM = fileURLToPath(new URL("../fixtures/jumping-node.ts", import.meta.url));
 const STOP_MS = 20_000;
 const ANSWER_MS = 3_000;
+const PROMOTE_MS = 12_000;
+
+const trainingSchema = z.object({ training: z.string(), term: z.number(), next: z.string().optional() });
+const refusalSchema = z.object({ error: z.object({ message: z.string() }) });
+
+/** Which region trains, after how many promotions, and which is to. */
+export type Training = z.infer<typeof trainingSchema>;
 
 export interface RealNodeOptions {
   readonly region: string;
@@ -140,6 +148,29 @@ export class RealNode implements AsyncDisposable {
     return answer?.ok === true ? parseStatus(answer.body) : undefined;
   }
 
+  /** Which region trains as it knows; undefined while it does not answer. */
+  async training(): Promise<Training | undefined> {
+    const answer = await this.#get("/v1/training");
+    return answer?.ok === true ? trainingSchema.parse(answer.body) : undefined;
+  }
+
+  /** Has it decide that a region trains; tells why it did not, or that no answer came, which says nothing of what came of it. */
+  async promote(
+    region: string,
+    options: { readonly force: boolean; readonly signal: AbortSignal },
+  ): Promise<"decided" | { readonly why: string }> {
+    const { force, signal } = options;
+    const answer = await this.#get("/v1/promote", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(force ? { region, force } : { region }),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(PROMOTE_MS)]),
+    });
+    if (answer?.ok === true) return "decided";
+    const { data } = refusalSchema.safeParse(answer?.body);
+    return { why: data?.error.message ?? "it does not answer" };
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
@@ -151,10 +182,10 @@ export class RealNode implements AsyncDisposable {
     return child;
   }
 
-  async #get(path: string): Promise<{ readonly ok: boolean; readonly body: unknown } | undefined> {
+  async #get(path: string, how?: RequestInit): Promise<{ readonly ok: boolean; readonly body: unknown } | undefined> {
     if (!this.isUp) return undefined;
     try {
-      const response = await fetch(`${this.url}${path}`, { signal: AbortSignal.timeout(ANSWER_MS) });
+      const response = await fetch(`${this.url}${path}`, { signal: AbortSignal.timeout(ANSWER_MS), ...how });
       return { ok: response.ok, body: await response.json() };
     } catch (error) {
       if (!(error instanceof Error)) throw error;

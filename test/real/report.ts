@@ -1,5 +1,6 @@
 import { type CrashVerdict, type Deviation } from "../crash-verdict.ts";
 import { type Equality } from "./equality.ts";
+import { type Agreement } from "./lead.ts";
 import { type Harm, type Round } from "./fault-plan.ts";
 
 /** What a run found. Times are milliseconds. */
@@ -9,6 +10,10 @@ export interface RealReport {
   readonly rounds: number;
   /** By kind, how many faults there were. */
   readonly faults: Readonly<Partial<Record<Harm["kind"], number>>>;
+  /** Promotions that came to their end. */
+  readonly promotions: { readonly promote: number; readonly force: number };
+  /** The longest that it took, after a round and once all nodes were ready, until all knew the one region that trains. */
+  readonly agreedMsMax: number;
   /** How often all nodes became byte-equal after a heal, and how long that took from the pause of the stream. */
   readonly heals: number;
   readonly equalMs?: { readonly median: number; readonly max: number };
@@ -50,6 +55,7 @@ export class Tally {
   readonly #faults: Partial<Record<Harm["kind"], number>> = {};
   readonly #equalMs: number[] = [];
   #rows = 0;
+  #agreedMsMax = 0;
   #effects: RealReport["effects"];
 
   constructor(say: (line: string) => void) {
@@ -86,6 +92,11 @@ export class Tally {
     if (afterMs > withinMs) this.wrong(`the nodes were equal only after ${(afterMs / 1000).toFixed(1)} s`);
   }
 
+  agreed(agreement: Agreement): void {
+    if ("why" in agreement) this.wrong(`the nodes do not agree on who trains: ${agreement.why}`);
+    else this.#agreedMsMax = Math.max(this.#agreedMsMax, agreement.afterMs);
+  }
+
   effects(found: CrashVerdict, samplesMissed: number): void {
     const { impressions, clicks, clicksApplied, samples } = found;
     this.#effects = { impressions, clicks, clicksApplied: Math.round(clicksApplied), samples, samplesMissed };
@@ -93,7 +104,7 @@ export class Tally {
 
   figures(): Pick<
     RealReport,
-    "seconds" | "rounds" | "faults" | "heals" | "equalMs" | "rows" | "violations" | "effects"
+    "seconds" | "rounds" | "faults" | "agreedMsMax" | "heals" | "equalMs" | "rows" | "violations" | "effects"
   > {
     const sorted = this.#equalMs.toSorted((one, other) => one - other);
     const [median, max] = [sorted[sorted.length >> 1], sorted.at(-1)];
@@ -101,6 +112,7 @@ export class Tally {
       seconds: Math.round((performance.now() - this.#begun) / 1000),
       rounds: this.rounds,
       faults: this.#faults,
+      agreedMsMax: Math.round(this.#agreedMsMax),
       heals: sorted.length,
       ...(median === undefined || max === undefined
         ? {}

@@ -12,6 +12,7 @@ import { judge } from "../crash-verdict.ts";
 import { becomeEqual } from "./equality.ts";
 import { type Round, rounds, type Targets } from "./fault-plan.ts";
 import { heal, play } from "./harm.ts";
+import { connectionOf, Lead } from "./lead.ts";
 import { deviationsIn, type RealReport, Tally } from "./report.ts";
 import { RealStream } from "./stream.ts";
 import { Watch } from "./watch.ts";
@@ -58,7 +59,7 @@ export async function runReal(options: RealOptions): Promise<RealReport> {
   await using held = new AsyncDisposableStack();
   held.use(world);
   tally.onLine = (line) => appendFileSync(join(world.folder, "events.log"), `${line}\n`);
-  const log = await SampleLog.open(world.reader);
+  const log = await SampleLog.open(connectionOf(world.readers, TRAINING));
   const stream = held.use(new RealStream(world, { seed, log }));
   const watch = held.use(
     new Watch(world, {
@@ -66,11 +67,12 @@ export async function runReal(options: RealOptions): Promise<RealReport> {
       onWrong: ({ what, detail }) => tally.wrong(`${what}: ${detail}`),
     }),
   );
+  const lead = new Lead(world, { log, judgement: watch.judgement, say: (line) => tally.say(line) });
   tally.say(`six nodes run in ${world.folder}`);
-  await playRounds({ options, world, stream, tally });
+  await playRounds({ options, world, lead, stream, tally });
   heal(world);
   if (!signal.aborted) {
-    await verdict({ world, stream, log, tally }).catch((error: unknown) =>
+    await verdict({ world, lead, stream, log, tally }).catch((error: unknown) =>
       tally.wrong(`what took effect cannot be counted: ${String(error)}`),
     );
   }
@@ -79,6 +81,7 @@ export async function runReal(options: RealOptions): Promise<RealReport> {
   return {
     seed,
     ...tally.figures(),
+    promotions: lead.done,
     events: stream.posting.acknowledged,
     resent: stream.posting.resent,
     looks: watch.looks,
@@ -91,6 +94,7 @@ export async function runReal(options: RealOptions): Promise<RealReport> {
 
 interface Running {
   readonly world: RealWorld;
+  readonly lead: Lead;
   readonly stream: RealStream;
   readonly tally: Tally;
 }
@@ -98,6 +102,7 @@ interface Running {
 async function playRounds({
   options,
   world,
+  lead,
   stream,
   tally,
 }: Running & { readonly options: RealOptions }): Promise<void> {
@@ -107,16 +112,18 @@ async function playRounds({
     if (tally.rounds >= options.roundsMax || performance.now() > untilMs) return;
     if (signal.aborted) return;
     tally.begin(round);
-    await play(round, { world, say: (line) => tally.say(line), signal });
+    await play(round, { world, lead, say: (line) => tally.say(line), signal });
     const ready = await Promise.all(world.nodes.map((node) => node.ready(READY_MS, signal)));
     for (const [at, node] of world.nodes.entries()) {
       if (ready[at] === true || signal.aborted) continue;
       const problems = (await node.status())?.problems.join("; ") ?? "it does not answer";
       tally.wrong(`${node.name} is not ready ${READY_MS / 1000} s after the heal: ${problems}`);
     }
+    const agreement = await lead.settle(signal);
+    if (agreement !== undefined) tally.agreed(agreement);
     await delay(CALM_MS, undefined, { signal }).catch(() => undefined); // woken by the end
     stream.pause();
-    await compare({ world, stream, tally }, { ...options, signal });
+    await compare({ world, lead, stream, tally }, { ...options, signal });
     stream.resume();
   }
 }
@@ -133,11 +140,11 @@ async function compare({ world, stream, tally }: Running, { equalWithinMs, signa
   tally.compared(equality, equalWithinMs);
 }
 
-async function verdict({ world, stream, log, tally }: Running & { readonly log: SampleLog }): Promise<void> {
+async function verdict({ world, lead, stream, log, tally }: Running & { readonly log: SampleLog }): Promise<void> {
   await stream.finish();
-  const operator = world.operators.get(TRAINING);
-  if (operator === undefined) throw new TypeError(`Cannot ask ${TRAINING}: there is no connection`);
-  const rows = new CrashRows(operator, { region: TRAINING, model: MODEL, trainers: [`${MODEL.name}-a`] });
+  const { region } = lead;
+  const operator = connectionOf(world.operators, region);
+  const rows = new CrashRows(operator, { region, model: MODEL, trainers: [`${MODEL.name}-a`] });
   await rest({ posting: stream.posting, log, stream: stream.events, rows }, (line) => tally.say(line));
   const found = await judge(stream.events.shown, { log, rows });
   tally.effects(found, log.missed);

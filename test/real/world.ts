@@ -1,7 +1,7 @@
 /*
  * Three regions of two nodes, each node a process of its own with a wall clock of its own, each region with a nats-server, and a piece of
  * network between each two regions in each direction. In the training region the server belongs to the node that does not train, so that
- * each can be killed without the other.
+ * each can be killed without the other. Any region can be made to train.
  */
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -14,6 +14,7 @@ import { steadyPort } from "../free-ports.ts";
 import { Link } from "./link.ts";
 import { RealNode } from "./real-node.ts";
 
+/** The region that trains first. */
 export const TRAINING = "oregon";
 /** By region, the node that owns its nats-server. */
 export const OWNERS: Readonly<Record<string, string>> = { frankfurt: "a", [TRAINING]: "b", singapore: "a" };
@@ -41,8 +42,8 @@ export interface RealWorld extends AsyncDisposable {
   readonly links: readonly Link[];
   /** By region, a connection to its server that may look at everything, and reconnects for ever. */
   readonly operators: ReadonlyMap<string, NatsConnection>;
-  /** One that may also read what no operator may, at the training region's server. */
-  readonly reader: NatsConnection;
+  /** By region, one that may also read what no operator may. */
+  readonly readers: ReadonlyMap<string, NatsConnection>;
   /** The folder of states and logs stays. */
   keep(): void;
 }
@@ -119,15 +120,18 @@ export async function startRealWorld({ onExit, signal }: RealWorldOptions): Prom
     return nc;
   }
   const operators = new Map<string, NatsConnection>();
-  for (const region of REGIONS) operators.set(region, await open(region, OPERATOR_USER));
-  const reader = await open(TRAINING, NODE_USER);
+  const readers = new Map<string, NatsConnection>();
+  for (const region of REGIONS) {
+    operators.set(region, await open(region, OPERATOR_USER));
+    readers.set(region, await open(region, NODE_USER));
+  }
   const all = undo.move();
   return {
     folder,
     nodes,
     links,
     operators,
-    reader,
+    readers,
     keep: () => {
       isKept = true;
     },
@@ -156,6 +160,7 @@ function configOf(of: {
     nodes: [...NODES],
     state,
     training: TRAINING,
+    standby: REGIONS.filter((other) => other !== TRAINING),
     nats: isOwner
       ? { listen: `127.0.0.1:${serverPort}`, password, nodesPassword: password }
       : { url: `nats://127.0.0.1:${serverPort}`, node: owner, password },
