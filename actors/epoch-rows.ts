@@ -201,7 +201,7 @@ function isGroupOf(
 }
 
 /** The dense groups of a model are not of one epoch at the moment, and none that are were read before. */
-class GroupsApart extends Error {
+export class GroupsApart extends Error {
   override readonly name = "GroupsApart";
 
   constructor(epoch: number) {

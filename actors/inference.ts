@@ -12,7 +12,7 @@ import { floatsOf } from "../protocols/sync/precision.ts";
 import { type Address, type Context, defineActor, Refused } from "../runtime/actor.ts";
 import { type BackendChoice, matrixFor, openBackend } from "../runtime/compute/backends.ts";
 import { type CandidateIndex, createCandidateIndex } from "./candidate-index.ts";
-import { createEpochRows, type EpochRows, type EpochsApart, type GatherRows } from "./epoch-rows.ts";
+import { createEpochRows, type EpochRows, type EpochsApart, type GatherRows, GroupsApart } from "./epoch-rows.ts";
 import { type AskedRows } from "./item-vectors.ts";
 import { createRecall, type Recall, recallDim } from "./recall.ts";
 import { type RowsChanged, type ShardProtocol } from "./shard-protocol.ts";
@@ -278,8 +278,11 @@ function createRanking(
       // A shard away, late or restarting: the list in memory answers. Which it was is in the metrics.
       const why = error instanceof Error ? error.message : String(error);
       context.metrics.count("freshet_recommendations_total", 1, { model: model.name, step: "popular" });
+      // The one is seen in how long answers take, the other in the status: neither is a fault.
       if (signal.aborted) context.log.debug("Ranking was late; answered with the popular list", { why });
-      else context.log.warn("Ranking failed; answered with the popular list", { why });
+      else if (error instanceof GroupsApart) {
+        context.log.debug("Dense layers are of several epochs; answered with the popular list", { why });
+      } else context.log.warn("Ranking failed; answered with the popular list", { why });
       const items = index.popular(request.k);
       return {
         request: id,
