@@ -3,11 +3,13 @@
  * each row says who wrote it last: the old primary before it was cut off, the old primary behind its cut, or the new one.
  */
 import { expect, test } from "vitest";
-import { createEpochRows, type EpochRows } from "../actors/epoch-rows.ts";
-import { type KeyList, type ShardProtocol } from "../actors/shard-protocol.ts";
+import { createEpochRows, type EpochRows, type EpochsApart } from "../actors/epoch-rows.ts";
+import { type InferenceConfig, type InferenceProtocol, type Recommendations } from "../actors/inference.ts";
+import { type KeyList, type ShardProtocol, type Sighting } from "../actors/shard-protocol.ts";
 import { createSharedRows } from "../actors/shared-rows.ts";
+import { shardOf } from "../protocols/keys.ts";
 import { DENSE_KEY, densePlacement, modelLayout, unknownValues } from "../protocols/model-layout.ts";
-import { type ActorRef } from "../runtime/actor.ts";
+import { type ActorRef, type Address } from "../runtime/actor.ts";
 import { ActorSystem } from "../runtime/system.ts";
 import { eventually } from "./e2e-support.ts";
 import { temporaryFolder } from "./file-store-support.ts";
@@ -21,6 +23,8 @@ const KEYS = Array.from({ length: 1_200 }, (_, key) => BigInt(key));
 const [BEHIND, NEW] = [KEYS.slice(0, 600), KEYS.slice(400, 800)];
 
 const LISTS = SHARDS.map((shard) => listsOf(shard));
+/** Items that have a name, one of which names the user as well: the new primary writes the rows of all of them. */
+const SHOWN = NEW.slice(0, 10);
 /** By table, of each of its keys the number that its row begins with. */
 const FIRST = LAYOUT.tables.map((_, table) => {
   const keys = LISTS.flat().find((list) => list.table === table)?.keys ?? new BigUint64Array();
@@ -42,6 +46,7 @@ test("what is read while shards go over to another epoch, and copies take the pl
   for (const { old, next, read, shard } of replicas) {
     old.tell("role", { duty: "trains", training: REGION, term: 0, epoch: 0 });
     await learn(old, { shard, keys: KEYS, gradient: 1 });
+    await push(old, { keys: [], dim: DIM, sightings: SHOWN.map((key) => sightingOf(key)) });
     for (const follower of [next, read]) await pull(follower, old);
     await learn(old, { shard, keys: BEHIND, gradient: 100 });
     await pull(read, old);
@@ -49,6 +54,23 @@ test("what is read while shards go over to another epoch, and copies take the pl
     next.tell("role", { duty: "trains", training: REGION, term: 1, epoch: 1 });
     await learn(next, { shard, keys: NEW, gradient: -100 });
   }
+
+  const inference = await startInference(
+    system,
+    replicas.map(({ read }) => read.address),
+  );
+  /** One that the model answers. */
+  async function recommended(): Promise<Recommendations> {
+    return eventually("the model answers", async () => {
+      const request = { user: String(SHOWN[0]), k: 10, features: {}, dense: {}, deadlineMs: 5_000 };
+      const answer = await inference.ask("recommend", request, { signal: soon() });
+      return answer.step === "model" && answer.items.length === SHOWN.length ? answer : undefined;
+    });
+  }
+  async function apart(): Promise<EpochsApart | undefined> {
+    return (await inference.ask("status", {}, { signal: soon() })).epochs;
+  }
+  expect([(await recommended()).withheld, await apart()]).toEqual([undefined, undefined]);
 
   const withheld = new Set<string>();
   const shared = createSharedRows(
@@ -70,8 +92,13 @@ test("what is read while shards go over to another epoch, and copies take the pl
       await ask();
       return (await isLevel(read, next)) ? true : undefined;
     });
-    if (read === replicas[0]?.read) expect(rows.apart()).toEqual({ answers: 0, shards: [1, 0] });
+    if (read !== replicas[0]?.read) continue;
+    expect(rows.apart()).toEqual({ answers: 0, shards: [1, 0] });
+    // Of the user and the items those that are in this shard, each once.
+    const gone = [rowIn(0, USERS, SHOWN.slice(0, 1)), rowIn(0, ITEMS, SHOWN)].flat().length;
+    expect([(await recommended()).withheld, await apart()]).toEqual([gone, { answers: 0, shards: [1, 0] }]);
   }
+  expect([(await recommended()).withheld, await apart()]).toEqual([undefined, undefined]);
   const before = answers[1] ?? 0;
   await ask();
   expect(answers[1]).toBe(before + 1);
@@ -105,6 +132,22 @@ function rowsOfAnother(epoch: number, { table, keys }: KeyList, values: Float32A
     if (isOther) others.push(`row ${keys[row]} of table ${table} moved by ${moved}, in an answer as of epoch ${epoch}`);
   }
   return others;
+}
+
+function sightingOf(key: bigint): Sighting {
+  return { item: String(key), key, clicks: 1, timeMs: 1_760_000_000_000 };
+}
+
+/** Those of some keys whose rows of a table are in a shard, as the model has them. */
+function rowIn(shard: number, table: number, keys: readonly bigint[]): bigint[] {
+  return keys.filter((key) => shardOf(table, key, SHARDS.length) === shard);
+}
+
+async function startInference(system: ActorSystem, shards: readonly Address[]): Promise<ActorRef<InferenceProtocol>> {
+  const config: InferenceConfig = { model: MODEL, shards, compute: { kind: "plain" } };
+  const module = new URL("../actors/inference.ts", import.meta.url);
+  await system.worker({ name: "inference", actors: [{ module, export: "inference", id: "clicks", config }] });
+  return system.ref<InferenceProtocol>({ region: REGION, kind: "inference", id: "clicks" });
 }
 
 async function startReplicas(

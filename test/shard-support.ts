@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect } from "vitest";
 import { packPush } from "../actors/packed-push.ts";
 import { type ShardConfig } from "../actors/shard-config.ts";
-import { type GradientPart, type ShardProtocol } from "../actors/shard-protocol.ts";
+import { type GradientPart, type ShardProtocol, type Sighting } from "../actors/shard-protocol.ts";
 import { type ModelDeclaration, type TableDeclaration } from "../protocols/model.ts";
 import { type ActorRef, type Address } from "../runtime/actor.ts";
 import { type ActorSystem } from "../runtime/system.ts";
@@ -116,17 +116,19 @@ export async function push(
     dim,
     gradient = 0.1,
     tables = [USERS],
+    sightings = [],
   }: {
     readonly keys: readonly bigint[];
     readonly dim: number;
     readonly gradient?: number;
     readonly tables?: readonly number[];
+    readonly sightings?: readonly Sighting[];
   },
 ): Promise<void> {
   const { applied } = await primary.ask("position", { trainer: "t" }, { signal: soon() });
   const gradients = new Float32Array(keys.length * dim).fill(gradient);
   const parts: GradientPart[] = tables.map((table) => ({ table, keys: BigUint64Array.from(keys), gradients }));
-  const request = { trainer: "t", batch: applied + 1, previous: applied, parts, sightings: [] };
+  const request = { trainer: "t", batch: applied + 1, previous: applied, parts, sightings };
   expect(await primary.ask("push", packPush(request), { signal: soon() })).toMatchObject({ kind: "applied" });
 }
 
