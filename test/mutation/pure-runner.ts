@@ -21,7 +21,7 @@ const TESTS = [
   "properties/{architectures,binary-heap,columns,compute-{plain,topk},row-bits,sizes,slot-set,subjects,table-learn,two-trainers,urgency}.property.ts",
   "test/sync-{answers,check-frame,epoch,eviction,horizon,lay-horizon,link-window,links,links-standing,own-pull,poll,poll-choice,poll-leaders,pull,pull-rest,pull-standing,pull-urgent,put-rows,refusals,reports}.test.ts",
   "test/sync-{row-store,settling,strays,succeed,urgent}.test.ts",
-  "test/{candidate-index,columns,feedback,gradient-steps,learning-*,model-layout,new-rows,sample-{frame,json},table-memories,wire-*}.test.ts",
+  "test/{candidate-index,columns,feedback,gradient-steps,learning-*,model-layout,new-rows,region-log,sample-{frame,json},scatter,table-memories,wire-*}.test.ts",
 ];
 
 /** Of these, what takes minutes or starts threads. */
