@@ -1,3 +1,4 @@
+import { emptyBatch } from "./empty-batch.ts";
 import { areFinite, areFloatsFinite, exactBytesOf, exactNumbers, isRounded, rounded } from "./precision.ts";
 import { type Among, type Mutate, type RowBatch, type TableSpec, TOMBSTONE } from "./row-store.ts";
 
@@ -56,22 +57,16 @@ export function isAmong(row: Row, { table, after = -Infinity, upTo = Infinity, d
 
 /** Rows as columns. */
 export function packRows(spec: TableSpec, rows: readonly Row[], options: { table: number; state: boolean }): RowBatch {
-  const { length } = rows;
-  const keys = new BigUint64Array(length);
-  const t = new Float64Array(length);
-  const writers = new Uint16Array(length);
-  const flags = new Uint8Array(length);
-  const values = new Uint8Array(length * spec.valueBytes);
-  const state = options.state ? new Uint8Array(length * spec.stateBytes) : undefined;
+  const batch = emptyBatch(spec, rows.length, options);
   rows.forEach((row, index) => {
-    keys[index] = row.key;
-    t[index] = row.t;
-    writers[index] = row.writer;
-    flags[index] = row.flags;
-    values.set(row.values, index * spec.valueBytes);
-    state?.set(row.state, index * spec.stateBytes);
+    batch.keys[index] = row.key;
+    batch.t[index] = row.t;
+    batch.writers[index] = row.writer;
+    batch.flags[index] = row.flags;
+    batch.values.set(row.values, index * spec.valueBytes);
+    batch.state?.set(row.state, index * spec.stateBytes);
   });
-  return { table: options.table, keys, t, writers, flags, values, state };
+  return batch;
 }
 
 /** Takes rows of one table off the end: as many as have so many bytes, and one at least. */
