@@ -12,7 +12,7 @@ export const COLD_MUTANTS: readonly Mutant[] = [
     file: "runtime/compute/table/table-digest.ts",
     edits: [["table.copyCold(this.#from, size);", ""]],
   },
-  { name: "pack-skips-cold-rows", file: TABLE, edits: [["this.cold?.copy(columns.rows, count, to);", ""]] },
+  { name: "pack-skips-cold-rows", file: TABLE, edits: [["this.cold?.copy(columns.rows, packed, to);", ""]] },
   {
     name: "merge-makes-no-room",
     file: TABLE,
