@@ -2,9 +2,8 @@
  * Images on a disk that crashes anywhere (S12) or flips a bit (S13), and bugs planted in how images are taken, written and loaded: the laws must
  * see each.
  */
-import { once } from "node:events";
-import { Worker } from "node:worker_threads";
 import { expect, test } from "vitest";
+import { survivors } from "./hunt-laws.ts";
 import { tryCrashes, tryDamage } from "./image-crashes.ts";
 import { IMAGE_MUTANTS } from "./mutants-image.ts";
 
@@ -18,9 +17,6 @@ test("whichever bit of whichever file flips, what is found is an image that was 
   expect(await tryDamage()).toBeUndefined();
 });
 
-test.each(IMAGE_MUTANTS.map(({ name }) => name))("the laws of images see %s", { timeout: 60_000 }, async (name) => {
-  const worker = new Worker(new URL("image-worker.ts", import.meta.url), { workerData: name });
-  const message: readonly unknown[] = await once(worker, "message");
-  await worker.terminate();
-  expect(message).toEqual([expect.any(String)]);
+test("the laws of images see each bug that is planted in them", { timeout: 60_000 }, async () => {
+  expect(await survivors(new URL("image-crashes.ts", import.meta.url), IMAGE_MUTANTS)).toEqual([]);
 });

@@ -4,6 +4,7 @@ import { commitSegment } from "../runtime/commit-image.ts";
 import { type ImagePlace, prepareImageFolder, segmentPath } from "../runtime/image-files.ts";
 import { loadImages } from "../runtime/image-loading.ts";
 import { readBlocks, SegmentWriter } from "../runtime/segment-files.ts";
+import { checkMoments } from "./image-laws.ts";
 import { CrashDisk } from "./world/crash-disk.ts";
 
 const FOLDER = "/images";
@@ -26,6 +27,13 @@ async function writeImages(disk: CrashDisk): Promise<string[]> {
     disk.told(at + 1);
   }
   return images;
+}
+
+/** All laws of images; throws what is wrong first. */
+export async function checkLaws(): Promise<void> {
+  const problem = (await tryCrashes()).problem ?? (await tryDamage());
+  if (problem !== undefined) throw new Error(problem);
+  checkMoments();
 }
 
 /** Flips every bit of every file, one at a time; gives what is wrong first. */
