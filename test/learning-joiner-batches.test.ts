@@ -118,7 +118,10 @@ test("a message has no more bytes than it may, but one sample in any case", () =
 test("a sample says all that was shown, and what is known of it", () => {
   const resumed = resumeJoiner(OPTIONS, { sources: ["a"] });
   take(resumed, 1, [shown("r", 1_000, "red"), clicked("r", 1_001)]);
-  expect(nextBatch(resumed)?.samples).toEqual([
+  const batch = nextBatch(resumed);
+  // A next joiner begins with what this one learned of delays.
+  expect(batch?.positions).toMatchObject([{ delays: { click: [1] } }]);
+  expect(batch?.samples).toEqual([
     {
       id: "r:i:1",
       source: "a",

@@ -10,7 +10,6 @@
  */
 import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { registerHooks } from "node:module";
-import { relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type CollectedFile, collect } from "./collected-tests.ts";
 import { askedRuns, limitRuns } from "./few-runs.ts";
@@ -156,9 +155,10 @@ function worth({ ms, looked, saw }: Attempt): number {
   return (saw + 0.5) / (looked + 1) / (ms + 0.5);
 }
 
-/** By a hash of the place (FNV-1a), so that the choice does not depend on what else is tried. */
+/** By a hash of the place (FNV-1a), so that the choice depends neither on what else is tried nor on where the copy lies that is changed. */
 function isSampled({ fileName, location, replacement }: PlantedChange): boolean {
-  const place = `${relative(process.cwd(), fileName)}:${location.start.line}:${location.start.column}:${replacement}`;
+  const file = fileName.slice(fileName.lastIndexOf("/protocols/") + 1);
+  const place = `${file}:${location.start.line}:${location.start.column}:${replacement}`;
   let hash = 0x811c9dc5;
   for (const char of place) hash = Math.imul(hash ^ (char.codePointAt(0) ?? 0), 0x01000193);
   return (hash >>> 8) % PARTS === PART - 1;
