@@ -4,7 +4,7 @@ import { keyColumn } from "../protocols/columns/key-column.ts";
 import { numbersOf, readNumbers, writeNumbers } from "../protocols/columns/number-column.ts";
 import { readTexts, textsOf, writeTexts } from "../protocols/columns/text-column.ts";
 import { ByteReader, ByteWriter } from "../protocols/wire/bytes.ts";
-import { DecodeError } from "../protocols/wire/decode-error.ts";
+import { decodeReason } from "./decode-reason.ts";
 
 const FORM = 0;
 
@@ -83,11 +83,13 @@ test.each([
   ["two bytes for units of one", [1, 0b001, 2, 97, 0, 98, 0], "units have more bytes than they need"],
   ["a wide text again", [2, 0b001, 1, 1, 0, 1, 0, 1], "a text is that of the sample before"],
 ] as const)("readTexts() refuses %s", (_, [size, ...bytes], reason) => {
-  expect(reasonOf(() => readTexts(readerOf(bytes), size))).toBe(reason);
+  expect(decodeReason(() => readTexts(readerOf(bytes), size))).toBe(reason);
 });
 
 test("readNumbers() refuses an unknown form", () => {
-  expect(reasonOf(() => readNumbers(readerOf([5, 0, 0, 0, 0, 0, 0, 0, 0]), 1))).toBe("numbers have an unknown form");
+  expect(decodeReason(() => readNumbers(readerOf([5, 0, 0, 0, 0, 0, 0, 0, 0]), 1))).toBe(
+    "numbers have an unknown form",
+  );
 });
 
 test("columnsOf() keeps each example's own features, also under the names that objects have", () => {
@@ -130,7 +132,7 @@ test("readExamples() refuses names that do not rise, or of which one stands for 
       for (const column of [value, value]) writeTexts(writer, column);
       writer.varint(0);
     });
-    expect(reasonOf(() => readExamples(readerOf(bytes), 1))).toBe("names do not rise");
+    expect(decodeReason(() => readExamples(readerOf(bytes), 1))).toBe("names do not rise");
   }
 });
 
@@ -140,13 +142,3 @@ test("a derived feature may have the name of a feature that it is made of", () =
   const column = keyColumn(columnsOf(examples), "colour", derived);
   expect(column && textsOf(column)).toEqual(["3:red1:u", "4:blue1:u"]);
 });
-
-function reasonOf(read: () => unknown): string | undefined {
-  try {
-    read();
-    return undefined;
-  } catch (error) {
-    if (error instanceof DecodeError) return error.reason;
-    throw error;
-  }
-}

@@ -8,9 +8,7 @@ import {
   sampleBytesMax,
   samplesOf,
 } from "../protocols/learning/sample-frame.ts";
-import { ByteWriter } from "../protocols/wire/bytes.ts";
-import { crc32c } from "../protocols/wire/checksum.ts";
-import { DecodeError } from "../protocols/wire/decode-error.ts";
+import { decodeReason, sealed } from "./decode-reason.ts";
 
 const SAMPLE: PublishedSample = {
   id: "r1:i7:1",
@@ -136,19 +134,6 @@ test("a message takes 65,536 samples at most", () => {
   expect(decodeSampleFrame(encodeSampleBatch(batchOf(samples.slice(1)))).columns?.size).toBe(65_536);
 });
 
-function sealed(body: readonly number[]): Uint8Array {
-  const writer = new ByteWriter();
-  for (const byte of body) writer.u8(byte);
-  writer.u32(crc32c(writer.view()));
-  return writer.finish();
-}
-
 function reasonOf(bytes: Uint8Array): string | undefined {
-  try {
-    decodeSampleFrame(bytes);
-    return undefined;
-  } catch (error) {
-    if (error instanceof DecodeError) return error.reason;
-    throw error;
-  }
+  return decodeReason(() => decodeSampleFrame(bytes));
 }

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { decodeSampleBatch, decodeSampleColumns, encodeSampleBatch } from "../protocols/learning/sample-codec.ts";
 import { samplesOf } from "../protocols/learning/sample-frame.ts";
 import { decodeSampleJson } from "../protocols/learning/sample-json.ts";
-import { DecodeError } from "../protocols/wire/decode-error.ts";
+import { decodeReason } from "./decode-reason.ts";
 
 /** A message as streams held them before samples were in columns: JSON, of the joiner of that time. */
 const BEFORE = new URL("fixtures/samples/message.json", import.meta.url);
@@ -161,11 +161,5 @@ function changed(value: unknown, [step, ...steps]: readonly string[], to: unknow
 }
 
 function reasonOf(bytes: Uint8Array): string | undefined {
-  try {
-    decodeSampleJson(bytes);
-    return undefined;
-  } catch (error) {
-    if (error instanceof DecodeError) return error.reason;
-    throw error;
-  }
+  return decodeReason(() => decodeSampleJson(bytes));
 }

@@ -1,9 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { IMAGE_LIMITS } from "../protocols/limits.ts";
-import { ByteWriter } from "../protocols/wire/bytes.ts";
-import { crc32c } from "../protocols/wire/checksum.ts";
-import { DecodeError } from "../protocols/wire/decode-error.ts";
 import {
   decodeManifest,
   encodeManifest,
@@ -11,6 +8,7 @@ import {
   MANIFEST_BYTES_MAX,
   type NamedSegment,
 } from "../protocols/wire/manifest.ts";
+import { decodeReason, sealed } from "./decode-reason.ts";
 
 const SEGMENT: NamedSegment = { id: "0123456789abcdef", bytes: 300, checksum: 0x01020304 };
 const MAGIC = [0x46, 0x72, 0x4d, 0x61];
@@ -94,19 +92,6 @@ test("kindOf() tells a manifest of any version, an image in one piece, and what 
   }
 });
 
-function sealed(body: readonly number[]): Uint8Array<ArrayBuffer> {
-  const writer = new ByteWriter();
-  for (const byte of body) writer.u8(byte);
-  writer.u32(crc32c(writer.view()));
-  return writer.finish();
-}
-
 function reasonOf(bytes: Uint8Array): string | undefined {
-  try {
-    decodeManifest(bytes);
-    return undefined;
-  } catch (error) {
-    if (error instanceof DecodeError) return error.reason;
-    throw error;
-  }
+  return decodeReason(() => decodeManifest(bytes));
 }

@@ -11,6 +11,7 @@ import {
   segmentEndBytes,
   type StoredBlock,
 } from "../protocols/wire/segment.ts";
+import { decodeReason } from "./decode-reason.ts";
 
 const PLAIN: StoredBlock = { storedBytes: 5, bytes: 5, method: "stored", checksum: 0x01020304 };
 const PACKED: StoredBlock = { storedBytes: 4, bytes: 300, method: "zstd", checksum: 0xffff_ffff };
@@ -64,17 +65,17 @@ test("a segment's end reads the same from within a larger buffer", () => {
 test("segmentEndBytes() refuses a tail of other bytes, and an end that is too long or does not fit the file", () => {
   const tail = encodeSegmentEnd({ head: HEAD, blocks: [] }).bytes.subarray(-SEGMENT_TAIL_BYTES);
   expect(segmentEndBytes(tail, 17)).toBe(17);
-  expect(reasonOf(() => segmentEndBytes(tail, 16))).toBe("its end has 9 bytes and the file 16");
+  expect(decodeReason(() => segmentEndBytes(tail, 16))).toBe("its end has 9 bytes and the file 16");
   for (const at of [8, 9, 10, 11]) {
     const other = tail.slice();
     other[at] = (other[at] ?? 0) ^ 1;
-    expect(reasonOf(() => segmentEndBytes(other, 100))).toBe("it does not end as a segment of this version");
+    expect(decodeReason(() => segmentEndBytes(other, 100))).toBe("it does not end as a segment of this version");
   }
-  expect(reasonOf(() => segmentEndBytes(tail.subarray(1), 100))).toBeDefined();
-  expect(reasonOf(() => segmentEndBytes(Uint8Array.of(...tail, 0), 100))).toBe("1 bytes are left over");
+  expect(decodeReason(() => segmentEndBytes(tail.subarray(1), 100))).toBeDefined();
+  expect(decodeReason(() => segmentEndBytes(Uint8Array.of(...tail, 0), 100))).toBe("1 bytes are left over");
   const max = IMAGE_LIMITS.endBytesMax;
   expect(segmentEndBytes(tailOf(max), max + 8)).toBe(max + 8);
-  expect(reasonOf(() => segmentEndBytes(tailOf(max + 1), max + 100))).toBe(`its end has ${max + 1} bytes`);
+  expect(decodeReason(() => segmentEndBytes(tailOf(max + 1), max + 100))).toBe(`its end has ${max + 1} bytes`);
 });
 
 test("decodeSegmentEnd() refuses an end that is cut, has one more byte, or a changed one", () => {
@@ -82,15 +83,17 @@ test("decodeSegmentEnd() refuses an end that is cut, has one more byte, or a cha
   const fileBytes = bytes.length + 9;
   expect(decodeSegmentEnd(bytes, fileBytes).blocks).toHaveLength(2);
   for (let cut = 1; cut <= bytes.length; cut += 1) {
-    expect(reasonOf(() => decodeSegmentEnd(bytes.subarray(cut), fileBytes))).toBe("its end is not as long as it says");
+    expect(decodeReason(() => decodeSegmentEnd(bytes.subarray(cut), fileBytes))).toBe(
+      "its end is not as long as it says",
+    );
   }
-  expect(reasonOf(() => decodeSegmentEnd(Uint8Array.of(0, ...bytes), fileBytes + 1))).toBe(
+  expect(decodeReason(() => decodeSegmentEnd(Uint8Array.of(0, ...bytes), fileBytes + 1))).toBe(
     "its end is not as long as it says",
   );
   for (let at = 0; at < bytes.length - SEGMENT_TAIL_BYTES + 4; at += 1) {
     const other = bytes.slice();
     other[at] = (other[at] ?? 0) ^ 0x80;
-    expect(reasonOf(() => decodeSegmentEnd(other, fileBytes))).toBe("the checksum of its end is wrong");
+    expect(decodeReason(() => decodeSegmentEnd(other, fileBytes))).toBe("the checksum of its end is wrong");
   }
 });
 
@@ -131,7 +134,7 @@ test.each([
   ],
 ])("decodeSegmentEnd() refuses %s", (_, body, stored, reason) => {
   const end = sealed(body);
-  expect(reasonOf(() => decodeSegmentEnd(end, end.length + stored))).toBe(reason);
+  expect(decodeReason(() => decodeSegmentEnd(end, end.length + stored))).toBe(reason);
 });
 
 test("decodeSegmentEnd() takes the largest block, and as many blocks as fit", () => {
@@ -167,14 +170,4 @@ function varint(value: number): readonly number[] {
   const writer = new ByteWriter();
   writer.varint(value);
   return [...writer.finish()];
-}
-
-function reasonOf(read: () => unknown): string | undefined {
-  try {
-    read();
-    return undefined;
-  } catch (error) {
-    if (error instanceof DecodeError) return error.reason;
-    throw error;
-  }
 }
