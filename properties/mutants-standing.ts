@@ -114,6 +114,17 @@ export const STANDING_MUTANTS: readonly Mutant[] = [
     edits: [["  noteOver(replica, { asker, pullId });\n", ""]],
   },
   {
+    name: "hurried-and-over-untold",
+    file: "protocols/sync/own-pull.ts",
+    edits: [
+      [
+        "if (answer === undefined && !stood) return [];",
+        "if (answer === undefined && !(stood && isStanding)) return [];",
+      ],
+      ["{ peer, asksAs, answer, stood }", "{ peer, asksAs, answer, stood, isStanding }"],
+    ],
+  },
+  {
     name: "stands-where-there-is-no-room",
     file: LINKS,
     edits: [["(left > 0 && frames > room)", "(left > 0 && frames > 9 * room)"]],

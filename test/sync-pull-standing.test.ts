@@ -20,6 +20,9 @@ import {
   us,
 } from "./pull-steps.ts";
 
+/** As it stood there, its peer may be answering it. */
+const LET_GO = { kind: "send", to: "b", message: "release", body: { pullId: PULL } };
+
 beforeEach(() => restart());
 
 test("a standing pull is hurried by its own peer alone, and then as good as late", () => {
@@ -31,7 +34,7 @@ test("a standing pull is hurried by its own peer alone, and then as good as late
   expect(timer).toEqual({ kind: "timer", name: `pull ${PULL}`, delayMs: LIMITS.retryMs });
   expect(step({ kind: "hurry", peer: "b" })).toEqual([]);
   expect(kinds(timeOut())).toEqual(["stalled", "pull", "timer"]);
-  expect(timeOut()).toEqual([failed("no-answer")]);
+  expect(timeOut()).toEqual([LET_GO, failed("no-answer")]);
   expect(step({ kind: "hurry", peer: "b" })).toEqual([]);
 });
 
@@ -42,7 +45,7 @@ test("hurried where a pull is never tried again, it is tried once", () => {
   pull({ stands: true });
   step({ kind: "hurry", peer: "b" });
   expect(us.replica.pull?.retries).toBe(0);
-  expect(timeOut()).toEqual([failed("no-answer")]);
+  expect(timeOut()).toEqual([LET_GO, failed("no-answer")]);
 });
 
 test("with the first frame of a pull that stood more is due, and whoever has all is level though nothing was new", () => {

@@ -59,6 +59,17 @@ export function givesWay(): string | undefined {
   return b.held.size > 0 || framesOf(write(b, 2n)).length > 0 ? "a pull that gave way stands on" : undefined;
 }
 
+/** It gives way after it was hurried, and its copy comes late: what is answered to the next pull must not have been given to it. */
+export function hurriedGivesWay(): string | undefined {
+  const [a, b] = levelPair();
+  deliver(b, step(a, { kind: "pull", peer: "b", pullId: pullId(2), stands: true }));
+  const hurried = step(a, { kind: "hurry", peer: "b" });
+  deliver(b, step(a, { kind: "give-up", peer: "b" }));
+  return framesOf(write(b, 2n)).length > 0 || framesOf(deliver(b, hurried)).length > 0
+    ? "a pull that was hurried and gave way is answered"
+    : undefined;
+}
+
 /** A pull that stood was asked for, as by a survey, and brought nothing: it stands again, or the next change would take three crossings. */
 export function standsAgain(): string | undefined {
   const [a, b] = levelPair();

@@ -56,6 +56,7 @@ import { cursorOfAnotherLife, failedPull, listedAgain } from "./directed-polls.t
 import {
   copyOfAClosedAnswer,
   givesWay,
+  hurriedGivesWay,
   keepsTheGap,
   lateCopy,
   longAnswer,
@@ -123,6 +124,7 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["L4", onlyWhenLevel],
   ["L5", lateCopy],
   ["L5", copyOfAClosedAnswer],
+  ["L5", hurriedGivesWay],
   ["L2", answerOverABadLink],
   ["L2", answerThatIsClosed],
   ["I1", anyBytes],

@@ -275,9 +275,9 @@ function fail(replica: Replica, pull: OwnPull, reason: PullFailure): ReplicaEffe
   return effects;
 }
 
-/** Tells the peer of a pull, which stands there or has an answer, that it is over. */
-function letGo({ peer, asksAs, answer, isStanding }: OwnPull): ReplicaEffect[] {
-  if (answer === undefined && !isStanding) return [];
+/** Tells the peer of a pull, which stood there or has an answer, that it is over: also where it was hurried since, as what it is answered with may be on its way. */
+function letGo({ peer, asksAs, answer, stood }: OwnPull): ReplicaEffect[] {
+  if (answer === undefined && !stood) return [];
   const body = { pullId: asksAs, ...(answer !== undefined && { answer: answer.id }) };
   return [{ kind: "send", to: peer, message: "release", body }];
 }
