@@ -68,6 +68,11 @@ export const RULE_MUTANTS: readonly Mutant[] = [
     edits: [["for (const waiting of blocked ?? []) makeReady(poller, waiting);", ""]],
   },
   {
+    name: "polls-of-all-lives-count-alike",
+    file: "protocols/sync/poll-neighbours.ts",
+    edits: [["return (1 + hashText(writer, 0)) * 2 ** 20;", "return 0 * writer.length;"]],
+  },
+  {
     name: "cursor-of-another-life",
     file: "protocols/sync/poll-answers.ts",
     edits: [

@@ -11,8 +11,8 @@ const THEIRS = parseWriterId("0.sim.b.l1");
 /** A shard is listed again while it is being pulled: that pull may have been answered before the change. */
 export function listedAgain(): string | undefined {
   const poller = createListening();
-  if (!hasPull(list(poller, { pollId: 1, counter: 1 }))) return "a listed shard is not pulled";
-  if (hasPull(list(poller, { pollId: 2, counter: 2 }))) return "a shard is pulled twice at once";
+  if (!hasPull(list(poller, { counter: 1 }))) return "a listed shard is not pulled";
+  if (hasPull(list(poller, { counter: 2 }))) return "a shard is pulled twice at once";
   return hasPull(stepPoller(poller, { kind: "pulled", shard: "s/0", outcome: "complete" }))
     ? undefined
     : "a pull settled a change that was listed after it began";
@@ -21,7 +21,7 @@ export function listedAgain(): string | undefined {
 /** A pull fails: the shard stays pending and is tried again after a while, although its neighbour lists it no more. */
 export function failedPull(): string | undefined {
   const poller = createListening();
-  list(poller, { pollId: 1, counter: 1 });
+  list(poller, { counter: 1 });
   const effects = stepPoller(poller, { kind: "pulled", shard: "s/0", outcome: "failed" });
   if (hasPull(effects)) return "a failed pull is tried again without pause";
   const again = effects.flatMap((effect) =>
@@ -40,14 +40,33 @@ export function cursorOfAnotherLife(): string | undefined {
     : "a cursor of another life hides a shard";
 }
 
-function createListening(): Poller {
-  const poller = createPoller(OURS);
+/** A node starts again, and what answers a poll of its last life reaches it: it lists what was new then, and not all that is to be listed now. */
+export function answerToAnotherLife(): string | undefined {
+  const [before, now] = [createListening(), createListening("0.sim.a.l2")];
+  for (const counter of [1, 2]) {
+    list(before, { counter });
+    tick(before);
+  }
+  const late = before.neighbours.get("b")?.pollId;
+  for (let polls = now.neighbours.get("b")?.polls ?? 0; polls < 9; polls += 1) {
+    const [effect] = list(now, { pollId: late, counter: 2 });
+    if (effect?.kind !== "refused") return "an answer to a poll of another life is taken";
+    tick(now);
+  }
+  return hasPull(list(now, { counter: 1 })) ? undefined : "an answer to a poll for everything is refused";
+}
+
+function createListening(writer = "0.sim.a.l1"): Poller {
+  const poller = createPoller(parseWriterId(writer));
   stepPoller(poller, { kind: "changed", shard: "s/0", version: { counter: 1, generator: OURS } });
   stepPoller(poller, { kind: "neighbour", peer: "b" });
   return poller;
 }
 
-function list(poller: Poller, { pollId, counter }: { pollId: number; counter: number }): PollEffect[] {
+function list(
+  poller: Poller,
+  { counter, pollId = poller.neighbours.get("b")?.pollId }: { counter: number; pollId?: number | undefined },
+): PollEffect[] {
   const body = {
     pollId,
     cursor: { writer: THEIRS, change: counter },
@@ -59,4 +78,10 @@ function list(poller: Poller, { pollId, counter }: { pollId: number; counter: nu
 
 function hasPull(effects: readonly PollEffect[]): boolean {
   return effects.some((effect) => effect.kind === "pull");
+}
+
+/** The latest poll's time is up, or its answer's distance. */
+function tick(poller: Poller): void {
+  const id = poller.neighbours.get("b")?.pollId;
+  for (const what of ["poll", "ask"]) stepPoller(poller, { kind: "timer", name: `${what} ${id} b` });
 }

@@ -52,7 +52,7 @@ import {
   smallStepsAddUpInBytes,
 } from "./directed-precision.ts";
 import { placeOfAnotherStart } from "./directed-urgent.ts";
-import { cursorOfAnotherLife, failedPull, listedAgain } from "./directed-polls.ts";
+import { answerToAnotherLife, cursorOfAnotherLife, failedPull, listedAgain } from "./directed-polls.ts";
 import {
   copyOfAClosedAnswer,
   givesWay,
@@ -116,6 +116,7 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["X11", standingExpected],
   ["X11", olderAnswer],
   ["X11", cursorOfAnotherLife],
+  ["X11", answerToAnotherLife],
   ["X12", orphanReported],
   ["L1", rowsOfAFailedPull],
   ["L1", primaryLostItsDisk],

@@ -1,6 +1,7 @@
 /*
  * Polling neighbours, and the shards pending from them.
  */
+import { hashText } from "../keys.ts";
 import { type Cursor, encodePoll, parseChanges } from "../wire/poll.ts";
 import { type PollEffect, type Poller } from "./poll.ts";
 import { noteLeader, restMs, timeLeft } from "./poll-leaders.ts";
@@ -17,6 +18,8 @@ export interface Neighbour {
   readonly lane: Lane;
   /** All up to here is noted. Absent: list everything. */
   cursor: Cursor | undefined;
+  /** How many times it was polled. */
+  polls: number;
   /** Id of the latest poll; only its answer counts. */
   pollId: number;
   /** Whether that poll is still to be answered. */
@@ -64,7 +67,16 @@ export function addNeighbour(
 ): PollEffect[] {
   if (poller.neighbours.has(peer)) return [];
   const lane = laneOf(poller, { link, bytesPerSecond, nowMs });
-  const neighbour: Neighbour = { peer, isFar, lane, cursor: undefined, pollId: 0, asked: false, pending: new Map() };
+  const neighbour: Neighbour = {
+    peer,
+    isFar,
+    lane,
+    cursor: undefined,
+    polls: 0,
+    pollId: 0,
+    asked: false,
+    pending: new Map(),
+  };
   poller.neighbours.set(peer, neighbour);
   return sendPoll(poller, neighbour);
 }
@@ -168,7 +180,9 @@ export function createPending(
 
 function sendPoll(poller: Poller, neighbour: Neighbour): PollEffect[] {
   const { peer, cursor } = neighbour;
-  neighbour.pollId += 1;
+  neighbour.polls += 1;
+  // Polls are counted anew at each start, and what answers one of an earlier start lists what changed since then: not for who wants everything.
+  neighbour.pollId = cursor === undefined ? idsOfStart(poller) + neighbour.polls : neighbour.polls;
   neighbour.asked = true;
   const { waitMs, graceMs } = poller.limits;
   return [
@@ -180,4 +194,9 @@ function sendPoll(poller: Poller, neighbour: Neighbour): PollEffect[] {
     },
     { kind: "timer", name: `poll ${neighbour.pollId} ${peer}`, delayMs: waitMs + graceMs },
   ];
+}
+
+/** Below the ids of polls of this start that ask for everything. */
+function idsOfStart({ writer }: Poller): number {
+  return (1 + hashText(writer, 0)) * 2 ** 20;
 }
