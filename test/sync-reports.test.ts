@@ -80,7 +80,11 @@ test("while a pull runs a member waits, one that stands it hurries; once it has 
   expect(stepReplica(member, { kind: "message", from: "p", message: "survey", body }, NOW)).toEqual([]);
   expect(member.unfinished.size).toBe(1);
   const ended = stepReplica(member, { kind: "give-up", peer: "c" }, NOW);
-  expect(ended.map((effect) => (effect.kind === "send" ? effect.message : effect.kind))).toEqual(["pulled", "report"]);
+  expect(ended.map((effect) => (effect.kind === "send" ? effect.message : effect.kind))).toEqual([
+    "release",
+    "pulled",
+    "report",
+  ]);
   expect([member.unfinished.size, member.asked]).toEqual([0, undefined]);
 });
 
