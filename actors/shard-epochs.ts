@@ -6,7 +6,7 @@
  */
 import { type Replica, type ReplicaEffect, type ReplicaEvent, stepReplica } from "../protocols/sync/replica.ts";
 import { framesOf } from "../protocols/sync/pull-asks.ts";
-import { FLAG_LAST, FLAG_REPLACES } from "../protocols/wire/frame.ts";
+import { FLAG_LAST, FLAG_REPLACES, FLAGS_AT } from "../protocols/wire/frame.ts";
 import { sharedEpochs } from "../runtime/compute/table/spread-row-store.ts";
 import { latestEpoch } from "../runtime/compute/table/writer-epochs.ts";
 
@@ -84,7 +84,7 @@ export function isRowOf(epoch: number, look: EpochLook, written = NO_EPOCH): boo
 /** Whether with this the last frame of a full copy may come. Only copies bring rows of writers of epochs before the horizon that is held. */
 function mayReplace({ pull }: Replica, event: ReplicaEvent): boolean {
   if (event.kind !== "message" || event.message !== "frame" || !(event.body instanceof Uint8Array)) return false;
-  const flags = event.body[3] ?? 0;
+  const flags = event.body[FLAGS_AT] ?? 0;
   if ((flags & FLAG_REPLACES) === 0) return false;
   const answer = pull?.answer;
   return answer === undefined ? (flags & FLAG_LAST) !== 0 : answer.receivedCount + 1 >= framesOf(answer);

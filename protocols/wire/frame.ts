@@ -57,6 +57,8 @@ import { type WriterId } from "../sync/version.ts";
 
 export const FRAME_MAGIC = [0x46, 0x72] as const;
 export const FRAME_VERSION = 2;
+/** Where the flags lie. */
+export const FLAGS_AT = 3;
 export const FLAG_STATE = 1;
 export const FLAG_LAST = 2;
 export const FLAG_URGENT = 4;
