@@ -118,7 +118,9 @@ export async function* snapshots(options: BenchOptions): AsyncGenerator<BenchFig
     },
   });
   for (const wrong of report.wrong.slice(0, 20)) say(wrong);
-  yield figure("processes killed while they learned and wrote images", report.kills, "");
+  yield figure("processes killed while they learned and wrote images", report.kills, "", {
+    ...(report.kills < kills && { compared: `the run was ended before ${kills}` }),
+  });
   yield figure("batches that were durable", report.batches, "");
   yield figure("came back whole, with all that was durable", report.verified, "", {
     target: String(report.kills),
