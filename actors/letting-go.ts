@@ -67,7 +67,7 @@ export function turnsOf(layout: ModelLayout): readonly Turn[] {
 }
 
 /** How many rows of a table its budget leaves each shard; undefined where it has none. */
-function rowsWithin({ model, tables }: ModelLayout, table: number): number | undefined {
+export function rowsWithin({ model, tables }: ModelLayout, table: number): number | undefined {
   const budget = model.tables[table - 1]?.budgetBytes;
   const spec = tables[table];
   return budget === undefined || spec === undefined ? undefined : Math.floor(budget / model.shards / rowMemory(spec));

@@ -8,6 +8,7 @@ import { type Push } from "../actors/shard-protocol.ts";
 import { admits, createAdmission } from "../protocols/learning/admission.ts";
 import { countKey, createCountSketch, SKETCH_BYTES_MIN } from "../protocols/learning/count-sketch.ts";
 import { modelLayout } from "../protocols/model-layout.ts";
+import { checkLocalAdmission } from "./local-admission-laws.ts";
 import { createRandom, nextBelow } from "../protocols/random.ts";
 import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
 import { parseWriterId } from "../protocols/sync/version.ts";
@@ -23,6 +24,7 @@ export function checkLaws(): void {
   rowsComeWithTheirSighting();
   chanceIsFair();
   pushesKeepWhatIsKnown();
+  checkLocalAdmission();
 }
 
 /** Up to the first halving no count is below the true one, however many keys meet. */

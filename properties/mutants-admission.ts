@@ -4,6 +4,7 @@ import { type Mutant } from "./mutant.ts";
 const SKETCH = "protocols/learning/count-sketch.ts";
 const RULES = "protocols/learning/admission.ts";
 const KEYS = "actors/admit-keys.ts";
+const LOCAL = "protocols/learning/local-model.ts";
 
 export const ADMISSION_MUTANTS: readonly Mutant[] = [
   { name: "counts-never-fade", file: SKETCH, edits: [["  if (sketch.left === 0) halve(sketch);\n", ""]] },
@@ -37,5 +38,25 @@ export const ADMISSION_MUTANTS: readonly Mutant[] = [
     name: "gradients-of-another-key",
     file: KEYS,
     edits: [["all.subarray(from * dim, (from + 1) * dim)", "all.subarray(to * dim, (to + 1) * dim)"]],
+  },
+  {
+    name: "files-make-rows-without-a-sighting",
+    file: LOCAL,
+    edits: [["if (sighting === undefined) return false;", ""]],
+  },
+  {
+    name: "files-make-a-row-of-what-was-read",
+    file: LOCAL,
+    edits: [["      makeRow(row);\n      return true;", "      return true;"]],
+  },
+  {
+    name: "files-read-first-values",
+    file: LOCAL,
+    edits: [["values.set(unknownValues(layout, table, key), row * dim)", "makeRow(row)"]],
+  },
+  {
+    name: "files-know-no-zeros-without-a-rule",
+    file: LOCAL,
+    edits: [['if (rule === undefined && unknown !== "zero")', "if (rule === undefined)"]],
   },
 ];

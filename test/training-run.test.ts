@@ -1,108 +1,26 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { keyOf } from "../protocols/keys.ts";
 import { expectSoundMarkup } from "./balanced-markup.ts";
-import { type Backend } from "../protocols/compute/backend.ts";
 import { plain } from "../protocols/compute/plain.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { modelLayout } from "../protocols/model-layout.ts";
-import { createRandom, nextBelow, nextFloat } from "../protocols/random.ts";
-import { openCheckpoints, UnusableCheckpoint, checkpointPath } from "../regions/train/checkpoint.ts";
+import { UnusableCheckpoint, checkpointPath } from "../regions/train/checkpoint.ts";
 import { loadSamples } from "../regions/train/load-samples.ts";
-import { runTraining, type TrainingRun } from "../regions/train/training-run.ts";
+import { runTraining } from "../regions/train/training-run.ts";
 import { freshet } from "./run-freshet.ts";
+import { madeData, model, settings, trained } from "./training-support.ts";
 
-/** A made data set: whether a user likes an item follows from whether both numbers are even or odd, with one label in ten wrong. */
-async function madeData(): Promise<AsyncDisposable & { readonly path: string }> {
-  const path = await mkdtemp(join(tmpdir(), "freshet-train-"));
-  const random = createRandom(11);
-  function part(samples: number): string {
-    const lines = Array.from({ length: samples }, () => {
-      const [user, item] = [nextBelow(random, 12), nextBelow(random, 12)];
-      const likes = (user + item) % 2 === (nextFloat(random) < 0.9 ? 0 : 1);
-      return `${likes ? 1 : 0},${user},${item},${nextBelow(random, 3)},${nextFloat(random)}`;
-    });
-    return ["label,user,item,city,age", ...lines, ""].join("\n");
-  }
-  await writeFile(join(path, "train.csv"), part(900));
-  await writeFile(join(path, "valid.csv.gz"), gzipSync(part(200)));
-  await writeFile(join(path, "test.csv"), part(200));
-  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
-}
-
-const model: ModelDeclaration = {
-  name: "likes",
-  shards: 1,
-  architecture: { kind: "deepfm", embedding: 4, deep: [8] },
+/** Rows come in the middle of the first pass, where a batch has each user and city. */
+const selective: ModelDeclaration = {
+  ...model,
   tables: [
-    { name: "users", key: "user" },
-    { name: "items", key: "item" },
-    { name: "cities", key: "city" },
+    { name: "users", key: "user", admit: { kind: "count", count: 8, bytes: 2048 } },
+    { name: "items", key: "item", unknown: "zero" },
+    { name: "cities", key: "city", admit: { kind: "probability", probability: 0.2 } },
   ],
-  dense: ["age"],
-  optimizer: { kind: "adam", learningRate: 0.02 },
-  denseOptimizer: { kind: "adam", learningRate: 0.01 },
 };
-const layout = modelLayout(model);
-const settings = {
-  passesMax: 12,
-  patience: 3,
-  slowdown: 0.5,
-  watch: "auc",
-  batch: 64,
-  seed: 3,
-  l2: 0.001,
-  dropout: 0.1,
-} as const;
-
-/** Plain arithmetic that wants to stop after so many batches. */
-function stoppingAfter(batches: number, stop: AbortController): Backend {
-  let left = batches;
-  return {
-    name: "stopping",
-    compile(program, options) {
-      const compiled = plain.compile(program, options);
-      return {
-        ...compiled,
-        backward() {
-          left -= 1;
-          if (left === 0) stop.abort();
-          return compiled.backward();
-        },
-      };
-    },
-  };
-}
-
-async function trained(
-  folder: string,
-  options: {
-    readonly out?: string;
-    readonly stopAfter?: number;
-    readonly run?: string;
-    readonly passesMax?: number;
-    readonly slices?: readonly string[];
-  } = {},
-): Promise<TrainingRun> {
-  const sliced = { ...model, slices: options.slices ?? [] };
-  const data = await loadSamples(folder, { model: sliced, say: () => undefined });
-  const stop = new AbortController();
-  return runTraining({
-    layout,
-    data,
-    backend: stoppingAfter(options.stopAfter ?? 0, stop),
-    settings: { ...settings, passesMax: options.passesMax ?? settings.passesMax },
-    checkpoints: options.out === undefined ? undefined : openCheckpoints(options.out, { run: options.run ?? "run" }),
-    signal: stop.signal,
-    onResume: () => undefined,
-    onProgress: () => undefined,
-    onPass: () => undefined,
-  });
-}
-
 test("training learns what the interaction of user and item says, and is judged on test as it was after its best pass", async () => {
   await using folder = await madeData();
   const ran = await trained(folder.path);
@@ -120,7 +38,7 @@ test("the test part is judged by slice: users and items that were not learned fr
   const [header = "", ...lines] = (await readFile(file, "utf8")).trimEnd().split("\n");
   const newcomers = ["1,99,3,0,0.5", "0,99,4,1,0.5", "1,98,97,,0.5"];
   await writeFile(file, [header, ...newcomers, ...lines, ""].join("\n"));
-  const ran = await trained(folder.path, { passesMax: 2, slices: ["city"] });
+  const ran = await trained(folder.path, { passesMax: 2, model: { ...model, slices: ["city"] } });
   const slices = new Map(ran.testSlices?.map(({ slice, ...metrics }) => [slice, metrics]));
   expect(slices.keys().toArray().sort()).toEqual(["city=", "city=0", "city=1", "city=2", "new items", "new users"]);
   expect(slices.get("new users")).toMatchObject({ samples: 3, positives: 2 });
@@ -136,24 +54,33 @@ test("the test part is judged by slice: users and items that were not learned fr
   expect(lossSum / 203).toBeCloseTo(ran.test?.logLoss ?? Number.NaN, 6);
 });
 
-test.each([1, 15, 16, 40, 70, 100])(
-  "a run that is stopped in its batch %i goes on to the end of one that was not",
-  async (stopAfter) => {
-    await using folder = await madeData();
-    const whole = await trained(folder.path);
-    const out = join(folder.path, "out");
-    const stopped = await trained(folder.path, { out, stopAfter });
-    expect(stopped.isOver).toBe(false);
-    expect(stopped.test).toBeUndefined();
-    const again = await trained(folder.path, { out });
-    expect(again).toMatchObject({ results: whole.results, best: whole.best, test: whole.test, isOver: true });
-    expect(again.windows).toEqual(whole.windows);
-    expect(whole.windows.reduce((sum, { samples }) => sum + samples, 0)).toBe(900 * whole.results.length);
-    expect(again.samples + stopped.samples).toBe(whole.samples);
-    // A run that is over says so again, without learning.
-    expect(await trained(folder.path, { out })).toMatchObject({ results: whole.results, test: whole.test, samples: 0 });
-  },
-);
+test.each([
+  [1, selective],
+  [7, selective],
+  [15, selective],
+  [16, model],
+  [30, selective],
+  [40, model],
+  [100, model],
+])("a run that is stopped in its batch %i goes on to the end of one that was not", async (stopAfter, of) => {
+  await using folder = await madeData();
+  const whole = await trained(folder.path, { model: of });
+  const out = join(folder.path, "out");
+  const stopped = await trained(folder.path, { out, stopAfter, model: of });
+  expect(stopped.isOver).toBe(false);
+  expect(stopped.test).toBeUndefined();
+  const again = await trained(folder.path, { out, model: of });
+  expect(again).toMatchObject({ results: whole.results, best: whole.best, test: whole.test, isOver: true });
+  expect(again.windows).toEqual(whole.windows);
+  expect(whole.windows.reduce((sum, { samples }) => sum + samples, 0)).toBe(900 * whole.results.length);
+  expect(again.samples + stopped.samples).toBe(whole.samples);
+  // A run that is over says so again, without learning.
+  expect(await trained(folder.path, { out, model: of })).toMatchObject({
+    results: whole.results,
+    test: whole.test,
+    samples: 0,
+  });
+});
 
 test("a checkpoint of another run, or one that is damaged, is refused with what to do", async () => {
   await using folder = await madeData();
@@ -192,6 +119,7 @@ test("freshet train trains, reports and ends; what is wrong is said with what to
     isOver: true,
     backend: "kernels",
     data: { keys: { users: 12, items: 12, cities: 3 }, broken: 0 },
+    rows: { users: 12, items: 12, cities: 3 },
   });
   expect(JSON.parse(await readFile(join(folder.path, "out", "report.json"), "utf8"))).toEqual(report);
   const page = await readFile(join(folder.path, "out", "report.html"), "utf8");

@@ -31,7 +31,8 @@ export function judgeBaseline(
   using trainer = createLocalTrainer(createLocalModel(modelLayout(model), book), { backend, batchMax: batch });
   const order = Uint32Array.from(train.keys());
   for (let from = 0; from < order.length; from += batch) {
-    trainer.step(trainSet, order.subarray(from, from + batch), { rate: 1, l2: 0, dropout: 0, seed: 0 });
+    const sighting = 1 + from / batch;
+    trainer.step(trainSet, order.subarray(from, from + batch), { rate: 1, l2: 0, dropout: 0, seed: 0, sighting });
   }
   const measured = createMetrics({ halfLifeMs: HALF_LIFE_MS });
   for (const [at, probability] of trainer.predict(judgeSet).entries()) {

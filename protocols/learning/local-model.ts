@@ -1,4 +1,6 @@
-import { DENSE_KEY, firstDenseTable, initialValues, type ModelLayout } from "../model-layout.ts";
+import { shardOf } from "../keys.ts";
+import { DENSE_KEY, firstDenseTable, initialValues, type ModelLayout, unknownValues } from "../model-layout.ts";
+import { type Admission, admits, createAdmission } from "./admission.ts";
 import { initialState, type Optimizer, stateFloats } from "./optimizer.ts";
 import { type KeyBook } from "./sample-set.ts";
 
@@ -11,6 +13,19 @@ export interface LocalTable {
   /** Rows x dim, and rows x state floats. */
   readonly values: Float32Array<ArrayBuffer>;
   readonly state: Float32Array<ArrayBuffer>;
+  /** Of a table whose keys do not all have a row, or do not read as what that would start from; absent for others. */
+  readonly admission?: LocalAdmission;
+}
+
+/** Which keys of a table have a row, by its rule of admission. One that has none stands in `values` as what it reads as. */
+export interface LocalAdmission {
+  readonly hasRow: Uint8Array<ArrayBuffer>;
+  /** By shard, as the primary of each counts; none where a key's first sighting makes its row. */
+  readonly filters: readonly Admission[];
+  /**
+   * Whether a row learns from a step: it is there, or is made now. `sighting` is the number of the step, from 1; without one no row is made.
+   */
+  takes(row: number, sighting: number | undefined): boolean;
 }
 
 /** A model whose rows are all known beforehand, as for training on a set of samples. */
@@ -41,10 +56,46 @@ function newTable(
   const perRow = stateFloats(optimizer, dim);
   const values = new Float32Array(keys.length * dim);
   const state = new Float32Array(keys.length * perRow);
-  for (const [row, key] of keys.entries()) {
-    const first = initialValues(layout, table, key);
+
+  function makeRow(row: number): void {
+    const first = initialValues(layout, table, keys[row] ?? 0n);
     values.set(first, row * dim);
     state.set(initialState(optimizer, first), row * perRow);
   }
-  return { dim, stateFloats: perRow, optimizer, keys, values, state };
+
+  const admission = newAdmission(layout, { table, keys, makeRow });
+  for (const [row, key] of keys.entries()) {
+    if (admission === undefined) makeRow(row);
+    else values.set(unknownValues(layout, table, key), row * dim);
+  }
+  return { dim, stateFloats: perRow, optimizer, keys, values, state, ...(admission && { admission }) };
+}
+
+function newAdmission(
+  { model }: ModelLayout,
+  {
+    table,
+    keys,
+    makeRow,
+  }: { readonly table: number; readonly keys: BigUint64Array; readonly makeRow: (row: number) => void },
+): LocalAdmission | undefined {
+  const { admit: rule, unknown } = model.tables[table - 1] ?? {};
+  if (rule === undefined && unknown !== "zero") return undefined;
+  const hasRow = new Uint8Array(keys.length);
+  const filters =
+    rule === undefined ? [] : Array.from({ length: model.shards }, () => createAdmission(rule, table - 1));
+  return {
+    hasRow,
+    filters,
+    takes(row, sighting) {
+      if (hasRow[row] === 1) return true;
+      if (sighting === undefined) return false;
+      const key = keys[row] ?? 0n;
+      const filter = filters[shardOf(table, key, model.shards)];
+      if (filter !== undefined && !admits(filter, key, sighting)) return false;
+      hasRow[row] = 1;
+      makeRow(row);
+      return true;
+    },
+  };
 }

@@ -25,6 +25,8 @@ export interface StepOptions {
   /** This share of the embeddings' numbers is 0 in this step, the others are larger for it (Srivastava et al. 2014); which, the seed says. */
   readonly dropout: number;
   readonly seed: number;
+  /** In the first pass over the samples, the number of the step, from 1: by it keys get rows in tables with a rule of admission. In later ones none does. */
+  readonly sighting?: number;
 }
 
 export function createLocalTrainer(
@@ -70,7 +72,7 @@ export function createLocalTrainer(
   }
 
   return {
-    step(set, samples, { rate, l2, dropout, seed }) {
+    step(set, samples, { rate, l2, dropout, seed, sighting }) {
       const floats = samples.length * program.tables * program.dim;
       place(set, samples);
       if (dropout > 0) masked.draw(inputs.embeddings, { floats, dropout, seed });
@@ -81,7 +83,7 @@ export function createLocalTrainer(
       for (const [table, rows] of touched.entries()) {
         const pooling = poolings[table] ?? "sum";
         rows.sum(set, { samples, table, tables: program.tables, pooling, gradients: compiled.embeddingGradients });
-        rows.apply({ rate, pull: l2 * samples.length });
+        rows.apply({ rate, pull: l2 * samples.length, sighting });
       }
       for (const [group, { values, state, optimizer }] of model.groups.entries()) {
         const gradient = compiled.gradients[group];
@@ -116,12 +118,12 @@ interface Touched {
       readonly gradients: Float32Array;
     },
   ): void;
-  /** A step of each, after `pull` times the row was added to its gradient. */
-  apply(how: { readonly rate: number; readonly pull: number }): void;
+  /** A step of each that has a row, after `pull` times the row was added to its gradient. */
+  apply(how: { readonly rate: number; readonly pull: number; readonly sighting: number | undefined }): void;
 }
 
 function createTouched(table: LocalTable, entriesMax: number): Touched {
-  const { dim, values, state, stateFloats } = table;
+  const { dim, values, state, stateFloats, admission } = table;
   const rowsMax = Math.min(entriesMax, table.keys.length);
   const rows = new Uint32Array(rowsMax);
   const sums = new Float32Array(rowsMax * dim);
@@ -172,10 +174,11 @@ function createTouched(table: LocalTable, entriesMax: number): Touched {
         for (let d = 0; d < dim; d += 1) sums[to + d] = (sums[to + d] ?? 0) + (gradients[from + d] ?? 0);
       }
     },
-    apply({ rate, pull }) {
+    apply({ rate, pull, sighting }) {
       const optimizer = atRate(table.optimizer, rate);
       for (let place = 0; place < count; place += 1) {
         const row = rows[place] ?? 0;
+        if (admission !== undefined && !admission.takes(row, sighting)) continue;
         for (let d = 0; d < dim; d += 1) {
           const at = place * dim + d;
           sums[at] = (sums[at] ?? 0) + pull * (values[row * dim + d] ?? 0);

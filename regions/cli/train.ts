@@ -14,6 +14,8 @@ export const train: Command = {
     "table's key and dense feature of the model; the entries of a list are parted by |. After each pass the model is judged on valid; it ends after --passes, or when --patience passes in",
     "a row were no better, and is then judged on test as it was after the best pass. A pass over real clicks, each seen once, is what regions",
     "do; this is for the small public sets that need more.",
+    "Rules of admission (admit, unknown) of the model's tables hold: keys get their rows in the first pass, or not at all. A table with a ttl is refused,",
+    "as samples in files have no times, and so is one whose budget has room for fewer rows than the samples have keys. precision and memory change nothing.",
     "Ctrl-C stops it; the same command goes on from there, to the same end. report.json, report.html and the checkpoint are written to --out.",
     "Exit code 0 when it ended, 1 when it was stopped before.",
   ].join("\n"),

@@ -2,11 +2,13 @@
  * Where a training run stands, on disk: one image, written whole or not at all (runtime/image-files.ts). Layout:
  *   4   length of the header in bytes, little-endian
  *       the header, JSON: what the run is, and its results
+ *       of each table with a rule of admission: a byte a key, 1 if it has a row; in the first pass also the counts of each shard
  *       the floats of each table and group, little-endian: values, state, the best pass's values
  *   4   CRC-32C of all bytes before
  */
 import { join } from "node:path";
 import * as z from "zod";
+import { type CountSketch } from "../../protocols/learning/count-sketch.ts";
 import { type LocalModel } from "../../protocols/learning/local-model.ts";
 import { type PassResult } from "../../protocols/learning/passes.ts";
 import { type QualityHistory } from "../../protocols/learning/quality-history.ts";
@@ -84,6 +86,8 @@ const header = z.object({
   done: z.number(),
   lossSum: z.number(),
   history,
+  /** Of each filter of admission: counts until all are halved. */
+  left: z.array(z.number()).exactOptional(),
   results: z.array(z.object({ pass: z.number(), rate: z.number(), trainLoss: z.number(), valid: metrics })),
 });
 
@@ -92,16 +96,16 @@ export function openCheckpoints(folder: string, { run }: { readonly run: string 
   return {
     async save(model, { results, done, lossSum, history: windows, bestValues }) {
       await prepareImageFolder(nodeDisk, folder);
-      const head = new TextEncoder().encode(JSON.stringify({ run, done, lossSum, history: windows, results }));
-      const floats = floatsOf(model, bestValues).map(
-        (each) => new Uint8Array(each.buffer, each.byteOffset, each.byteLength),
-      );
-      const bytes = new Uint8Array(8 + head.length + floats.reduce((sum, { length }) => sum + length, 0));
+      const left = sketchesOf(model, results.length).map((sketch) => sketch.left);
+      const kept = { run, done, lossSum, history: windows, results, ...(left.length > 0 && { left }) };
+      const head = new TextEncoder().encode(JSON.stringify(kept));
+      const parts = partsOf(model, { passes: results.length, bestValues });
+      const bytes = new Uint8Array(8 + head.length + parts.reduce((sum, { length }) => sum + length, 0));
       const view = new DataView(bytes.buffer);
       view.setUint32(0, head.length, true);
       bytes.set(head, 4);
       let at = 4 + head.length;
-      for (const part of floats) {
+      for (const part of parts) {
         bytes.set(part, at);
         at += part.length;
       }
@@ -122,12 +126,15 @@ export function openCheckpoints(folder: string, { run }: { readonly run: string 
       const kept = parsed.data;
       if (kept.run !== run) throw new UnusableCheckpoint(folder, "it is of another model, data or settings");
       const bestValues = [...model.embeddings, ...model.groups].map(({ values }) => new Float32Array(values.length));
+      const { results, done, lossSum, history: windows, left = [] } = kept;
       let at = headEnd;
-      for (const part of floatsOf(model, bestValues)) {
-        new Uint8Array(part.buffer, part.byteOffset, part.byteLength).set(bytes.subarray(at, at + part.byteLength));
-        at += part.byteLength;
+      for (const part of partsOf(model, { passes: results.length, bestValues })) {
+        part.set(bytes.subarray(at, at + part.length));
+        at += part.length;
       }
-      const { results, done, lossSum, history: windows } = kept;
+      for (const [index, sketch] of sketchesOf(model, results.length).entries()) {
+        sketch.left = left[index] ?? sketch.left;
+      }
       return { results, done, lossSum, history: windows, bestValues };
     },
   };
@@ -138,6 +145,26 @@ export function checkpointPath(folder: string): string {
   return imagePath({ folder: join(folder), name: NAME }, "current");
 }
 
-function floatsOf(model: LocalModel, bestValues: readonly Float32Array<ArrayBuffer>[]): Float32Array<ArrayBuffer>[] {
-  return [...[...model.embeddings, ...model.groups].flatMap(({ values, state }) => [values, state]), ...bestValues];
+/** The memory that is kept, as bytes. */
+function partsOf(
+  model: LocalModel,
+  { passes, bestValues }: { readonly passes: number; readonly bestValues: readonly Float32Array<ArrayBuffer>[] },
+): Uint8Array<ArrayBuffer>[] {
+  const floats = [
+    ...[...model.embeddings, ...model.groups].flatMap(({ values, state }) => [values, state]),
+    ...bestValues,
+  ];
+  return [
+    ...model.embeddings.flatMap(({ admission }) => (admission === undefined ? [] : [admission.hasRow])),
+    ...sketchesOf(model, passes).map(({ counters }) => counters),
+    ...floats.map(({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength)),
+  ];
+}
+
+/** What is counted of keys without a row. After the first pass nobody asks for it. */
+function sketchesOf({ embeddings }: LocalModel, passes: number): CountSketch[] {
+  if (passes > 0) return [];
+  return embeddings.flatMap(({ admission }) =>
+    (admission?.filters ?? []).flatMap(({ sketch }) => (sketch === undefined ? [] : [sketch])),
+  );
 }

@@ -14,6 +14,8 @@ import { SampleSlicer, type SampleSlices } from "./sample-slices.ts";
 /** A data set in numbers. */
 export interface LoadedSamples {
   readonly book: KeyBook;
+  /** How many keys of each table the samples to train have: the first of the book's. */
+  readonly trainKeys: readonly number[];
   readonly train: SampleSet;
   readonly valid: SampleSet;
   readonly test: SampleSet | undefined;
@@ -34,6 +36,7 @@ export async function loadSamples(
   const report = emptyReport();
   const sets = new Map<Part, SampleSet>();
   let slicer = new SampleSlicer(model, book);
+  let trainKeys: readonly number[] = [];
   for (const part of PARTS) {
     const path = paths.get(part);
     if (path === undefined) continue;
@@ -45,7 +48,9 @@ export async function loadSamples(
       if (part === "test") slicer.add(samples, piece);
     }
     sets.set(part, joinSamples(pieces));
-    if (part === "train") slicer = new SampleSlicer(model, book);
+    if (part !== "train") continue;
+    slicer = new SampleSlicer(model, book);
+    trainKeys = book.map(({ size }) => size);
   }
   const [train, valid] = [sets.get("train"), sets.get("valid")];
   if (train === undefined || valid === undefined || train.size === 0 || valid.size === 0) {
@@ -53,7 +58,7 @@ export async function loadSamples(
   }
   const all = [train, valid, ...(sets.has("test") ? [sets.get("test") ?? valid] : [])];
   const digest = all.map((set) => `${set.size}-${checksum(set)}`).join(".");
-  return { book, train, valid, test: sets.get("test"), slices: slicer.slices, report, digest };
+  return { book, trainKeys, train, valid, test: sets.get("test"), slices: slicer.slices, report, digest };
 }
 
 function checksum({ rows, starts, dense, labels }: SampleSet): string {

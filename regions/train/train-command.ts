@@ -11,6 +11,7 @@ import { checkpointPath, openCheckpoints } from "./checkpoint.ts";
 import { type LoadedSamples, loadSamples } from "./load-samples.ts";
 import { figures, reportPage, type TrainingReport } from "./training-report.ts";
 import { type PassProgress, runTraining, type TrainingSettings } from "./training-run.ts";
+import { refuseAges, refuseTightBudgets } from "./unfit-tables.ts";
 
 export interface TrainRequest {
   readonly config: string;
@@ -43,13 +44,19 @@ export async function trainCommand(
     stream.write(`${stream.isTTY ? ERASE_LINE : ""}${line}\n`);
   }
   const model = await chooseModel(request, terminal.env);
+  refuseAges(model);
   const layout = modelLayout(model);
   const data = await loadSamples(request.data, { model, say });
   describeData(data, say);
+  refuseTightBudgets(layout, data);
   const out = resolve(request.out ?? `training-${model.name}`);
   await mkdir(out, { recursive: true });
+  const rules = model.tables.flatMap(({ name, admit, unknown }) =>
+    admit === undefined && unknown === undefined ? [] : [{ name, admit, unknown }],
+  );
   const run = JSON.stringify([
     layout.digest,
+    ...rules,
     data.digest,
     settings.batch,
     settings.seed,
@@ -90,6 +97,7 @@ export async function trainCommand(
     windows: ran.windows,
     bestPass: ran.best,
     isOver: ran.isOver,
+    rows: Object.fromEntries(model.tables.map(({ name }, at) => [name, ran.rows[at] ?? 0])),
     samplesPerSecond: ran.seconds === 0 ? 0 : ran.samples / ran.seconds,
     ...(ran.test === undefined ? {} : { test: ran.test }),
     ...(ran.testSlices === undefined ? {} : { testSlices: ran.testSlices }),

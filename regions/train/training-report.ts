@@ -29,6 +29,8 @@ export interface TrainingReport {
   /** The test part's samples of users and items that were not learned from, and by value of each feature in the model's `slices`. */
   readonly testSlices?: readonly SliceMetrics[];
   readonly isOver: boolean;
+  /** Keys a table that have a row: those of the samples to train, as far as its rule of admission lets them. */
+  readonly rows: Readonly<Record<string, number>>;
   /** Of this process: samples learned a second, evaluation not counted. */
   readonly samplesPerSecond: number;
 }
@@ -47,8 +49,8 @@ export function reportPage(report: TrainingReport): string {
     [
       "keys",
       Object.entries(data.keys)
-        .map(([name, count]) => `${name} ${count}`)
-        .join(", "),
+        .map(([name, count]) => `${name} ${count}, ${report.rows[name] ?? 0} of them with a row`)
+        .join("; "),
     ],
     ["batch, seed, backend", `${settings.batch}, ${settings.seed}, ${backend}`],
     ["best pass", best === undefined ? "none" : `${best.pass} of ${passes.length}: ${figures(best.valid)} on valid`],

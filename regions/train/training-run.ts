@@ -37,6 +37,8 @@ export interface TrainingRun {
   /** Of the same predictions, by slice, the largest first. */
   readonly testSlices?: readonly SliceMetrics[];
   readonly isOver: boolean;
+  /** Keys of each table that have a row: all that are learned from, where its table has no rule of admission. */
+  readonly rows: readonly number[];
   /** Samples learned here, and the time that took, evaluation not counted. */
   readonly samples: number;
   readonly seconds: number;
@@ -84,22 +86,25 @@ export async function runTraining(options: TrainingOptions): Promise<TrainingRun
     await checkpoints?.save(model, checkpoint);
   }
 
+  function ran(end: Pick<TrainingRun, "isOver" | "test" | "testSlices">): TrainingRun {
+    const { best } = judgePasses(results, settings);
+    const rows = model.embeddings.map(({ admission }, at) =>
+      admission === undefined ? (data.trainKeys[at] ?? 0) : admission.hasRow.reduce((sum, has) => sum + has, 0),
+    );
+    return { results, windows, best, rows, samples, seconds, ...end };
+  }
+
   for (;;) {
-    const { rate, isOver, best } = judgePasses(results, settings);
+    const { rate, isOver } = judgePasses(results, settings);
     if (isOver) {
-      if (test === undefined) return { results, windows, best, isOver, samples, seconds };
+      if (test === undefined) return ran({ isOver });
       restoreValues(model, bestValues);
       const probabilities = trainer.predict(test);
-      return {
-        results,
-        windows,
-        best,
+      return ran({
         isOver,
-        samples,
-        seconds,
         test: exactMetrics(probabilities, test.labels),
         testSlices: slicedMetrics(data.slices, probabilities, test.labels),
-      };
+      });
     }
     const pass = results.length + 1;
     const order = passOrder(train.size, { seed: settings.seed, pass });
@@ -108,7 +113,7 @@ export async function runTraining(options: TrainingOptions): Promise<TrainingRun
     seconds += at.seconds;
     if (at.done < train.size) {
       await save(at);
-      return { results, windows, best, isOver: false, samples, seconds };
+      return ran({ isOver: false });
     }
     resumed = START;
     const result = {
@@ -121,9 +126,7 @@ export async function runTraining(options: TrainingOptions): Promise<TrainingRun
     if (judgePasses(results, settings).best === pass) bestValues = valuesOf(model);
     await save(START);
     options.onPass(result);
-    if (signal.aborted) {
-      return { results, windows, best: judgePasses(results, settings).best, isOver: false, samples, seconds };
-    }
+    if (signal.aborted) return ran({ isOver: false });
   }
 }
 
@@ -155,7 +158,14 @@ async function runPass(
   while (done < train.size && !options.signal.aborted) {
     const samples = order.subarray(done, done + batch);
     const drawn = mixUint32(mixUint32(seed, pass.pass), done);
-    const loss = trainer.step(train, samples, { rate: pass.rate, l2, dropout, seed: drawn });
+    const loss = trainer.step(train, samples, {
+      rate: pass.rate,
+      l2,
+      dropout,
+      seed: drawn,
+      // A sample that comes again is no second sighting of its keys.
+      ...(pass.pass === 1 && { sighting: 1 + Math.floor(done / batch) }),
+    });
     if (!Number.isFinite(loss.lossSum)) throw new TrainingDiverged(pass.pass, options.layout.model.name);
     lossSum += loss.lossSum;
     for (const [at, sample] of samples.entries()) {
