@@ -4,6 +4,7 @@ import { ActorHost, type HostedSpec } from "./actor-host.ts";
 import { type WorkerNews } from "./worker-protocol.ts";
 import { type ActorDefinition, type ActorRef, type Address, type Logger, type Protocol } from "./actor.ts";
 import { type Clock, systemClock } from "./clock.ts";
+import { collectLessOften } from "./garbage.ts";
 import { type Located } from "./gateway.ts";
 import { createLogger, type LogLevel, type LogSink, stderrSink } from "./log.ts";
 import { ManagedWorker, type WorkerHealth, type WorkerSpec } from "./managed-worker.ts";
@@ -93,6 +94,7 @@ export class ActorSystem implements AsyncDisposable {
   }
 
   static async start(options: SystemOptions): Promise<ActorSystem> {
+    collectLessOften();
     return new ActorSystem(options);
   }
 

@@ -1,8 +1,10 @@
+import { spawnSync } from "node:child_process";
 import { setFlagsFromString } from "node:v8";
 import { setImmediate as turn } from "node:timers/promises";
 import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { type Address, AskFailed, defineActor } from "../runtime/actor.ts";
+import { COLLECTING_OPTION } from "../runtime/garbage.ts";
 import { ActorSystem } from "../runtime/system.ts";
 
 interface AskerProtocol {
@@ -65,4 +67,9 @@ test("a deadline that nobody but the ask holds fires all the same", async () => 
   const asked = one.ask("in-vain", two.address, { signal: AbortSignal.timeout(20_000) });
   await heapBytes();
   expect(await asked).toBe("deadline");
+});
+
+test("V8 knows the option that has it collect less often", () => {
+  const { status, stderr } = spawnSync(process.execPath, [COLLECTING_OPTION, "--eval", "0"], { encoding: "utf8" });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
 });
