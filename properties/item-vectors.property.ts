@@ -20,11 +20,13 @@ const drawn = fc.record({
   item: stack,
   output: fc.integer({ min: 1, max: 5 }),
   itemDense: fc.subarray(["age"]),
+  /** Keyed by what is known of an item without a request. */
+  itemTables: fc.subarray(["ages", "pairs"]),
   items: fc.integer({ min: 1, max: 700 }),
   /** What is done before each turn, and after how many ticks its rows are there. */
   script: fc.array(
     fc.record({
-      act: fc.constantFrom("rows move", "layers move", "turn fails", "nothing"),
+      act: fc.constantFrom("rows move", "features move", "layers move", "turn fails", "nothing"),
       item: fc.nat({ max: 699 }),
       ticks: fc.nat({ max: 3 }),
       queryTicks: fc.nat({ max: 3 }),
@@ -33,10 +35,19 @@ const drawn = fc.record({
   ),
 });
 
+const FEATURES = [
+  { name: "ages", key: "age-group" },
+  { name: "pairs", key: "item-by-age" },
+];
+
+/** What comes with a request is of the user's side. */
+const OSLO = { city: "oslo" };
+
 /** Rows that are a function of their key and of how often they have moved. */
 class MovingRows {
   readonly #layout: ModelLayout;
   readonly #moves = new Map<string, number>();
+  #featuresMoved = 0;
   /** Ticks until the next rows are there; then nothing, or a failure. */
   ticks = 0;
   fails = false;
@@ -48,6 +59,11 @@ class MovingRows {
   move(table: number, key: bigint): void {
     const name = `${table} ${key}`;
     this.#moves.set(name, (this.#moves.get(name) ?? 0) + 1);
+  }
+
+  /** Every row of the tables on the item's side but the items' own. */
+  moveFeatures(): void {
+    this.#featuresMoved += 1;
   }
 
   moveLayers(): void {
@@ -65,7 +81,8 @@ class MovingRows {
   };
 
   #row(table: number, key: bigint): readonly number[] {
-    const moves = this.#moves.get(`${table} ${key}`) ?? 0;
+    const isFeature = FEATURES.some(({ name }) => name === this.#layout.tables[table]?.name);
+    const moves = (this.#moves.get(`${table} ${key}`) ?? 0) + (isFeature ? this.#featuresMoved : 0);
     const random = createRandom(mixUint32(mixUint32(Number(key & 0xffff_ffffn), table), moves));
     return Array.from({ length: this.#layout.tables[table]?.dim ?? 0 }, () => nextNormal(random));
   }
@@ -77,10 +94,17 @@ test("each item's vector is what the item tower makes of it, a round after whate
       const model: ModelDeclaration = {
         name: "towers",
         shards: 2,
-        architecture: { kind: "two-tower", embedding: 3, itemTables: [], ...towers },
+        architecture: { kind: "two-tower", embedding: 3, ...towers },
         tables: [
           { name: "users", key: "user" },
           { name: "items", key: "item" },
+          { name: "cities", key: "city" },
+          { name: "twins", key: "item" },
+          ...FEATURES.filter(({ name }) => towers.itemTables.includes(name)),
+        ],
+        derived: [
+          { name: "age-group", kind: "bucketised", of: "age", bounds: [1, 2] },
+          { name: "item-by-age", kind: "crossed", of: ["item", "age-group"] },
         ],
         // What is not of the item is of the user, and an age is not.
         dense: [...towers.itemDense, "hour"],
@@ -122,7 +146,7 @@ test("each item's vector is what the item tower makes of it, a round after whate
 
       /** By the whole program, one example at a time: both towers' outputs, and the probability. */
       async function meant(user: string, item: string, key: bigint) {
-        const planned = planExamples(layout, [{ user, item, features: {}, dense: index.denseOf(key, 7_200_000) }]);
+        const planned = planExamples(layout, [{ user, item, features: OSLO, dense: index.denseOf(key, 7_200_000) }]);
         placeRows(learner, planned, await rows.gather(planned.lists, signal));
         const [probability = 0] = predict(learner, planned);
         const [ofUser, ofItem] = learner.compiled.outputs.map((output) => [...output]);
@@ -147,13 +171,16 @@ test("each item's vector is what the item tower makes of it, a round after whate
         const turn = vectors.turn(signal).catch(() => 1);
         // Whatever is on its way: what it has read is older than this.
         if (act === "layers move") rows.moveLayers();
+        // Nobody is told of rows of features: the next round has them.
+        else if (act === "features move") rows.moveFeatures();
         else if (act !== "nothing") {
           rows.move(requiredTable(layout, "item"), item.key);
           vectors.changed(BigUint64Array.of(item.key));
         }
         rows.fails = false;
         rows.ticks = queryTicks;
-        const query = vectors.query({ user: "somebody", features: {}, dense: {} }, { gather: rows.gather, signal });
+        const somebody = { user: "somebody", features: OSLO, dense: {} };
+        const query = vectors.query(somebody, { gather: rows.gather, signal });
         nowMs += await turn;
         const { ofUser } = await meant("somebody", "", 0n);
         expectNear([...(await query)], ofUser);
@@ -171,7 +198,7 @@ test("each item's vector is what the item tower makes of it, a round after whate
       expect(matrix.size()).toBe(count);
 
       // So the nearest are those that the model ranks highest.
-      const query = await vectors.query({ user: "u", features: {}, dense: {} }, { gather: rows.gather, signal });
+      const query = await vectors.query({ user: "u", features: OSLO, dense: {} }, { gather: rows.gather, signal });
       const near = index.candidates({ query, neighbours: 5, popular: 0, newest: 0 });
       const probabilities = new Map<string, number>();
       for (const { item, key } of items) probabilities.set(item, (await meant("u", item, key)).probability);

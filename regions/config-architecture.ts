@@ -34,18 +34,16 @@ const twoTower = z.strictObject({
   output: integer({ min: 1, max: 256 })
     .default(16)
     .meta({ description: "Floats of the vectors that both towers end in" }),
-  itemTables: z
-    .array(token)
-    .max(64, { error: "at most 64 tables" })
-    .readonly()
-    .default([])
-    .meta({ description: "Names of tables on the item's side, beside the one keyed by item" }),
+  itemTables: z.array(token).max(64, { error: "at most 64 tables" }).readonly().default([]).meta({
+    description:
+      "Names of tables on the item's side, beside those keyed by item: keyed by what is derived of item, age and popularity alone",
+  }),
   itemDense: z
     .array(z.string())
     .max(64, { error: "at most 64 dense features" })
     .readonly()
     .default([])
-    .meta({ description: "Dense features on the item's side" }),
+    .meta({ description: "Dense features on the item's side: age, popularity" }),
 });
 
 const KINDS = '"dlrm", "dcn-v2", "deepfm", "two-tower", "logistic"';

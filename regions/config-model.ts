@@ -7,6 +7,7 @@ import { architecture } from "./config-architecture.ts";
 import { derived, derivedProblems } from "./config-derived.ts";
 import { layoutProblems } from "./config-layout.ts";
 import { optimizer } from "./config-optimizer.ts";
+import { towerProblems } from "./config-towers.ts";
 import { duration, featureName, integer, size, token } from "./config-values.ts";
 
 const ADMIT_RULE = '{ "count": 3 }, with "memory": "1MB" if need be, or { "probability": 0.1 }';
@@ -173,7 +174,11 @@ export const modelSchema = z
   })
   .superRefine((model, context) => {
     if (context.issues.length > 0) return; // what is wrong by itself comes first
-    for (const { path, allowed } of [...derivedProblems(model), ...layoutProblems(model)]) {
+    const towers = towerProblems(model);
+    for (const { path, allowed } of [
+      ...derivedProblems(model),
+      ...(towers.length > 0 ? towers : layoutProblems(model)),
+    ]) {
       context.addIssue({ code: "custom", path: [...path], message: allowed });
     }
   })

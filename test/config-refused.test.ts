@@ -177,8 +177,6 @@ test.each([
     { architecture: { kind: "deepfm", embedding: 257 } },
     "models[0].architecture.embedding",
   ],
-  ["a tower of a table that there is not", { architecture: { kind: "two-tower", itemTables: ["x"] } }, "models[0]"],
-  ["a tower of nothing", { architecture: { kind: "two-tower", itemTables: ["users"] } }, "models[0]"],
   ["a model's name beyond an actor's id", { name: "m".repeat(61) }, "models[0].name"],
   ["a model's name beyond the id of a shard of many", { name: "m".repeat(58), shards: 1024 }, "models[0].name"],
 ])("a model that could not start is refused: %s", (_, change, path) => {

@@ -59,6 +59,71 @@ test("a table over a list names the feature, and how many of its last entries ar
   }
 });
 
+test("a feature of a two-tower model is of one side: the item's has what is known of each item without a request, the user's nothing of it", () => {
+  const tables = [
+    { name: "users", key: "user" },
+    { name: "items", key: "item" },
+    { name: "twins", key: "item" },
+    { name: "cities", key: "city" },
+    // A list, whatever it is called.
+    { name: "recent", sequence: { of: "age" } },
+    { name: "ages", key: "age-group" },
+    { name: "item-ages", key: "item-by-age" },
+  ];
+  const derived = [
+    { name: "age-group", kind: "bucketised" as const, of: "age", bounds: [1] },
+    { name: "item-by-age", kind: "crossed" as const, of: ["item", "age-group"] },
+    { name: "city-and-item", kind: "crossed" as const, of: ["city", "item-by-age"] },
+  ];
+  function withTowers(
+    towers: { readonly itemTables?: readonly string[]; readonly itemDense?: readonly string[] },
+    change: { readonly dense?: string[]; readonly tastes?: boolean } = {},
+  ): RegionConfigInput {
+    const { itemTables = [], itemDense = [] } = towers;
+    const { dense = ["age", "popularity", "hour"], tastes = false } = change;
+    const model = {
+      name: "clicks",
+      architecture: { kind: "two-tower" as const, itemTables: [...itemTables], itemDense: [...itemDense] },
+      dense,
+      derived: tastes ? derived : derived.slice(0, 2),
+      tables: tastes ? [...tables, { name: "tastes", key: "city-and-item" }] : tables,
+    };
+    return { ...LEAST, models: [model] };
+  }
+  const sound = { itemTables: ["ages", "item-ages"], itemDense: ["age", "popularity"] };
+  expect(() => parse(withTowers(sound))).not.toThrow();
+  // A number that is no item's is the user's, whatever it is called.
+  expect(() => parse(withTowers({ ...sound, itemDense: ["age"] }))).not.toThrow();
+  for (const [towers, change, where, allowed] of [
+    [{ ...sound, itemTables: [...sound.itemTables, "x"] }, {}, "architecture.itemTables[2]", "the name of a table"],
+    [
+      { ...sound, itemTables: [...sound.itemTables, "users"] },
+      {},
+      "architecture.itemTables[2]",
+      "made of item, age and",
+    ],
+    [{ ...sound, itemTables: [...sound.itemTables, "cities"] }, {}, "architecture.itemTables[2]", "without a request"],
+    [{ ...sound, itemTables: [...sound.itemTables, "recent"] }, {}, "architecture.itemTables[2]", "without a request"],
+    [
+      { ...sound, itemTables: [...sound.itemTables, "tastes"] },
+      { tastes: true },
+      "architecture.itemTables[2]",
+      "made of",
+    ],
+    [{ ...sound, itemDense: ["age", "hour"] }, {}, "architecture.itemDense[1]", "age or popularity"],
+    [{ ...sound, itemDense: ["age", "size"] }, {}, "architecture.itemDense[1]", 'a name that stands in "dense"'],
+    [sound, { tastes: true }, "tables[7].key", "a key of one side"],
+    [{ ...sound, itemTables: ["ages"] }, {}, "tables[6].key", "with the table in itemTables, made of item"],
+    [{ ...sound, itemTables: ["item-ages"] }, {}, "tables[5].key", "a key of one side"],
+    [{ ...sound, itemDense: [] }, {}, "architecture.itemDense", 'a list with "age"'],
+    [{}, {}, "tables[6].key", "a key of one side"],
+  ] as const) {
+    const found = problemsOf(withTowers(towers, change));
+    expect(found).toEqual([expect.stringContaining(`: models[0].${where} is `)]);
+    expect(found[0]).toContain(allowed);
+  }
+});
+
 test("a table's budget is memory for at least 1,000 rows in each shard", () => {
   function withBudget(budget: string): RegionConfigInput {
     const tables = [

@@ -30,7 +30,10 @@ const MODELS = [
   {
     ...COMMON,
     name: "towers",
-    architecture: { kind: "two-tower", embedding: 4, user: [8], item: [], itemDense: ["age"] },
+    // No table of both sides.
+    tables: TABLES.filter(({ name }) => name !== "tastes"),
+    derived: COMMON.derived.filter(({ name }) => name === "age-group"),
+    architecture: { kind: "two-tower", embedding: 4, user: [8], item: [], itemTables: ["ages"], itemDense: ["age"] },
   },
   {
     ...COMMON,
@@ -94,7 +97,7 @@ test("a region trains and serves each architecture, with tables keyed by feature
   });
   const metrics = await (await fetch(`${node.url}/metrics`)).text();
   expect(metrics.split("\n").filter((line) => line.startsWith("freshet_batches_refused_total"))).toEqual([]);
-  expect(metrics).toMatch(/^freshet_table_hits_total\{.*shard="towers-\d".*table="tastes".*\} [1-9]/m);
+  expect(metrics).toMatch(/^freshet_table_hits_total\{.*shard="deepfm-\d".*table="tastes".*\} [1-9]/m);
 }, 120_000);
 
 /** What a model says of each item to someone in Rome; undefined where it was not the model that answered. */
