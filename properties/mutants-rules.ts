@@ -73,6 +73,11 @@ export const RULE_MUTANTS: readonly Mutant[] = [
     edits: [["return (1 + hashText(writer, 0)) * 2 ** 20;", "return 0 * writer.length;"]],
   },
   {
+    name: "the-rest-of-a-list-counts-alike",
+    file: "protocols/sync/poll-neighbours.ts",
+    edits: [["neighbour.isListed ? 0 : idsOfStart(poller)", "neighbour.cursor === undefined ? idsOfStart(poller) : 0"]],
+  },
+  {
     name: "cursor-of-another-life",
     file: "protocols/sync/poll-answers.ts",
     edits: [

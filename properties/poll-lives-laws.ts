@@ -31,8 +31,8 @@ const SIZES = fc.record({
   shards: fc.constantFrom(["s/0"], ["s/0", "s/1", "s/2"]),
   areJoined: fc.boolean(),
 });
-/** Two shards an answer, so that lists of three are in two parts. */
-const LIMITS = { ...POLL_LIMITS, changesMax: 2 };
+/** A shard an answer, so that lists are in parts. */
+const LIMITS = { ...POLL_LIMITS, changesMax: 1 };
 /** Longer than polls, rests, and pulls that failed again and again. */
 const QUIET_MS = 120_000;
 
@@ -45,6 +45,7 @@ const drawnSteps = fc.array(
     { weight: 3, arbitrary: fc.record({ kind: fc.constant("pulled" as const), pick: picks, fails: fc.boolean() }) },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant("start" as const), pick: picks }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant("join" as const), pick: picks }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("calm" as const), stays: fc.boolean() }) },
   ),
   { maxLength: 60, size: "max" },
 );
@@ -119,6 +120,9 @@ class Nodes {
         return;
       case "join":
         this.#join(drawn(this.#sizes.shards, step.pick) ?? "");
+        return;
+      case "calm":
+        this.#calm(step.stays);
     }
   }
 
@@ -128,14 +132,26 @@ class Nodes {
     this.#joinAll();
     const untilMs = this.#nowMs + QUIET_MS;
     for (;;) {
+      this.#calm(false);
+      const timer = this.#timers.toSorted((one, other) => one.atMs - other.atMs)[0];
+      if (timer === undefined || timer.atMs > untilMs) return;
+      this.#fire(timer);
+    }
+  }
+
+  /** All that is on its way arrives, in order, with all that follows from it, and pulls complete. A copy of each may come again. */
+  #calm(stays: boolean): void {
+    const copies: Sent[] = [];
+    for (;;) {
       const sent = this.#sent.shift();
       const [pull] = this.#pulls;
-      const timer = this.#timers.toSorted((one, other) => one.atMs - other.atMs)[0];
-      if (sent !== undefined) this.#deliver(sent);
-      else if (pull !== undefined) this.#end(pull, false);
-      else if (timer !== undefined && timer.atMs <= untilMs) this.#fire(timer);
-      else return;
+      if (sent !== undefined) {
+        if (stays) copies.push(sent);
+        this.#deliver(sent);
+      } else if (pull !== undefined) this.#end(pull, false);
+      else break;
     }
+    this.#sent = copies;
   }
 
   #start(node: string): void {

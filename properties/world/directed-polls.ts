@@ -40,20 +40,33 @@ export function cursorOfAnotherLife(): string | undefined {
     : "a cursor of another life hides a shard";
 }
 
-/** A node starts again, and what answers a poll of its last life reaches it: it lists what was new then, and not all that is to be listed now. */
+/**
+ * A node starts again, and what answers a poll of its last life reaches it: it lists what was new then, and not all that is to be listed now, nor the
+ * rest of it when a first part of it came.
+ */
 export function answerToAnotherLife(): string | undefined {
-  const [before, now] = [createListening(), createListening("0.sim.a.l2")];
+  const [before, now, onward] = [createListening(), createListening("0.sim.a.l2"), createListening("0.sim.a.l3")];
   for (const counter of [1, 2]) {
     list(before, { counter });
     tick(before);
   }
   const late = before.neighbours.get("b")?.pollId;
-  for (let polls = now.neighbours.get("b")?.polls ?? 0; polls < 9; polls += 1) {
-    const [effect] = list(now, { pollId: late, counter: 2 });
-    if (effect?.kind !== "refused") return "an answer to a poll of another life is taken";
-    tick(now);
+  if (takesUpTo(now, late)) return "an answer to a poll of another life is taken";
+  if (!hasPull(list(now, { counter: 1 }))) return "an answer to a poll for everything is refused";
+  list(onward, { counter: 1, more: true });
+  if (takesUpTo(onward, late)) return "an answer to a poll of another life is taken for the rest of a list";
+  list(onward, { counter: 3 });
+  return onward.neighbours.get("b")?.cursor?.change === 3 ? undefined : "the rest of a list is refused";
+}
+
+/** Whether an answer of this id is taken now, or once some more polls got no answer. */
+function takesUpTo(poller: Poller, pollId: number | undefined): boolean {
+  for (let polls = 0; polls < 9; polls += 1) {
+    const [effect] = list(poller, { pollId, counter: 2 });
+    if (effect?.kind !== "refused") return true;
+    tick(poller);
   }
-  return hasPull(list(now, { counter: 1 })) ? undefined : "an answer to a poll for everything is refused";
+  return false;
 }
 
 function createListening(writer = "0.sim.a.l1"): Poller {
@@ -65,12 +78,16 @@ function createListening(writer = "0.sim.a.l1"): Poller {
 
 function list(
   poller: Poller,
-  { counter, pollId = poller.neighbours.get("b")?.pollId }: { counter: number; pollId?: number | undefined },
+  {
+    counter,
+    more = false,
+    pollId = poller.neighbours.get("b")?.pollId,
+  }: { counter: number; more?: boolean; pollId?: number | undefined },
 ): PollEffect[] {
   const body = {
     pollId,
     cursor: { writer: THEIRS, change: counter },
-    more: false,
+    more,
     shards: [{ shard: "s/0", counter, generator: THEIRS }],
   };
   return stepPoller(poller, { kind: "message", from: "b", message: "changes", body });

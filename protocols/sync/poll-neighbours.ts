@@ -18,6 +18,8 @@ export interface Neighbour {
   readonly lane: Lane;
   /** All up to here is noted. Absent: list everything. */
   cursor: Cursor | undefined;
+  /** All that it had when this start first polled it is noted. */
+  isListed: boolean;
   /** How many times it was polled. */
   polls: number;
   /** Id of the latest poll; only its answer counts. */
@@ -72,6 +74,7 @@ export function addNeighbour(
     isFar,
     lane,
     cursor: undefined,
+    isListed: false,
     polls: 0,
     pollId: 0,
     asked: false,
@@ -97,6 +100,7 @@ export function relist(poller: Poller): PollEffect[] {
   return [...poller.neighbours.values()].flatMap((neighbour) => {
     if (neighbour.cursor === undefined) return [];
     neighbour.cursor = undefined;
+    neighbour.isListed = false;
     return sendPoll(poller, neighbour);
   });
 }
@@ -122,6 +126,7 @@ export function takeChanges(
   neighbour.cursor = cursor ?? neighbour.cursor;
   neighbour.asked = false;
   if (more) return sendPoll(poller, neighbour);
+  neighbour.isListed = true;
   // A neighbour that answers nothing at once must not make us ask without pause.
   const delayMs = Math.max(restMs(poller, neighbour), shards.length > 0 ? 0 : poller.limits.gapMs);
   return delayMs === 0 ? sendPoll(poller, neighbour) : [{ kind: "timer", name: `ask ${pollId} ${from}`, delayMs }];
@@ -181,8 +186,8 @@ export function createPending(
 function sendPoll(poller: Poller, neighbour: Neighbour): PollEffect[] {
   const { peer, cursor } = neighbour;
   neighbour.polls += 1;
-  // Polls are counted anew at each start, and what answers one of an earlier start lists what changed since then: not for who wants everything.
-  neighbour.pollId = cursor === undefined ? idsOfStart(poller) + neighbour.polls : neighbour.polls;
+  // Polls are counted anew at each start. What answers one of an earlier start goes on from what that start had noted: not for who has yet to note it.
+  neighbour.pollId = (neighbour.isListed ? 0 : idsOfStart(poller)) + neighbour.polls;
   neighbour.asked = true;
   const { waitMs, graceMs } = poller.limits;
   return [
@@ -196,7 +201,7 @@ function sendPoll(poller: Poller, neighbour: Neighbour): PollEffect[] {
   ];
 }
 
-/** Below the ids of polls of this start that ask for everything. */
+/** Below the ids of polls of this start that ask for everything, or for the rest of it. */
 function idsOfStart({ writer }: Poller): number {
   return (1 + hashText(writer, 0)) * 2 ** 20;
 }
