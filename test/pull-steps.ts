@@ -4,29 +4,16 @@
 import { expect } from "vitest";
 import { SYNC_LIMITS, type SyncLimits } from "../protocols/limits.ts";
 import { NO_HORIZON } from "../protocols/sync/horizon.ts";
-import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
-import {
-  createReplica,
-  type Replica,
-  type ReplicaEffect,
-  type ReplicaStart,
-  stepReplica,
-} from "../protocols/sync/replica.ts";
-import { type RowBatch, type TableSpec } from "../protocols/sync/row-store.ts";
+import { type Replica, type ReplicaEffect, type ReplicaStart, stepReplica } from "../protocols/sync/replica.ts";
 import { parseWriterId, type WriterId } from "../protocols/sync/version.ts";
 import { encodeFrame } from "../protocols/wire/frame-codec.ts";
 import { type AnswerEnd } from "../protocols/wire/frame.ts";
+import { mergeRow, columnsOf, NOW, PULL, replicaOf, T, TABLES, writeRows } from "./replica-steps.ts";
 
-const NOW = 1_760_000_000_000;
-export const T = NOW * 1000;
-const TABLES: readonly TableSpec[] = [
-  { name: "rows", dim: 1, valueBytes: 4, stateBytes: 4, precision: "f32", optimizer: "adagrad" },
-];
 export const LIMITS: SyncLimits = { ...SYNC_LIMITS, frameBytes: 30, windowFrames: 2, retriesMax: 3, waitsMax: 4 };
 export const OURS = parseWriterId("0.a.n.x");
 export const THEIRS = parseWriterId("0.b.n.x");
 export const OTHERS = parseWriterId("0.c.n.x");
-export const PULL = "1".repeat(32);
 export const NEXT = "2".repeat(32);
 export const ANSWER = { responder: THEIRS, number: 1 };
 
@@ -55,7 +42,7 @@ export function restart(options: Partial<ReplicaStart> = {}): void {
 }
 
 function start(options: Partial<ReplicaStart>): Replica {
-  return createReplica({ writer: OURS, store: createMapRowStore(TABLES, { state: true }), limits: LIMITS, ...options });
+  return replicaOf({ writer: OURS, limits: LIMITS, ...options });
 }
 
 export function step(event: Parameters<typeof stepReplica>[1]): ReplicaEffect[] {
@@ -78,17 +65,12 @@ export function giveOut(peer = "b"): void {
 }
 
 export function write(key: bigint): void {
-  const writes = [{ table: 0, keys: BigUint64Array.of(key), mutate: () => undefined }];
-  step({ kind: "write", writes });
+  writeRows(us.replica, [key]);
 }
 
 export function merge({ key, t, writer = THEIRS }: Row): void {
-  const { store } = us.replica;
-  const { slots, ...rest } = store.merge(
-    batchOf([{ key, t, writer }], [store.writerIndex(writer)]),
-    new Float64Array(),
-  );
-  expect(rest.ignored).toBe(0);
+  const slots = [...mergeRow(us.replica.store, { key, t, writer })];
+  expect(slots).toHaveLength(1);
   for (const slot of slots) us.replica.early.add(slot);
 }
 
@@ -126,7 +108,7 @@ export function frameOf({
       rows.length === 0
         ? []
         : [
-            batchOf(
+            columnsOf(
               rows,
               rows.map(({ writer = THEIRS }) => writers.indexOf(writer)),
             ),
@@ -140,18 +122,6 @@ export function frameOf({
       ...end,
     },
   });
-}
-
-function batchOf(rows: readonly Row[], writers: readonly number[]): RowBatch {
-  return {
-    table: 0,
-    keys: BigUint64Array.from(rows, ({ key }) => key),
-    t: Float64Array.from(rows, ({ t }) => t),
-    writers: Uint16Array.from(writers),
-    flags: new Uint8Array(rows.length),
-    values: new Uint8Array(4 * rows.length),
-    state: new Uint8Array(4 * rows.length),
-  };
 }
 
 export function refuse(reason: string, { pullId = PULL, from = "b" } = {}): ReplicaEffect[] {
@@ -170,14 +140,6 @@ export function failed(
 
 export function stale(why: string, from = "b"): ReplicaEffect {
   return { kind: "refused", reason: "stale", from, detail: `a frame or refusal ${why}` };
-}
-
-export function kinds(effects: readonly ReplicaEffect[]): string[] {
-  return effects.map((effect) => (effect.kind === "send" ? effect.message : effect.kind));
-}
-
-export function askedFrames(effects: readonly ReplicaEffect[]): (readonly number[])[] {
-  return effects.flatMap((effect) => (effect.kind === "send" && effect.message === "more" ? [effect.body.frames] : []));
 }
 
 export function last(effects: readonly ReplicaEffect[]): ReplicaEffect | undefined {

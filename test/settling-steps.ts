@@ -4,30 +4,17 @@
 import { expect } from "vitest";
 import { SYNC_LIMITS, type SyncLimits } from "../protocols/limits.ts";
 import { type Horizon } from "../protocols/sync/horizon.ts";
-import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
-import {
-  createReplica,
-  type Replica,
-  type ReplicaEffect,
-  type ReplicaStart,
-  stepReplica,
-} from "../protocols/sync/replica.ts";
-import { type RowStore, type TableSpec } from "../protocols/sync/row-store.ts";
+import { type Replica, type ReplicaEffect, type ReplicaStart, stepReplica } from "../protocols/sync/replica.ts";
 import { type Report } from "../protocols/sync/settling.ts";
 import { parseWriterId, type WriterId } from "../protocols/sync/version.ts";
 import { buildReport, parseReport } from "../protocols/wire/survey.ts";
+import { mergeRow, NOW, PULL, replicaOf, T } from "./replica-steps.ts";
 
-export const NOW = 1_760_000_000_000;
-export const T = NOW * 1000;
-export const TABLES: readonly TableSpec[] = [
-  { name: "rows", dim: 1, valueBytes: 4, stateBytes: 4, precision: "f32", optimizer: "adagrad" },
-];
 export const LIMITS: SyncLimits = { ...SYNC_LIMITS, entriesKept: 0 };
 export const P = parseWriterId("0.p.n.x");
 export const M = parseWriterId("0.m.n.x");
 export const L = parseWriterId("0.l.n.x");
 export const Q = parseWriterId("0.q.n.x");
-export const PULL = "1".repeat(32);
 
 type Times = Readonly<Record<string, number>>;
 
@@ -37,8 +24,7 @@ export function known(times: Times): Map<WriterId, number> {
 }
 
 export function start(options: Partial<ReplicaStart> = {}): Replica {
-  const store = createMapRowStore(TABLES, { state: true });
-  return createReplica({ writer: P, store, limits: LIMITS, ...options });
+  return replicaOf({ writer: P, limits: LIMITS, ...options });
 }
 
 export function settle(replica: Replica, members: readonly string[] = ["m"], isAloof = false): ReplicaEffect[] {
@@ -77,6 +63,7 @@ export function settleTwice(replica: Replica, ...said: readonly Said[]): Replica
   }
   return effects;
 }
+
 interface Held {
   readonly key: bigint;
   readonly t: number;
@@ -85,21 +72,8 @@ interface Held {
 
 /** A row that is early. */
 export function hold({ store, early, stamper }: Replica, row: Held): void {
-  for (const slot of merge(store, row)) early.add(slot);
+  for (const slot of mergeRow(store, row)) early.add(slot);
   stamper.greatestSeen = Math.max(stamper.greatestSeen, row.t);
-}
-
-export function merge(store: RowStore, { key, t, writer }: Held): Iterable<number> {
-  const row = {
-    table: 0,
-    keys: BigUint64Array.of(key),
-    t: Float64Array.of(t),
-    writers: Uint16Array.of(store.writerIndex(writer)),
-    flags: Uint8Array.of(0),
-    values: new Uint8Array(4),
-    state: new Uint8Array(4),
-  };
-  return store.merge(row, new Float64Array()).slots;
 }
 
 /** What a member reports to the primary. */

@@ -5,40 +5,20 @@ import { expect, test } from "vitest";
 import { SYNC_LIMITS, type SyncLimits } from "../protocols/limits.ts";
 import { NO_HORIZON } from "../protocols/sync/horizon.ts";
 import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
-import {
-  createReplica,
-  type Replica,
-  type ReplicaEffect,
-  type ReplicaStart,
-  stepReplica,
-} from "../protocols/sync/replica.ts";
-import { type TableSpec } from "../protocols/sync/row-store.ts";
+import { type Replica, type ReplicaEffect, type ReplicaStart, stepReplica } from "../protocols/sync/replica.ts";
 import { parseWriterId } from "../protocols/sync/version.ts";
 import { decodeFrame } from "../protocols/wire/frame-codec.ts";
 import { type Frame } from "../protocols/wire/frame.ts";
+import { kinds, NOW, PULL, pullBody, replicaOf, T, TABLES, writeRows } from "./replica-steps.ts";
 
-const NOW = 1_760_000_000_000;
-const T = NOW * 1000;
-const TABLES: readonly TableSpec[] = [
-  { name: "rows", dim: 1, valueBytes: 4, stateBytes: 4, precision: "f32", optimizer: "adagrad" },
-];
 /** The most that a row takes: 19 of its head, values and state. */
 const ROW_BYTES = 27;
 const LIMITS: SyncLimits = { ...SYNC_LIMITS, frameBytes: ROW_BYTES, windowFrames: 2, answersMax: 3, heldMax: 2 };
 const B = parseWriterId("0.b.n.x");
 const C = parseWriterId("0.c.n.x");
-const PULL = "1".repeat(32);
 
 function start(options: Partial<ReplicaStart> = {}): Replica {
-  return createReplica({ writer: B, store: createMapRowStore(TABLES, { state: true }), limits: LIMITS, ...options });
-}
-
-function write(replica: Replica, keys: readonly bigint[], urgent: readonly bigint[] = []): ReplicaEffect[] {
-  function isUrgent(index: number): boolean {
-    return urgent.includes(keys[index] ?? -1n);
-  }
-  const writes = [{ table: 0, keys: BigUint64Array.from(keys), mutate: () => undefined, isUrgent }];
-  return stepReplica(replica, { kind: "write", writes }, NOW);
+  return replicaOf({ writer: B, limits: LIMITS, ...options });
 }
 
 function say(replica: Replica, message: "pull" | "more" | "release", body: object, from = "a"): ReplicaEffect[] {
@@ -52,9 +32,7 @@ interface Asked {
 }
 
 function ask(replica: Replica, { from = "a", ...fields }: Asked = {}): ReplicaEffect[] {
-  const { declaration } = replica;
-  const body = { pullId: PULL, declaration, wantsState: true, settled: 0, knowledge: [], ...fields };
-  return say(replica, "pull", body, from);
+  return say(replica, "pull", pullBody(replica, fields), from);
 }
 
 function more(replica: Replica, frames: readonly number[], fields: object = {}): ReplicaEffect[] {
@@ -87,7 +65,7 @@ function idOf(number: number): string {
 
 test("an answer begins with a window of frames, the others are sent when asked for, and the last says what all of it comes to", () => {
   const replica = start();
-  write(replica, [1n, 2n, 3n]);
+  writeRows(replica, [1n, 2n, 3n]);
   const effects = ask(replica);
   expect(effects.map((effect) => effect.kind === "send" && effect.to)).toEqual(["a", "a"]);
   const [first, second] = framesIn(effects);
@@ -125,7 +103,7 @@ test("an answer of nothing is one empty frame, with its end", () => {
 test("frames are filled up to their size, of which state is no part that is not wanted; the first may be smaller", () => {
   function cuts(frameBytes: number, asked: Asked = {}): number[] {
     const replica = start({ limits: { ...LIMITS, frameBytes, windowFrames: 4 } });
-    write(replica, [1n, 2n, 3n, 4n]);
+    writeRows(replica, [1n, 2n, 3n, 4n]);
     return keysIn(ask(replica, asked)).map(({ length }) => length);
   }
   expect(cuts(2 * ROW_BYTES)).toEqual([2, 2]);
@@ -142,7 +120,7 @@ test("frames are filled up to their size, of which state is no part that is not 
 
 test("only what the asker lacks is sent, and positions of trainers only with state", () => {
   const replica = start();
-  write(replica, [1n, 2n, 3n]);
+  writeRows(replica, [1n, 2n, 3n]);
   replica.applied.set("trainer", 4);
   const known = ask(replica, { knowledge: [[B, T + 1]] });
   expect(keysIn(known)).toEqual([[3n]]);
@@ -154,16 +132,16 @@ test("only what the asker lacks is sent, and positions of trainers only with sta
 
 test("the end says whether rows are early here", () => {
   const replica = start();
-  write(replica, [1n]);
+  writeRows(replica, [1n]);
   replica.early.add(replica.store.slotOf(0, 1n) ?? 0);
   expect(framesIn(ask(replica))[0]?.end?.early).toBe(true);
 });
 
 test("a pull that is repeated has the same answer, of the moment when it was opened; those of others are others", () => {
   const replica = start();
-  write(replica, [1n]);
+  writeRows(replica, [1n]);
   const [first] = framesIn(ask(replica));
-  write(replica, [2n]);
+  writeRows(replica, [2n]);
   const [again] = framesIn(ask(replica));
   expect(again?.answer).toEqual(first?.answer);
   expect(again?.end).toEqual(first?.end);
@@ -203,7 +181,7 @@ test("frames of an answer that is not open, or of another than was opened, are g
 
 test("a pull is over once its answer is let go, and a copy of it that comes late is told so", () => {
   const replica = start();
-  write(replica, [1n]);
+  writeRows(replica, [1n]);
   ask(replica);
   const answer = { responder: B, number: 1 };
   // Of another answer nothing is let go.
@@ -242,7 +220,7 @@ test("to make room the answer that was asked for longest ago is closed, and its 
 test("a copy is sent to whoever asks for one and stands earlier, and to whom no deletion could be told any more", () => {
   const horizon = { ...NO_HORIZON, settled: T, before: T - 5, graveyard: new Map([[B, T]]) };
   const replica = start({ horizon });
-  write(replica, [1n, 2n]);
+  writeRows(replica, [1n, 2n]);
   const covers = { settled: T - 5, knowledge: [[B, T]] };
   let number = 0;
   function isCopy(asked: Asked): boolean[] {
@@ -261,21 +239,15 @@ test("a copy is sent to whoever asks for one and stands earlier, and to whom no 
 
 test("a pull that may stand waits while its asker has all, and is answered with the next change, once", () => {
   const replica = start();
-  write(replica, [1n]);
+  writeRows(replica, [1n]);
   const stands = replica.version;
   expect(ask(replica, { stands, knowledge: [[B, T]] })).toEqual([]);
   expect([...replica.held.keys()]).toEqual(["a"]);
-  const effects = write(replica, [2n]);
-  expect(effects.map((effect) => (effect.kind === "send" ? effect.message : effect.kind))).toEqual([
-    "applied",
-    "changed",
-    "written",
-    "frame",
-    "timer",
-  ]);
+  const effects = writeRows(replica, [2n]);
+  expect(kinds(effects)).toEqual(["applied", "changed", "written", "frame", "timer"]);
   expect(keysIn(effects.filter(({ kind }) => kind === "send"))).toEqual([[2n]]);
   expect(replica.held.size).toBe(0);
-  expect(write(replica, [3n]).some(({ kind }) => kind === "send")).toBe(false);
+  expect(writeRows(replica, [3n]).some(({ kind }) => kind === "send")).toBe(false);
   // What it stands for is no longer what there is.
   expect(framesIn(ask(replica, { pullId: idOf(2), stands, knowledge: [[B, T]] }))).toHaveLength(2);
 });
@@ -307,7 +279,7 @@ test("of each asker the last pull stands; beyond so many the one that stood long
 
 test("urgent rows that the asker lacks go before the frames of a long answer, by its cursor in our list", () => {
   const replica = start();
-  write(replica, [1n, 2n, 3n], [3n]);
+  writeRows(replica, [1n, 2n, 3n], { urgent: [3n] });
   expect(indexesIn(ask(replica))).toEqual([-1, 0, 1]);
   expect(indexesIn(more(replica, [2], { urgent: { writer: B, number: 1 } }))).toEqual([2]);
   // A cursor in the list of another start, or beyond the end of ours.
@@ -316,21 +288,21 @@ test("urgent rows that the asker lacks go before the frames of a long answer, by
   // Asked for urgent rows alone it says so where there are none.
   const [none] = framesIn(more(replica, [], { urgent: { writer: B, number: 1 } }));
   expect(none).toMatchObject({ urgent: 1, frames: 0, sections: [], replaces: false, end: undefined });
-  write(replica, [4n], [4n]);
+  writeRows(replica, [4n], { urgent: [4n] });
   expect(keysIn(more(replica, [], { urgent: { writer: B, number: 1 } }))).toEqual([[4n]]);
 });
 
 test("an answer of one frame brings its urgent rows itself, and what the asker knows is not urgent", () => {
   const replica = start();
-  write(replica, [1n], [1n]);
+  writeRows(replica, [1n], { urgent: [1n] });
   expect(indexesIn(ask(replica))).toEqual([0]);
   const known = start();
-  write(known, [1n, 2n, 3n], [1n]);
+  writeRows(known, [1n, 2n, 3n], { urgent: [1n] });
   expect(indexesIn(ask(known, { knowledge: [[B, T]] }))).toEqual([0, 1]);
 });
 
 test("urgent rows of a copy replace nothing", () => {
   const replica = start({ horizon: { ...NO_HORIZON, settled: T, before: T - 5, graveyard: new Map([[B, T]]) } });
-  write(replica, [1n, 2n], [2n]);
+  writeRows(replica, [1n, 2n], { urgent: [2n] });
   expect(framesIn(ask(replica)).map(({ replaces }) => replaces)).toEqual([false, true, true]);
 });

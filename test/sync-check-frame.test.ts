@@ -5,12 +5,11 @@ import { beforeEach, expect, test } from "vitest";
 import { NO_HORIZON } from "../protocols/sync/horizon.ts";
 import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
 import { type ReplicaEffect } from "../protocols/sync/replica.ts";
-import { type TableSpec } from "../protocols/sync/row-store.ts";
 import { parseWriterId } from "../protocols/sync/version.ts";
 import { encodeFrame, type FrameInput } from "../protocols/wire/frame-codec.ts";
-import { LIMITS, OURS, PULL, pull, restart, step, T, THEIRS, us, write } from "./pull-steps.ts";
+import { LIMITS, OURS, pull, restart, step, THEIRS, us, write } from "./pull-steps.ts";
+import { columnsOf, PULL, ROWS, T } from "./replica-steps.ts";
 
-const ROWS: TableSpec = { name: "rows", dim: 1, valueBytes: 4, stateBytes: 4, precision: "f32", optimizer: "adagrad" };
 /** The last time that is not too far ahead. */
 const MOST = T + LIMITS.jumpMs * 1000;
 
@@ -36,11 +35,7 @@ function receive({ t = T, value = 0, state = 0, ...changes }: Changed): ReplicaE
     writers: [THEIRS],
     batches: [
       {
-        table: 0,
-        keys: BigUint64Array.of(1n),
-        t: Float64Array.of(t),
-        writers: Uint16Array.of(0),
-        flags: Uint8Array.of(0),
+        ...columnsOf([{ key: 1n, t }], [0]),
         values: new Uint8Array(Float32Array.of(value).buffer),
         state: new Uint8Array(Float32Array.of(state).buffer),
       },

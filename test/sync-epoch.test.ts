@@ -4,27 +4,16 @@
 import { expect, test } from "vitest";
 import { NO_HORIZON } from "../protocols/sync/horizon.ts";
 import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
-import {
-  createReplica,
-  type Replica,
-  type ReplicaEffect,
-  type ReplicaStart,
-  stepReplica,
-} from "../protocols/sync/replica.ts";
-import { type RowStore, type TableSpec } from "../protocols/sync/row-store.ts";
+import { type Replica, type ReplicaEffect, type ReplicaStart, stepReplica } from "../protocols/sync/replica.ts";
 import { parseWriterId } from "../protocols/sync/version.ts";
+import { mergeRow, NOW, PULL, replicaOf, T, TABLES } from "./replica-steps.ts";
 
-const NOW = 1_760_000_000_000;
-const T = NOW * 1000;
-const TABLES: readonly TableSpec[] = [
-  { name: "rows", dim: 1, valueBytes: 4, stateBytes: 4, precision: "f32", optimizer: "adagrad" },
-];
 const FIRST = parseWriterId("0.a.n.x");
 const SECOND = parseWriterId("1.a.n.y");
 const LOST = parseWriterId("0.b.n.x");
 
 function start(options: Partial<ReplicaStart> = {}): Replica {
-  return createReplica({ writer: FIRST, store: createMapRowStore(TABLES, { state: true }), ...options });
+  return replicaOf({ writer: FIRST, ...options });
 }
 
 function lead(replica: Replica, epoch: number, writer = SECOND): ReplicaEffect[] {
@@ -35,7 +24,7 @@ test("a new epoch begins with what is known and held, later than all that was se
   const expired = new Map([[0, 5]]);
   const horizon = { ...NO_HORIZON, settled: T - 9, before: T - 20, graveyard: new Map([[LOST, T - 9]]), expired };
   const replica = start({ horizon, knowledge: new Map([[LOST, T - 3]]), greatestSeen: T + 7 });
-  stepReplica(replica, { kind: "settle", members: ["m"], isAloof: true, pullId: "1".repeat(32) }, NOW);
+  stepReplica(replica, { kind: "settle", members: ["m"], isAloof: true, pullId: PULL }, NOW);
   expect(replica.survey).toBeDefined();
   expect(lead(replica, 1)).toEqual([{ kind: "save" }, { kind: "changed", version: { counter: 2, generator: SECOND } }]);
   expect(replica.horizon).toEqual({
@@ -62,7 +51,7 @@ test("without anything seen an epoch begins just after what was settled, and at 
 test("rows ahead of what is known are written anew, all of them, by the new writer", () => {
   const store = createMapRowStore(TABLES, { state: true });
   const keys = Array.from({ length: 300 }, (_, at) => BigInt(at));
-  for (const [at, key] of keys.entries()) merge(store, key, T + at);
+  for (const [at, key] of keys.entries()) mergeRow(store, { key, t: T + at, writer: LOST });
   const replica = start({ store });
   expect(replica.early.size).toBe(300);
   const effects = lead(replica, 1);
@@ -76,7 +65,7 @@ test("rows ahead of what is known are written anew, all of them, by the new writ
 
 test("who leads on in the same epoch changes nothing but its rounds, and keeps the writer that it has", () => {
   const replica = start({ horizon: { ...NO_HORIZON, epoch: 1, settled: T }, writer: SECOND });
-  stepReplica(replica, { kind: "settle", members: ["m"], isAloof: true, pullId: "1".repeat(32) }, NOW);
+  stepReplica(replica, { kind: "settle", members: ["m"], isAloof: true, pullId: PULL }, NOW);
   const { horizon } = replica;
   expect(lead(replica, 1, parseWriterId("1.a.n.z"))).toEqual([]);
   expect(replica.horizon).toBe(horizon);
@@ -96,18 +85,3 @@ test("an epoch that is over is refused, and a writer of another epoch is a bug o
   expect(replica.writer).toBe(FIRST);
   expect(() => lead(replica, 3)).toThrow(new RangeError("Cannot lead in epoch 3 as 1.a.n.y, who is of another"));
 });
-
-function merge(store: RowStore, key: bigint, t: number): void {
-  store.merge(
-    {
-      table: 0,
-      keys: BigUint64Array.of(key),
-      t: Float64Array.of(t),
-      writers: Uint16Array.of(store.writerIndex(LOST)),
-      flags: Uint8Array.of(0),
-      values: new Uint8Array(4),
-      state: new Uint8Array(4),
-    },
-    new Float64Array(),
-  );
-}

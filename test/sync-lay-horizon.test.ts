@@ -6,14 +6,12 @@ import { SYNC_LIMITS, type SyncLimits } from "../protocols/limits.ts";
 import { type Horizon, NO_HORIZON } from "../protocols/sync/horizon.ts";
 import { holdsLate, layHorizon, refusedTimes } from "../protocols/sync/lay-horizon.ts";
 import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
-import { createReplica, type Replica, type ReplicaEffect, stepReplica } from "../protocols/sync/replica.ts";
+import { type Replica, type ReplicaEffect, stepReplica } from "../protocols/sync/replica.ts";
 import { type TableSpec, TOMBSTONE } from "../protocols/sync/row-store.ts";
-import { parseWriterId, type WriterId } from "../protocols/sync/version.ts";
+import { parseWriterId } from "../protocols/sync/version.ts";
+import { mergeRow, NOW, pullBody, replicaOf, ROWS, T, writeRows } from "./replica-steps.ts";
 
-const NOW = 1_760_000_000_000;
-const T = NOW * 1000;
-const ROWS: TableSpec = { name: "rows", dim: 1, valueBytes: 4, stateBytes: 4, precision: "f32", optimizer: "adagrad" };
-const TABLES: readonly TableSpec[] = [ROWS, { ...ROWS, name: "others" }];
+const TWO_TABLES: readonly TableSpec[] = [ROWS, { ...ROWS, name: "others" }];
 const LIMITS: SyncLimits = { ...SYNC_LIMITS, evictRowsMax: 2, evictShare: 1 / 4, evictSlack: 0.1 };
 const A = parseWriterId("0.a.n.x");
 const B = parseWriterId("0.b.n.x");
@@ -26,7 +24,7 @@ function horizonOf(change: Partial<Horizon>): Horizon {
 
 test("who holds a row that a later horizon calls late may not take it on as it is", () => {
   const replica = start();
-  put(replica, { key: 1n, t: T + 5, writer: B });
+  mergeRow(replica.store, { key: 1n, t: T + 5, writer: B });
   for (const [settled, graveyard, isHeld] of [
     [T + 4, [], false],
     [T + 5, [], true],
@@ -44,7 +42,7 @@ test("who holds a row that a later horizon calls late may not take it on as it i
 
 test("into another epoch no row may be held that is not in its graveyard, of whatever time, and none lacked that expired here alone", () => {
   const replica = start({ settled: T, expired: new Map([[1, T - 5]]) });
-  put(replica, { key: 1n, t: T + 99, writer: B });
+  mergeRow(replica.store, { key: 1n, t: T + 99, writer: B });
   const next = horizonOf({ epoch: 1, settled: T + 5, before: T, expired: new Map([[1, T - 5]]) });
   expect(holdsLate(replica, { ...next, graveyard: new Map([[B, T + 99]]) })).toBe(false);
   expect(holdsLate(replica, { ...next, graveyard: new Map([[B, T + 98]]) })).toBe(true);
@@ -60,9 +58,9 @@ test("into another epoch no row may be held that is not in its graveyard, of wha
 
 test("with a horizon of the same epoch deletions that are settled go, and entries; nothing else does", () => {
   const replica = start();
-  put(replica, { key: 1n, t: T + 1, writer: B, flags: TOMBSTONE });
-  put(replica, { key: 2n, t: T + 2, writer: B });
-  put(replica, { key: 3n, t: T + 6, writer: B, flags: TOMBSTONE });
+  mergeRow(replica.store, { key: 1n, t: T + 1, writer: B, flags: TOMBSTONE });
+  mergeRow(replica.store, { key: 2n, t: T + 2, writer: B });
+  mergeRow(replica.store, { key: 3n, t: T + 6, writer: B, flags: TOMBSTONE });
   replica.knowledge.set(B, T + 6).set(A, T + 4);
   const next = horizonOf({ settled: T + 5, graveyard: new Map([[B, T + 5]]) });
   expect(layHorizon(replica, next)).toEqual([{ kind: "dropped", table: 0, keys: BigUint64Array.of(1n) }]);
@@ -84,9 +82,9 @@ test("rows of a table that expired go, of that table, and up to just before that
     [3n, T + 3, 0],
     [4n, T + 1, 1],
   ] as const) {
-    put(replica, { key, t, table, writer: B });
+    mergeRow(replica.store, { key, t, table, writer: B });
   }
-  put(replica, { key: 5n, t: T + 1, writer: NEXT });
+  mergeRow(replica.store, { key: 5n, t: T + 1, writer: NEXT });
   expect(layHorizon(replica, horizonOf({ expired: new Map([[0, T + 3]]) }))).toEqual([
     { kind: "dropped", table: 0, keys: BigUint64Array.of(1n, 2n) },
   ]);
@@ -107,7 +105,7 @@ test("with an epoch deletions of all before it go, of its own up to its settled 
     [6n, T + 3, NEXT, 0],
     [7n, T + 1, LAST, 0],
   ] as const) {
-    put(replica, { key, t, writer, flags });
+    mergeRow(replica.store, { key, t, writer, flags });
   }
   const next = horizonOf({
     epoch: 1,
@@ -126,7 +124,7 @@ test("with an epoch deletions of all before it go, of its own up to its settled 
 
 test("an epoch closes the answers of the one before", () => {
   const replica = start();
-  put(replica, { key: 1n, t: T + 1, writer: B });
+  mergeRow(replica.store, { key: 1n, t: T + 1, writer: B });
   ask(replica);
   expect(replica.answers.size).toBe(1);
   layHorizon(replica, horizonOf({ settled: T + 5, graveyard: new Map([[B, T + 5]]) }));
@@ -137,7 +135,7 @@ test("an epoch closes the answers of the one before", () => {
 
 test("an answer on its way whose end was not sent tells of an age that came since, and that rows are missing", () => {
   const replica = start({}, { ...LIMITS, frameBytes: 30, windowFrames: 1 });
-  write(replica, [1n, 2n, 3n]);
+  writeRows(replica, [1n, 2n, 3n]);
   ask(replica);
   layHorizon(replica, horizonOf({ expired: new Map([[0, T + 1]]) }));
   const [answer] = replica.answers.values();
@@ -145,7 +143,7 @@ test("an answer on its way whose end was not sent tells of an age that came sinc
   expect(answer?.end).toMatchObject({ early: true, horizon: { settled: 0, expired: new Map([[0, T + 1]]) } });
   // One that has all of it was true when it was sent.
   const other = start();
-  write(other, [1n]);
+  writeRows(other, [1n]);
   ask(other);
   const [ended] = other.answers.values();
   expect(ended?.isEnded).toBe(true);
@@ -170,9 +168,9 @@ test("rows are refused up to what is known, and up to their age where the horizo
 
 test("expiry moves a table's age where a row is as old, here at once, and tells of it", () => {
   const replica = start();
-  put(replica, { key: 1n, t: T + 1, writer: B });
-  put(replica, { key: 2n, t: T + 2, writer: B });
-  put(replica, { key: 3n, t: T + 1, table: 1, writer: B });
+  mergeRow(replica.store, { key: 1n, t: T + 1, writer: B });
+  mergeRow(replica.store, { key: 2n, t: T + 2, writer: B });
+  mergeRow(replica.store, { key: 3n, t: T + 1, table: 1, writer: B });
   const before = replica.version;
   for (const event of [
     { table: 0, before: T + 1 },
@@ -191,7 +189,7 @@ test("expiry moves a table's age where a row is as old, here at once, and tells 
 
 test("a primary of an epoch that is over lets nothing expire or go", () => {
   const replica = start({ epoch: 1, settled: 1 });
-  put(replica, { key: 1n, t: T + 1, writer: B });
+  mergeRow(replica.store, { key: 1n, t: T + 1, writer: B });
   expect(stepReplica(replica, { kind: "expire", table: 0, before: T + 9 }, NOW)).toEqual([]);
   expect(stepReplica(replica, { kind: "evict", table: 0, rowsMax: 0 }, NOW)).toEqual([]);
   expect(held(replica, 0)).toEqual([1n]);
@@ -200,7 +198,7 @@ test("a primary of an epoch that is over lets nothing expire or go", () => {
 test("rows over a budget go, the oldest first, with a tenth more; at once so many, or so large a share", () => {
   function evicted(rows: number, rowsMax: number): number {
     const replica = start();
-    for (let row = 0; row < rows; row += 1) put(replica, { key: BigInt(row), t: T + row, writer: B });
+    for (let row = 0; row < rows; row += 1) mergeRow(replica.store, { key: BigInt(row), t: T + row, writer: B });
     const effects = stepReplica(replica, { kind: "evict", table: 0, rowsMax }, NOW);
     const left = held(replica, 0);
     expect(left.at(0)).toBe(BigInt(rows - left.length));
@@ -216,37 +214,8 @@ test("rows over a budget go, the oldest first, with a tenth more; at once so man
 });
 
 function start(horizon: Partial<Horizon> = {}, limits: SyncLimits = LIMITS): Replica {
-  const store = createMapRowStore(TABLES, { state: true });
-  return createReplica({ writer: A, store, horizon: horizonOf(horizon), limits });
-}
-
-/** The first is stamped at T. */
-function write(replica: Replica, keys: readonly bigint[]): void {
-  const writes = [{ table: 0, keys: BigUint64Array.from(keys), mutate: () => undefined }];
-  stepReplica(replica, { kind: "write", writes }, NOW);
-}
-
-interface Put {
-  readonly key: bigint;
-  readonly t: number;
-  readonly writer: WriterId;
-  readonly table?: number;
-  readonly flags?: number;
-}
-
-function put({ store }: Replica, { key, t, writer, table = 0, flags = 0 }: Put): void {
-  store.merge(
-    {
-      table,
-      keys: BigUint64Array.of(key),
-      t: Float64Array.of(t),
-      writers: Uint16Array.of(store.writerIndex(writer)),
-      flags: Uint8Array.of(flags),
-      values: new Uint8Array(4),
-      state: new Uint8Array(4),
-    },
-    new Float64Array(),
-  );
+  const store = createMapRowStore(TWO_TABLES, { state: true });
+  return replicaOf({ writer: A, store, horizon: horizonOf(horizon), limits });
 }
 
 /** The keys that are held of a table, deleted ones too. */
@@ -263,12 +232,5 @@ function held({ store }: Replica, table: number): bigint[] {
 }
 
 function ask(replica: Replica): ReplicaEffect[] {
-  const body = {
-    pullId: "1".repeat(32),
-    declaration: replica.declaration,
-    wantsState: true,
-    settled: 0,
-    knowledge: [],
-  };
-  return stepReplica(replica, { kind: "message", from: "c", message: "pull", body }, NOW);
+  return stepReplica(replica, { kind: "message", from: "c", message: "pull", body: pullBody(replica) }, NOW);
 }

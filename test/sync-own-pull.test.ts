@@ -5,10 +5,8 @@ import { beforeEach, expect, test } from "vitest";
 import { NO_HORIZON } from "../protocols/sync/horizon.ts";
 import {
   ANSWER,
-  askedFrames,
   failed,
   frameOf,
-  kinds,
   last,
   LIMITS,
   more,
@@ -16,19 +14,18 @@ import {
   OTHERS,
   OURS,
   pull,
-  PULL,
   receive,
   refuse,
   restart,
   row,
   stale,
   step,
-  T,
   THEIRS,
   timeOut,
   us,
   write,
 } from "./pull-steps.ts";
+import { askedFrames, kinds, PULL, T } from "./replica-steps.ts";
 
 beforeEach(() => restart());
 

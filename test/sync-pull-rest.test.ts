@@ -2,13 +2,11 @@
  * Answers that do not come whole in one pull: going on with the rest, and copies that take the place of what is held.
  */
 import { beforeEach, expect, test } from "vitest";
-import { type Horizon, NO_HORIZON } from "../protocols/sync/horizon.ts";
+import { NO_HORIZON, type Horizon } from "../protocols/sync/horizon.ts";
 import {
   ANSWER,
-  askedFrames,
   failed,
   giveOut,
-  kinds,
   last,
   LIMITS,
   merge,
@@ -17,19 +15,18 @@ import {
   OTHERS,
   OURS,
   pull,
-  PULL,
   receive,
   refuse,
   restart,
   row,
   stale,
   step,
-  T,
   THEIRS,
   us,
   versionOf,
   write,
 } from "./pull-steps.ts";
+import { askedFrames, kinds, PULL, T } from "./replica-steps.ts";
 
 beforeEach(() => restart());
 

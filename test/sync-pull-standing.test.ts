@@ -2,23 +2,8 @@
  * Pulls that stand at their peer, and pulls that are granted frames from outside: what is due of them, and when.
  */
 import { beforeEach, expect, test } from "vitest";
-import {
-  ANSWER,
-  askedFrames,
-  failed,
-  kinds,
-  last,
-  LIMITS,
-  NEXT,
-  pull,
-  PULL,
-  receive,
-  restart,
-  row,
-  step,
-  timeOut,
-  us,
-} from "./pull-steps.ts";
+import { ANSWER, failed, last, LIMITS, NEXT, pull, receive, restart, row, step, timeOut, us } from "./pull-steps.ts";
+import { askedFrames, kinds, PULL } from "./replica-steps.ts";
 
 /** As it stood there, its peer may be answering it. */
 const LET_GO = { kind: "send", to: "b", message: "release", body: { pullId: PULL } };

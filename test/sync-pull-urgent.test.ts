@@ -2,23 +2,8 @@
  * Urgent rows in the middle of our pull, step by step, from a peer whose frames are made by hand.
  */
 import { beforeEach, expect, test } from "vitest";
-import {
-  ANSWER,
-  askedFrames,
-  kinds,
-  LIMITS,
-  NEXT,
-  pull,
-  PULL,
-  receive,
-  restart,
-  row,
-  step,
-  T,
-  THEIRS,
-  timeOut,
-  us,
-} from "./pull-steps.ts";
+import { ANSWER, LIMITS, NEXT, pull, receive, restart, row, step, THEIRS, timeOut, us } from "./pull-steps.ts";
+import { askedFrames, kinds, PULL, T } from "./replica-steps.ts";
 
 beforeEach(() => restart());
 

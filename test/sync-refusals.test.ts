@@ -1,25 +1,19 @@
 import { beforeEach, expect, test } from "vitest";
 import { SYNC_LIMITS } from "../protocols/limits.ts";
 import { NO_HORIZON } from "../protocols/sync/horizon.ts";
-import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
-import { createReplica, type Replica, type ReplicaEffect, stepReplica } from "../protocols/sync/replica.ts";
-import { type RowBatch, type TableSpec } from "../protocols/sync/row-store.ts";
+import { type Replica, type ReplicaEffect, stepReplica } from "../protocols/sync/replica.ts";
+import { type RowBatch } from "../protocols/sync/row-store.ts";
 import { parseWriterId, type WriterId } from "../protocols/sync/version.ts";
 import { encodeFrame, type FrameInput } from "../protocols/wire/frame-codec.ts";
+import { columnsOf, NOW, PULL, pullBody, replicaOf, T, TABLES } from "./replica-steps.ts";
 
-const NOW = 1_760_000_000_000;
-const T = NOW * 1000;
-const TABLES: readonly TableSpec[] = [
-  { name: "rows", dim: 1, valueBytes: 4, stateBytes: 4, precision: "f32", optimizer: "adagrad" },
-];
 const OURS = parseWriterId("0.a.n.x");
 const THEIRS = parseWriterId("0.b.n.x");
-const PULL = "00000000000000000000000000000001";
 
 let replica: Replica;
 
 beforeEach(() => {
-  replica = createReplica({ writer: OURS, store: createMapRowStore(TABLES, { state: true }) });
+  replica = replicaOf({ writer: OURS });
   stepReplica(replica, { kind: "pull", peer: "b", pullId: PULL }, NOW);
 });
 
@@ -66,7 +60,7 @@ test("how far ahead is too far is each replica's own limit", () => {
   const far = T + limits.jumpMs * 1000 + 1;
   const ahead = { batches: [batch({ t: far })], end: end(new Map([[THEIRS, far]])) };
   expect(receive(ahead)).toContainEqual(expect.objectContaining({ kind: "pulled", outcome: "complete" }));
-  replica = createReplica({ writer: OURS, store: createMapRowStore(TABLES, { state: true }), limits });
+  replica = replicaOf({ writer: OURS, limits });
   stepReplica(replica, { kind: "pull", peer: "b", pullId: PULL }, NOW);
   expectRefused("time", ahead);
 });
@@ -112,14 +106,16 @@ test("a pull that nobody answers fails after its tries, and another may start", 
 });
 
 test("answers are bounded: the least recently used is closed, its asker told, and none outlives two idle sweeps", () => {
+  function idOf(id: number): string {
+    return id.toString(16).padStart(32, "0");
+  }
   function ask(id: number): void {
-    const pullId = id.toString(16).padStart(32, "0");
-    const body = { pullId, declaration: replica.declaration, wantsState: true, settled: 0, knowledge: [] };
+    const body = pullBody(replica, { pullId: idOf(id) });
     stepReplica(replica, { kind: "message", from: "b", message: "pull", body }, NOW);
   }
   for (let id = 1; id <= SYNC_LIMITS.answersMax + 1; id += 1) ask(id);
   expect(replica.answers.size).toBe(SYNC_LIMITS.answersMax);
-  const more = { pullId: PULL, answer: { responder: OURS, number: 1 }, frames: [0] };
+  const more = { pullId: idOf(1), answer: { responder: OURS, number: 1 }, frames: [0] };
   expect(stepReplica(replica, { kind: "message", from: "b", message: "more", body: more }, NOW)).toMatchObject([
     { kind: "send", message: "refuse", body: { reason: "gone" } },
   ]);
@@ -188,25 +184,13 @@ function batch({
   values?: Uint8Array;
   state?: Uint8Array;
 }): RowBatch {
-  return {
-    table: 0,
-    keys: BigUint64Array.of(1n),
-    t: Float64Array.of(t),
-    writers: Uint16Array.of(0),
-    flags: Uint8Array.of(0),
-    values,
-    state,
-  };
+  return { ...columnsOf([{ key: 1n, t }], [0]), values, state };
 }
 
 function manyWriters(rows: number): RowBatch {
-  return {
-    table: 0,
-    keys: BigUint64Array.from({ length: rows }, (_, key) => BigInt(key)),
-    t: new Float64Array(rows).fill(T),
-    writers: Uint16Array.from({ length: rows }, (_, index) => index),
-    flags: new Uint8Array(rows),
-    values: new Uint8Array(rows * 4),
-    state: new Uint8Array(rows * 4),
-  };
+  const numbers = Array.from({ length: rows }, (_, index) => index);
+  return columnsOf(
+    numbers.map((index) => ({ key: BigInt(index), t: T })),
+    numbers,
+  );
 }

@@ -5,7 +5,8 @@ import { expect, test } from "vitest";
 import { NO_HORIZON } from "../protocols/sync/horizon.ts";
 import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
 import { stepReplica } from "../protocols/sync/replica.ts";
-import { hold, known, M, merge, NOW, P, PULL, Q, report, settle, start, survey, T, TABLES } from "./settling-steps.ts";
+import { hold, known, M, P, Q, report, settle, start, survey } from "./settling-steps.ts";
+import { NOW, PULL, T, TABLES, mergeRow } from "./replica-steps.ts";
 
 test("a member says at once where it stands: what it knows, and the time before anything that it may still be given", () => {
   const member = start({ writer: M, knowledge: known({ p: 5, q: 2 }), greatestSeen: T + 8 });
@@ -33,7 +34,7 @@ test("to a primary that pulls from nobody a member tells of no more than both kn
     [1n, T + 3],
     [2n, T + 4],
   ] as const) {
-    merge(store, { key, t, writer: Q });
+    mergeRow(store, { key, t, writer: Q });
   }
   const member = start({ writer: M, store, knowledge: known({ p: 5, q: 4, l: 1 }), greatestSeen: T + 8 });
   const said = survey(member, {

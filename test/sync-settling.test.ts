@@ -4,7 +4,8 @@
 import { expect, test } from "vitest";
 import { NO_HORIZON } from "../protocols/sync/horizon.ts";
 import { stepReplica } from "../protocols/sync/replica.ts";
-import { hold, known, L, LIMITS, M, NOW, P, Q, report, settle, settleTwice, start, T } from "./settling-steps.ts";
+import { hold, known, L, LIMITS, M, P, Q, report, settle, settleTwice, start } from "./settling-steps.ts";
+import { NOW, T } from "./replica-steps.ts";
 
 test("nobody is asked while there is little to settle; then every member, and again whoever has not answered", () => {
   const replica = start({ limits: { ...LIMITS, entriesKept: 1 }, knowledge: known({ p: 5 }) });

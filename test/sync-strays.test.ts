@@ -2,37 +2,18 @@
  * A primary that pulls from nobody: what members tell it of rows that it lacks, and how it begins a copy when it lacks what is settled.
  */
 import { expect, test } from "vitest";
-import { type Horizon, NO_HORIZON } from "../protocols/sync/horizon.ts";
-import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
-import {
-  createReplica,
-  type Replica,
-  type ReplicaEffect,
-  type ReplicaStart,
-  stepReplica,
-} from "../protocols/sync/replica.ts";
-import { type TableSpec } from "../protocols/sync/row-store.ts";
+import { NO_HORIZON, type Horizon } from "../protocols/sync/horizon.ts";
+import { type Replica, type ReplicaEffect, type ReplicaStart, stepReplica } from "../protocols/sync/replica.ts";
 import { parseWriterId } from "../protocols/sync/version.ts";
 import { parseOrphans } from "../protocols/wire/orphans.ts";
 import { buildReport } from "../protocols/wire/survey.ts";
+import { NOW, PULL, replicaOf, T, writeRows } from "./replica-steps.ts";
 
-const NOW = 1_760_000_000_000;
-const T = NOW * 1000;
-const TABLES: readonly TableSpec[] = [
-  { name: "rows", dim: 1, valueBytes: 4, stateBytes: 4, precision: "f32", optimizer: "adagrad" },
-];
 const P = parseWriterId("0.p.n.x");
 const M = parseWriterId("0.m.n.x");
-const PULL = "1".repeat(32);
 
 function memberOf(options: Partial<ReplicaStart> = {}): Replica {
-  const store = createMapRowStore(TABLES, { state: true });
-  return createReplica({ writer: M, store, primary: { kind: "peer", peer: "p" }, ...options });
-}
-
-function write(replica: Replica, keys: readonly bigint[], nowMs = NOW): void {
-  const writes = [{ table: 0, keys: BigUint64Array.from(keys), mutate: () => undefined }];
-  stepReplica(replica, { kind: "write", writes }, nowMs);
+  return replicaOf({ writer: M, primary: { kind: "peer", peer: "p" }, ...options });
 }
 
 /** What of a member's rows is told to the primary when it asks and says that it knows this of the member. */
@@ -50,7 +31,7 @@ function toldOf(member: Replica, t: number, { from = "p", settled = 0 } = {}): u
 
 test("a row that the primary does not know at two surveys is told of, at the second", () => {
   const member = memberOf();
-  write(member, [1n, 2n, 3n]);
+  writeRows(member, [1n, 2n, 3n]);
   // It knows the first of them.
   expect(toldOf(member, T)).toBeUndefined();
   expect(toldOf(member, T)).toEqual([
@@ -64,9 +45,9 @@ test("a row that the primary does not know at two surveys is told of, at the sec
 
 test("a row that was written again meanwhile is another", () => {
   const member = memberOf();
-  write(member, [1n, 2n]);
+  writeRows(member, [1n, 2n]);
   expect(toldOf(member, 0)).toBeUndefined();
-  write(member, [1n], NOW + 1);
+  writeRows(member, [1n], { nowMs: NOW + 1 });
   expect(toldOf(member, 0)).toEqual([{ table: 0, key: 2n, t: T + 1, writer: M }]);
   expect(toldOf(member, 0)).toHaveLength(2);
 });
@@ -78,12 +59,12 @@ test("nobody is told but the primary, of whom a member knows, and no more at onc
     [{ kind: "peer", peer: "q" }, "p"],
   ] as const) {
     const member = memberOf({ primary });
-    write(member, [1n]);
+    writeRows(member, [1n]);
     toldOf(member, 0, { from });
     expect(toldOf(member, 0, { from })).toBeUndefined();
   }
   const member = memberOf();
-  write(
+  writeRows(
     member,
     Array.from({ length: member.limits.orphansMax + 5 }, (_, at) => BigInt(at)),
   );
@@ -94,7 +75,7 @@ test("nobody is told but the primary, of whom a member knows, and no more at onc
 test("a primary that lacks what is settled is told of nothing: it must take a copy", () => {
   const horizon: Horizon = { ...NO_HORIZON, settled: T, before: T - 5, graveyard: new Map([[M, T]]) };
   const member = memberOf({ horizon });
-  write(member, [1n], NOW + 1);
+  writeRows(member, [1n], { nowMs: NOW + 1 });
   for (let turn = 0; turn < 2; turn += 1) expect(toldOf(member, 0)).toBeUndefined();
   expect(member.strays.size).toBe(0);
   // It stands where the horizon before this one stood, and knows what was settled since.
@@ -104,7 +85,7 @@ test("a primary that lacks what is settled is told of nothing: it must take a co
 
 /** A primary that has heard of a member with a horizon out of its reach. */
 function behind(): Replica {
-  const primary = createReplica({ writer: P, store: createMapRowStore(TABLES, { state: true }) });
+  const primary = replicaOf({ writer: P });
   settle(primary);
   const horizon = { ...NO_HORIZON, settled: T, before: T - 5, graveyard: new Map([[M, T]]) };
   const said = { writer: M, horizon, knowledge: new Map(), upTo: T, strays: 0 };

@@ -2,25 +2,14 @@ import { expect, test } from "vitest";
 import { SYNC_LIMITS, type SyncLimits } from "../protocols/limits.ts";
 import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
 import { ORPHAN_TIMER } from "../protocols/sync/orphans.ts";
-import {
-  createReplica,
-  type Primary,
-  type Replica,
-  type ReplicaEffect,
-  stepReplica,
-} from "../protocols/sync/replica.ts";
-import { type TableSpec } from "../protocols/sync/row-store.ts";
+import { type Primary, type Replica, type ReplicaEffect, stepReplica } from "../protocols/sync/replica.ts";
 import { parseWriterId } from "../protocols/sync/version.ts";
 import { decodeFrame } from "../protocols/wire/frame-codec.ts";
 import { buildOrphans, parseOrphans } from "../protocols/wire/orphans.ts";
+import { askedFrames, NOW, PULL, replicaOf, TABLES } from "./replica-steps.ts";
 
-const NOW = 1_760_000_000_000;
-const TABLES: readonly TableSpec[] = [
-  { name: "rows", dim: 1, valueBytes: 4, stateBytes: 4, precision: "f32", optimizer: "test" },
-];
 // One row a frame, two in flight.
 const LIMITS: SyncLimits = { ...SYNC_LIMITS, frameBytes: 30, windowFrames: 2 };
-const PULL = "1".repeat(32);
 const DEAD = parseWriterId("0.sim.dead.l1");
 
 test("an urgent row overtakes a long pull, moves no knowledge, and is relayed at once", () => {
@@ -77,22 +66,22 @@ test("on a congested link urgent rows travel alone while they come, and a pull i
   frames = toOther(b, "a", stepReplica(a, { kind: "timer", name: `pull ${PULL}` }, NOW));
   write(b, 100n, 1, { urgent: true });
   const asked = toSelf(a, "b", toOther(b, "a", toSelf(a, "b", frames)));
-  expect(framesAsked(asked).at(-1)).toEqual([]);
+  expect(askedFrames(asked).at(-1)).toEqual([]);
 
   // However long urgent rows come: no ordinary frame until the time is over.
   let effects = asked;
   for (let round = 2; round < 20; round += 1) {
     write(b, 100n, round, { urgent: true });
     effects = toSelf(a, "b", toOther(b, "a", effects));
-    expect(framesAsked(effects)).toEqual([[]]);
+    expect(askedFrames(effects)).toEqual([[]]);
     expect(valueOf(a, 100n)).toBe(round);
   }
   effects.push(...stepReplica(a, { kind: "timer", name: `hold ${PULL}` }, NOW));
-  expect(framesAsked(effects).at(-1)).toEqual([5, 6]);
+  expect(askedFrames(effects).at(-1)).toEqual([5, 6]);
   write(b, 100n, 50, { urgent: true });
   effects = toSelf(a, "b", toOther(b, "a", effects));
   expect(valueOf(a, 100n)).toBe(50);
-  expect(framesAsked(effects).every(({ length }) => length > 0)).toBe(true);
+  expect(askedFrames(effects).every(({ length }) => length > 0)).toBe(true);
   expect(a.pull?.hold).toBe("over");
 });
 
@@ -163,7 +152,7 @@ function start(
       store.merge(batch, new Float64Array());
     }
   }
-  return createReplica({ writer, store, primary, limits: LIMITS, ...(image && { knowledge: image.knowledge }) });
+  return replicaOf({ writer, store, primary, limits: LIMITS, ...(image && { knowledge: image.knowledge }) });
 }
 
 function write(
@@ -196,10 +185,6 @@ function toOther(replica: Replica, asker: string, effects: readonly ReplicaEffec
 
 function toSelf(replica: Replica, peer: string, frames: readonly Uint8Array[]): ReplicaEffect[] {
   return frames.flatMap((body) => stepReplica(replica, { kind: "message", from: peer, message: "frame", body }, NOW));
-}
-
-function framesAsked(effects: readonly ReplicaEffect[]): (readonly number[])[] {
-  return effects.flatMap((effect) => (effect.kind === "send" && effect.message === "more" ? [effect.body.frames] : []));
 }
 
 function reports(effects: readonly ReplicaEffect[]): { readonly to: string; readonly body: unknown }[] {
