@@ -18,6 +18,16 @@ export const HORIZON_MUTANTS: readonly Mutant[] = [
     edits: [["if (Math.max(...times) > all) settled = Math.min(settled, all);", ""]],
   },
   {
+    name: "rounds-counted-anew",
+    file: SETTLING,
+    edits: [["replica.rounds += 1;", "replica.rounds = survey.round + 1;"]],
+  },
+  {
+    name: "strangers-report",
+    file: SETTLING,
+    edits: [["if (!survey.members.includes(from)) {", 'if (from === "") {']],
+  },
+  {
     name: "settles-in-one-round",
     file: SETTLING,
     edits: [

@@ -186,9 +186,16 @@ test("a report of another round or to another asker is late, one of a time that 
       { kind: "refused", reason: "time", from: "m", detail: `a report of t ${far}` },
     ]);
   }
+  expect(report(replica, { from: "stranger" })).toEqual([
+    { kind: "refused", reason: "stale", from: "stranger", detail: "a report of who is no member" },
+  ]);
   expect(replica.survey?.reports.size).toBe(0);
   report(replica, {});
   expect(report(replica, {})).toEqual(late);
+  // Whoever is the primary again goes on counting.
+  replica.survey = undefined;
+  settle(replica);
+  expect(replica.survey).toMatchObject({ round: 2 });
 });
 
 test("a report of a later epoch is not taken, and its member is asked for a copy", () => {

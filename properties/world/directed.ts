@@ -39,6 +39,7 @@ import {
   settledOnDisk,
   rowsGoneMidway,
 } from "./directed-horizon.ts";
+import { reportOfAStranger, reportsOfTheFirstTime } from "./directed-reports.ts";
 import { orphanReported, orphanSuperseded, reportsBounded } from "./directed-orphans.ts";
 import { dominating, joining, jumps, lastStamps, mergingInAnyOrder, ordering } from "./directed-laws.ts";
 import { besideCatchUps, inUse, manyShards, restlessPeer, withinBudget } from "./directed-links.ts";
@@ -86,6 +87,7 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["V9", deathBetweenAnswers],
   ["V9", reportsWait],
   ["V9", reportsAfterStanding],
+  ["V9", reportsOfTheFirstTime],
   ["V9", nothingHalfTaken],
   ["V10", jumps],
   ["V10", fromTheFuture],
@@ -111,6 +113,7 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["X9", smallStepsAddUpInBytes],
   ["X10", lateRowGivesWay],
   ["X10", settledOnDisk],
+  ["X10", reportOfAStranger],
   ["X11", listedAgain],
   ["X11", failedPull],
   ["X11", standingExpected],

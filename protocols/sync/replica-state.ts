@@ -43,6 +43,8 @@ export interface Replica {
   readonly copyFrom: Set<string>;
   /** What the primary has asked the members about; nobody else has one. */
   survey: Survey | undefined;
+  /** Rounds of questions that this start has begun. No two have one number, also where it is the primary twice: late reports of the first time say nothing now. */
+  rounds: number;
   /** What the primary asked while a pull of ours ran. */
   asked: HeldSurvey | undefined;
   readonly stamper: Stamper;

@@ -69,6 +69,7 @@ export function createReplica({
     follows: horizon.epoch,
     copyFrom: new Set(),
     survey: undefined,
+    rounds: 0,
     asked: undefined,
     stamper: createStamper(greatestSeen),
     counter: 1,

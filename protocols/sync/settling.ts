@@ -96,7 +96,8 @@ export function settle(
   survey.isAloof = isAloof;
   if (!survey.isOpen) {
     survey.isOpen = true;
-    survey.round += 1;
+    replica.rounds += 1;
+    survey.round = replica.rounds;
     survey.reports.clear();
   }
   const body = buildSurvey({ asker: replica.writer, round: survey.round }, isAloof ? knownOf(replica) : undefined);
@@ -134,7 +135,7 @@ export function speakUp(replica: Replica): ReplicaEffect[] {
   return effects;
 }
 
-/** Files a member's report. One with a later horizon than ours is from before our start: it becomes ours. */
+/** Files a member's report; nobody else is heard. One with a later horizon than ours is from before our start: it becomes ours. */
 export function takeReport(
   replica: Replica,
   { from, body, nowMs }: { from: string; body: unknown; nowMs: number },
@@ -143,6 +144,9 @@ export function takeReport(
   const { survey } = replica;
   if (survey?.isOpen !== true || survey.round !== round || asker !== replica.writer) {
     return [{ kind: "refused", reason: "stale", from, detail: "a report of another round" }];
+  }
+  if (!survey.members.includes(from)) {
+    return [{ kind: "refused", reason: "stale", from, detail: "a report of who is no member" }];
   }
   for (const t of [report.horizon.settled, ...report.horizon.expired.values(), ...report.knowledge.values()]) {
     if (!isPlausible(t, { nowMs, jumpMs: replica.limits.jumpMs })) {

@@ -1,0 +1,62 @@
+/*
+ * Reports to a primary that are late, or of who is none to report. Each says what does not hold.
+ */
+import { NO_HORIZON } from "../../protocols/sync/horizon.ts";
+import { type Replica, type ReplicaEffect, stepReplica } from "../../protocols/sync/replica.ts";
+import { parseWriterId } from "../../protocols/sync/version.ts";
+import { buildReport } from "../../protocols/wire/survey.ts";
+import { NOW, Shard } from "./directed-horizon.ts";
+
+const PULL = "f".repeat(32);
+
+/** V9: one that is the primary a second time settles nothing by what members said the first time. */
+export function reportsOfTheFirstTime(): string | undefined {
+  const shard = new Shard();
+  for (const name of ["a", "b"]) shard.start(name);
+  const a = shard.at("a");
+  shard.write("a", 1n, NOW);
+  shard.pull("b", "a");
+  const settle = { kind: "settle", members: ["b"], isAloof: true, pullId: PULL } as const;
+  const late: unknown[] = [];
+  for (let round = 0; round < 2; round += 1) {
+    const [asked] = stepReplica(a, settle, NOW);
+    const said = answer(shard.at("b"), asked);
+    // Of the first round a copy came in time.
+    if (round === 0) stepReplica(a, { kind: "message", from: "b", message: "report", body: said }, NOW);
+    late.push(said);
+  }
+  // Training moves away and back; meanwhile the member lost its disk.
+  a.survey = undefined;
+  shard.start("b", 2);
+  for (const body of late) {
+    stepReplica(a, settle, NOW);
+    stepReplica(a, { kind: "message", from: "b", message: "report", body }, NOW);
+  }
+  return a.horizon.settled === 0 ? undefined : "reports to a primary of before settled what a member does not hold";
+}
+
+/** X10: whoever is no member is asked for no copy, however far it says that it is. */
+export function reportOfAStranger(): string | undefined {
+  const shard = new Shard();
+  for (const name of ["a", "b"]) shard.start(name);
+  const a = shard.at("a");
+  shard.write("a", 1n, NOW);
+  const settle = { kind: "settle", members: ["b"], isAloof: true, pullId: PULL } as const;
+  stepReplica(a, settle, NOW);
+  const said = { knowledge: new Map(), upTo: 0, strays: 0, writer: parseWriterId("0.sim.stranger.l1") };
+  const body = buildReport(
+    { asker: a.writer, round: 1 },
+    { ...said, horizon: { ...NO_HORIZON, settled: 5, before: 3 } },
+  );
+  const effects = stepReplica(a, { kind: "message", from: "stranger", message: "report", body }, NOW);
+  const isAsked = [...effects, ...stepReplica(a, settle, NOW)].some(
+    (effect) => effect.kind === "send" && effect.to === "stranger",
+  );
+  return isAsked ? "a stranger was asked for a copy that replaces all rows" : undefined;
+}
+
+function answer(member: Replica, asked: ReplicaEffect | undefined): unknown {
+  const body = asked?.kind === "send" ? asked.body : undefined;
+  const effects = stepReplica(member, { kind: "message", from: "a", message: "survey", body }, NOW);
+  return effects.flatMap((effect) => (effect.kind === "send" && effect.message === "report" ? effect.body : []))[0];
+}
