@@ -17,8 +17,8 @@ export const EXCHANGE_MUTANTS: readonly Mutant[] = [
     file: "protocols/sync/answers.ts",
     edits: [
       [
-        "  const sweeping = replica.answers.size > 0;",
-        "  for (const [writer, t] of pull.knowledge) if (t > (replica.knowledge.get(writer) ?? 0)) replica.knowledge.set(writer, t);\n  const sweeping = replica.answers.size > 0;",
+        "  evictAnswers(replica);\n  const isAsked",
+        "  for (const [writer, t] of pull.knowledge) if (t > (replica.knowledge.get(writer) ?? 0)) replica.knowledge.set(writer, t);\n  evictAnswers(replica);\n  const isAsked",
       ],
     ],
   },
@@ -26,6 +26,11 @@ export const EXCHANGE_MUTANTS: readonly Mutant[] = [
     name: "answers-kept-for-ever",
     file: "protocols/sync/answers.ts",
     edits: [["if (replica.answers.size < replica.limits.answersMax) return;", "return;"]],
+  },
+  {
+    name: "each-answer-has-its-own-sweeps",
+    file: "protocols/sync/answers.ts",
+    edits: [["  if (replica.isSweeping) return [];", ""]],
   },
   {
     name: "resend-forgets-first",

@@ -3,8 +3,15 @@
  */
 import { SYNC_LIMITS, type SyncLimits } from "../../protocols/limits.ts";
 import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
+import { SWEEP_TIMER } from "../../protocols/sync/answers.ts";
 import { timerName } from "../../protocols/sync/pull-asks.ts";
-import { createReplica, type Replica, type ReplicaEffect, stepReplica } from "../../protocols/sync/replica.ts";
+import {
+  createReplica,
+  type Replica,
+  type ReplicaEffect,
+  type ReplicaEvent,
+  stepReplica,
+} from "../../protocols/sync/replica.ts";
 import { type TableSpec } from "../../protocols/sync/row-store.ts";
 import { parseWriterId } from "../../protocols/sync/version.ts";
 
@@ -48,6 +55,48 @@ export function answerThatIsClosed(): string | undefined {
   return puller.store.digest() === peer.store.digest() && puller.knowledge.get(peer.writer) === peer.stamper.last
     ? undefined
     : "a pull came to nothing because the answer that it was to go on with had been closed";
+}
+
+/** L2: an answer that is asked for again and again stays open, however many others came and went before it. */
+export function answerInUse(): string | undefined {
+  const peer = start("peer");
+  write(peer, 1n);
+  write(peer, 2n);
+  const sweeps: number[] = [];
+  let nowMs = 0;
+  function take(event: ReplicaEvent): ReplicaEffect[] {
+    const effects = stepReplica(peer, event, NOW + nowMs);
+    for (const effect of effects) if (effect.kind === "timer") sweeps.push(nowMs + effect.delayMs);
+    return effects.filter(({ kind }) => kind === "send");
+  }
+  function passTo(ms: number): void {
+    for (let due = sweeps[0]; due !== undefined && due <= ms; due = sweeps[0]) {
+      nowMs = due;
+      sweeps.shift();
+      take({ kind: "timer", name: SWEEP_TIMER });
+    }
+    nowMs = ms;
+  }
+  function say(from: string, message: "pull" | "more" | "release", body: object): ReplicaEffect[] {
+    return take({ kind: "message", from, message, body });
+  }
+  const { declaration } = peer;
+  const asked = { declaration, wantsState: true, settled: 0, knowledge: [] };
+  const second = LIMITS.answerIdleMs / 20;
+  for (let pulls = 1; pulls < 10; pulls += 1) {
+    say("other", "pull", { ...asked, pullId: pullId(pulls) });
+    passTo(nowMs + second);
+    say("other", "release", { pullId: pullId(pulls) });
+  }
+  const opened = say("slow", "pull", { ...asked, pullId: pullId(10) });
+  const answer = peer.answers.values().next().value?.id;
+  if (opened.length === 0 || answer === undefined) return "an answer was to be open";
+  for (let asks = 0; asks < 40; asks += 1) {
+    passTo(nowMs + LIMITS.answerIdleMs - second);
+    const [sent] = say("slow", "more", { pullId: pullId(10), answer, frames: [asks % 2] });
+    if (sent?.kind !== "send" || sent.message !== "frame") return "an answer was closed while its asker went on asking";
+  }
+  return sweeps.length > 1 ? `${sweeps.length} sweeps over the answers are due` : undefined;
 }
 
 /** X11: a pull that went on with an older answer is complete when it knows what its peer had when it began. */

@@ -43,7 +43,13 @@ import { reportOfAStranger, reportsOfTheFirstTime } from "./directed-reports.ts"
 import { orphanReported, orphanSuperseded, reportsBounded } from "./directed-orphans.ts";
 import { dominating, joining, jumps, lastStamps, mergingInAnyOrder, ordering } from "./directed-laws.ts";
 import { besideCatchUps, inUse, manyShards, restlessPeer, withinBudget } from "./directed-links.ts";
-import { answerOverABadLink, answerThatIsClosed, nothingHalfTaken, olderAnswer } from "./directed-resume.ts";
+import {
+  answerInUse,
+  answerOverABadLink,
+  answerThatIsClosed,
+  nothingHalfTaken,
+  olderAnswer,
+} from "./directed-resume.ts";
 import {
   notBytes,
   notHalf,
@@ -131,6 +137,7 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["L5", hurriedGivesWay],
   ["L2", answerOverABadLink],
   ["L2", answerThatIsClosed],
+  ["L2", answerInUse],
   ["I1", anyBytes],
   ["I2", oneEncoding],
   ["I3", notFinite],

@@ -58,7 +58,6 @@ function answerPull(
   { from, pull }: { readonly from: string; readonly pull: ParsedPull },
 ): ReplicaEffect[] {
   const { pullId } = pull;
-  const sweeping = replica.answers.size > 0;
   evictAnswers(replica);
   const isAsked = pull.wantsCopy === true && isLater(replica.horizon, pull);
   const replaces = isAsked || !isWithinReach(replica.horizon, pull, replica.follows);
@@ -90,7 +89,7 @@ function answerPull(
   };
   replica.answers.set(answerKey(from, pullId), answer);
   const frames = sendFrames(replica, answer, { indexes: firstFrames(replica, answer, pull), cursor: pull.urgent });
-  return sweeping ? frames : [...frames, { kind: "timer", name: SWEEP_TIMER, delayMs: replica.limits.answerIdleMs }];
+  return [...frames, ...sweepLater(replica)];
 }
 
 /** Sends the frames asked for, or says that the answer is gone. */
@@ -114,11 +113,19 @@ export function releaseAnswer(replica: Replica, { from, body }: { from: string; 
 
 /** Closes what was not asked for since the last sweep. Counted in sweeps, so that a jumping clock does not matter. */
 export function sweepAnswers(replica: Replica): ReplicaEffect[] {
+  replica.isSweeping = false;
   for (const answer of replica.answers.values()) {
     if (answer.used) answer.used = false;
     else closeAnswer(replica, answer);
   }
-  return replica.answers.size > 0 ? [{ kind: "timer", name: SWEEP_TIMER, delayMs: replica.limits.answerIdleMs }] : [];
+  return replica.answers.size > 0 ? sweepLater(replica) : [];
+}
+
+/** One sweep is due at a time: of several, two could lie between two requests of an asker. */
+function sweepLater(replica: Replica): ReplicaEffect[] {
+  if (replica.isSweeping) return [];
+  replica.isSweeping = true;
+  return [{ kind: "timer", name: SWEEP_TIMER, delayMs: replica.limits.answerIdleMs }];
 }
 
 /** The rows that a knowledge lacks: from the update cache where it reaches back far enough, else by looking at every row. */

@@ -60,6 +60,8 @@ export interface Replica {
   /** By asker and pull id, least recently used first. */
   readonly answers: Map<string, OpenAnswer>;
   answersOpened: number;
+  /** A sweep over the answers is due. */
+  isSweeping: boolean;
   /** By asker: its pull that stands here, the longest kept first. */
   readonly held: Map<string, ParsedPull>;
   /** By asker: its pulls that were over last, the latest first (over-pulls.ts). */

@@ -79,6 +79,7 @@ export function createReplica({
     applied: new Map(applied),
     answers: new Map(),
     answersOpened: 0,
+    isSweeping: false,
     held: new Map(),
     over: new Map(),
     pull: undefined,
