@@ -40,7 +40,7 @@ export function viewRow(
 }
 
 /** A row's optimizer state, where the store holds any. An edit that changes nothing is how a row is seen with it. */
-function stateOf(store: RowStore, table: number, key: bigint): number[] | undefined {
+export function stateOf(store: RowStore, table: number, key: bigint): number[] | undefined {
   if (!store.hasState) return undefined;
   let state: number[] | undefined;
   store.update({

@@ -11,6 +11,7 @@ import { areFinite, exactNumbers, floatsOf, roundToF16, roundToI8, valueBytesOf 
 import { createReplica, type Replica, stepReplica } from "../protocols/sync/replica.ts";
 import { type TableSpec } from "../protocols/sync/row-store.ts";
 import { parseWriterId } from "../protocols/sync/version.ts";
+import { pullWhole } from "./pull-whole.ts";
 
 const ROW: TableSpec = { name: "r", dim: 16, valueBytes: 32, stateBytes: 64, precision: "f16", optimizer: "test" };
 const HALF = { precision: "f16", dim: 1 } as const;
@@ -133,14 +134,14 @@ test("replicas of an f16 table hold, digest and pass on the bytes that were stam
       steps.forEach(({ at, from, key, numbers }, id) => {
         const [replica, peer] = [replicas[at], replicas[from]];
         if (replica === undefined || peer === undefined) return;
-        if (at !== from) pullWhole(replica, { peer, id });
+        if (at !== from) pullWhole(replica, { peer, id, nowMs: NOW });
         write(replica, { keys: BigUint64Array.of(key), change: (floats) => floats.set(numbers) });
         const version = replica.store.versionOf(0, key);
         stamped.set(`${key} ${version?.t} ${version?.writer}`, roundToF16(Float32Array.from(numbers)));
       });
       for (let round = 0; round < 2; round += 1) {
         for (const replica of replicas) {
-          for (const peer of replicas) if (peer !== replica) pullWhole(replica, { peer, id: 100 + round });
+          for (const peer of replicas) if (peer !== replica) pullWhole(replica, { peer, id: 100 + round, nowMs: NOW });
         }
       }
       for (const { store } of replicas) {
@@ -172,7 +173,8 @@ test.each([
       );
       write(writer, { keys, change: (floats) => floats.fill(at / rows), nowMs: NOW + (3_600_000 * at) / rows });
     }
-    const bytes = pullWhole(serving, { peer: writer, id: 1, nowMs: NOW + 3_600_000 });
+    const frames = pullWhole(serving, { peer: writer, id: 1, nowMs: NOW + 3_600_000 });
+    const bytes = frames.reduce((sum, { length }) => sum + length, 0);
     expect(serving.store.rows(0)).toBe(rows);
     expect(bytes / rows).toBeGreaterThan(least);
     expect(bytes / rows).toBeLessThanOrEqual(most);
@@ -221,24 +223,4 @@ function write(
 ): void {
   const writes = [{ table: 0, keys, mutate: ({ floats }: { readonly floats: Float32Array }) => change(floats) }];
   stepReplica(replica, { kind: "write", writes }, nowMs);
-}
-
-/** Pulls all that a peer has; gives the bytes of its frames. */
-function pullWhole(puller: Replica, { peer, id, nowMs = NOW }: { peer: Replica; id: number; nowMs?: number }): number {
-  const pullId = id.toString(16).padStart(32, "0");
-  let bytes = 0;
-  let effects = stepReplica(puller, { kind: "pull", peer: "peer", pullId }, nowMs);
-  while (effects.length > 0) {
-    const answers = effects.flatMap((effect) =>
-      effect.kind === "send" && (effect.message === "pull" || effect.message === "more" || effect.message === "release")
-        ? stepReplica(peer, { kind: "message", from: puller.writer, message: effect.message, body: effect.body }, nowMs)
-        : [],
-    );
-    effects = answers.flatMap((answer) => {
-      if (answer.kind !== "send" || answer.message !== "frame") return [];
-      bytes += answer.body.length;
-      return stepReplica(puller, { kind: "message", from: "peer", message: "frame", body: answer.body }, nowMs);
-    });
-  }
-  return bytes;
 }

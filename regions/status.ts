@@ -1,4 +1,5 @@
 import { type EpochsApart } from "../actors/epoch-rows.ts";
+import { type LinkLoad } from "../actors/leader-protocol.ts";
 
 /** Quantiles of the freshness lag over the last minutes, milliseconds; `count` rows. */
 export interface LagQuantiles {
@@ -56,19 +57,7 @@ export interface LinkStatus {
 }
 
 /** The pulls of one node over one link. */
-export interface PullStatus {
-  /** Frames that may be in flight; what is in flight, of the answers that take several; and how many pulls run, and wait for their turn. */
-  readonly windowFrames: number;
-  readonly bytesInFlight: number;
-  readonly running: number;
-  readonly waiting: number;
-  /** What came while the window was full; absent before that. */
-  readonly bytesPerSecond?: number;
-  /** From asking to a small answer. */
-  readonly roundTripMs?: number;
-  /** The configured most, bytes a second. */
-  readonly budget?: number;
-}
+export type PullStatus = LinkLoad["pulls"];
 
 export interface WorkerStatus {
   readonly name: string;

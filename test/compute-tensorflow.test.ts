@@ -4,20 +4,11 @@ import { expect, test } from "vitest";
 import { type RegionConfigInput } from "../regions/config.ts";
 import { tensorflowHome } from "../runtime/compute/tensorflow/home.ts";
 import { isSetUp } from "../runtime/compute/tensorflow/load.ts";
-import { eventually, QUICK, shortFolder, shownAndClicked, TestNode } from "./e2e-support.ts";
-import { freePorts } from "./free-ports.ts";
+import { eventually, loneNode, QUICK, shortFolder, shownAndClicked, TestNode } from "./e2e-support.ts";
 import { freshet } from "./run-freshet.ts";
 
 async function config(): Promise<Omit<RegionConfigInput, "state">> {
-  const [nats = 0, http = 0] = await freePorts(2);
-  return {
-    ...QUICK,
-    region: "oregon",
-    training: "oregon",
-    compute: "tensorflow",
-    nats: { listen: `127.0.0.1:${nats}`, password: { file: "operator" } },
-    http: { listen: `127.0.0.1:${http}`, deadline: "5s" },
-  };
+  return { ...QUICK, compute: "tensorflow", ...(await loneNode("oregon", { deadline: "5s" })) };
 }
 
 test("a node whose config names tensorflow where it is not set up says so, and what to do, and does not start", async () => {

@@ -25,6 +25,26 @@ export interface CrashVerdict {
   readonly doubledSteps: readonly Deviation[];
 }
 
+/** What should not be there at all, of each kind. */
+export type Deviations = Pick<
+  CrashVerdict,
+  "lostClicks" | "doubledClicks" | "lostSamples" | "doubledSamples" | "lostSteps" | "doubledSteps"
+>;
+
+export function deviationsOf(verdict: Deviations): Deviations {
+  const { lostClicks, doubledClicks, lostSamples, doubledSamples, lostSteps, doubledSteps } = verdict;
+  return { lostClicks, doubledClicks, lostSamples, doubledSamples, lostSteps, doubledSteps };
+}
+
+export const NO_DEVIATIONS: Deviations = {
+  lostClicks: [],
+  doubledClicks: [],
+  lostSamples: [],
+  doubledSamples: [],
+  lostSteps: [],
+  doubledSteps: [],
+};
+
 /** Samples that an impression lacks in the stream. A click needs its positive, everything else its negative. */
 export function lacking(shown: Iterable<readonly [string, Shown]>, { published }: SampleLog): Deviation[] {
   const lost: Deviation[] = [];

@@ -1,8 +1,7 @@
 import { expect, test } from "vitest";
 import * as z from "zod";
 import { type RegionConfigInput } from "../regions/config.ts";
-import { eventually, QUICK, shortFolder, TestNode } from "./e2e-support.ts";
-import { freePorts } from "./free-ports.ts";
+import { eventually, loneNode, QUICK, shortFolder, TestNode } from "./e2e-support.ts";
 
 const TABLES = [
   { name: "users", key: "user" },
@@ -50,17 +49,9 @@ const answer = z.object({
 
 test("a region trains and serves each architecture, with tables keyed by features of events and by what is made of them", async () => {
   await using folder = await shortFolder();
-  const [nats = 0, http = 0] = await freePorts(2);
   await using node = new TestNode({
     folder: folder.path,
-    config: {
-      ...QUICK,
-      models: MODELS,
-      region: "oregon",
-      training: "oregon",
-      nats: { listen: `127.0.0.1:${nats}`, password: { file: "operator" } },
-      http: { listen: `127.0.0.1:${http}`, deadline: "5s" },
-    },
+    config: { ...QUICK, models: MODELS, ...(await loneNode("oregon", { deadline: "5s" })) },
   });
   await node.start();
   await node.ready();

@@ -2,8 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdir, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { eventually, QUICK, shortFolder, shownAndClicked, TestNode } from "./e2e-support.ts";
-import { freePorts } from "./free-ports.ts";
+import { eventually, loneNode, QUICK, shortFolder, shownAndClicked, TestNode } from "./e2e-support.ts";
 
 const REGION = "oregon";
 // Needs Linux, and leave to mount in a namespace of one's own.
@@ -22,18 +21,11 @@ async function startOnSmallDisk(folderInState: string): Promise<Limited> {
   const folder = undo.use(await shortFolder());
   const disk = join(folder.path, REGION, folderInState);
   await mkdir(disk, { recursive: true });
-  const [nats = 0, http = 0] = await freePorts(2);
   const node = undo.use(
     new TestNode({
       folder: folder.path,
       prefix: ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=24m tmpfs "$0" && exec "$@"', disk],
-      config: {
-        ...QUICK,
-        region: REGION,
-        training: REGION,
-        nats: { listen: `127.0.0.1:${nats}`, password: { file: "operator" } },
-        http: { listen: `127.0.0.1:${http}`, deadline: "1s" },
-      },
+      config: { ...QUICK, ...(await loneNode(REGION)) },
     }),
   );
   await node.start();

@@ -1,17 +1,22 @@
 import { expect, test } from "vitest";
 import { learning } from "./crash-world.ts";
-import { startRegions } from "./e2e-regions.ts";
+import { type Regions, startRegions } from "./e2e-regions.ts";
 import { eventually } from "./e2e-support.ts";
 import { expectOnce, feed, learnedMore, trains } from "./promotion-support.ts";
 import { freshet } from "./run-freshet.ts";
 
-test("training moves there and back while feedback comes, and every event takes effect once", async () => {
-  await using regions = await startRegions({
+/** Oregon trains, frankfurt can, and singapore serves. */
+function startWithStandby(): Promise<Regions> {
+  return startRegions({
     nodes: { oregon: ["a"], frankfurt: ["a"], singapore: ["a"] },
     training: "oregon",
     servers: "own",
     config: { ...learning(), standby: ["frankfurt"] },
   });
+}
+
+test("training moves there and back while feedback comes, and every event takes effect once", async () => {
+  await using regions = await startWithStandby();
   const [oregon, frankfurt, singapore] = [regions.node("oregon"), regions.node("frankfurt"), regions.node("singapore")];
   const { stream, posting, stop } = feed(regions);
   await using _ = posting;
@@ -53,12 +58,7 @@ test("training moves there and back while feedback comes, and every event takes 
 }, 300_000);
 
 test("a region that is cut off loses training to another by force, writes on, and follows when it is back: all are equal, and every event took effect once", async () => {
-  await using regions = await startRegions({
-    nodes: { oregon: ["a"], frankfurt: ["a"], singapore: ["a"] },
-    training: "oregon",
-    servers: "own",
-    config: { ...learning(), standby: ["frankfurt"] },
-  });
+  await using regions = await startWithStandby();
   const [oregon, frankfurt, singapore] = [regions.node("oregon"), regions.node("frankfurt"), regions.node("singapore")];
   const { stream, posting, stop } = feed(regions);
   await using _ = posting;

@@ -12,6 +12,7 @@ import { fileURLToPath } from "node:url";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import * as z from "zod";
 import { type RegionConfigInput } from "../regions/config.ts";
+import { freePorts } from "./free-ports.ts";
 
 export const OPERATOR_PASSWORD = "the operator's own password";
 
@@ -37,6 +38,20 @@ export const QUICK = {
   leases: { duration: "1s" },
   supervision: { backoff: "20ms", blockedAfter: "2s" },
 } satisfies Partial<RegionConfigInput>;
+
+/** What a node that is all of its region, and trains, has besides, at ports that are free now. */
+export async function loneNode(
+  region: string,
+  { deadline = "1s" }: { readonly deadline?: string } = {},
+): Promise<Pick<RegionConfigInput, "region" | "training" | "nats" | "http">> {
+  const [nats = 0, http = 0] = await freePorts(2);
+  return {
+    region,
+    training: region,
+    nats: { listen: `127.0.0.1:${nats}`, password: { file: "operator" } },
+    http: { listen: `127.0.0.1:${http}`, deadline },
+  };
+}
 
 const cli = fileURLToPath(new URL("../regions/cli.ts", import.meta.url));
 const READY_MS = 40_000;

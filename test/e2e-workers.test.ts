@@ -2,9 +2,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { codeFolder } from "../runtime/permissions.ts";
-import { eventually, QUICK, shortFolder, shownAndClicked, SMALL_MODEL, TestNode } from "./e2e-support.ts";
+import { eventually, loneNode, QUICK, shortFolder, shownAndClicked, SMALL_MODEL, TestNode } from "./e2e-support.ts";
 import { type Misbehaviour } from "./fixtures/probe-actor.ts";
-import { freePorts } from "./free-ports.ts";
 
 const REGION = "oregon";
 const WORKERS = ["link", "http", "shards", "control", `inference-${SMALL_MODEL.name}`, `trainer-${SMALL_MODEL.name}`];
@@ -13,18 +12,11 @@ const WORKERS = ["link", "http", "shards", "control", `inference-${SMALL_MODEL.n
 async function startProbedNode(): Promise<AsyncDisposable & { readonly node: TestNode }> {
   await using undo = new AsyncDisposableStack();
   const folder = undo.use(await shortFolder());
-  const [nats = 0, http = 0] = await freePorts(2);
   const node = undo.use(
     new TestNode({
       folder: folder.path,
       entry: fileURLToPath(new URL("fixtures/probed-node.ts", import.meta.url)),
-      config: {
-        ...QUICK,
-        region: REGION,
-        training: REGION,
-        nats: { listen: `127.0.0.1:${nats}`, password: { file: "operator" } },
-        http: { listen: `127.0.0.1:${http}`, deadline: "1s" },
-      },
+      config: { ...QUICK, ...(await loneNode(REGION)) },
     }),
   );
   await node.start();

@@ -5,7 +5,7 @@ import { Posting } from "./crash-posting.ts";
 import { CrashRows } from "./crash-rows.ts";
 import { SampleLog } from "./crash-samples.ts";
 import { CrashStream } from "./crash-stream.ts";
-import { judge } from "./crash-verdict.ts";
+import { deviationsOf, judge, NO_DEVIATIONS } from "./crash-verdict.ts";
 import { rest } from "./crash-driver.ts";
 import { MODEL, TRAINERS } from "./crash-world.ts";
 import { type Regions } from "./e2e-regions.ts";
@@ -81,19 +81,7 @@ export async function expectOnce(
     await rest({ posting, log, stream, rows }, (line) => lines.push(line));
     await regions.converged(regions.all, trainer.region);
     const verdict = await judge(stream.shown, { log, rows });
-    const { lostClicks, doubledClicks, lostSamples, doubledSamples, lostSteps, doubledSteps } = verdict;
-    expect(
-      { lostClicks, doubledClicks, lostSamples, doubledSamples, lostSteps, doubledSteps, missed: log.missed },
-      lines.join("\n"),
-    ).toEqual({
-      lostClicks: [],
-      doubledClicks: [],
-      lostSamples: [],
-      doubledSamples: [],
-      lostSteps: [],
-      doubledSteps: [],
-      missed: 0,
-    });
+    expect({ ...deviationsOf(verdict), missed: log.missed }, lines.join("\n")).toEqual({ ...NO_DEVIATIONS, missed: 0 });
     expect(verdict.clicks).toBeGreaterThan(20);
     expect(posting.refusal).toBeUndefined();
   } finally {

@@ -51,13 +51,29 @@ async function connected(system: ActorSystem, region: string, count: number): Pr
   }, 10_000);
 }
 
-test("the link carries tells and asks between regions, to people and through a cut", async () => {
-  await using eu = await startTestNats({ name: "eu" });
-  await using us = await startTestNats({ name: "us" });
-  await using here = await startRegion("eu", eu, { us });
-  await using there = await startRegion("us", us, { eu });
+/** Two regions with a nats-server each, linked to each other. */
+async function startTwoRegions(): Promise<
+  AsyncDisposable & {
+    readonly eu: TestNats;
+    readonly us: TestNats;
+    readonly here: ActorSystem;
+    readonly there: ActorSystem;
+  }
+> {
+  await using undo = new AsyncDisposableStack();
+  const eu = undo.use(await startTestNats({ name: "eu" }));
+  const us = undo.use(await startTestNats({ name: "us" }));
+  const here = undo.use(await startRegion("eu", eu, { us }));
+  const there = undo.use(await startRegion("us", us, { eu }));
   await connected(here, "eu", 2);
   await connected(there, "us", 2);
+  const held = undo.move();
+  return { eu, us, here, there, [Symbol.asyncDispose]: () => held.disposeAsync() };
+}
+
+test("the link carries tells and asks between regions, to people and through a cut", async () => {
+  await using world = await startTwoRegions();
+  const { us, here, there } = world;
 
   const far = here.ref<WayProtocol>(way("us"));
   await vi.waitFor(
@@ -128,12 +144,8 @@ test("the link carries tells and asks between regions, to people and through a c
 }, 60_000);
 
 test("an answer told to a sender that came over our own server goes back that way, with our link to it cut", async () => {
-  await using eu = await startTestNats({ name: "eu" });
-  await using us = await startTestNats({ name: "us" });
-  await using here = await startRegion("eu", eu, { us });
-  await using there = await startRegion("us", us, { eu });
-  await connected(here, "eu", 2);
-  await connected(there, "us", 2);
+  await using world = await startTwoRegions();
+  const { here, there } = world;
   const main = here.ref<WayProtocol>(way("us"));
   await vi.waitFor(async () => expect(await main.ask("start", undefined, { signal: soon() })).toBe(0), 5000);
   // us's link to eu is down, eu's to us is up: what us tells back must take eu's.
@@ -180,12 +192,8 @@ test("inspect mirrors messages inside a process, and nobody acts on a mirrored o
 }, 60_000);
 
 test("the stream actor appends once, reads on, here and over a link, and writes records by compare and set", async () => {
-  await using eu = await startTestNats({ name: "eu" });
-  await using us = await startTestNats({ name: "us" });
-  await using here = await startRegion("eu", eu, { us });
-  await using there = await startRegion("us", us, { eu });
-  await connected(here, "eu", 2);
-  await connected(there, "us", 2);
+  await using world = await startTwoRegions();
+  const { here, there } = world;
   const streams = here.ref<StreamProtocol>({ region: "eu", kind: "stream", id: "a" });
   function body(value: number): Uint8Array {
     return Uint8Array.of(value);

@@ -20,6 +20,7 @@ import { LEAST, parse, problemsOf } from "./config-parsing.ts";
 import { eventually } from "./e2e-support.ts";
 import { temporaryFolder } from "./file-store-support.ts";
 import { ALL_KEYS, batchOf, MODEL, REGION, replicaAfter, shardConfig, TRAINER } from "./snapshot-model.ts";
+import { stateOf } from "../actors/row-view.ts";
 
 const BATCHES = 30;
 const [USERS, ITEMS] = [1, 2];
@@ -112,22 +113,6 @@ async function loaded(folder: string, at: number): Promise<RowStore> {
   expect(applied.size).toBe(0);
   expect(knowledge.size).toBe(1);
   return store;
-}
-
-/** What the optimizer keeps of a row: without the exact numbers that stand before it in an f16 table. */
-function stateOf(store: RowStore, table: number, key: bigint): readonly number[] {
-  let state: number[] = [];
-  store.update({
-    table,
-    keys: BigUint64Array.of(key),
-    writer: 0,
-    firstT: 0,
-    mutate: (row) => {
-      state = [...row.state];
-      return "skip";
-    },
-  });
-  return state;
 }
 
 function soon(): AbortSignal {

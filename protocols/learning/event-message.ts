@@ -3,19 +3,14 @@
  */
 import { EVENT_LIMITS, type FeedbackEvent, parseEvent } from "../feedback.ts";
 import { DecodeError } from "../wire/decode-error.ts";
+import { readJson } from "../read-json.ts";
 
 /**
  * Decodes or throws `DecodeError`; a message is taken whole or not at all. Of the events' times it accepts any: a replay must
  * judge a message as its first reader did, so nothing here depends on the clock.
  */
 export function decodeEvents(bytes: Uint8Array): readonly FeedbackEvent[] {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (error) {
-    if (error instanceof SyntaxError || error instanceof TypeError) throw new DecodeError(WHAT, "it is no JSON");
-    throw error;
-  }
+  const parsed = readJson(WHAT, bytes);
   if (!Array.isArray(parsed)) throw new DecodeError(WHAT, "it is no list");
   if (parsed.length > EVENT_LIMITS.eventsPerRequestMax) {
     throw new DecodeError(WHAT, `it holds ${parsed.length} events, more than ${EVENT_LIMITS.eventsPerRequestMax}`);

@@ -4,16 +4,11 @@
 import { DecodeError } from "../wire/decode-error.ts";
 import { type DelayCounts } from "./delay-model.ts";
 import { type PublishedSample, type SampleBatch, type SampleMove, type SourcePosition } from "./sample-batch.ts";
+import { readJson } from "../read-json.ts";
 
 /** Decodes or throws `DecodeError`; nothing is taken on trust. */
 export function decodeSampleJson(bytes: Uint8Array): SampleBatch {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (error) {
-    if (error instanceof SyntaxError || error instanceof TypeError) throw new DecodeError(WHAT, "it is no JSON");
-    throw error;
-  }
+  const parsed = readJson(WHAT, bytes);
   const root = fields(parsed, "the message");
   const movedTo = root["movedTo"];
   return {

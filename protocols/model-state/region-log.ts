@@ -8,6 +8,7 @@ import { isToken } from "../subjects.ts";
 import { DecodeError } from "../wire/decode-error.ts";
 import { changeMember, type Members, type NodeName } from "./members.ts";
 import { type Verdict } from "./verdict.ts";
+import { readJson } from "../read-json.ts";
 
 /** Which regions there are, and which of them trains. Replaces what was said before. */
 export interface MembershipEntry {
@@ -114,13 +115,7 @@ export function encodeEntry(entry: LogEntry): Uint8Array<ArrayBuffer> {
 
 /** Decodes or throws `DecodeError`. */
 export function decodeEntry(bytes: Uint8Array): LogEntry {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (error) {
-    if (error instanceof SyntaxError || error instanceof TypeError) throw new DecodeError(WHAT, "it is no JSON");
-    throw error;
-  }
+  const parsed = readJson(WHAT, bytes);
   if (typeof parsed !== "object" || parsed === null) throw new DecodeError(WHAT, "it is no object");
   const fields = new Map<string, unknown>(Object.entries(parsed));
   const atMs = fields.get("atMs");

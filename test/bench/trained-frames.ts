@@ -8,11 +8,12 @@ import { createMarketStream, marketEvents } from "../../protocols/learning/marke
 import { createMarket, MARKET_DEFAULTS } from "../../protocols/learning/market.ts";
 import { type LabelledExample } from "../../protocols/learning/training-batch.ts";
 import { type ModelDeclaration } from "../../protocols/model.ts";
-import { initialValues, modelLayout, type ModelLayout } from "../../protocols/model-layout.ts";
+import { modelLayout, type ModelLayout } from "../../protocols/model-layout.ts";
 import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
-import { floatsOf } from "../../protocols/sync/precision.ts";
-import { createReplica, type Replica, type ReplicaEffect, stepReplica } from "../../protocols/sync/replica.ts";
+import { createReplica, type Replica, stepReplica } from "../../protocols/sync/replica.ts";
 import { parseWriterId } from "../../protocols/sync/version.ts";
+import { pullWhole } from "../../properties/pull-whole.ts";
+import { gatherRows } from "../../actors/gather-rows.ts";
 
 /** Frames as the links carry them, of a model that learned from the simulated market. */
 export interface TrainedFrames {
@@ -54,10 +55,11 @@ export function trainFrames(options: {
     batches += 1;
     train(primary, { layout, learner, batch, number: batches, nowMs: time });
     batch = [];
-    if (batches % BATCHES_PER_PULL === 0) live.push(...pull(follower, { peer: primary, pull: batches, nowMs: time }));
+    if (batches % BATCHES_PER_PULL !== 0) continue;
+    live.push(...pullWhole(follower, { peer: primary, id: batches, nowMs: time }));
   }
   const nowMs = START_MS + 3_600_000;
-  return { live, whole: pull(open(layout, "new"), { peer: primary, pull: 0, nowMs }) };
+  return { live, whole: pullWhole(open(layout, "new"), { peer: primary, id: 0, nowMs }) };
 }
 
 function modelOf(precision: "f32" | "f16"): ModelDeclaration {
@@ -104,7 +106,7 @@ function train(
   const { layout, learner, batch, number, nowMs } = options;
   const planned = planExamples(layout, batch);
   const gathered = planned.lists.map((lists) =>
-    lists.map(({ table, keys }) => gather(replica, { layout, table, keys })),
+    lists.map(({ table, keys }) => gatherRows(layout, replica.store, { table, keys }).values),
   );
   placeRows(learner, planned, gathered);
   const { gradients } = learn(learner, planned, labelsOf(batch));
@@ -113,45 +115,7 @@ function train(
   stepReplica(replica, { kind: "write", writes: writesOf(layout, push, { shard: 0, isUrgent: () => false }) }, nowMs);
 }
 
-function gather(
-  { store }: Replica,
-  { layout, table, keys }: { readonly layout: ModelLayout; readonly table: number; readonly keys: BigUint64Array },
-): Float32Array {
-  const { precision = "f32", dim = 0 } = layout.tables[table] ?? {};
-  const { found, values } = store.read(table, keys);
-  const floats = floatsOf({ precision, dim }, values);
-  for (const [at, key] of keys.entries()) if (found[at] === 0) floats.set(initialValues(layout, table, key), at * dim);
-  return floats;
-}
-
 function open(layout: ModelLayout, node: string): Replica {
   const store = createMapRowStore(layout.tables, { state: node === "primary" });
   return createReplica({ writer: parseWriterId(`0.bench.${node}.x`), store });
-}
-
-/** Pulls what a replica lacks; gives the frames it came in. */
-function pull(
-  puller: Replica,
-  options: { readonly peer: Replica; readonly pull: number; readonly nowMs: number },
-): Uint8Array[] {
-  const { peer, nowMs } = options;
-  const frames: Uint8Array[] = [];
-  let effects: readonly ReplicaEffect[] = stepReplica(
-    puller,
-    { kind: "pull", peer: "peer", pullId: options.pull.toString(16).padStart(32, "0") },
-    nowMs,
-  );
-  while (effects.length > 0) {
-    const answers = effects.flatMap((effect) =>
-      effect.kind === "send" && (effect.message === "pull" || effect.message === "more" || effect.message === "release")
-        ? stepReplica(peer, { kind: "message", from: puller.writer, message: effect.message, body: effect.body }, nowMs)
-        : [],
-    );
-    effects = answers.flatMap((answer) => {
-      if (answer.kind !== "send" || answer.message !== "frame") return [];
-      frames.push(answer.body);
-      return stepReplica(puller, { kind: "message", from: "peer", message: "frame", body: answer.body }, nowMs);
-    });
-  }
-  return frames;
 }
