@@ -45,7 +45,17 @@ export const HORIZON_MUTANTS: readonly Mutant[] = [
   {
     name: "reports-with-an-answer-half-taken",
     file: SETTLING,
-    edits: [["if (asked !== undefined || survey?.isOpen === true) replica.unfinished.clear();", ""]],
+    edits: [["  if (replica.unfinished.size > 0) upTo = Math.min(upTo, horizon.settled);\n", ""]],
+  },
+  {
+    name: "answer-half-taken-is-kept-for-ever",
+    file: SETTLING,
+    edits: [["({ answer }) => (answer.toldIn ?? now) !== now", "() => false"]],
+  },
+  {
+    name: "reports-forget-the-answer-half-taken",
+    file: SETTLING,
+    edits: [["({ answer }) => (answer.toldIn ?? now) !== now", "() => true"]],
   },
   {
     name: "entries-not-capped-at-the-primary",

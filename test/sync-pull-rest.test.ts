@@ -117,7 +117,8 @@ test("who holds a row that came too late for the answer's horizon is behind, and
   giveOut("c");
   pull({ pullId: NEXT });
   const effects = receive({ pullId: NEXT, rows: [row(1n)], end: { horizon: SETTLED } });
-  expect(kinds(effects)).toEqual(["applied", "frame", "release", "changed", "pulled"]);
+  expect(kinds(effects)).toEqual(["applied", "frame", "release", "release", "changed", "pulled"]);
+  expect(effects).toContainEqual({ kind: "send", to: "c", message: "release", body: { pullId: PULL, answer: ANSWER } });
   expect(last(effects)).toEqual({ ...failed("behind"), pullId: NEXT });
   // What it was given is early; answers from before are of no use to a copy.
   expect([us.replica.early.size, us.replica.knowledge.size, us.replica.unfinished.size]).toEqual([3, 0, 0]);

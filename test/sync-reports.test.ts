@@ -60,7 +60,7 @@ test("what is settled here is no entry of what both know", () => {
   expect(survey(member, { settled: T + 4, knowledge: [[P, T + 5]] })?.knowledge).toEqual(known({ p: 5 }));
 });
 
-test("while a pull runs a member waits, one that stands it hurries; once it has answered it goes on with no answer of before", () => {
+test("while a pull runs a member waits, one that stands it hurries; what it keeps of an answer it tells of once, and gives up in the next round", () => {
   const member = start({ writer: M });
   member.unfinished.set("b", {
     asksAs: PULL,
@@ -70,6 +70,7 @@ test("while a pull runs a member waits, one that stands it hurries; once it has 
       left: undefined,
       receivedCount: 0,
       asked: 0,
+      toldIn: undefined,
       end: undefined,
     },
     staged: [],
@@ -86,6 +87,10 @@ test("while a pull runs a member waits, one that stands it hurries; once it has 
     "pulled",
     "report",
   ]);
+  expect(member.unfinished.size).toBe(1);
+  const next = { ...body, round: 4 };
+  const [released] = stepReplica(member, { kind: "message", from: "p", message: "survey", body: next }, NOW);
+  expect(released).toMatchObject({ to: "b", message: "release", body: { pullId: PULL, answer: { number: 1 } } });
   expect([member.unfinished.size, member.asked]).toEqual([0, undefined]);
 });
 

@@ -13,6 +13,7 @@ import {
   stepReplica,
 } from "../../protocols/sync/replica.ts";
 import { type TableSpec } from "../../protocols/sync/row-store.ts";
+import { parseReport } from "../../protocols/wire/survey.ts";
 import { parseWriterId } from "../../protocols/sync/version.ts";
 
 const NOW = 1_760_000_000_000;
@@ -27,6 +28,21 @@ const TIMEOUTS_MAX = 1_000;
 
 /** L2: a link over which only a few frames in a row get through carries any answer in the end, each frame once. */
 export function answerOverABadLink(): string | undefined {
+  return overABadLink(() => undefined);
+}
+
+/** L2: and so it does where its asker is asked where it stands after each of its pulls, or while these run. */
+export function answerOverSurveys(): string | undefined {
+  return overABadLink((puller, peer, round) => {
+    const body = { asker: peer.writer, round };
+    const effects = stepReplica(puller, { kind: "message", from: peer.writer, message: "survey", body }, NOW);
+    for (const { message, body: said } of effects.filter((effect) => effect.kind === "send")) {
+      stepReplica(peer, { kind: "message", from: puller.writer, message, body: said }, NOW);
+    }
+  });
+}
+
+function overABadLink(betweenPulls: (puller: Replica, peer: Replica, pull: number) => void): string | undefined {
   const peer = start("peer");
   for (let key = 0; key < ROWS; key += 1) write(peer, BigInt(key));
   const puller = start("puller");
@@ -35,6 +51,7 @@ export function answerOverABadLink(): string | undefined {
     const effects = pullThrough(puller, peer, { pull: pulls, frames: 3 });
     applied += effects.reduce((sum, effect) => sum + (effect.kind === "applied" ? effect.keys.length : 0), 0);
     if (puller.pull !== undefined) return "a pull did not fail although nothing came any more";
+    betweenPulls(puller, peer, pulls);
     if (puller.knowledge.get(peer.writer) !== peer.stamper.last) continue;
     if (applied !== ROWS) return `${applied} rows were sent for ${ROWS}`;
     return puller.store.digest() === peer.store.digest() ? undefined : "knowledge was joined over a hole";
@@ -112,7 +129,7 @@ export function olderAnswer(): string | undefined {
     : "a pull was complete with an answer from before it began";
 }
 
-/** V9: who has said where it stands takes no frame that it had asked for before. */
+/** V9: who has said that nothing of before comes any more takes no frame that it had asked for before; and says so in the second round. */
 export function nothingHalfTaken(): string | undefined {
   const dead = start("dead");
   write(dead, 1n);
@@ -126,8 +143,15 @@ export function nothingHalfTaken(): string | undefined {
   const primary = start("primary");
   write(primary, 1n, NOW + 1_000);
   pullThrough(member, primary, { pull: 2, frames: Infinity });
-  const survey = { asker: primary.writer, round: 1 };
-  stepReplica(member, { kind: "message", from: "primary", message: "survey", body: survey }, NOW);
+  function upToIn(round: number): number {
+    const body = { asker: primary.writer, round };
+    for (const effect of stepReplica(member, { kind: "message", from: "primary", message: "survey", body }, NOW)) {
+      if (effect.kind === "send" && effect.message === "report") return parseReport(effect.body).upTo;
+    }
+    return NaN;
+  }
+  if (upToIn(1) !== 0 || upToIn(1) !== 0) return "a member that may get more of an answer said that it has all";
+  if (!(upToIn(2) > 0)) return "a part of an answer to which nothing was added keeps a member from its report";
   stepReplica(member, { kind: "pull", peer: dead.writer, pullId: pullId(3) }, NOW);
   const effects = stepReplica(member, { kind: "message", from: dead.writer, message: "frame", body: late }, NOW);
   return effects.some(({ kind }) => kind === "applied")

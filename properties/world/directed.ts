@@ -46,6 +46,7 @@ import { besideCatchUps, inUse, manyShards, restlessPeer, withinBudget } from ".
 import {
   answerInUse,
   answerOverABadLink,
+  answerOverSurveys,
   answerThatIsClosed,
   nothingHalfTaken,
   olderAnswer,
@@ -138,6 +139,7 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["L2", answerOverABadLink],
   ["L2", answerThatIsClosed],
   ["L2", answerInUse],
+  ["L2", answerOverSurveys],
   ["I1", anyBytes],
   ["I2", oneEncoding],
   ["I3", notFinite],

@@ -5,8 +5,8 @@
  * A pull that ends because nothing came any more keeps what it has of its answer, and the next pull of that peer asks for the rest: a
  * long answer over a bad link would never come whole otherwise. The answer is of one instant at the peer all the same, and what
  * happens here meanwhile takes nothing from it that is not superseded or gone for good. But that instant lies before the pull, which
- * was begun for what the peer has now: so it asks anew when it has the rest. A replica that says where it stands (settling.ts) keeps
- * none, so that only what it asks for later is on its way to it.
+ * was begun for what the peer has now: so it asks anew when it has the rest. A replica that says where it stands while it keeps one says so
+ * too (settling.ts): what was asked for before may be on its way to it.
  */
 import { type SyncLimits } from "../limits.ts";
 import { DecodeError } from "../wire/decode-error.ts";
@@ -19,7 +19,17 @@ import { checkFrame } from "./check-frame.ts";
 import { isLater, sameHorizon, type Settled, settledOf } from "./horizon.ts";
 import { equalKnowledge, join, type ReadonlyKnowledge } from "./knowledge.ts";
 import { holdsLate, layHorizon } from "./lay-horizon.ts";
-import { ask, askMore, askNext, beginToCome, frameAt, framesOf, timer, timerName } from "./pull-asks.ts";
+import {
+  ask,
+  askMore,
+  askNext,
+  beginToCome,
+  dropUnfinished,
+  frameAt,
+  framesOf,
+  timer,
+  timerName,
+} from "./pull-asks.ts";
 import {
   type OwnPull,
   type PullFailure,
@@ -67,10 +77,10 @@ export function startPull(
   };
   const released = replica.pull === undefined ? [] : letGo(replica.pull);
   replica.pull = pull;
+  // Nothing is late before there is anything.
+  if (stands) return [...released, ...dropUnfinished(replica, (_, other) => other === peer), ask(replica, pull)];
   const unfinished = replica.unfinished.get(peer);
   replica.unfinished.delete(peer);
-  // Nothing is late before there is anything.
-  if (stands) return [...released, ask(replica, pull)];
   const asked = unfinished === undefined ? [ask(replica, pull)] : goOn(replica, pull, unfinished);
   return [...released, ...asked, timer(replica, pull)];
 }
@@ -128,8 +138,10 @@ export function acceptFrame(
     left: undefined,
     receivedCount: 0,
     asked: Math.min(burstFrames(replica.limits, pull.burst), frame.frames),
+    toldIn: undefined,
     end: undefined,
   });
+  answer.toldIn = undefined;
   effects.push({ kind: "frame", pullId: pull.pullId, bytes: body.length, frames: framesOf(answer) });
   answer.received[frame.index] = 1;
   answer.receivedCount += 1;
@@ -206,11 +218,8 @@ function complete(
   const isBehind = isCopy ? !isLater(end.horizon, horizon) : holdsLate(replica, end.horizon);
   if (isCopy || isBehind) noteRows(replica, ...fresh);
   if (isBehind) {
-    if (!isCopy) {
-      replica.copyFrom.add(pull.peer);
-      replica.unfinished.clear();
-    }
-    return fail(replica, pull, "behind");
+    if (!isCopy) replica.copyFrom.add(pull.peer);
+    return [...(isCopy ? [] : dropUnfinished(replica)), ...fail(replica, pull, "behind")];
   }
   replica.pull = undefined;
   replica.copyFrom.delete(pull.peer);
@@ -266,7 +275,7 @@ function beyond(knowledge: ReadonlyKnowledge, settled: Settled): ReadonlyKnowled
 function fail(replica: Replica, pull: OwnPull, reason: PullFailure): ReplicaEffect[] {
   replica.pull = undefined;
   const effects: ReplicaEffect[] = [];
-  if (pull.answer !== undefined && reason === "no-answer") keepUnfinished(replica, pull, pull.answer);
+  if (pull.answer !== undefined && reason === "no-answer") effects.push(...keepUnfinished(replica, pull, pull.answer));
   else if (reason !== "gone") effects.push(...letGo(pull));
   // The rows that came are visible here and must be found by others, even if their sender never returns.
   if (pull.rows > 0) effects.push({ kind: "changed", version: newVersion(replica) });
@@ -283,9 +292,10 @@ function letGo({ peer, asksAs, answer, stood }: OwnPull): ReplicaEffect[] {
 }
 
 /** Of copies, which wait in memory, one at most. */
-function keepUnfinished({ unfinished }: Replica, { peer, asksAs, staged }: OwnPull, answer: ReceivedAnswer): void {
-  if (staged.length > 0) for (const [other, held] of unfinished) if (held.staged.length > 0) unfinished.delete(other);
-  unfinished.set(peer, { asksAs, answer, staged });
+function keepUnfinished(replica: Replica, { peer, asksAs, staged }: OwnPull, answer: ReceivedAnswer): ReplicaEffect[] {
+  const dropped = staged.length === 0 ? [] : dropUnfinished(replica, (kept) => kept.staged.length > 0);
+  replica.unfinished.set(peer, { asksAs, answer, staged });
+  return dropped;
 }
 
 function missingFrames(answer: ReceivedAnswer, limits: SyncLimits): number[] {

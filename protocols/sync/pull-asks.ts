@@ -2,7 +2,13 @@
  * What our pull sends: requests and timers.
  */
 import { buildPull } from "../wire/pull.ts";
-import { type OwnPull, type ReceivedAnswer, type Replica, type ReplicaEffect } from "./replica-state.ts";
+import {
+  type OwnPull,
+  type ReceivedAnswer,
+  type Replica,
+  type ReplicaEffect,
+  type UnfinishedPull,
+} from "./replica-state.ts";
 import { type UrgentCursor } from "./urgent-rows.ts";
 
 /** Asks the peer of our pull for all that we lack, now or, where it is to stand, when that is anything. */
@@ -50,6 +56,21 @@ export function askNext(replica: Replica, pull: OwnPull): ReplicaEffect[] {
       frames.push(frameAt(answer, answer.asked));
     }
     effects.push(askMore(replica, pull, { answer, frames }));
+  }
+  return effects;
+}
+
+/** Gives up what pulls are to go on with, of all peers or some, and tells these. */
+export function dropUnfinished(
+  { unfinished }: Replica,
+  isOver: (answer: UnfinishedPull, peer: string) => boolean = () => true,
+): ReplicaEffect[] {
+  const effects: ReplicaEffect[] = [];
+  for (const [peer, kept] of unfinished) {
+    if (!isOver(kept, peer)) continue;
+    unfinished.delete(peer);
+    const body = { pullId: kept.asksAs, answer: kept.answer.id };
+    effects.push({ kind: "send", to: peer, message: "release", body });
   }
   return effects;
 }

@@ -154,6 +154,8 @@ export interface ReceivedAnswer {
   receivedCount: number;
   /** Of the frames to bring, the first so many were asked for. */
   asked: number;
+  /** The round in which it was told, nothing having come since, that more may be on its way (settling.ts). */
+  toldIn: string | undefined;
   end: AnswerEnd | undefined;
 }
 

@@ -1,6 +1,7 @@
 /*
  * How the primary moves the settled time. It asks all members where they stand, twice. A member answers when no pull of its own
- * runs, so that nothing is on its way to it but what it has not asked for yet.
+ * runs, so that nothing is on its way to it but what it has not asked for yet. Where it keeps a part of an answer, to go on with, it says that
+ * rows of any time may come: then nothing is settled. Kept over a whole round without a frame, the part is given up.
  *
  * First round: S is the latest time such that (a) all that a member knows up to S every member knows, (b) whatever a member
  * stamps from now on is later, and (c) no member holds an early row up to S. G is what all know up to S.
@@ -24,7 +25,7 @@ import { buildReport, buildSurvey, parseReport, parseSurvey, type SurveyRound } 
 import { type Horizon, isLater, isWithinReach, type Known, sameSettled, settledOf } from "./horizon.ts";
 import { type ReadonlyKnowledge } from "./knowledge.ts";
 import { holdsLate, layHorizon } from "./lay-horizon.ts";
-import { hurryPull } from "./pull-asks.ts";
+import { dropUnfinished, hurryPull } from "./pull-asks.ts";
 import { type Replica, type ReplicaEffect } from "./replica-state.ts";
 import { isSuperseded, knownOf, newVersion } from "./row-notes.ts";
 import { isPlausible } from "./stamper.ts";
@@ -122,15 +123,16 @@ export function speakUp(replica: Replica): ReplicaEffect[] {
   // What stands might be on its way.
   if (pull !== undefined) return asked !== undefined || isOver ? hurryPull(replica, pull) : [];
   const effects: ReplicaEffect[] = [];
-  if (asked !== undefined || survey?.isOpen === true) replica.unfinished.clear();
   if (asked !== undefined) {
     const { from, asker, round, primary } = asked;
     replica.asked = undefined;
+    effects.push(...reviewUnfinished(replica, { asker, round }));
     const body = buildReport({ asker, round }, reportOf(replica, primary));
     effects.push({ kind: "send", to: from, message: "report", body });
   }
   if (survey?.isOpen !== true || reports.length < survey.members.length) return effects;
   survey.isOpen = false;
+  effects.push(...reviewUnfinished(replica, { asker: replica.writer, round: survey.round }));
   effects.push(...evaluate(replica, survey, [...reports, reportOf(replica)]));
   return effects;
 }
@@ -220,6 +222,14 @@ function moveTo(replica: Replica, next: Horizon): ReplicaEffect[] {
   return [{ kind: "save" }, ...effects, { kind: "changed", version: newVersion(replica) }];
 }
 
+/** An answer of which nothing came since an earlier round was told of it is closed at its peer by now, or its peer gone. */
+function reviewUnfinished(replica: Replica, { asker, round }: SurveyRound): ReplicaEffect[] {
+  const now = `${asker} ${round}`;
+  const dropped = dropUnfinished(replica, ({ answer }) => (answer.toldIn ?? now) !== now);
+  for (const { answer } of replica.unfinished.values()) answer.toldIn = now;
+  return dropped;
+}
+
 function reportOf(replica: Replica, primary?: Known): Report {
   const { store, stamper, early, writer, knowledge, horizon } = replica;
   let upTo = Math.max(stamper.last, stamper.greatestSeen);
@@ -227,6 +237,8 @@ function reportOf(replica: Replica, primary?: Known): Report {
   upTo = Math.max(0, Math.min(upTo, strays.oldest - 1));
   const capped = primary === undefined ? knowledge : capAt(replica, primary);
   for (const slot of early) upTo = Math.min(upTo, store.versionAt(slot).t - 1);
+  // What is on its way of a part that we keep may be of any time.
+  if (replica.unfinished.size > 0) upTo = Math.min(upTo, horizon.settled);
   return { writer, horizon, knowledge: new Map(capped), upTo, strays: strays.count };
 }
 
