@@ -8,6 +8,16 @@ export const LINK_MUTANTS: readonly Mutant[] = [
     edits: [["let room = framesAllowed(window) - framesInFlight(link);", "let room = framesAllowed(window);"]],
   },
   {
+    name: "frames-allowed-of-the-rest-hold-anew",
+    file: "protocols/sync/pull-asks.ts",
+    edits: [["answer.receivedCount + window : upTo - before);", "answer.receivedCount + window : upTo);"]],
+  },
+  {
+    name: "waits-for-what-came-unasked",
+    file: "protocols/sync/links.ts",
+    edits: [["  pull.upTo = Math.max(pull.upTo, pull.received);\n", ""]],
+  },
+  {
     name: "window-never-shrinks",
     file: "protocols/sync/link-window.ts",
     edits: [["Math.min(2, Math.max(0.5, factor))", "Math.min(2, Math.max(1.05, factor))"]],

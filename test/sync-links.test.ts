@@ -87,6 +87,13 @@ test("a pull that turns out long takes a place for long ones, or is put off wher
   closePull(link, "b");
   open(link, "l", { isLong: true });
   expect(came(link, "l", { frames: 9 })).toEqual([]);
+  closePull(link, "l");
+  // The rest of an answer may be short, and what is asked for anew after it long.
+  open(link, "r");
+  came(link, "r", { frames: 2 });
+  came(link, "r", { frames: 2 });
+  came(link, "r", { frames: 9 });
+  expect(link.pulls.get("r")?.isLong).toBe(true);
 });
 
 test("the first frame tells how many there are: no more is in flight than that, and the rest is granted in turn", () => {

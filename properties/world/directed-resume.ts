@@ -1,9 +1,10 @@
 /*
  * Pulls that go on with what an earlier one brought of an answer, built by hand. Each says what does not hold.
  */
-import { SYNC_LIMITS, type SyncLimits } from "../../protocols/limits.ts";
+import { LINK_LIMITS, SYNC_LIMITS, type SyncLimits } from "../../protocols/limits.ts";
+import { createLink, notePullFrame, openPull, turnLink } from "../../protocols/sync/links.ts";
 import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
-import { SWEEP_TIMER } from "../../protocols/sync/answers.ts";
+import { burstFrames, SWEEP_TIMER } from "../../protocols/sync/answers.ts";
 import { timerName } from "../../protocols/sync/pull-asks.ts";
 import {
   createReplica,
@@ -157,6 +158,48 @@ export function nothingHalfTaken(): string | undefined {
   return effects.some(({ kind }) => kind === "applied")
     ? "a frame asked for before a report was taken after it"
     : undefined;
+}
+
+/** W1: what a link allowed of the rest of an answer is not allowed of the one that is asked for anew after it. */
+export function restAndAnew(): string | undefined {
+  const peer = start("peer");
+  for (let key = 0; key < ROWS; key += 1) write(peer, BigInt(key));
+  const puller = start("puller");
+  pullThrough(puller, peer, { pull: 1, frames: 3 });
+  for (let key = 0; key < ROWS; key += 1) write(peer, BigInt(key));
+  const { frameBytes } = LIMITS;
+  const limits = { ...LINK_LIMITS, frameBytes, openingBytes: frameBytes, framesAtFirst: 1, framesMax: 1 };
+  const link = createLink("peer", { limits, nowMs: 0 });
+  const burst = openPull(link, { shard: "s", isLong: false, nowMs: 0 });
+  if (burst === undefined) return "a link was to take a pull";
+  const from = peer.writer;
+  const frames: Uint8Array[] = [];
+  function take(effects: readonly ReplicaEffect[], nowMs: number): void {
+    for (const effect of effects) {
+      if (effect.kind === "frame") {
+        notePullFrame(link, { ...effect, shard: "s", nowMs });
+        for (const turned of turnLink(link, nowMs)) {
+          if (turned.kind === "grant") take(stepReplica(puller, turned, NOW), nowMs);
+        }
+      }
+      if (effect.kind !== "send") continue;
+      const { message, body } = effect;
+      for (const answer of stepReplica(peer, { kind: "message", from: puller.writer, message, body }, NOW)) {
+        if (answer.kind === "send" && answer.message === "frame") frames.push(answer.body);
+      }
+    }
+  }
+  take(stepReplica(puller, { kind: "pull", peer: from, pullId: pullId(2), burst }, NOW), 0);
+  let most = 0;
+  let nowMs = 0;
+  for (let body = frames.shift(); body !== undefined; body = frames.shift()) {
+    nowMs += 100;
+    take(stepReplica(puller, { kind: "message", from, message: "frame", body }, NOW), nowMs);
+    most = Math.max(most, frames.length);
+  }
+  if (puller.store.digest() !== peer.store.digest()) return "a pull that was allowed all its frames did not end";
+  const allowed = limits.framesMax + burstFrames(LIMITS, burst);
+  return most > allowed ? `${most} frames are on their way, and ${allowed} may be` : undefined;
 }
 
 /** Pulls while so many frames get through and no more, until the pull ends; those that do not go to `held`. */

@@ -50,6 +50,7 @@ import {
   answerThatIsClosed,
   nothingHalfTaken,
   olderAnswer,
+  restAndAnew,
 } from "./directed-resume.ts";
 import {
   notBytes,
@@ -149,6 +150,7 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["I7", anotherLayout],
   ["W1", manyShards],
   ["W1", standingBounded],
+  ["W1", restAndAnew],
   ["W2", inUse],
   ["W3", besideCatchUps],
   ["W4", withinBudget],

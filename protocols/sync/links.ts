@@ -172,6 +172,8 @@ export function notePullFrame(
   const isFirst = pull.frames === undefined;
   pull.frames = frames;
   pull.received += 1;
+  // What opens an answer that is asked for anew comes unasked.
+  pull.upTo = Math.max(pull.upTo, pull.received);
   if (isFirst) {
     pull.upTo = Math.min(pull.upTo, frames);
     pull.asks.length = Math.min(pull.asks.length, pull.upTo - 1);
@@ -185,7 +187,8 @@ export function notePullFrame(
   if (askedMs === undefined) noteSize(link.window, bytes);
   else if (bytes <= link.limits.openingBytes && isFirst) noteLatency(link.window, nowMs - askedMs);
   else noteFrame(link.window, { askedMs, nowMs, bytes, inFlight });
-  if (!isFirst || pull.isLong || frames - 1 <= link.limits.shortFramesMax) return [];
+  // Also later: after the rest of an answer all is asked for anew, and may be long where that was not.
+  if (pull.isLong || frames - pull.received <= link.limits.shortFramesMax) return [];
   if (longPulls(link) < link.limits.longMax) {
     pull.isLong = true;
     return [];

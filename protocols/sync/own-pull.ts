@@ -65,6 +65,7 @@ export function startPull(
     stood: stands,
     isStanding: stands,
     upTo: 0,
+    before: 0,
     answer: undefined,
     staged: [],
     rows: 0,
@@ -88,6 +89,7 @@ export function startPull(
 /** After an answer of an earlier pull, or instead of it. */
 function askAnew(replica: Replica, pull: OwnPull): ReplicaEffect {
   pull.asksAs = pull.pullId;
+  pull.before += pull.answer?.receivedCount ?? 0;
   pull.answer = undefined;
   pull.staged = [];
   return ask(replica, pull);
@@ -142,7 +144,7 @@ export function acceptFrame(
     end: undefined,
   });
   answer.toldIn = undefined;
-  effects.push({ kind: "frame", pullId: pull.pullId, bytes: body.length, frames: framesOf(answer) });
+  effects.push({ kind: "frame", pullId: pull.pullId, bytes: body.length, frames: pull.before + framesOf(answer) });
   answer.received[frame.index] = 1;
   answer.receivedCount += 1;
   pull.window = Math.min(replica.limits.windowFrames, pull.window + 1);
@@ -155,7 +157,7 @@ export function acceptFrame(
   return effects;
 }
 
-/** A pull that was given a burst may ask for all frames below `upTo`; any other paces itself. */
+/** A pull that was given a burst may ask for `upTo` frames in all; any other paces itself. */
 export function grantFrames(replica: Replica, { upTo }: { readonly upTo: number }): ReplicaEffect[] {
   const { pull } = replica;
   if (pull === undefined) return [];

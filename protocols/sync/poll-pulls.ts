@@ -226,7 +226,7 @@ function effectsOf(poller: Poller, effect: LinkEffect): PollEffect[] {
       return [{ kind: "timer", name: `wake 0 ${effect.link}`, delayMs: effect.delayMs }];
     case "postpone": {
       const pulling = poller.pulling.get(effect.shard);
-      if (pulling === undefined) return [];
+      if (pulling === undefined || pulling.ending !== undefined) return [];
       pulling.ending = "postponed";
       return [{ kind: "give-up", shard: effect.shard, peer: pulling.pending.peer }];
     }

@@ -46,9 +46,9 @@ export function askMore(
 
 /** Asks for the next frames, where there are some: those granted, or without a burst as many as may be in flight. */
 export function askNext(replica: Replica, pull: OwnPull): ReplicaEffect[] {
-  const { answer, burst, upTo, window, hold } = pull;
+  const { answer, burst, upTo, before, window, hold } = pull;
   if (answer === undefined || hold === "on") return [];
-  const end = Math.min(framesOf(answer), burst === undefined ? answer.receivedCount + window : upTo);
+  const end = Math.min(framesOf(answer), burst === undefined ? answer.receivedCount + window : upTo - before);
   const effects: ReplicaEffect[] = [];
   while (answer.asked < end) {
     const frames: number[] = [];

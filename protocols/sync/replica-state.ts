@@ -124,8 +124,10 @@ export interface OwnPull {
   readonly stood: boolean;
   /** Its peer answers when it has more than we; nothing is missed meanwhile. */
   isStanding: boolean;
-  /** With a burst: frames below this may be asked for. */
+  /** With a burst: so many frames may be asked for in all, of the answer and of the rest of one before it. */
   upTo: number;
+  /** Frames that it brought of an answer before the one that it asks for now. */
+  before: number;
   /** The answer taken up with its first frame; frames of any other are ignored. */
   answer: ReceivedAnswer | undefined;
   /** Frames of an answer that replaces: kept until all are there. */
@@ -201,7 +203,7 @@ export type ReplicaEvent =
     }
   /** The peer of our standing pull is to answer now. */
   | { readonly kind: "hurry"; readonly peer: string }
-  /** Our running pull may ask for all frames below `upTo`. */
+  /** Our running pull may ask for so many frames in all. */
   | { readonly kind: "grant"; readonly upTo: number }
   /** Our running pull is to end, if it is from this peer. */
   | { readonly kind: "give-up"; readonly peer: string }
@@ -283,7 +285,7 @@ export type ReplicaEffect =
       readonly outcome: "failed";
       readonly reason: PullFailure;
     }
-  /** A frame of our pull was applied; the whole answer has so many. 0: it was one of urgent rows, which are not of the answer. */
+  /** A frame of our pull was applied; in all it is to bring so many, as far as is known. 0: it was one of urgent rows, which are not of the answer. */
   | { readonly kind: "frame"; readonly pullId: string; readonly bytes: number; readonly frames: number }
   /** Our pull asks again for what did not come. */
   | { readonly kind: "stalled"; readonly pullId: string }
