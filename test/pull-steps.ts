@@ -34,98 +34,108 @@ interface Sent {
   readonly end?: Partial<AnswerEnd>;
 }
 
-/** The replica that is stepped. */
-export const us = { replica: start({}) };
+/** What is done to the replica, and what comes to it: of peer "b", and by the pull `PULL`, where nothing else is said. */
+class Stepped {
+  replica = start({});
 
-export function restart(options: Partial<ReplicaStart> = {}): void {
-  us.replica = start(options);
+  restart(options: Partial<ReplicaStart> = {}): void {
+    this.replica = start(options);
+  }
+
+  step(event: Parameters<typeof stepReplica>[1]): ReplicaEffect[] {
+    return stepReplica(this.replica, event, NOW).filter(
+      (effect) => effect.kind !== "timer" || effect.name !== "orphans",
+    );
+  }
+
+  pull(options: { peer?: string; pullId?: string; burst?: number; stands?: boolean }): ReplicaEffect[] {
+    return this.step({ kind: "pull", peer: "b", pullId: PULL, ...options });
+  }
+
+  timeOut(): ReplicaEffect[] {
+    return this.step({ kind: "timer", name: `pull ${PULL}` });
+  }
+
+  /** Nothing comes any more, until our pull ends. */
+  giveOut(peer = "b"): void {
+    let effects: ReplicaEffect[] = [];
+    for (let turn = 0; this.replica.pull !== undefined && turn < 20; turn += 1) effects = this.timeOut();
+    expect(last(effects)).toEqual({ ...failed("no-answer"), peer });
+  }
+
+  write(key: bigint): void {
+    writeRows(this.replica, [key]);
+  }
+
+  merge({ key, t, writer = THEIRS }: Row): void {
+    const slots = [...mergeRow(this.replica.store, { key, t, writer })];
+    expect(slots).toHaveLength(1);
+    for (const slot of slots) this.replica.early.add(slot);
+  }
+
+  receive(sent: Sent, from = "b"): ReplicaEffect[] {
+    return this.step({ kind: "message", from, message: "frame", body: this.frameOf(sent) });
+  }
+
+  frameOf({
+    pullId,
+    index = 0,
+    frames = 1,
+    answer = ANSWER,
+    rows = [],
+    replaces = false,
+    urgent,
+    end,
+  }: Sent): Uint8Array {
+    const writers = [...new Set(rows.map(({ writer = THEIRS }) => writer))];
+    return encodeFrame({
+      declaration: this.replica.declaration,
+      pullId: pullId ?? this.replica.pull?.asksAs ?? PULL,
+      answer,
+      index,
+      frames,
+      ...(urgent !== undefined && { urgent }),
+      hasState: true,
+      replaces,
+      tables: TABLES,
+      writers,
+      batches:
+        rows.length === 0
+          ? []
+          : [
+              columnsOf(
+                rows,
+                rows.map(({ writer = THEIRS }) => writers.indexOf(writer)),
+              ),
+            ],
+      end: end && {
+        knowledge: new Map([[THEIRS, T + 9]]),
+        horizon: NO_HORIZON,
+        version: { counter: 3, generator: THEIRS },
+        early: false,
+        applied: new Map(),
+        ...end,
+      },
+    });
+  }
+
+  refuse(reason: string, { pullId = PULL, from = "b" } = {}): ReplicaEffect[] {
+    return this.step({ kind: "message", from, message: "refuse", body: { pullId, reason } });
+  }
+
+  versionOf(key: bigint): { readonly writer: WriterId } | undefined {
+    return this.replica.store.versionOf(0, key);
+  }
 }
+
+export const us = new Stepped();
 
 function start(options: Partial<ReplicaStart>): Replica {
   return replicaOf({ writer: OURS, limits: LIMITS, ...options });
 }
 
-export function step(event: Parameters<typeof stepReplica>[1]): ReplicaEffect[] {
-  return stepReplica(us.replica, event, NOW).filter((effect) => effect.kind !== "timer" || effect.name !== "orphans");
-}
-
-export function pull(options: { peer?: string; pullId?: string; burst?: number; stands?: boolean }): ReplicaEffect[] {
-  return step({ kind: "pull", peer: "b", pullId: PULL, ...options });
-}
-
-export function timeOut(): ReplicaEffect[] {
-  return step({ kind: "timer", name: `pull ${PULL}` });
-}
-
-/** Nothing comes any more, until our pull ends. */
-export function giveOut(peer = "b"): void {
-  let effects: ReplicaEffect[] = [];
-  for (let turn = 0; us.replica.pull !== undefined && turn < 20; turn += 1) effects = timeOut();
-  expect(last(effects)).toEqual({ ...failed("no-answer"), peer });
-}
-
-export function write(key: bigint): void {
-  writeRows(us.replica, [key]);
-}
-
-export function merge({ key, t, writer = THEIRS }: Row): void {
-  const slots = [...mergeRow(us.replica.store, { key, t, writer })];
-  expect(slots).toHaveLength(1);
-  for (const slot of slots) us.replica.early.add(slot);
-}
-
 export function row(key: bigint): Row {
   return { key, t: T + (Number(key) % 10) };
-}
-
-export function receive(sent: Sent, from = "b"): ReplicaEffect[] {
-  return step({ kind: "message", from, message: "frame", body: frameOf(sent) });
-}
-
-export function frameOf({
-  pullId,
-  index = 0,
-  frames = 1,
-  answer = ANSWER,
-  rows = [],
-  replaces = false,
-  urgent,
-  end,
-}: Sent): Uint8Array {
-  const writers = [...new Set(rows.map(({ writer = THEIRS }) => writer))];
-  return encodeFrame({
-    declaration: us.replica.declaration,
-    pullId: pullId ?? us.replica.pull?.asksAs ?? PULL,
-    answer,
-    index,
-    frames,
-    ...(urgent !== undefined && { urgent }),
-    hasState: true,
-    replaces,
-    tables: TABLES,
-    writers,
-    batches:
-      rows.length === 0
-        ? []
-        : [
-            columnsOf(
-              rows,
-              rows.map(({ writer = THEIRS }) => writers.indexOf(writer)),
-            ),
-          ],
-    end: end && {
-      knowledge: new Map([[THEIRS, T + 9]]),
-      horizon: NO_HORIZON,
-      version: { counter: 3, generator: THEIRS },
-      early: false,
-      applied: new Map(),
-      ...end,
-    },
-  });
-}
-
-export function refuse(reason: string, { pullId = PULL, from = "b" } = {}): ReplicaEffect[] {
-  return step({ kind: "message", from, message: "refuse", body: { pullId, reason } });
 }
 
 export function more(frames: readonly number[]): ReplicaEffect {
@@ -144,8 +154,4 @@ export function stale(why: string, from = "b"): ReplicaEffect {
 
 export function last(effects: readonly ReplicaEffect[]): ReplicaEffect | undefined {
   return effects.at(-1);
-}
-
-export function versionOf(key: bigint): { readonly writer: WriterId } | undefined {
-  return us.replica.store.versionOf(0, key);
 }

@@ -7,13 +7,13 @@ import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
 import { type ReplicaEffect } from "../protocols/sync/replica.ts";
 import { parseWriterId } from "../protocols/sync/version.ts";
 import { encodeFrame, type FrameInput } from "../protocols/wire/frame-codec.ts";
-import { LIMITS, OURS, pull, restart, step, THEIRS, us, write } from "./pull-steps.ts";
+import { LIMITS, OURS, THEIRS, us } from "./pull-steps.ts";
 import { columnsOf, PULL, ROWS, T } from "./replica-steps.ts";
 
 /** The last time that is not too far ahead. */
 const MOST = T + LIMITS.jumpMs * 1000;
 
-beforeEach(() => restart());
+beforeEach(() => us.restart());
 
 interface Changed extends Partial<FrameInput> {
   readonly t?: number;
@@ -22,7 +22,7 @@ interface Changed extends Partial<FrameInput> {
 }
 
 function receive({ t = T, value = 0, state = 0, ...changes }: Changed): ReplicaEffect[] {
-  pull({});
+  us.pull({});
   const body = encodeFrame({
     declaration: us.replica.declaration,
     pullId: PULL,
@@ -43,8 +43,8 @@ function receive({ t = T, value = 0, state = 0, ...changes }: Changed): ReplicaE
     end: undefined,
     ...changes,
   });
-  const effects = step({ kind: "message", from: "b", message: "frame", body });
-  step({ kind: "give-up", peer: "b" });
+  const effects = us.step({ kind: "message", from: "b", message: "frame", body });
+  us.step({ kind: "give-up", peer: "b" });
   return effects;
 }
 
@@ -81,7 +81,7 @@ test("a frame of other tables, with state or without where there is none or some
     "declaration",
     "rows of table 1 have another shape",
   ]);
-  restart({ store: createMapRowStore([ROWS], { state: false }) });
+  us.restart({ store: createMapRowStore([ROWS], { state: false }) });
   expect(refused({})).toEqual(["state", "unwanted optimizer state"]);
   expect(isTaken({ hasState: false })).toBe(true);
 });
@@ -106,7 +106,7 @@ test("times further ahead than may be, of rows, knowledge and horizons", () => {
     ]);
   }
   expect(isTaken({ t: MOST })).toBe(true);
-  restart();
+  us.restart();
   expect(isTaken(ending({ knowledge: new Map([[THEIRS, MOST]]) }))).toBe(true);
   expect(isTaken(ending({ horizon: { ...NO_HORIZON, settled: MOST } }))).toBe(true);
 });
@@ -129,7 +129,7 @@ test("of several rows the last time of each writer is looked at", () => {
 });
 
 test("versions in our name that we did not make, and those that we did", () => {
-  write(9n);
+  us.write(9n);
   const minted = `t ${T + 1} in our name, of which the last is ${T}`;
   expect(refused({ writers: [OURS], t: T + 1 })).toEqual(["minted", minted]);
   expect(refused(ending({ knowledge: new Map([[OURS, T + 1]]) }))).toEqual(["minted", minted]);
@@ -141,12 +141,12 @@ test("more writers than there is room for, of rows or of knowledge; those that a
   const limits = { ...LIMITS, writersMax: 3 };
   const full = ["full", "more than 3 writers"];
   const times = new Map([c, d].map((writer) => [writer ?? OURS, T]));
-  restart({ limits });
+  us.restart({ limits });
   // Ours and two.
   expect(isTaken({ writers: [THEIRS, c ?? OURS] })).toBe(true);
   expect(isTaken({ writers: [c ?? OURS, THEIRS] })).toBe(true);
   expect(refused({ writers: [d ?? OURS] })).toEqual(full);
-  restart({ limits, knowledge: times });
+  us.restart({ limits, knowledge: times });
   expect(isTaken(ending({ knowledge: new Map([...times, [THEIRS, T]]) }))).toBe(true);
   expect(us.replica.knowledge.size).toBe(2);
   expect(

@@ -3,34 +3,13 @@
  */
 import { beforeEach, expect, test } from "vitest";
 import { NO_HORIZON } from "../protocols/sync/horizon.ts";
-import {
-  ANSWER,
-  failed,
-  frameOf,
-  last,
-  LIMITS,
-  more,
-  NEXT,
-  OTHERS,
-  OURS,
-  pull,
-  receive,
-  refuse,
-  restart,
-  row,
-  stale,
-  step,
-  THEIRS,
-  timeOut,
-  us,
-  write,
-} from "./pull-steps.ts";
+import { ANSWER, failed, last, LIMITS, more, NEXT, OTHERS, OURS, row, stale, THEIRS, us } from "./pull-steps.ts";
 import { askedFrames, kinds, PULL, T } from "./replica-steps.ts";
 
-beforeEach(() => restart());
+beforeEach(() => us.restart());
 
 test("a pull says what it knows and wants, waits for an answer, and no other runs meanwhile", () => {
-  write(9n);
+  us.write(9n);
   const body = {
     pullId: PULL,
     declaration: us.replica.declaration,
@@ -38,21 +17,21 @@ test("a pull says what it knows and wants, waits for an answer, and no other run
     settled: 0,
     knowledge: [[OURS, T]],
   };
-  expect(pull({})).toEqual([
+  expect(us.pull({})).toEqual([
     { kind: "send", to: "b", message: "pull", body },
     { kind: "timer", name: `pull ${PULL}`, delayMs: LIMITS.retryMs },
   ]);
   const busy = { kind: "pulled", outcome: "failed", reason: "busy" };
-  expect(pull({ peer: "c", pullId: NEXT })).toEqual([{ ...busy, peer: "c", pullId: NEXT }]);
-  expect(pull({ pullId: NEXT, stands: true })).toEqual([{ ...busy, peer: "b", pullId: NEXT }]);
+  expect(us.pull({ peer: "c", pullId: NEXT })).toEqual([{ ...busy, peer: "c", pullId: NEXT }]);
+  expect(us.pull({ pullId: NEXT, stands: true })).toEqual([{ ...busy, peer: "b", pullId: NEXT }]);
   expect(us.replica.pull?.pullId).toBe(PULL);
 });
 
 test("a pull with a burst says so, and one that stands says of which version, has no timer, and gives way", () => {
-  expect(pull({ burst: 100, stands: true })).toMatchObject([
+  expect(us.pull({ burst: 100, stands: true })).toMatchObject([
     { kind: "send", to: "b", message: "pull", body: { burst: 100, stands: us.replica.version } },
   ]);
-  const [released, asked, timer] = pull({ pullId: NEXT, peer: "c" });
+  const [released, asked, timer] = us.pull({ pullId: NEXT, peer: "c" });
   expect(released).toEqual({ kind: "send", to: "b", message: "release", body: { pullId: PULL } });
   expect(asked).toMatchObject({ to: "c", message: "pull", body: { pullId: NEXT } });
   for (const field of ["burst", "stands", "wantsCopy", "urgent", "epoch"]) {
@@ -62,8 +41,8 @@ test("a pull with a burst says so, and one that stands says of which version, ha
 });
 
 test("a frame is applied, told of, and the next ones in the window are asked for; only with the last is the pull complete", () => {
-  pull({});
-  const first = receive({ frames: 5, index: 0, rows: [row(1n)] });
+  us.pull({});
+  const first = us.receive({ frames: 5, index: 0, rows: [row(1n)] });
   expect(first).toMatchObject([
     { kind: "applied", table: 0, keys: BigUint64Array.of(1n), t: Float64Array.of(T + 1), origin: "peer" },
     { kind: "frame", pullId: PULL, frames: 5 },
@@ -71,10 +50,10 @@ test("a frame is applied, told of, and the next ones in the window are asked for
   ]);
   expect([us.replica.early.size, us.replica.knowledge.size]).toEqual([1, 0]);
   // The end may overtake others.
-  expect(askedFrames(receive({ frames: 5, index: 4, rows: [row(5n)], end: {} }))).toEqual([[3]]);
-  expect(askedFrames(receive({ frames: 5, index: 1, rows: [row(2n)] }))).toEqual([[4]]);
-  expect(askedFrames(receive({ frames: 5, index: 3, rows: [row(4n)] }))).toEqual([]);
-  const done = receive({ frames: 5, index: 2, rows: [row(3n)] });
+  expect(askedFrames(us.receive({ frames: 5, index: 4, rows: [row(5n)], end: {} }))).toEqual([[3]]);
+  expect(askedFrames(us.receive({ frames: 5, index: 1, rows: [row(2n)] }))).toEqual([[4]]);
+  expect(askedFrames(us.receive({ frames: 5, index: 3, rows: [row(4n)] }))).toEqual([]);
+  const done = us.receive({ frames: 5, index: 2, rows: [row(3n)] });
   expect(done.slice(1)).toMatchObject([
     { kind: "frame", pullId: PULL, frames: 5 },
     { kind: "send", to: "b", message: "release", body: { pullId: PULL, answer: ANSWER } },
@@ -88,22 +67,22 @@ test("a frame is applied, told of, and the next ones in the window are asked for
 });
 
 test("a frame of another pull, peer, answer or count, or one that came, changes nothing and is told of", () => {
-  expect(receive({ frames: 3 })).toEqual([stale("of another pull")]);
-  pull({});
-  receive({ frames: 3, rows: [row(1n)] });
+  expect(us.receive({ frames: 3 })).toEqual([stale("of another pull")]);
+  us.pull({});
+  us.receive({ frames: 3, rows: [row(1n)] });
   const held = us.replica.store.digest();
-  expect(receive({ frames: 3, index: 1, pullId: NEXT, rows: [row(2n)] })).toEqual([stale("of another pull")]);
-  const body = frameOf({ frames: 3, index: 1, rows: [row(2n)] });
-  expect(step({ kind: "message", from: "c", message: "frame", body })).toEqual([stale("of another pull", "c")]);
+  expect(us.receive({ frames: 3, index: 1, pullId: NEXT, rows: [row(2n)] })).toEqual([stale("of another pull")]);
+  const body = us.frameOf({ frames: 3, index: 1, rows: [row(2n)] });
+  expect(us.step({ kind: "message", from: "c", message: "frame", body })).toEqual([stale("of another pull", "c")]);
   for (const answer of [
     { ...ANSWER, number: 2 },
     { ...ANSWER, responder: OTHERS },
   ]) {
-    expect(receive({ frames: 3, index: 1, answer, rows: [row(2n)] })).toEqual([stale("of another answer")]);
+    expect(us.receive({ frames: 3, index: 1, answer, rows: [row(2n)] })).toEqual([stale("of another answer")]);
   }
-  expect(receive({ frames: 4, index: 1, rows: [row(2n)] })).toEqual([stale("of another count of frames")]);
-  expect(receive({ frames: 3, index: 0, rows: [row(2n)] })).toEqual([stale("repeated")]);
-  expect(step({ kind: "message", from: "b", message: "frame", body: [1] })).toEqual([
+  expect(us.receive({ frames: 4, index: 1, rows: [row(2n)] })).toEqual([stale("of another count of frames")]);
+  expect(us.receive({ frames: 3, index: 0, rows: [row(2n)] })).toEqual([stale("repeated")]);
+  expect(us.step({ kind: "message", from: "b", message: "frame", body: [1] })).toEqual([
     { kind: "refused", reason: "undecodable", from: "b", detail: "Cannot decode frame: it is not bytes at byte 0" },
   ]);
   expect(us.replica.store.digest()).toBe(held);
@@ -112,9 +91,9 @@ test("a frame of another pull, peer, answer or count, or one that came, changes 
 
 test("whoever knows or holds more than the answer says has a version of its own, and is not level", () => {
   const grown = { kind: "changed", version: { counter: 3, generator: OURS } };
-  write(9n);
-  pull({});
-  const effects = receive({ rows: [row(1n)], end: {} });
+  us.write(9n);
+  us.pull({});
+  const effects = us.receive({ rows: [row(1n)], end: {} });
   expect(effects).toContainEqual(grown);
   expect(last(effects)).toMatchObject({ outcome: "complete", rows: 1, isLevel: false });
 });
@@ -123,8 +102,8 @@ test.each([
   ["it has rows early, which we then lack", { early: true }],
   ["more is settled there", { horizon: { ...NO_HORIZON, expired: new Map([[0, 1]]) } }],
 ] as const)("the version of an answer is not ours where %s", (_, end) => {
-  pull({});
-  const effects = receive({ rows: [row(1n)], end });
+  us.pull({});
+  const effects = us.receive({ rows: [row(1n)], end });
   const isEqual = "horizon" in end;
   // A horizon that is taken on makes the same of both.
   expect(last(effects)).toMatchObject({ outcome: "complete", isLevel: isEqual });
@@ -132,10 +111,10 @@ test.each([
 });
 
 test("an answer with nothing new changes no version, and tells of none", () => {
-  pull({});
-  receive({ rows: [row(1n)], end: {} });
-  pull({ pullId: NEXT });
-  const effects = receive({ pullId: NEXT, answer: { ...ANSWER, number: 2 }, end: {} });
+  us.pull({});
+  us.receive({ rows: [row(1n)], end: {} });
+  us.pull({ pullId: NEXT });
+  const effects = us.receive({ pullId: NEXT, answer: { ...ANSWER, number: 2 }, end: {} });
   expect(effects.slice(1)).toEqual([
     { kind: "send", to: "b", message: "release", body: { pullId: NEXT, answer: { ...ANSWER, number: 2 } } },
     { kind: "pulled", peer: "b", pullId: NEXT, outcome: "complete", rows: 0, isLevel: false },
@@ -143,129 +122,129 @@ test("an answer with nothing new changes no version, and tells of none", () => {
 });
 
 test("knowledge that grows without a row is a change", () => {
-  pull({});
-  expect(receive({ end: {} }).slice(2)).toEqual([
+  us.pull({});
+  expect(us.receive({ end: {} }).slice(2)).toEqual([
     { kind: "changed", version: { counter: 3, generator: THEIRS } },
     { kind: "pulled", peer: "b", pullId: PULL, outcome: "complete", rows: 0, isLevel: true },
   ]);
 });
 
 test("where nothing comes a pull is repeated a bounded number of times; whose frames come is left alone", () => {
-  pull({});
-  expect(step({ kind: "timer", name: `pull ${NEXT}` })).toEqual([]);
+  us.pull({});
+  expect(us.step({ kind: "timer", name: `pull ${NEXT}` })).toEqual([]);
   for (let turn = 1; turn <= LIMITS.retriesMax; turn += 1) {
-    const effects = timeOut();
+    const effects = us.timeOut();
     expect(effects[0]).toEqual({ kind: "stalled", pullId: PULL });
     expect(kinds(effects)).toEqual(["stalled", "pull", "timer"]);
   }
-  expect(timeOut()).toEqual([failed("no-answer")]);
-  expect(timeOut()).toEqual([]);
+  expect(us.timeOut()).toEqual([failed("no-answer")]);
+  expect(us.timeOut()).toEqual([]);
   expect(us.replica.unfinished.size).toBe(0);
 
-  pull({});
-  timeOut();
-  receive({ frames: 9, rows: [row(1n)] });
-  expect(timeOut()).toEqual([{ kind: "timer", name: `pull ${PULL}`, delayMs: LIMITS.retryMs }]);
+  us.pull({});
+  us.timeOut();
+  us.receive({ frames: 9, rows: [row(1n)] });
+  expect(us.timeOut()).toEqual([{ kind: "timer", name: `pull ${PULL}`, delayMs: LIMITS.retryMs }]);
   expect(us.replica.pull).toMatchObject({ progress: false, retries: 0 });
-  expect(kinds(timeOut())).toEqual(["stalled", "more", "timer"]);
+  expect(kinds(us.timeOut())).toEqual(["stalled", "more", "timer"]);
   expect(us.replica.pull?.retries).toBe(1);
 });
 
 test("frames that do not come are asked for again, a window of them at most, and fewer are then in flight", () => {
-  restart({
+  us.restart({
     limits: { ...LIMITS, windowFrames: 4 },
   });
-  pull({});
-  expect(askedFrames(receive({ frames: 20, index: 1, rows: [row(1n)] }))).toEqual([[4]]);
-  expect(askedFrames(receive({ frames: 20, index: 4, rows: [row(2n)] }))).toEqual([[5]]);
-  timeOut();
-  const again = timeOut();
+  us.pull({});
+  expect(askedFrames(us.receive({ frames: 20, index: 1, rows: [row(1n)] }))).toEqual([[4]]);
+  expect(askedFrames(us.receive({ frames: 20, index: 4, rows: [row(2n)] }))).toEqual([[5]]);
+  us.timeOut();
+  const again = us.timeOut();
   expect(kinds(again)).toEqual(["stalled", "more", "timer"]);
   expect(askedFrames(again)).toEqual([[0, 2, 3, 5]]);
   expect(us.replica.pull).toMatchObject({ congested: true, window: 2 });
-  timeOut();
+  us.timeOut();
   expect(us.replica.pull?.window).toBe(1);
-  timeOut();
+  us.timeOut();
   expect(us.replica.pull?.window).toBe(1);
   // One more in flight with each that comes.
-  expect(askedFrames(receive({ frames: 20, index: 0, rows: [row(3n)] }))).toEqual([]);
+  expect(askedFrames(us.receive({ frames: 20, index: 0, rows: [row(3n)] }))).toEqual([]);
   expect(us.replica.pull?.window).toBe(2);
-  for (const index of [2, 3, 5]) receive({ frames: 20, index, rows: [row(BigInt(index + 10))] });
+  for (const index of [2, 3, 5]) us.receive({ frames: 20, index, rows: [row(BigInt(index + 10))] });
   expect(us.replica.pull?.window).toBe(4);
 });
 
 test("a pull that is given up says so to its peer, and keeps nothing to go on with; what came stays and is told of", () => {
-  expect(step({ kind: "give-up", peer: "b" })).toEqual([]);
-  pull({});
-  expect(step({ kind: "give-up", peer: "c" })).toEqual([]);
+  expect(us.step({ kind: "give-up", peer: "b" })).toEqual([]);
+  us.pull({});
+  expect(us.step({ kind: "give-up", peer: "c" })).toEqual([]);
   // Nobody is told of a pull that has no answer yet.
-  expect(step({ kind: "give-up", peer: "b" })).toEqual([failed("given-up")]);
-  pull({});
-  receive({ frames: 3, rows: [row(1n)] });
-  expect(step({ kind: "give-up", peer: "b" })).toEqual([
+  expect(us.step({ kind: "give-up", peer: "b" })).toEqual([failed("given-up")]);
+  us.pull({});
+  us.receive({ frames: 3, rows: [row(1n)] });
+  expect(us.step({ kind: "give-up", peer: "b" })).toEqual([
     { kind: "send", to: "b", message: "release", body: { pullId: PULL, answer: ANSWER } },
     { kind: "changed", version: { counter: 2, generator: OURS } },
     failed("given-up"),
   ]);
   expect([us.replica.unfinished.size, us.replica.early.size]).toEqual([0, 1]);
-  pull({ stands: true });
-  expect(step({ kind: "give-up", peer: "b" })).toEqual([
+  us.pull({ stands: true });
+  expect(us.step({ kind: "give-up", peer: "b" })).toEqual([
     { kind: "send", to: "b", message: "release", body: { pullId: PULL } },
     failed("given-up"),
   ]);
 });
 
 test("a refusal of our pull by its peer ends it with its reason, any other changes nothing", () => {
-  expect(refuse("full")).toEqual([stale("of another pull")]);
+  expect(us.refuse("full")).toEqual([stale("of another pull")]);
   for (const reason of ["declaration", "serving", "full", "gone"] as const) {
-    pull({});
-    expect(refuse(reason, { pullId: NEXT })).toEqual([stale("of another pull")]);
-    expect(refuse(reason, { from: "c" })).toEqual([stale("of another pull", "c")]);
-    expect(refuse(reason)).toEqual([failed(reason)]);
+    us.pull({});
+    expect(us.refuse(reason, { pullId: NEXT })).toEqual([stale("of another pull")]);
+    expect(us.refuse(reason, { from: "c" })).toEqual([stale("of another pull", "c")]);
+    expect(us.refuse(reason)).toEqual([failed(reason)]);
   }
-  pull({});
-  receive({ frames: 3, rows: [row(1n)] });
+  us.pull({});
+  us.receive({ frames: 3, rows: [row(1n)] });
   // The peer said itself that the answer is closed.
-  expect(refuse("gone")).toEqual([{ kind: "changed", version: us.replica.version }, failed("gone")]);
-  pull({});
-  receive({ frames: 3, rows: [row(1n)] });
-  expect(kinds(refuse("full"))).toEqual(["release", "pulled"]);
+  expect(us.refuse("gone")).toEqual([{ kind: "changed", version: us.replica.version }, failed("gone")]);
+  us.pull({});
+  us.receive({ frames: 3, rows: [row(1n)] });
+  expect(kinds(us.refuse("full"))).toEqual(["release", "pulled"]);
 });
 
 test("entries that say no more than what is settled are not taken over", () => {
-  restart({
+  us.restart({
     horizon: { ...NO_HORIZON, settled: T },
     limits: LIMITS,
   });
-  pull({});
+  us.pull({});
   const knowledge = new Map([
     [THEIRS, T],
     [OTHERS, T + 1],
   ]);
-  receive({ end: { knowledge } });
+  us.receive({ end: { knowledge } });
   expect(us.replica.knowledge).toEqual(new Map([[OTHERS, T + 1]]));
 });
 
 test("the trainers' positions come with a whole answer", () => {
-  pull({});
-  receive({ end: { applied: new Map([["trainer", 4]]) } });
+  us.pull({});
+  us.receive({ end: { applied: new Map([["trainer", 4]]) } });
   expect(us.replica.applied).toEqual(new Map([["trainer", 4]]));
 });
 
 test("a horizon that moves is a change, and so is a row that nobody's knowledge covers, which stays early", () => {
-  pull({});
-  receive({ rows: [row(1n)], end: {} });
-  pull({});
+  us.pull({});
+  us.receive({ rows: [row(1n)], end: {} });
+  us.pull({});
   const moved = { ...NO_HORIZON, settled: T + 20, graveyard: new Map([[THEIRS, T + 9]]) };
   const version = { counter: 7, generator: THEIRS };
   const second = { ...ANSWER, number: 2 };
-  expect(receive({ answer: second, end: { horizon: moved, knowledge: new Map(), version } }).slice(2)).toEqual([
+  expect(us.receive({ answer: second, end: { horizon: moved, knowledge: new Map(), version } }).slice(2)).toEqual([
     { kind: "changed", version },
     { kind: "pulled", peer: "b", pullId: PULL, outcome: "complete", rows: 0, isLevel: true },
   ]);
-  pull({});
+  us.pull({});
   const third = { answer: { ...ANSWER, number: 3 }, rows: [{ key: 2n, t: T + 30 }] };
-  const effects = receive({ ...third, end: { horizon: moved, knowledge: new Map(), version } });
+  const effects = us.receive({ ...third, end: { horizon: moved, knowledge: new Map(), version } });
   expect(us.replica.early.size).toBe(1);
   expect(us.replica.version.generator).toBe(OURS);
   expect(last(effects)).toMatchObject({ outcome: "complete", rows: 1, isLevel: false });
@@ -273,12 +252,12 @@ test("a horizon that moves is a change, and so is a row that nobody's knowledge 
 
 test("asked while a pull runs where it stands, it says so when the pull is over, however that ends", () => {
   const survey = { kind: "message", from: "p", message: "survey", body: { asker: OTHERS, round: 1 } } as const;
-  pull({});
-  expect(step(survey)).toEqual([]);
+  us.pull({});
+  expect(us.step(survey)).toEqual([]);
   const report = { kind: "send", to: "p", message: "report" };
-  expect(last(receive({ end: {} }))).toMatchObject(report);
-  pull({});
-  expect(step(survey)).toEqual([]);
-  expect(last(step({ kind: "give-up", peer: "b" }))).toMatchObject(report);
-  expect(kinds(step({ kind: "give-up", peer: "b" }))).toEqual([]);
+  expect(last(us.receive({ end: {} }))).toMatchObject(report);
+  us.pull({});
+  expect(us.step(survey)).toEqual([]);
+  expect(last(us.step({ kind: "give-up", peer: "b" }))).toMatchObject(report);
+  expect(kinds(us.step({ kind: "give-up", peer: "b" }))).toEqual([]);
 });

@@ -3,59 +3,37 @@
  */
 import { beforeEach, expect, test } from "vitest";
 import { NO_HORIZON, type Horizon } from "../protocols/sync/horizon.ts";
-import {
-  ANSWER,
-  failed,
-  giveOut,
-  last,
-  LIMITS,
-  merge,
-  more,
-  NEXT,
-  OTHERS,
-  OURS,
-  pull,
-  receive,
-  refuse,
-  restart,
-  row,
-  stale,
-  step,
-  THEIRS,
-  us,
-  versionOf,
-  write,
-} from "./pull-steps.ts";
+import { ANSWER, failed, last, LIMITS, more, NEXT, OTHERS, OURS, row, stale, THEIRS, us } from "./pull-steps.ts";
 import { askedFrames, kinds, PULL, T } from "./replica-steps.ts";
 
-beforeEach(() => restart());
+beforeEach(() => us.restart());
 
 test("a pull that ended for want of more is gone on with: the rest is asked for under its id, and all anew when that is there", () => {
-  pull({});
-  receive({ frames: 5, index: 1, rows: [row(1n)] });
-  receive({ frames: 5, index: 2, rows: [row(2n)] });
-  giveOut();
+  us.pull({});
+  us.receive({ frames: 5, index: 1, rows: [row(1n)] });
+  us.receive({ frames: 5, index: 2, rows: [row(2n)] });
+  us.giveOut();
   // Of another peer nothing is known.
-  expect(kinds(pull({ peer: "c", pullId: NEXT }))).toEqual(["pull", "timer"]);
-  step({ kind: "give-up", peer: "c" });
+  expect(kinds(us.pull({ peer: "c", pullId: NEXT }))).toEqual(["pull", "timer"]);
+  us.step({ kind: "give-up", peer: "c" });
 
-  const [asked, timer] = pull({ pullId: NEXT });
+  const [asked, timer] = us.pull({ pullId: NEXT });
   expect(asked).toEqual(more([0, 3]));
   expect(timer).toEqual({ kind: "timer", name: `pull ${NEXT}`, delayMs: LIMITS.retryMs });
   expect(us.replica.unfinished.size).toBe(0);
-  expect(receive({ frames: 5, index: 2, rows: [row(2n)] })).toEqual([stale("repeated")]);
-  const first = receive({ frames: 5, index: 3, rows: [row(3n)] });
+  expect(us.receive({ frames: 5, index: 2, rows: [row(2n)] })).toEqual([stale("repeated")]);
+  const first = us.receive({ frames: 5, index: 3, rows: [row(3n)] });
   expect(first[1]).toMatchObject({ kind: "frame", pullId: NEXT, frames: 3 });
   expect(askedFrames(first)).toEqual([[4]]);
-  receive({ frames: 5, index: 0, rows: [row(4n)] });
-  const rest = receive({ frames: 5, index: 4, rows: [row(5n)], end: {} });
+  us.receive({ frames: 5, index: 0, rows: [row(4n)] });
+  const rest = us.receive({ frames: 5, index: 4, rows: [row(5n)], end: {} });
   expect(rest.slice(2)).toMatchObject([
     { kind: "send", to: "b", message: "release", body: { pullId: PULL, answer: ANSWER } },
     { kind: "changed", version: { counter: 3, generator: THEIRS } },
     { kind: "send", to: "b", message: "pull", body: { pullId: NEXT } },
   ]);
   expect(us.replica.pull).toMatchObject({ pullId: NEXT, asksAs: NEXT, answer: undefined, staged: [] });
-  expect(last(receive({ pullId: NEXT, answer: { ...ANSWER, number: 2 }, end: {} }))).toMatchObject({
+  expect(last(us.receive({ pullId: NEXT, answer: { ...ANSWER, number: 2 }, end: {} }))).toMatchObject({
     pullId: NEXT,
     outcome: "complete",
     rows: 3,
@@ -63,80 +41,80 @@ test("a pull that ended for want of more is gone on with: the rest is asked for 
 });
 
 test("what is missing of the rest is asked for again by its own number", () => {
-  pull({});
-  receive({ frames: 6, index: 0, rows: [row(1n)] });
-  receive({ frames: 6, index: 2, rows: [row(2n)] });
-  giveOut();
-  pull({ pullId: NEXT });
-  step({ kind: "timer", name: `pull ${NEXT}` });
-  expect(askedFrames(step({ kind: "timer", name: `pull ${NEXT}` }))).toEqual([[1, 3]]);
-  receive({ frames: 6, index: 3, rows: [row(3n)] });
-  step({ kind: "timer", name: `pull ${NEXT}` });
-  expect(askedFrames(step({ kind: "timer", name: `pull ${NEXT}` }))).toEqual([[1, 4]]);
+  us.pull({});
+  us.receive({ frames: 6, index: 0, rows: [row(1n)] });
+  us.receive({ frames: 6, index: 2, rows: [row(2n)] });
+  us.giveOut();
+  us.pull({ pullId: NEXT });
+  us.step({ kind: "timer", name: `pull ${NEXT}` });
+  expect(askedFrames(us.step({ kind: "timer", name: `pull ${NEXT}` }))).toEqual([[1, 3]]);
+  us.receive({ frames: 6, index: 3, rows: [row(3n)] });
+  us.step({ kind: "timer", name: `pull ${NEXT}` });
+  expect(askedFrames(us.step({ kind: "timer", name: `pull ${NEXT}` }))).toEqual([[1, 4]]);
 });
 
 test("with a burst only so much of the rest is asked for at once, and no more than is left", () => {
-  pull({});
-  receive({ frames: 5, rows: [row(1n)] });
-  giveOut();
-  expect(askedFrames(pull({ pullId: NEXT, burst: 30 }))).toEqual([[1]]);
-  step({ kind: "give-up", peer: "b" });
-  pull({});
-  receive({ frames: 2, answer: { ...ANSWER, number: 2 }, rows: [row(1n)] });
-  giveOut();
-  const [asked] = pull({ pullId: NEXT });
+  us.pull({});
+  us.receive({ frames: 5, rows: [row(1n)] });
+  us.giveOut();
+  expect(askedFrames(us.pull({ pullId: NEXT, burst: 30 }))).toEqual([[1]]);
+  us.step({ kind: "give-up", peer: "b" });
+  us.pull({});
+  us.receive({ frames: 2, answer: { ...ANSWER, number: 2 }, rows: [row(1n)] });
+  us.giveOut();
+  const [asked] = us.pull({ pullId: NEXT });
   expect(asked?.kind === "send" && asked.message === "more" && asked.body.frames).toEqual([1]);
   expect(us.replica.pull?.answer?.asked).toBe(1);
 });
 
 test("where the answer to go on with is closed, all is asked for anew", () => {
-  pull({});
-  receive({ frames: 5, rows: [row(1n)] });
-  giveOut();
-  pull({ pullId: NEXT });
+  us.pull({});
+  us.receive({ frames: 5, rows: [row(1n)] });
+  us.giveOut();
+  us.pull({ pullId: NEXT });
   // Of the id that it asks under.
-  expect(refuse("gone", { pullId: NEXT })).toEqual([stale("of another pull")]);
-  expect(kinds(refuse("gone"))).toEqual(["pull"]);
+  expect(us.refuse("gone", { pullId: NEXT })).toEqual([stale("of another pull")]);
+  expect(kinds(us.refuse("gone"))).toEqual(["pull"]);
   expect(us.replica.pull).toMatchObject({ pullId: NEXT, asksAs: NEXT, answer: undefined });
   // Any other reason ends it.
-  step({ kind: "give-up", peer: "b" });
-  pull({});
-  receive({ frames: 5, answer: { ...ANSWER, number: 2 }, rows: [row(2n)] });
-  giveOut();
-  pull({ pullId: NEXT });
-  expect(last(refuse("full"))).toEqual({ ...failed("full"), pullId: NEXT });
+  us.step({ kind: "give-up", peer: "b" });
+  us.pull({});
+  us.receive({ frames: 5, answer: { ...ANSWER, number: 2 }, rows: [row(2n)] });
+  us.giveOut();
+  us.pull({ pullId: NEXT });
+  expect(last(us.refuse("full"))).toEqual({ ...failed("full"), pullId: NEXT });
 });
 
 /** A horizon that has settled all up to just before now, of writers that we never heard of. */
 const SETTLED: Horizon = { ...NO_HORIZON, settled: T, graveyard: new Map([[THEIRS, T]]) };
 
 test("who holds a row that came too late for the answer's horizon is behind, and asks that peer for a copy next", () => {
-  merge({ key: 7n, t: T - 5, writer: OTHERS });
-  pull({ peer: "c" });
-  receive({ frames: 3, rows: [row(8n)] }, "c");
-  giveOut("c");
-  pull({ pullId: NEXT });
-  const effects = receive({ pullId: NEXT, rows: [row(1n)], end: { horizon: SETTLED } });
+  us.merge({ key: 7n, t: T - 5, writer: OTHERS });
+  us.pull({ peer: "c" });
+  us.receive({ frames: 3, rows: [row(8n)] }, "c");
+  us.giveOut("c");
+  us.pull({ pullId: NEXT });
+  const effects = us.receive({ pullId: NEXT, rows: [row(1n)], end: { horizon: SETTLED } });
   expect(kinds(effects)).toEqual(["applied", "frame", "release", "release", "changed", "pulled"]);
   expect(effects).toContainEqual({ kind: "send", to: "c", message: "release", body: { pullId: PULL, answer: ANSWER } });
   expect(last(effects)).toEqual({ ...failed("behind"), pullId: NEXT });
   // What it was given is early; answers from before are of no use to a copy.
   expect([us.replica.early.size, us.replica.knowledge.size, us.replica.unfinished.size]).toEqual([3, 0, 0]);
   expect([...us.replica.copyFrom]).toEqual(["b"]);
-  expect(pull({})[0]).toMatchObject({ body: { wantsCopy: true, knowledge: [] } });
+  expect(us.pull({})[0]).toMatchObject({ body: { wantsCopy: true, knowledge: [] } });
 });
 
 test("a copy is kept back until it is whole, and then takes the place of all that its sender knew", () => {
-  merge({ key: 7n, t: T - 5, writer: OTHERS });
-  write(9n);
+  us.merge({ key: 7n, t: T - 5, writer: OTHERS });
+  us.write(9n);
   us.replica.copyFrom.add("b").add("c");
-  pull({});
-  const first = receive({ frames: 2, rows: [{ key: 1n, t: T - 9, writer: THEIRS }], replaces: true });
+  us.pull({});
+  const first = us.receive({ frames: 2, rows: [{ key: 1n, t: T - 9, writer: THEIRS }], replaces: true });
   expect(kinds(first)).toEqual(["frame"]);
-  expect(versionOf(1n)).toBeUndefined();
+  expect(us.versionOf(1n)).toBeUndefined();
   const knowledge = new Map([[OTHERS, T]]);
   const horizon: Horizon = { ...SETTLED, graveyard: new Map(), settled: T - 3 };
-  const done = receive({ frames: 2, index: 1, rows: [row(2n)], replaces: true, end: { knowledge, horizon } });
+  const done = us.receive({ frames: 2, index: 1, rows: [row(2n)], replaces: true, end: { knowledge, horizon } });
   expect(kinds(done)).toEqual(["frame", "release", "dropped", "applied", "applied", "changed", "pulled"]);
   expect(done).toContainEqual({ kind: "dropped", table: 0, keys: BigUint64Array.of(7n) });
   // Of a copy, too, it is told who sent it.
@@ -145,17 +123,17 @@ test("a copy is kept back until it is whole, and then takes the place of all tha
   );
   expect(last(done)).toMatchObject({ outcome: "complete", rows: 2 });
   // What was stamped here lies beyond.
-  expect([1n, 2n, 7n, 9n].map((key) => versionOf(key)?.writer)).toEqual([THEIRS, THEIRS, undefined, OURS]);
+  expect([1n, 2n, 7n, 9n].map((key) => us.versionOf(key)?.writer)).toEqual([THEIRS, THEIRS, undefined, OURS]);
   expect(us.replica.horizon.settled).toBe(T - 3);
   expect([...us.replica.copyFrom]).toEqual([]);
 });
 
 test("a copy of what is not settled later than here is of no use", () => {
-  pull({});
-  const effects = receive({ rows: [row(1n)], replaces: true, end: {} });
+  us.pull({});
+  const effects = us.receive({ rows: [row(1n)], replaces: true, end: {} });
   expect(kinds(effects)).toEqual(["frame", "release", "pulled"]);
   expect(last(effects)).toEqual(failed("behind"));
-  expect([versionOf(1n), us.replica.copyFrom.size]).toEqual([undefined, 0]);
+  expect([us.versionOf(1n), us.replica.copyFrom.size]).toEqual([undefined, 0]);
 });
 
 test("of copies that did not come whole one is kept, the last; of other answers that of each peer", () => {
@@ -164,38 +142,38 @@ test("of copies that did not come whole one is kept, the last; of other answers 
     ["d", false],
     ["b", true],
   ] as const) {
-    pull({ peer });
-    receive({ frames: 3, rows: [row(1n)], replaces }, peer);
-    giveOut(peer);
+    us.pull({ peer });
+    us.receive({ frames: 3, rows: [row(1n)], replaces }, peer);
+    us.giveOut(peer);
   }
   expect([...us.replica.unfinished.keys()]).toEqual(["d", "b"]);
   expect(us.replica.unfinished.get("b")).toMatchObject({ asksAs: PULL, staged: [{ index: 0 }] });
-  pull({ peer: "e" });
-  receive({ frames: 3, rows: [row(2n)] }, "e");
-  giveOut("e");
+  us.pull({ peer: "e" });
+  us.receive({ frames: 3, rows: [row(2n)] }, "e");
+  us.giveOut("e");
   expect([...us.replica.unfinished.keys()]).toEqual(["d", "b", "e"]);
   // Going on with a copy, what was kept back is not asked for again.
-  expect(pull({ pullId: NEXT })[0]).toEqual(more([1, 2]));
+  expect(us.pull({ pullId: NEXT })[0]).toEqual(more([1, 2]));
   const end = { horizon: { ...NO_HORIZON, settled: T - 9 } };
-  receive({ frames: 3, index: 1, rows: [row(4n)], replaces: true });
-  receive({ frames: 3, index: 2, rows: [row(5n)], replaces: true, end });
-  expect([1n, 4n, 5n].map((key) => versionOf(key) !== undefined)).toEqual([true, true, true]);
+  us.receive({ frames: 3, index: 1, rows: [row(4n)], replaces: true });
+  us.receive({ frames: 3, index: 2, rows: [row(5n)], replaces: true, end });
+  expect([1n, 4n, 5n].map((key) => us.versionOf(key) !== undefined)).toEqual([true, true, true]);
 });
 
 test("an answer that is no copy leaves what other peers are to be asked for, and forgets its own", () => {
   us.replica.copyFrom.add("b").add("c");
-  pull({});
-  receive({ end: {} });
+  us.pull({});
+  us.receive({ end: {} });
   expect([...us.replica.copyFrom]).toEqual(["c"]);
 });
 
 test("whoever takes a copy follows its epoch; whoever goes on into one follows the epoch before", () => {
   const horizon = { ...NO_HORIZON, epoch: 1, settled: T };
-  pull({});
-  receive({ replaces: true, rows: [row(1n)], end: { horizon, knowledge: new Map() } });
+  us.pull({});
+  us.receive({ replaces: true, rows: [row(1n)], end: { horizon, knowledge: new Map() } });
   expect(us.replica).toMatchObject({ follows: 1, horizon: { epoch: 1 } });
-  pull({});
-  receive({
+  us.pull({});
+  us.receive({
     answer: { ...ANSWER, number: 2 },
     end: { horizon: { ...horizon, epoch: 2, before: 0 }, knowledge: new Map() },
   });
@@ -203,11 +181,11 @@ test("whoever takes a copy follows its epoch; whoever goes on into one follows t
 });
 
 test("a copy drops the row that is the last its sender knows of a writer, and not the one after", () => {
-  merge({ key: 7n, t: T, writer: OTHERS });
-  merge({ key: 8n, t: T + 1, writer: OTHERS });
+  us.merge({ key: 7n, t: T, writer: OTHERS });
+  us.merge({ key: 8n, t: T + 1, writer: OTHERS });
   us.replica.copyFrom.add("b");
-  pull({});
+  us.pull({});
   const end = { knowledge: new Map([[OTHERS, T]]), horizon: { ...NO_HORIZON, settled: T - 1 } };
-  receive({ rows: [row(1n)], replaces: true, end });
-  expect([7n, 8n].map((key) => versionOf(key) !== undefined)).toEqual([false, true]);
+  us.receive({ rows: [row(1n)], replaces: true, end });
+  expect([7n, 8n].map((key) => us.versionOf(key) !== undefined)).toEqual([false, true]);
 });
