@@ -2,23 +2,28 @@ import { type Role } from "../protocols/model-state/role.ts";
 
 /** What a node's leader accepts: from its shards, from peers' leaders, and from itself. */
 export interface LeaderProtocol {
-  /** A shard of this node has this version now. Told at each change and at its start. */
+  /** A shard of this node has this version now. Told at each change and at its start, which `life` names: shard and leader start apart. */
   readonly "shard-changed": {
-    request: { readonly shard: string; readonly counter: number; readonly generator: string };
+    request: { readonly shard: string; readonly life: string; readonly counter: number; readonly generator: string };
     reply: void;
   };
-  /** A pull that the leader asked a shard for has ended. */
+  /** A pull of a shard has ended. Of those that the leader did not ask for, or does not know any more, it takes no notice, here and in what follows. */
   readonly "shard-pulled": {
-    request: { readonly shard: string; readonly outcome: "complete" | "failed"; readonly isLevel?: boolean };
+    request: {
+      readonly shard: string;
+      readonly pullId: string;
+      readonly outcome: "complete" | "failed";
+      readonly isLevel?: boolean;
+    };
     reply: void;
   };
-  /** A frame of a pull that the leader asked for was applied: its size, and how many the whole answer has. */
+  /** A frame of a pull was applied: its size, and how many the whole answer has. */
   readonly "pull-frame": {
-    request: { readonly shard: string; readonly bytes: number; readonly frames: number };
+    request: { readonly shard: string; readonly pullId: string; readonly bytes: number; readonly frames: number };
     reply: void;
   };
-  /** A pull that the leader asked for asks again for what did not come. */
-  readonly "pull-stalled": { request: { readonly shard: string }; reply: void };
+  /** A pull asks again for what did not come. */
+  readonly "pull-stalled": { request: { readonly shard: string; readonly pullId: string }; reply: void };
   /** What this node's region has to do. Whoever is primary pulls from nobody. */
   readonly role: { request: Role; reply: void };
   readonly status: {

@@ -8,6 +8,7 @@ import { POLL_LIMITS } from "../protocols/limits.ts";
 import { createPoller, pendingCount, type PollEffect, type PollEvent, stepPoller } from "../protocols/sync/poll.ts";
 import { type LeaderOf } from "../protocols/sync/poll-leaders.ts";
 import { buildWriterId, isWriterId } from "../protocols/sync/version.ts";
+import { drawPullId } from "../protocols/wire/pull.ts";
 import { type ActorRef, type Address, type Context, defineActor } from "../runtime/actor.ts";
 import { type StreamProtocol } from "../runtime/stream-protocol.ts";
 import { type LeaderProtocol, type LeaseAnswer } from "./leader-protocol.ts";
@@ -62,6 +63,7 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
     const leases = createLeases(config, context, (shard) => step({ kind: "led", shard }));
     const poller = createPoller(
       buildWriterId({ epoch: 0, region, node, nonce: drawNonce(context) }),
+      () => trace.heard(drawPullId(() => context.random())),
       { ...POLL_LIMITS, waitMs: config.pollWaitMs, gapMs: config.gapMs },
       (shard) => trace.heard(leases.leaderOf(shard)),
     );
@@ -90,19 +92,20 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
           context.metrics.count("freshet_pulls_asked_total", 1, { role: effect.role });
           shardHere(effect.shard).tell("synchronise", {
             peer: shardAt(effect.peer, effect.shard),
+            pullId: effect.pullId,
             burst: effect.burst,
             ...(effect.stands !== undefined && { stands: effect.stands }),
           });
           return;
         case "hurry":
-          shardHere(effect.shard).tell("hurry", { peer: shardAt(effect.peer, effect.shard) });
+          shardHere(effect.shard).tell("hurry", { pullId: effect.pullId });
           return;
         case "grant":
-          shardHere(effect.shard).tell("grant", { upTo: effect.upTo });
+          shardHere(effect.shard).tell("grant", { pullId: effect.pullId, upTo: effect.upTo });
           return;
         case "give-up":
           context.metrics.count("freshet_pulls_given_up_total");
-          shardHere(effect.shard).tell("give-up", { peer: shardAt(effect.peer, effect.shard) });
+          shardHere(effect.shard).tell("give-up", { pullId: effect.pullId });
           return;
         case "left":
           context.metrics.count("freshet_pulls_left_to_leader_total");
@@ -146,15 +149,16 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
     context.after(0, "lease-turn", {});
     return {
       handlers: {
-        "shard-changed": ({ shard, counter, generator }) => {
+        "shard-changed": ({ shard, life, counter, generator }) => {
           // Shards tell their version again and again, for a leader that restarted. Told on, an idle link would not be silent.
           const known = poller.changes.byShard.get(shard)?.version;
-          if (known?.counter === counter && known.generator === generator) return;
-          if (isWriterId(generator)) step({ kind: "changed", shard, version: { counter, generator } });
+          const isKnown = known?.counter === counter && known.generator === generator;
+          if (isKnown && poller.lives.get(shard) === life) return;
+          if (isWriterId(generator)) step({ kind: "changed", shard, life, version: { counter, generator } });
         },
         "shard-pulled": (pulled) => step({ kind: "pulled", ...pulled }),
         "pull-frame": (frame) => step({ kind: "frame", ...frame }),
-        "pull-stalled": ({ shard }) => step({ kind: "stalled", shard }),
+        "pull-stalled": (stalled) => step({ kind: "stalled", ...stalled }),
         role: ({ duty }) => setPulls(duty === "follows" || duty === "takes-over"),
         status: () => ({ leaders: leases.known(), pending: pendingCount(poller), links: linkLoads(poller) }),
         poll: (body, from) => {

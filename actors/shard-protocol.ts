@@ -175,15 +175,15 @@ export interface ShardProtocol {
   readonly subscribe: { request: { readonly tables: readonly number[]; readonly token: string }; reply: void };
   /** Asks a peer's replica for what this one lacks. Told by the leader; a pull that runs already is left alone. `burst` bytes may come unasked, and then what is granted; without it the pull paces itself. */
   readonly synchronise: {
-    request: { readonly peer: Address; readonly burst?: number; readonly stands?: boolean };
+    request: { readonly peer: Address; readonly pullId: string; readonly burst?: number; readonly stands?: boolean };
     reply: void;
   };
-  /** The pull that stands with this peer is to be answered now. */
-  readonly hurry: { request: { readonly peer: Address }; reply: void };
-  /** The running pull may ask for all frames below `upTo`. */
-  readonly grant: { request: { readonly upTo: number }; reply: void };
-  /** The running pull is to end, if it is from this peer. */
-  readonly "give-up": { request: { readonly peer: Address }; reply: void };
+  /** The pull of this id, if it stands, is to be answered now. */
+  readonly hurry: { request: { readonly pullId: string }; reply: void };
+  /** The pull of this id, if it runs, may ask for `upTo` frames in all. */
+  readonly grant: { request: { readonly pullId: string; readonly upTo: number }; reply: void };
+  /** The pull of this id, if it runs, is to end. */
+  readonly "give-up": { request: { readonly pullId: string }; reply: void };
   readonly status: { request: Record<string, never>; reply: ShardStatus };
   /** Looks one row up by its table's name and the text of its key, in JSON: for people, over NATS. */
   readonly row: { request: { readonly table: string; readonly key: string }; reply: RowView };

@@ -19,6 +19,7 @@ import { createAdmitKeys } from "./admit-keys.ts";
 import { gatherAll, gatherRows, type ReadList, shareRows } from "./gather-rows.ts";
 import { createEffectCounts } from "./effect-counts.ts";
 import { createLagMeter, noteUrgentRows } from "./lag-meter.ts";
+import { tellLeader } from "./leader-news.ts";
 import { type LeaderProtocol } from "./leader-protocol.ts";
 import { createRowFeed } from "./row-feed.ts";
 import { viewRow } from "./row-view.ts";
@@ -60,7 +61,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
   setup: async (config, context) => {
     const layout = modelLayout(config.model);
     const { replica, chain, scratch } = await openReplica(config, context);
-    const leader = context.ref<LeaderProtocol>(config.leader);
+    const news = tellLeader(context.ref<LeaderProtocol>(config.leader), { shard: config.name, life: replica.writer });
     const epochs = createShardEpochs(replica);
     const lag = createLagMeter(context.now());
     const feed = createRowFeed(config.shard, replica.store, context);
@@ -124,21 +125,15 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
           return;
         case "changed":
           images.note();
-          leader.tell("shard-changed", { shard: config.name, ...effect.version });
+          news.version(effect.version);
           return;
         case "pulled":
           images.note();
-          leader.tell("shard-pulled", {
-            shard: config.name,
-            outcome: effect.outcome,
-            ...(effect.outcome === "complete" && { isLevel: effect.isLevel }),
-          });
+          news.pull(effect);
           return;
         case "frame":
-          leader.tell("pull-frame", { shard: config.name, bytes: effect.bytes, frames: effect.frames });
-          return;
         case "stalled":
-          leader.tell("pull-stalled", { shard: config.name });
+          news.pull(effect);
           return;
         case "applied":
           if (effect.origin === "peer" || effect.origin === "urgent") lag.add(effect.t, context.now());
@@ -168,14 +163,19 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
       return take({ kind: "message", from: peerText(from), message, body });
     }
 
-    function takeRole({ duty, training, epoch }: Role): Promise<void> | undefined {
+    async function takeRole({ duty, training, epoch }: Role): Promise<void> {
+      const didPull = !isPrimary;
       isPrimary = duty === "trains" || duty === "hands-over";
+      // What a pull brings from now on, its positions too, is what others hold besides.
+      if (isPrimary && didPull && replica.pull !== undefined) {
+        await take({ kind: "give-up", pullId: replica.pull.pullId });
+      }
       // What is handed over must stand still: rows left early are written anew, and old ones let go, by whoever trains next.
       const at = { ...config.primaryAt, region: training };
       replica.primary = duty === "hands-over" ? undefined : primaryOf(at, context.self);
       if (duty !== "trains") replica.survey = undefined;
       // Only who takes over begins an epoch: a primary that lost its disk gets it from a member, with what it began with.
-      return duty === "trains" && replica.horizon.epoch >= epoch ? lead(epoch) : undefined;
+      if (duty === "trains" && replica.horizon.epoch >= epoch) await lead(epoch);
     }
 
     /** Writes in this epoch from now on. */
@@ -246,7 +246,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
       return gatherRows(layout, replica.store, list);
     }
 
-    leader.tell("shard-changed", { shard: config.name, ...replica.version });
+    news.version(replica.version);
     context.after(config.snapshotMs, "save", {});
     context.after(ANNOUNCE_MS, "due", { timer: ANNOUNCE });
     const turns = config.full ? turnsOf(layout) : [];
@@ -271,18 +271,18 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         succeed,
         lead: ({ epoch }) => lead(epoch).then(() => ({})),
         subscribe: (request, from) => feed.subscribe(request, from),
-        synchronise: ({ peer, burst, stands }) => {
+        synchronise: ({ peer, pullId, burst, stands }) => {
           step({
             kind: "pull",
             peer: peerText(peer),
-            pullId: drawPullId(() => context.random()),
+            pullId,
             ...(burst !== undefined && { burst }),
             ...(stands !== undefined && { stands }),
           });
         },
-        hurry: ({ peer }) => void step({ kind: "hurry", peer: peerText(peer) }),
-        grant: ({ upTo }) => void step({ kind: "grant", upTo }),
-        "give-up": ({ peer }) => take({ kind: "give-up", peer: peerText(peer) }),
+        hurry: ({ pullId }) => void step({ kind: "hurry", pullId }),
+        grant: ({ pullId, upTo }) => void step({ kind: "grant", pullId, upTo }),
+        "give-up": ({ pullId }) => take({ kind: "give-up", pullId }),
         status: () => ({
           shard: config.shard,
           ...digest.now(),
@@ -316,7 +316,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
             return;
           }
           // A leader that restarted knows no shards; telling it again costs nothing.
-          leader.tell("shard-changed", { shard: config.name, ...replica.version });
+          news.version(replica.version);
           context.after(ANNOUNCE_MS, "due", { timer: ANNOUNCE });
         },
         save: () => {

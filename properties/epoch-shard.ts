@@ -153,7 +153,7 @@ export class EpochShard {
   /** Pulls, up to so many frames; the pull that ran before is given up. */
   pull(name: string, peer: string, frames = Infinity): void {
     const running = this.replica(name).pull;
-    if (running !== undefined) this.#step(name, { kind: "give-up", peer: running.peer });
+    if (running !== undefined) this.#step(name, { kind: "give-up", pullId: running.pullId });
     this.#pullIds += 1;
     const pullId = this.#pullIds.toString(16).padStart(32, "0");
     const inbox = this.#step(name, { kind: "pull", peer, pullId }).map((effect) => ({ from: name, effect }));

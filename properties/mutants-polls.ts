@@ -22,7 +22,7 @@ export const POLL_MUTANTS: readonly Mutant[] = [
   {
     name: "a-new-shard-is-not-asked-for",
     file: "protocols/sync/poll.ts",
-    edits: [["return isNew ? joined(answered, relist(poller)) : answered;", "return answered;"]],
+    edits: [["...relist(poller), ...startPulls(poller, nowMs)];", "...startPulls(poller, nowMs)];"]],
   },
   {
     name: "the-rest-of-a-list-is-skipped",

@@ -9,6 +9,7 @@ import { EPOCH_MUTANTS } from "./mutants-epochs.ts";
 import { EXCHANGE_MUTANTS } from "./mutants-exchange.ts";
 import { LEADER_MUTANTS } from "./mutants-leaders.ts";
 import { HORIZON_MUTANTS } from "./mutants-horizon.ts";
+import { LIFE_MUTANTS } from "./mutants-lives.ts";
 import { LINK_MUTANTS } from "./mutants-links.ts";
 import { RULE_MUTANTS } from "./mutants-rules.ts";
 import { STANDING_MUTANTS } from "./mutants-standing.ts";
@@ -174,6 +175,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...EXCHANGE_MUTANTS,
   ...RULE_MUTANTS,
   ...LEADER_MUTANTS,
+  ...LIFE_MUTANTS,
   ...LINK_MUTANTS,
   ...HORIZON_MUTANTS,
   ...STANDING_MUTANTS,

@@ -7,6 +7,7 @@ import { checkLaws } from "./poll-lives-laws.ts";
 
 /** Those that worlds find too. */
 const OTHERS = [
+  "a-shard-that-starts-again-is-not-asked-for",
   "cursor-moves-when-sent",
   "cursor-of-another-life",
   "failed-pull-forgets-shard",

@@ -122,7 +122,7 @@ export const POLL_LIMITS = {
   /** A node that leads no shard asks other regions so often, all of them together. */
   farPollMs: 1_000,
   shardNameCharsMax: 160,
-  /** Nodes that poll one node. */
+  /** Nodes that poll one node, those that did lately. */
   peersMax: 256,
 } as const;
 

@@ -13,7 +13,7 @@ import { type ActorRef, type Address } from "../runtime/actor.ts";
 import { ActorSystem } from "../runtime/system.ts";
 import { eventually } from "./e2e-support.ts";
 import { temporaryFolder } from "./file-store-support.ts";
-import { clicksModel, ITEMS, push, REGION, soon, startShard, USERS } from "./shard-support.ts";
+import { clicksModel, ITEMS, pullFrom, push, REGION, soon, startShard, USERS } from "./shard-support.ts";
 
 const DIM = 4;
 const SHARDS = [0, 1] as const;
@@ -182,7 +182,7 @@ async function pull(follower: ActorRef<ShardProtocol>, peer: ActorRef<ShardProto
 
 /** Pulls once more, and says whether that brought nothing new before. */
 async function isLevel(follower: ActorRef<ShardProtocol>, peer: ActorRef<ShardProtocol>): Promise<boolean> {
-  follower.tell("synchronise", { peer: peer.address });
+  pullFrom(follower, peer.address);
   const [ours, theirs] = await Promise.all(
     [follower, peer].map(async (each) => (await each.ask("status", {}, { signal: soon() })).digest),
   );

@@ -2,7 +2,18 @@ import { expect, test } from "vitest";
 import { ActorSystem } from "../runtime/system.ts";
 import { eventually } from "./e2e-support.ts";
 import { temporaryFolder } from "./file-store-support.ts";
-import { clicksModel, ITEMS, push, REGION, rowsOf, shardAt, soon, startShard, USERS } from "./shard-support.ts";
+import {
+  clicksModel,
+  ITEMS,
+  pullFrom,
+  push,
+  REGION,
+  rowsOf,
+  shardAt,
+  soon,
+  startShard,
+  USERS,
+} from "./shard-support.ts";
 
 const DIM = 4;
 
@@ -16,10 +27,10 @@ test("rows of a table with an age are gone at the primary and at who pulls from 
   ];
   a.tell("role", { duty: "trains", training: REGION, term: 0, epoch: 0 });
   await push(a, { keys: [1n, 2n, 3n], dim: DIM, tables: [USERS, ITEMS] });
-  b.tell("synchronise", { peer: shardAt("a") });
+  pullFrom(b, shardAt("a"));
   await eventually("the follower has all rows", async () => ((await rowsOf(b)) === 6 ? true : undefined));
   await eventually("users have expired at the follower", async () => {
-    b.tell("synchronise", { peer: shardAt("a") });
+    pullFrom(b, shardAt("a"));
     return (await rowsOf(b)) === 3 ? true : undefined;
   });
   expect(await rowsOf(a)).toBe(3);
@@ -46,7 +57,7 @@ test("over its budget a table loses the rows that were trained longest ago, at t
   // One in twenty is free then.
   await eventually("the primary has room again", async () => ((await rowsOf(a)) === 4 ? true : undefined));
   await eventually("the follower has what the primary has", async () => {
-    b.tell("synchronise", { peer: shardAt("a") });
+    pullFrom(b, shardAt("a"));
     return (await rowsOf(b)) === 4 ? true : undefined;
   });
   const left: number[] = [];

@@ -6,7 +6,7 @@ import { type ActorRef } from "../runtime/actor.ts";
 import { ActorSystem } from "../runtime/system.ts";
 import { eventually } from "./e2e-support.ts";
 import { temporaryFolder } from "./file-store-support.ts";
-import { clicksModel, push, REGION, rowsOf, shardAt, soon, startShard } from "./shard-support.ts";
+import { clicksModel, pullFrom, push, REGION, rowsOf, shardAt, soon, startShard } from "./shard-support.ts";
 
 const SETTLED_AGE = 'freshet_settled_age_seconds{shard="clicks-0",worker="a"}';
 const MEMBERS = ["a", "b", "c"].map((node) => ({ region: REGION, node }));
@@ -27,7 +27,7 @@ test("what all members know leaves every vector, over restarts of the primary th
     ];
     a.tell("role", { duty: "trains", training: REGION, term: 0, epoch: 0 });
     function pullAll(): void {
-      for (const follower of [b, c]) follower.tell("synchronise", { peer: shardAt("a") });
+      for (const follower of [b, c]) pullFrom(follower, shardAt("a"));
     }
     await push(a, { keys: life < 4 ? [1n, 2n, BigInt(2 + life)] : [1n, 9n], dim: DIM });
     await eventually(`all is settled at every member in life ${life}`, async () => {

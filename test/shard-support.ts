@@ -6,6 +6,7 @@ import { packPush } from "../actors/packed-push.ts";
 import { type ShardConfig } from "../actors/shard-config.ts";
 import { type GradientPart, type ShardProtocol, type Sighting } from "../actors/shard-protocol.ts";
 import { type ModelDeclaration, type TableDeclaration } from "../protocols/model.ts";
+import { drawPullId } from "../protocols/wire/pull.ts";
 import { type ActorRef, type Address } from "../runtime/actor.ts";
 import { type ActorSystem } from "../runtime/system.ts";
 
@@ -106,6 +107,11 @@ export async function startShard(
     ],
   });
   return system.ref<ShardProtocol>(shardAt(node));
+}
+
+/** Has a replica pull from another, unless it pulls already. */
+export function pullFrom(replica: ActorRef<ShardProtocol>, peer: Address): void {
+  replica.tell("synchronise", { peer, pullId: drawPullId(() => Math.random()) });
 }
 
 /** Has the primary learn one gradient for all numbers of some rows, after all that it learned so far. */

@@ -3,7 +3,7 @@ import { ActorSystem } from "../runtime/system.ts";
 import { eventually } from "./e2e-support.ts";
 import { temporaryFolder } from "./file-store-support.ts";
 import { slowLink, type SlowLinkConfig } from "./runtime-fixtures/slow-link.ts";
-import { at, clicksModel, push, REGION, rowsOf, shardAt, soon, startShard } from "./shard-support.ts";
+import { at, clicksModel, pullFrom, push, REGION, rowsOf, shardAt, soon, startShard } from "./shard-support.ts";
 
 const DIM = 16;
 const MODEL = clicksModel(DIM);
@@ -34,7 +34,7 @@ test("an urgent row overtakes a long pull on a slow link: it is served while the
   for (let first = 0; first < ROWS; first += PUSH) {
     await push(a, { keys: Array.from({ length: PUSH }, (_, row) => BigInt(first + row)), dim: DIM, gradient: 0.01 });
   }
-  b.tell("synchronise", { peer: link });
+  pullFrom(b, link);
   await eventually("the pull has begun", async () => ((await rowsOf(b)) > 0 ? true : undefined));
   await push(a, { keys: [NEWS], dim: DIM, gradient: 1 });
 

@@ -44,7 +44,7 @@ function receive({ t = T, value = 0, state = 0, ...changes }: Changed): ReplicaE
     ...changes,
   });
   const effects = us.step({ kind: "message", from: "b", message: "frame", body });
-  us.step({ kind: "give-up", peer: "b" });
+  us.step({ kind: "give-up", pullId: PULL });
   return effects;
 }
 

@@ -174,21 +174,21 @@ test("frames that do not come are asked for again, a window of them at most, and
 });
 
 test("a pull that is given up says so to its peer, and keeps nothing to go on with; what came stays and is told of", () => {
-  expect(us.step({ kind: "give-up", peer: "b" })).toEqual([]);
+  expect(us.step({ kind: "give-up", pullId: PULL })).toEqual([]);
   us.pull({});
-  expect(us.step({ kind: "give-up", peer: "c" })).toEqual([]);
+  expect(us.step({ kind: "give-up", pullId: NEXT })).toEqual([]);
   // Nobody is told of a pull that has no answer yet.
-  expect(us.step({ kind: "give-up", peer: "b" })).toEqual([failed("given-up")]);
+  expect(us.step({ kind: "give-up", pullId: PULL })).toEqual([failed("given-up")]);
   us.pull({});
   us.receive({ frames: 3, rows: [row(1n)] });
-  expect(us.step({ kind: "give-up", peer: "b" })).toEqual([
+  expect(us.step({ kind: "give-up", pullId: PULL })).toEqual([
     { kind: "send", to: "b", message: "release", body: { pullId: PULL, answer: ANSWER } },
     { kind: "changed", version: { counter: 2, generator: OURS } },
     failed("given-up"),
   ]);
   expect([us.replica.unfinished.size, us.replica.early.size]).toEqual([0, 1]);
   us.pull({ stands: true });
-  expect(us.step({ kind: "give-up", peer: "b" })).toEqual([
+  expect(us.step({ kind: "give-up", pullId: PULL })).toEqual([
     { kind: "send", to: "b", message: "release", body: { pullId: PULL } },
     failed("given-up"),
   ]);
@@ -258,6 +258,6 @@ test("asked while a pull runs where it stands, it says so when the pull is over,
   expect(last(us.receive({ end: {} }))).toMatchObject(report);
   us.pull({});
   expect(us.step(survey)).toEqual([]);
-  expect(last(us.step({ kind: "give-up", peer: "b" }))).toMatchObject(report);
-  expect(kinds(us.step({ kind: "give-up", peer: "b" }))).toEqual([]);
+  expect(last(us.step({ kind: "give-up", pullId: PULL }))).toMatchObject(report);
+  expect(kinds(us.step({ kind: "give-up", pullId: PULL }))).toEqual([]);
 });

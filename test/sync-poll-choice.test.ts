@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { LINK_LIMITS, POLL_LIMITS } from "../protocols/limits.ts";
 import { createPoller, type PollEffect, type Poller, stepPoller } from "../protocols/sync/poll.ts";
 import { parseWriterId } from "../protocols/sync/version.ts";
+import { pullIds } from "../properties/world/names.ts";
 
 const A = parseWriterId("0.a.n.x");
 const B = parseWriterId("0.b.n.x");
@@ -35,12 +36,12 @@ test("a failed pull gives way to another peer at once, and its own next try come
   const node = new Node(["b", "c"]);
   expect(node.list("b", "s", 1, B)).toMatchObject([{ peer: "b" }]);
   node.list("c", "s", 2, B);
-  const effects = node.step({ kind: "pulled", shard: "s", outcome: "failed" });
+  const effects = node.end("s", "failed");
   expect(pullsOf(effects)).toMatchObject([{ peer: "c" }]);
   const delays = ["s", "t", "u", "v"].map((shard) => {
     const other = new Node(["b"]);
     other.list("b", shard, 1, B);
-    const timer = other.step({ kind: "pulled", shard, outcome: "failed" }).find(({ kind }) => kind === "timer");
+    const timer = other.end(shard, "failed").find(({ kind }) => kind === "timer");
     return timer?.kind === "timer" ? timer.delayMs : 0;
   });
   for (const delayMs of delays) {
@@ -86,7 +87,7 @@ test("a peer that only trickles gives way to another after a while, and a pull w
   node.list("c", "s", 1, C);
   node.frame("s", { bytes: 100, frames: 1_000 });
   const effects = node.step({ kind: "timer", name: timer?.name ?? "" });
-  expect(effects).toContainEqual({ kind: "give-up", shard: "s", peer: "b" });
+  expect(effects).toContainEqual({ kind: "give-up", shard: "s", pullId: node.running("s") });
   expect(node.pulled("s", "failed")).toMatchObject([{ peer: "c" }]);
 
   const alone = new Node(["b"]);
@@ -114,16 +115,16 @@ test("a hundred shards over one link share its window, and another link's pulls 
     const effects: PollEffect[] = [];
     for (let at = received.get(shard) ?? 0; at < upTo; at += 1) {
       node.nowMs += 1;
-      effects.push(...node.step({ kind: "frame", shard, bytes: at === 0 ? openingBytes : frameBytes, frames: 20 }));
+      effects.push(...node.frame(shard, { bytes: at === 0 ? openingBytes : frameBytes, frames: 20 }));
     }
     received.set(shard, upTo);
     if (upTo < 20) return effects;
     done.add(shard);
-    return [...effects, ...node.step({ kind: "pulled", shard, outcome: "complete" })];
+    return [...effects, ...node.end(shard, "complete")];
   }
   const queue = begun.flatMap(({ shard }) => bring(shard, 1));
   for (let effect = queue.shift(); effect !== undefined; effect = queue.shift()) {
-    if (effect.kind === "give-up") queue.push(...node.step({ kind: "pulled", shard: effect.shard, outcome: "failed" }));
+    if (effect.kind === "give-up") queue.push(...node.end(effect.shard, "failed"));
     if (effect.kind === "pull") {
       received.delete(effect.shard);
       queue.push(...bring(effect.shard, 1));
@@ -138,7 +139,7 @@ test("a hundred shards over one link share its window, and another link's pulls 
 /** A poller whose time and neighbours the test plays. */
 class Node {
   nowMs = 1;
-  readonly poller: Poller = createPoller(A);
+  readonly poller: Poller = createPoller(A, pullIds());
   readonly #listings = new Map<string, number>();
 
   constructor(peers: readonly string[]) {
@@ -164,12 +165,21 @@ class Node {
     return pullsOf(this.stepList(peer, shard, counter, generator));
   }
 
-  frame(shard: string, frame: { bytes: number; frames: number }): void {
-    this.step({ kind: "frame", shard, ...frame });
+  /** The id of the shard's pull. */
+  running(shard: string): string {
+    return this.poller.pulling.get(shard)?.pullId ?? "";
+  }
+
+  frame(shard: string, frame: { bytes: number; frames: number }): PollEffect[] {
+    return this.step({ kind: "frame", shard, pullId: this.running(shard), ...frame });
+  }
+
+  end(shard: string, outcome: "complete" | "failed"): PollEffect[] {
+    return this.step({ kind: "pulled", shard, pullId: this.running(shard), outcome });
   }
 
   pulled(shard: string, outcome: "complete" | "failed"): (PollEffect & { kind: "pull" })[] {
-    return pullsOf(this.step({ kind: "pulled", shard, outcome }));
+    return pullsOf(this.end(shard, outcome));
   }
 }
 

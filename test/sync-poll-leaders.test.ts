@@ -3,6 +3,7 @@ import { POLL_LIMITS } from "../protocols/limits.ts";
 import { type LeaderOf } from "../protocols/sync/poll-leaders.ts";
 import { createPoller, pendingCount, type PollEffect, type Poller, stepPoller } from "../protocols/sync/poll.ts";
 import { parseWriterId } from "../protocols/sync/version.ts";
+import { pullIds } from "../properties/world/names.ts";
 
 const OURS = parseWriterId("0.here.b.l1");
 const THEIRS = parseWriterId("0.there.a.l1");
@@ -20,7 +21,7 @@ interface NodeB {
 /** Node b of region here, which polls its sibling and two nodes elsewhere. Who leads is what `leader` says at the time. */
 function nodeB(): NodeB {
   const node: NodeB = {
-    poller: createPoller(OURS, LIMITS, () => node.leader),
+    poller: createPoller(OURS, pullIds(), LIMITS, () => node.leader),
     leader: undefined,
     led(leader: ReturnType<LeaderOf>): PollEffect[] {
       node.leader = leader;
@@ -39,6 +40,11 @@ function lists(poller: Poller, peer: string, counter: number): PollEffect[] {
   const shards = [{ shard: SHARD, counter, generator: THEIRS }];
   const body = { pollId, cursor: { writer: THEIRS, change: counter }, more: false, shards };
   return stepPoller(poller, { kind: "message", from: peer, message: "changes", body });
+}
+
+/** The id of the pull that runs. */
+function running({ poller }: NodeB): string {
+  return poller.pulling.get(SHARD)?.pullId ?? "";
 }
 
 function fire(poller: Poller, effects: readonly PollEffect[], what: string): PollEffect[] {
@@ -102,10 +108,10 @@ test("what a leader does not bring in time is pulled after all, and again until 
   const listed = lists(node.poller, "there/a", 1);
   expect(listed).toContainEqual(expect.objectContaining({ kind: "timer", delayMs: LIMITS.patienceMs }));
   expect(pulls(fire(node.poller, listed, "left"))).toEqual(["there/a as itself"]);
-  const failed = stepPoller(node.poller, { kind: "pulled", shard: SHARD, outcome: "failed" });
+  const failed = stepPoller(node.poller, { kind: "pulled", shard: SHARD, pullId: running(node), outcome: "failed" });
   expect(pulls(fire(node.poller, failed, "retry"))).toEqual(["there/a as itself"]);
   stepPoller(node.poller, { kind: "changed", shard: SHARD, version: { counter: 1, generator: THEIRS } });
-  stepPoller(node.poller, { kind: "pulled", shard: SHARD, outcome: "complete" });
+  stepPoller(node.poller, { kind: "pulled", shard: SHARD, pullId: running(node), outcome: "complete" });
   // The next change is the leader's again.
   expect(pulls(lists(node.poller, "there/a", 2))).toEqual([]);
 });

@@ -15,7 +15,7 @@ test("a pull that ended for want of more is gone on with: the rest is asked for 
   us.giveOut();
   // Of another peer nothing is known.
   expect(kinds(us.pull({ peer: "c", pullId: NEXT }))).toEqual(["pull", "timer"]);
-  us.step({ kind: "give-up", peer: "c" });
+  us.step({ kind: "give-up", pullId: NEXT });
 
   const [asked, timer] = us.pull({ pullId: NEXT });
   expect(asked).toEqual(more([0, 3]));
@@ -58,7 +58,7 @@ test("with a burst only so much of the rest is asked for at once, and no more th
   us.receive({ frames: 5, rows: [row(1n)] });
   us.giveOut();
   expect(askedFrames(us.pull({ pullId: NEXT, burst: 30 }))).toEqual([[1]]);
-  us.step({ kind: "give-up", peer: "b" });
+  us.step({ kind: "give-up", pullId: NEXT });
   us.pull({});
   us.receive({ frames: 2, answer: { ...ANSWER, number: 2 }, rows: [row(1n)] });
   us.giveOut();
@@ -77,7 +77,7 @@ test("where the answer to go on with is closed, all is asked for anew", () => {
   expect(kinds(us.refuse("gone"))).toEqual(["pull"]);
   expect(us.replica.pull).toMatchObject({ pullId: NEXT, asksAs: NEXT, answer: undefined });
   // Any other reason ends it.
-  us.step({ kind: "give-up", peer: "b" });
+  us.step({ kind: "give-up", pullId: NEXT });
   us.pull({});
   us.receive({ frames: 5, answer: { ...ANSWER, number: 2 }, rows: [row(2n)] });
   us.giveOut();

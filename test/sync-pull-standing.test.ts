@@ -10,17 +10,17 @@ const LET_GO = { kind: "send", to: "b", message: "release", body: { pullId: PULL
 
 beforeEach(() => us.restart());
 
-test("a standing pull is hurried by its own peer alone, and then as good as late", () => {
+test("a standing pull is hurried by its own id alone, and then as good as late", () => {
   us.pull({ stands: true });
-  expect(us.step({ kind: "hurry", peer: "c" })).toEqual([]);
-  const [asked, timer] = us.step({ kind: "hurry", peer: "b" });
+  expect(us.step({ kind: "hurry", pullId: NEXT })).toEqual([]);
+  const [asked, timer] = us.step({ kind: "hurry", pullId: PULL });
   expect(asked).toMatchObject({ kind: "send", to: "b", message: "pull", body: { pullId: PULL } });
   expect(asked?.kind === "send" && asked.body).not.toHaveProperty("stands");
   expect(timer).toEqual({ kind: "timer", name: `pull ${PULL}`, delayMs: LIMITS.retryMs });
-  expect(us.step({ kind: "hurry", peer: "b" })).toEqual([]);
+  expect(us.step({ kind: "hurry", pullId: PULL })).toEqual([]);
   expect(kinds(us.timeOut())).toEqual(["stalled", "pull", "timer"]);
   expect(us.timeOut()).toEqual([LET_GO, failed("no-answer")]);
-  expect(us.step({ kind: "hurry", peer: "b" })).toEqual([]);
+  expect(us.step({ kind: "hurry", pullId: PULL })).toEqual([]);
 });
 
 test("hurried where a pull is never tried again, it is tried once", () => {
@@ -28,7 +28,7 @@ test("hurried where a pull is never tried again, it is tried once", () => {
     limits: { ...LIMITS, retriesMax: 0 },
   });
   us.pull({ stands: true });
-  us.step({ kind: "hurry", peer: "b" });
+  us.step({ kind: "hurry", pullId: PULL });
   expect(us.replica.pull?.retries).toBe(0);
   expect(us.timeOut()).toEqual([LET_GO, failed("no-answer")]);
 });
@@ -58,21 +58,22 @@ test("frames that no window lets us ask for are waited for longer than those tha
 });
 
 test("a pull with a burst asks for what it is granted, a window at a time, never for less than before, and for no more than there is", () => {
-  expect(us.step({ kind: "grant", upTo: 3 })).toEqual([]);
+  expect(us.step({ kind: "grant", pullId: PULL, upTo: 3 })).toEqual([]);
   us.pull({ burst: 30 });
-  expect(us.step({ kind: "grant", upTo: 1 })).toEqual([]);
+  expect(us.step({ kind: "grant", pullId: PULL, upTo: 1 })).toEqual([]);
   expect(askedFrames(us.receive({ frames: 8, rows: [row(1n)] }))).toEqual([]);
-  expect(askedFrames(us.step({ kind: "grant", upTo: 6 }))).toEqual([[1, 2], [3, 4], [5]]);
-  expect(us.step({ kind: "grant", upTo: 2 })).toEqual([]);
+  expect(askedFrames(us.step({ kind: "grant", pullId: PULL, upTo: 6 }))).toEqual([[1, 2], [3, 4], [5]]);
+  expect(us.step({ kind: "grant", pullId: PULL, upTo: 2 })).toEqual([]);
   expect(us.replica.pull?.upTo).toBe(6);
   expect(askedFrames(us.receive({ frames: 8, index: 3, rows: [row(2n)] }))).toEqual([]);
-  expect(askedFrames(us.step({ kind: "grant", upTo: 99 }))).toEqual([[6, 7]]);
+  expect(us.step({ kind: "grant", pullId: NEXT, upTo: 99 })).toEqual([]);
+  expect(askedFrames(us.step({ kind: "grant", pullId: PULL, upTo: 99 }))).toEqual([[6, 7]]);
 });
 
 test("of more frames that were granted and do not come a window is asked for again", () => {
   us.pull({ burst: 30 });
   us.receive({ frames: 9, rows: [row(1n)] });
-  us.step({ kind: "grant", upTo: 9 });
+  us.step({ kind: "grant", pullId: PULL, upTo: 9 });
   us.timeOut();
   expect(askedFrames(us.timeOut())).toEqual([[1, 2]]);
 });

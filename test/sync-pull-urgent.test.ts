@@ -94,11 +94,11 @@ test("cursors are kept for 256 peers, those that were heard of last", () => {
     us.pull({ peer: `p${peer}` });
     if (peer === 256) expect(us.replica.cursors.size).toBe(256);
     us.receive({ frames: 0, urgent: peer + 1 }, `p${peer}`);
-    us.step({ kind: "give-up", peer: `p${peer}` });
+    us.step({ kind: "give-up", pullId: PULL });
     if (peer === 200) {
       us.pull({ peer: "p0" });
       us.receive({ frames: 0, urgent: 1000 }, "p0");
-      us.step({ kind: "give-up", peer: "p0" });
+      us.step({ kind: "give-up", pullId: PULL });
     }
   }
   expect([...us.replica.cursors.keys()].slice(0, 2)).toEqual(["p2", "p3"]);

@@ -81,7 +81,7 @@ test("while a pull runs a member waits, one that stands it hurries; what it keep
   expect(hurried.map((effect) => (effect.kind === "send" ? effect.message : effect.kind))).toEqual(["pull", "timer"]);
   expect(stepReplica(member, { kind: "message", from: "p", message: "survey", body }, NOW)).toEqual([]);
   expect(member.unfinished.size).toBe(1);
-  const ended = stepReplica(member, { kind: "give-up", peer: "c" }, NOW);
+  const ended = stepReplica(member, { kind: "give-up", pullId: PULL }, NOW);
   expect(ended.map((effect) => (effect.kind === "send" ? effect.message : effect.kind))).toEqual([
     "release",
     "pulled",
@@ -101,7 +101,7 @@ test("a primary whose own pull runs ends the round when that is over, and hurrie
   const effects = report(replica, { knowledge: known({ p: 5 }) });
   expect(effects.map((effect) => (effect.kind === "send" ? effect.message : effect.kind))).toEqual(["pull", "timer"]);
   expect(replica.survey?.isOpen).toBe(true);
-  stepReplica(replica, { kind: "give-up", peer: "c" }, NOW);
+  stepReplica(replica, { kind: "give-up", pullId: PULL }, NOW);
   expect(replica.survey).toMatchObject({ isOpen: false });
   expect(replica.survey?.candidate?.horizon.settled).toBe(T + 5);
 });

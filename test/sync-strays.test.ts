@@ -108,7 +108,7 @@ test("a primary that pulls from nobody begins a copy of a member that is ahead, 
     body: { pullId: PULL, wantsCopy: true, knowledge: [] },
   });
   expect(primary.survey?.ahead.size).toBe(0);
-  stepReplica(primary, { kind: "give-up", peer: "m" }, NOW);
+  stepReplica(primary, { kind: "give-up", pullId: PULL }, NOW);
   expect(settle(primary)).not.toContainEqual(expect.objectContaining({ message: "pull" }));
 
   const busy = behind();

@@ -113,9 +113,12 @@ function replicaAt(start: unknown, options: { layout: ModelLayout; full: boolean
 function pollerAt(start: unknown): Core {
   const { writer, limits } = z.object({ writer: z.string(), limits: z.record(z.string(), z.number()) }).parse(start);
   let heard: unknown[] = [];
-  // What the leases said is part of the trace; who asks them more or less often is told nobody.
-  const poller = createPoller(parseWriterId(writer), { ...POLL_LIMITS, ...limits }, () =>
-    leaderSchema.parse(heard.shift()),
+  // What the leases said and which ids were drawn is part of the trace; who asks them more or less often is told nobody.
+  const poller = createPoller(
+    parseWriterId(writer),
+    () => z.string().parse(heard.shift()),
+    { ...POLL_LIMITS, ...limits },
+    () => leaderSchema.parse(heard.shift()),
   );
   return (step) => {
     heard = [...step.heard];

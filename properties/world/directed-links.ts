@@ -6,6 +6,7 @@ import { createLink, framesInFlight, notePullFrame, openPull, turnLink } from ".
 import { framesAllowed } from "../../protocols/sync/link-window.ts";
 import { createPoller, type PollEffect, stepPoller } from "../../protocols/sync/poll.ts";
 import { parseWriterId } from "../../protocols/sync/version.ts";
+import { pullIds } from "./names.ts";
 import { runLink } from "../link-model.ts";
 
 const OURS = parseWriterId("0.sim.a.l1");
@@ -55,7 +56,7 @@ export function withinBudget(): string | undefined {
 
 /** One peer has news of a shard again and again, and its link is the best; another has some too. */
 export function restlessPeer(): string | undefined {
-  const poller = createPoller(OURS);
+  const poller = createPoller(OURS, pullIds());
   stepPoller(poller, { kind: "changed", shard: "s/0", version: { counter: 1, generator: OURS } });
   for (const peer of ["restless", "quiet"]) stepPoller(poller, { kind: "neighbour", peer });
   let counter = 1;
@@ -74,7 +75,8 @@ export function restlessPeer(): string | undefined {
   list("quiet");
   for (let pulls = 0; pulls < 4 * POLL_LIMITS.passesMax; pulls += 1) {
     list("restless");
-    const effects = stepPoller(poller, { kind: "pulled", shard: "s/0", outcome: "complete" });
+    const { pullId = "" } = poller.pulling.get("s/0") ?? {};
+    const effects = stepPoller(poller, { kind: "pulled", shard: "s/0", pullId, outcome: "complete" });
     if (effects.some((effect) => effect.kind === "pull" && effect.peer === "quiet")) return undefined;
   }
   return "a peer with ever more news keeps another from being asked";

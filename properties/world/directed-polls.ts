@@ -4,6 +4,7 @@
 import { createPoller, type PollEffect, type Poller, stepPoller } from "../../protocols/sync/poll.ts";
 import { parseWriterId } from "../../protocols/sync/version.ts";
 import { encodePoll, parseChanges } from "../../protocols/wire/poll.ts";
+import { pullIds } from "./names.ts";
 
 const OURS = parseWriterId("0.sim.a.l1");
 const THEIRS = parseWriterId("0.sim.b.l1");
@@ -13,7 +14,7 @@ export function listedAgain(): string | undefined {
   const poller = createListening();
   if (!hasPull(list(poller, { counter: 1 }))) return "a listed shard is not pulled";
   if (hasPull(list(poller, { counter: 2 }))) return "a shard is pulled twice at once";
-  return hasPull(stepPoller(poller, { kind: "pulled", shard: "s/0", outcome: "complete" }))
+  return hasPull(stepPoller(poller, { kind: "pulled", shard: "s/0", pullId: running(poller), outcome: "complete" }))
     ? undefined
     : "a pull settled a change that was listed after it began";
 }
@@ -22,7 +23,7 @@ export function listedAgain(): string | undefined {
 export function failedPull(): string | undefined {
   const poller = createListening();
   list(poller, { counter: 1 });
-  const effects = stepPoller(poller, { kind: "pulled", shard: "s/0", outcome: "failed" });
+  const effects = stepPoller(poller, { kind: "pulled", shard: "s/0", pullId: running(poller), outcome: "failed" });
   if (hasPull(effects)) return "a failed pull is tried again without pause";
   const again = effects.flatMap((effect) =>
     effect.kind === "timer" ? stepPoller(poller, { kind: "timer", name: effect.name }) : [],
@@ -70,7 +71,7 @@ function takesUpTo(poller: Poller, pollId: number | undefined): boolean {
 }
 
 function createListening(writer = "0.sim.a.l1"): Poller {
-  const poller = createPoller(parseWriterId(writer));
+  const poller = createPoller(parseWriterId(writer), pullIds());
   stepPoller(poller, { kind: "changed", shard: "s/0", version: { counter: 1, generator: OURS } });
   stepPoller(poller, { kind: "neighbour", peer: "b" });
   return poller;
@@ -91,6 +92,11 @@ function list(
     shards: [{ shard: "s/0", counter, generator: THEIRS }],
   };
   return stepPoller(poller, { kind: "message", from: "b", message: "changes", body });
+}
+
+/** The id of the pull that runs. */
+function running(poller: Poller): string {
+  return poller.pulling.get("s/0")?.pullId ?? "";
 }
 
 function hasPull(effects: readonly PollEffect[]): boolean {

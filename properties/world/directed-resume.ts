@@ -179,7 +179,7 @@ export function restAndAnew(): string | undefined {
       if (effect.kind === "frame") {
         notePullFrame(link, { ...effect, shard: "s", nowMs });
         for (const turned of turnLink(link, nowMs)) {
-          if (turned.kind === "grant") take(stepReplica(puller, turned, NOW), nowMs);
+          if (turned.kind === "grant") take(stepReplica(puller, { ...turned, pullId: pullId(2) }, NOW), nowMs);
         }
       }
       if (effect.kind !== "send") continue;

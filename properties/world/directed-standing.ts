@@ -10,6 +10,7 @@ import { createReplica, type Replica, type ReplicaEffect, stepReplica } from "..
 import { type ReplicaEvent } from "../../protocols/sync/replica-state.ts";
 import { type TableSpec } from "../../protocols/sync/row-store.ts";
 import { parseWriterId } from "../../protocols/sync/version.ts";
+import { pullIds } from "./names.ts";
 
 const NOW = 1_760_000_000_000;
 const OURS = parseWriterId("0.sim.a.l1");
@@ -34,7 +35,11 @@ export function oneCrossing(): string | undefined {
 /** Much has changed where a pull stands: what did not come unasked is asked for. */
 export function longAnswer(): string | undefined {
   const poller = createStanding();
-  const effects = stepPoller(poller, { kind: "frame", shard: "s/0", bytes: 9_000, frames: 5 }, 1);
+  const effects = stepPoller(
+    poller,
+    { kind: "frame", shard: "s/0", pullId: running(poller), bytes: 9_000, frames: 5 },
+    1,
+  );
   return effects.some((effect) => effect.kind === "grant" && effect.upTo > 1)
     ? undefined
     : "the rest of an answer to a pull that stood is never asked for";
@@ -54,7 +59,7 @@ export function givesWay(): string | undefined {
   const [a, b] = levelPair();
   const asked = step(a, { kind: "pull", peer: "b", pullId: pullId(2), stands: true });
   deliver(b, asked);
-  deliver(b, step(a, { kind: "give-up", peer: "b" }));
+  deliver(b, step(a, { kind: "give-up", pullId: pullId(2) }));
   deliver(b, asked);
   return b.held.size > 0 || framesOf(write(b, 2n)).length > 0 ? "a pull that gave way stands on" : undefined;
 }
@@ -63,8 +68,8 @@ export function givesWay(): string | undefined {
 export function hurriedGivesWay(): string | undefined {
   const [a, b] = levelPair();
   deliver(b, step(a, { kind: "pull", peer: "b", pullId: pullId(2), stands: true }));
-  const hurried = step(a, { kind: "hurry", peer: "b" });
-  deliver(b, step(a, { kind: "give-up", peer: "b" }));
+  const hurried = step(a, { kind: "hurry", pullId: pullId(2) });
+  deliver(b, step(a, { kind: "give-up", pullId: pullId(2) }));
   return framesOf(write(b, 2n)).length > 0 || framesOf(deliver(b, hurried)).length > 0
     ? "a pull that was hurried and gave way is answered"
     : undefined;
@@ -74,7 +79,7 @@ export function hurriedGivesWay(): string | undefined {
 export function standsAgain(): string | undefined {
   const [a, b] = levelPair();
   deliver(b, step(a, { kind: "pull", peer: "b", pullId: pullId(2), stands: true }));
-  const taken = deliver(a, deliver(b, step(a, { kind: "hurry", peer: "b" })));
+  const taken = deliver(a, deliver(b, step(a, { kind: "hurry", pullId: pullId(2) })));
   return taken.some((effect) => effect.kind === "pulled" && effect.outcome === "complete" && effect.isLevel)
     ? undefined
     : "a pull that was hurried stands no more";
@@ -119,7 +124,13 @@ export function standingExpected(): string | undefined {
   if (hasPull(listed)) return "a shard is pulled twice at once";
   const hurried = timersOf(listed).flatMap((name) => stepPoller(poller, { kind: "timer", name }));
   if (!hurried.some(({ kind }) => kind === "hurry")) return "a pull that stands hides what is listed";
-  const after = stepPoller(poller, { kind: "pulled", shard: "s/0", outcome: "complete", isLevel: false });
+  const after = stepPoller(poller, {
+    kind: "pulled",
+    shard: "s/0",
+    pullId: running(poller),
+    outcome: "complete",
+    isLevel: false,
+  });
   return after.some((effect) => effect.kind === "pull" && effect.peer === "c")
     ? undefined
     : "who listed a shard while a pull stood is not asked";
@@ -130,7 +141,7 @@ export function lateCopy(): string | undefined {
   const [a, b] = levelPair();
   deliver(b, step(a, { kind: "pull", peer: "b", pullId: pullId(2), stands: true }));
   const answer = write(b, 2n);
-  const hurried = step(a, { kind: "hurry", peer: "b" });
+  const hurried = step(a, { kind: "hurry", pullId: pullId(2) });
   deliver(b, deliver(a, answer));
   return framesOf(deliver(b, hurried)).length > 0 ? "a pull that is over is answered again" : undefined;
 }
@@ -142,7 +153,7 @@ export function copyOfAClosedAnswer(): string | undefined {
   write(b, 3n, NOW + 2_000);
   const answer = deliver(b, step(a, { kind: "pull", peer: "b", pullId: pullId(2), stands: true }));
   if (framesOf(answer).length !== 1) return "a pull of who lacks something is to be answered at once";
-  const hurried = step(a, { kind: "hurry", peer: "b" });
+  const hurried = step(a, { kind: "hurry", pullId: pullId(2) });
   step(b, { kind: "expire", table: 0, before: (NOW + 1_000) * 1_000 });
   const after = deliver(b, hurried);
   if (framesOf(after).length > 0) return "an answer that was closed on its way is given again";
@@ -180,7 +191,7 @@ export function silentGiveWay(): string | undefined {
   const isRight = opened.giveWay.length === 1 && [...link.standing.keys()].join() === [...kept, "new"].join();
   if (!isRight) return "others give way than the one that has stood longest";
 
-  const poller = createPoller(OURS, { ...POLL_LIMITS, standingMax: 1 });
+  const poller = createPoller(OURS, pullIds(), { ...POLL_LIMITS, standingMax: 1 });
   stepPoller(poller, { kind: "neighbour", peer: "b" });
   standAfter(poller, makeLevel(poller));
   const later = { shard: "s/1", nowMs: POLL_LIMITS.standMs };
@@ -234,7 +245,7 @@ function levelPair(): readonly [a: Replica, b: Replica] {
 
 /** A poller that a pull of a shard has just made level with peer b, and what it does about that. */
 function createLevel(): { readonly poller: Poller; readonly effects: readonly PollEffect[] } {
-  const poller = createPoller(OURS);
+  const poller = createPoller(OURS, pullIds());
   stepPoller(poller, { kind: "neighbour", peer: "b" });
   return { poller, effects: makeLevel(poller) };
 }
@@ -243,7 +254,16 @@ function makeLevel(poller: Poller, { shard, nowMs }: Place = { shard: "s/0", now
   stepPoller(poller, { kind: "changed", shard, version: { counter: 1, generator: OURS } }, nowMs);
   list(poller, { peer: "b", counter: 1, shard });
   stepPoller(poller, { kind: "changed", shard, version: { counter: 1, generator: THEIRS } }, nowMs);
-  return stepPoller(poller, { kind: "pulled", shard, outcome: "complete", isLevel: true }, nowMs);
+  return stepPoller(
+    poller,
+    { kind: "pulled", shard, pullId: running(poller, shard), outcome: "complete", isLevel: true },
+    nowMs,
+  );
+}
+
+/** The id of the shard's pull. */
+function running(poller: Poller, shard = "s/0"): string {
+  return poller.pulling.get(shard)?.pullId ?? "";
 }
 
 interface Place {

@@ -60,6 +60,13 @@ import {
   smallStepsAddUp,
   smallStepsAddUpInBytes,
 } from "./directed-precision.ts";
+import {
+  pollerStartsAlone,
+  polledNoMore,
+  shardStartsAlone,
+  shardStartsDuringAPull,
+  toldOfAnotherPull,
+} from "./directed-lives.ts";
 import { placeOfAnotherStart } from "./directed-urgent.ts";
 import { answerToAnotherLife, cursorOfAnotherLife, failedPull, listedAgain } from "./directed-polls.ts";
 import {
@@ -128,6 +135,11 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["X11", olderAnswer],
   ["X11", cursorOfAnotherLife],
   ["X11", answerToAnotherLife],
+  ["X11", shardStartsAlone],
+  ["X11", shardStartsDuringAPull],
+  ["X11", pollerStartsAlone],
+  ["X11", toldOfAnotherPull],
+  ["P3", polledNoMore],
   ["X12", orphanReported],
   ["L1", rowsOfAFailedPull],
   ["L1", primaryLostItsDisk],

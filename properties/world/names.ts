@@ -29,3 +29,12 @@ export function ofShard<T>(list: readonly T[], shard: number): T {
   if (found === undefined) throw new RangeError(`Cannot use shard ${shard}: there are ${list.length}`);
   return found;
 }
+
+/** Ids of pulls, one after the other, for whoever draws none at random. */
+export function pullIds(): () => string {
+  let drawn = 0;
+  return () => {
+    drawn += 1;
+    return drawn.toString(16).padStart(32, "0");
+  };
+}

@@ -1,11 +1,14 @@
+import { nextFloat } from "../../protocols/random.ts";
 import { POLL_LIMITS, type PollLimits, SYNC_LIMITS, type SyncLimits } from "../../protocols/limits.ts";
 import { type LoadedImage, loadImage } from "../../protocols/sync/image.ts";
 import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
+import { createPoller, type Poller } from "../../protocols/sync/poll.ts";
 import { createReplica, type Replica } from "../../protocols/sync/replica.ts";
 import { type RowStore } from "../../protocols/sync/row-store.ts";
 import { type WriterId } from "../../protocols/sync/version.ts";
 import { SimulatedScratch } from "../simulated-scratch.ts";
 import { createTableRowStore } from "../../runtime/compute/table/table-row-store.ts";
+import { drawPullId } from "../../protocols/wire/pull.ts";
 import { DecodeError } from "../../protocols/wire/decode-error.ts";
 import { type SavedImage } from "./disk.ts";
 import { type Knobs } from "./knobs.ts";
@@ -60,8 +63,19 @@ function limitsOf(knobs: Knobs): SyncLimits {
   };
 }
 
+/** The poller of a node of this index. */
+export function startPoller(
+  world: Surroundings,
+  { index, writer }: { readonly index: number; readonly writer: WriterId },
+): Poller {
+  function draw(): string {
+    return drawPullId(() => nextFloat(world.random));
+  }
+  return createPoller(writer, draw, pollLimitsOf(world.knobs), world.leases.leaderOf(index));
+}
+
 /** The bounds of a node's poller. Frames here are small: what is long elsewhere would never be. */
-export function pollLimitsOf({ patienceMs, frameBytes, calm, standMs, standPatienceMs, framesMin }: Knobs): PollLimits {
+function pollLimitsOf({ patienceMs, frameBytes, calm, standMs, standPatienceMs, framesMin }: Knobs): PollLimits {
   return {
     ...POLL_LIMITS,
     patienceMs,

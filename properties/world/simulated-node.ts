@@ -1,12 +1,11 @@
 /*
  * One simulated node: the real poller and the real replicas, wired as an actor shell wires them, with a disk of images.
  */
-import { nextFloat } from "../../protocols/random.ts";
 import { encodeImage } from "../../protocols/sync/image.ts";
-import { createPoller, type PollEffect, type Poller, type PollEvent, stepPoller } from "../../protocols/sync/poll.ts";
+import { type PollEffect, type Poller, type PollEvent, stepPoller } from "../../protocols/sync/poll.ts";
 import { type Replica, type ReplicaEffect, type ReplicaEvent, stepReplica } from "../../protocols/sync/replica.ts";
 import { buildWriterId, type Version } from "../../protocols/sync/version.ts";
-import { drawPullId, type ParsedPull, parsePull } from "../../protocols/wire/pull.ts";
+import { type ParsedPull, parsePull } from "../../protocols/wire/pull.ts";
 import { parseChanges } from "../../protocols/wire/poll.ts";
 import { type ShardChecker } from "./checkers.ts";
 import { APPLIED, PULLED_AS, TOLD } from "./counted.ts";
@@ -17,7 +16,7 @@ import { regionOf } from "./leases.ts";
 import { LateUrgency } from "./late-urgency.ts";
 import { nameOfNode, nameOfShard, nodeOf, ofShard, shardOf } from "./names.ts";
 import { noteAnswers, notePoll, noteServed } from "./node-checks.ts";
-import { pollLimitsOf, startShard } from "./shard-start.ts";
+import { startPoller, startShard } from "./shard-start.ts";
 import { type Surroundings } from "./surroundings.ts";
 import { editOf, fileWrite, noteOrphans, type Write } from "./writes.ts";
 
@@ -52,7 +51,7 @@ export class SimulatedNode {
       if (replica.early.size > 0) world.count("restart with early rows");
       return replica;
     });
-    this.poller = createPoller(writer, pollLimitsOf(world.knobs), world.leases.leaderOf(start.index));
+    this.poller = startPoller(world, { index: start.index, writer });
     this.replicas.forEach((replica, shard) =>
       this.#poll({ kind: "changed", shard: nameOfShard(shard), version: replica.version }),
     );
@@ -254,11 +253,11 @@ export class SimulatedNode {
           this.#poll({ ...effect, shard: nameOfShard(shard) }, nowMs);
           break;
         case "frame":
-          this.#poll({ kind: "frame", shard: nameOfShard(shard), bytes: effect.bytes, frames: effect.frames }, nowMs);
+          this.#poll({ ...effect, shard: nameOfShard(shard) }, nowMs);
           break;
         case "stalled":
           this.#world.count("pull stalled");
-          this.#poll({ kind: "stalled", shard: nameOfShard(shard) }, nowMs);
+          this.#poll({ ...effect, shard: nameOfShard(shard) }, nowMs);
           break;
         case "applied":
           this.#world.count(APPLIED[effect.origin], effect.keys.length);
@@ -299,8 +298,7 @@ export class SimulatedNode {
           this.#world.count(PULLED_AS[effect.role]);
           if (effect.stands === true) this.#world.count("pull left standing");
           this.#world.leases.pulled(this.index, shardOf(effect.shard), effect.role);
-          const pullId = drawPullId(() => nextFloat(this.#world.random));
-          this.step(shardOf(effect.shard), { ...effect, pullId }, nowMs);
+          this.step(shardOf(effect.shard), effect, nowMs);
           break;
         }
         case "grant":

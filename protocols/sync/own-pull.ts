@@ -158,17 +158,20 @@ export function acceptFrame(
 }
 
 /** A pull that was given a burst may ask for `upTo` frames in all; any other paces itself. */
-export function grantFrames(replica: Replica, { upTo }: { readonly upTo: number }): ReplicaEffect[] {
+export function grantFrames(
+  replica: Replica,
+  { pullId, upTo }: { readonly pullId: string; readonly upTo: number },
+): ReplicaEffect[] {
   const { pull } = replica;
-  if (pull === undefined) return [];
+  if (pull?.pullId !== pullId) return [];
   pull.upTo = Math.max(pull.upTo, upTo);
   return askNext(replica, pull);
 }
 
-/** Ends our pull from a peer, if one runs. What came stays. */
-export function giveUpPull(replica: Replica, { peer }: { readonly peer: string }): ReplicaEffect[] {
+/** Ends our pull, if it is this one that runs. What came stays. */
+export function giveUpPull(replica: Replica, { pullId }: { readonly pullId: string }): ReplicaEffect[] {
   const { pull } = replica;
-  return pull?.peer === peer ? fail(replica, pull, "given-up") : [];
+  return pull?.pullId === pullId ? fail(replica, pull, "given-up") : [];
 }
 
 /** The peer does not answer, or no longer. */

@@ -24,18 +24,25 @@ export function answerPoll(
 ): PollEffect[] {
   const poll = parsePoll(body);
   const asker = poller.askers.get(from) ?? { peer: from, held: undefined, resting: false, turn: 0 };
-  if (!poller.askers.has(from)) {
-    if (poller.askers.size >= poller.limits.peersMax) {
-      return [
-        { kind: "refused", reason: "full", from, detail: `more than ${poller.limits.peersMax} nodes poll this one` },
-      ];
-    }
-    poller.askers.set(from, asker);
+  if (!poller.askers.has(from) && !makeRoom(poller)) {
+    return [
+      { kind: "refused", reason: "full", from, detail: `more than ${poller.limits.peersMax} nodes poll this one` },
+    ];
   }
+  // In the order of their latest polls.
+  poller.askers.delete(from);
+  poller.askers.set(from, asker);
   asker.held = poll;
   asker.turn += 1;
   const answered = answerHeld(poller, asker);
   return answered.length > 0 ? answered : [{ kind: "timer", name: timerName("wait", asker), delayMs: poll.waitMs }];
+}
+
+/** Forgets, if there is no room for another, who of those that wait for no answer polled longest ago: names can be made up, and nodes go for good. */
+function makeRoom({ askers, limits }: Poller): boolean {
+  if (askers.size < limits.peersMax) return true;
+  for (const { peer, held } of askers.values()) if (held === undefined) return askers.delete(peer);
+  return false;
 }
 
 /** Something changed here: answers whoever waits for that. */

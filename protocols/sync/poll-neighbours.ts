@@ -84,7 +84,7 @@ export function addNeighbour(
   return sendPoll(poller, neighbour);
 }
 
-/** A pull that runs goes on and is settled as any other. */
+/** Its pulls are ended apart. */
 export function removeNeighbour(poller: Poller, peer: string): void {
   const neighbour = poller.neighbours.get(peer);
   if (neighbour === undefined) return;
@@ -95,7 +95,7 @@ export function removeNeighbour(poller: Poller, peer: string): void {
   }
 }
 
-/** A shard is new here: what neighbours listed of it before was not noted, so they list everything again. */
+/** A shard is new here, or started again from an older image: what neighbours listed of it before does not count, so they list everything again. */
 export function relist(poller: Poller): PollEffect[] {
   return [...poller.neighbours.values()].flatMap((neighbour) => {
     if (neighbour.cursor === undefined) return [];

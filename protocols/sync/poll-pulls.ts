@@ -17,7 +17,7 @@ import {
 import { makeReady, unready } from "./lanes.ts";
 import { leave, type PullRole, roleIn } from "./poll-leaders.ts";
 import { type Pending } from "./poll-neighbours.ts";
-import { type PollEffect, type Poller } from "./poll.ts";
+import { type PollEffect, type Poller, type PollEvent } from "./poll.ts";
 import { expectAnswer, type Pulling, pullTimer } from "./pulling.ts";
 import { coversVersion } from "./shard-version.ts";
 
@@ -44,14 +44,19 @@ function startWaiting(
   }
 }
 
-/** A pull has ended. Only a complete one, of a shard not listed again meanwhile, takes the shard off the neighbour's pending ones. */
-export function settlePull(
+/** The pull that is told of, unless it is another than the one that runs: of an earlier start of the poller or of the shard, or one that was given up. */
+export function runningPull(
   poller: Poller,
-  { shard, outcome }: { readonly shard: string; readonly outcome: "complete" | "failed" },
-): PollEffect[] {
+  { shard, pullId }: { readonly shard: string; readonly pullId: string },
+): Pulling | undefined {
   const pulling = poller.pulling.get(shard);
-  if (pulling === undefined) return [];
+  return pulling?.pullId === pullId ? pulling : undefined;
+}
+
+/** A pull has ended. Only a complete one, of a shard not listed again meanwhile, takes the shard off the neighbour's pending ones. */
+export function settlePull(poller: Poller, pulling: Pulling, outcome: "complete" | "failed"): PollEffect[] {
   const { pending, ending } = pulling;
+  const { shard } = pending;
   poller.pulling.delete(shard);
   closePull(pending.lane.link, shard);
   unblock(poller, shard);
@@ -78,24 +83,32 @@ export function settlePull(
   ];
 }
 
-/** A frame of a shard's pull was applied. */
-export function noteFrame(
-  poller: Poller,
-  { shard, bytes, frames }: { readonly shard: string; readonly bytes: number; readonly frames: number },
-  nowMs: number,
-): PollEffect[] {
+/** Whoever should tell the end of a shard's pull is gone, or hears now that it is over. */
+export function loosePull(poller: Poller, shard: string): PollEffect[] {
   const pulling = poller.pulling.get(shard);
+  return pulling === undefined ? [] : [giveUp(pulling), ...settlePull(poller, pulling, "failed")];
+}
+
+/** Tells the shard of a pull that it is over. */
+export function giveUp({ pending: { shard }, pullId }: Pulling): PollEffect {
+  return { kind: "give-up", shard, pullId };
+}
+
+/** A frame of a shard's pull was applied. */
+export function noteFrame(poller: Poller, frame: PollEvent & { readonly kind: "frame" }, nowMs: number): PollEffect[] {
+  const pulling = runningPull(poller, frame);
   if (pulling === undefined) return [];
   pulling.isAlive = true;
   const began: readonly PollEffect[] = pulling.standing === undefined ? [] : [pullTimer(poller, pulling)];
   pulling.standing = undefined;
+  const { shard, bytes, frames } = frame;
   return [...began, ...perform(poller, notePullFrame(pulling.pending.lane.link, { shard, bytes, frames, nowMs }))];
 }
 
 /** A shard's pull waits for frames that do not come. */
-export function noteStalled(poller: Poller, shard: string): void {
-  const pulling = poller.pulling.get(shard);
-  if (pulling !== undefined) noteStall(pulling.pending.lane.link, shard);
+export function noteStalled(poller: Poller, stalled: PollEvent & { readonly kind: "stalled" }): void {
+  const pulling = runningPull(poller, stalled);
+  if (pulling !== undefined) noteStall(pulling.pending.lane.link, stalled.shard);
 }
 
 /** Timers of links and of pulls that run. */
@@ -111,16 +124,14 @@ export function timePulls(
   if (what !== "pull") return [];
   const pulling = poller.pulling.get(rest);
   if (pulling?.number !== turn) return [];
-  const giveUp: PollEffect = { kind: "give-up", shard: rest, peer: pulling.pending.peer };
-  // Whoever should have said that it ended is gone, or will hear now that it is over.
-  if (!pulling.isAlive) return [giveUp, ...settlePull(poller, { shard: rest, outcome: "failed" })];
+  if (!pulling.isAlive) return loosePull(poller, rest);
   pulling.isAlive = false;
   pulling.periods += 1;
   const timer = pullTimer(poller, pulling);
   const isTooLong = pulling.periods >= 2 ** pulling.pending.abandons && poller.blocked.has(rest);
   if (!isTooLong || pulling.ending !== undefined) return [timer];
   pulling.ending = "abandoned";
-  return [giveUp, timer];
+  return [giveUp(pulling), timer];
 }
 
 /** Takes one out of what waits and begins it, or a better peer's; undefined when its link takes no more now. */
@@ -158,6 +169,7 @@ function startPull(poller: Poller, pending: Pending, nowMs: number): PollEffect[
     poller.pullNumber += 1;
     const pulling: Pulling = {
       pending: candidate.pending,
+      pullId: poller.drawPullId(),
       number: poller.pullNumber,
       isAlive: false,
       periods: 0,
@@ -166,7 +178,8 @@ function startPull(poller: Poller, pending: Pending, nowMs: number): PollEffect[
     };
     poller.pulling.set(shard, pulling);
     if (candidate.pending !== pending) block(poller, pending);
-    const pull: PollEffect = { kind: "pull", peer: candidate.pending.peer, shard, role: candidate.role, burst };
+    const { pending: asked, pullId } = pulling;
+    const pull: PollEffect = { kind: "pull", pullId, peer: asked.peer, shard, role: candidate.role, burst };
     return [pull, pullTimer(poller, pulling)];
   }
   return undefined;
@@ -220,15 +233,17 @@ function perform(poller: Poller, effects: readonly LinkEffect[]): PollEffect[] {
 
 function effectsOf(poller: Poller, effect: LinkEffect): PollEffect[] {
   switch (effect.kind) {
-    case "grant":
-      return [effect];
+    case "grant": {
+      const pulling = poller.pulling.get(effect.shard);
+      return pulling === undefined ? [] : [{ ...effect, pullId: pulling.pullId }];
+    }
     case "wake":
       return [{ kind: "timer", name: `wake 0 ${effect.link}`, delayMs: effect.delayMs }];
     case "postpone": {
       const pulling = poller.pulling.get(effect.shard);
       if (pulling === undefined || pulling.ending !== undefined) return [];
       pulling.ending = "postponed";
-      return [{ kind: "give-up", shard: effect.shard, peer: pulling.pending.peer }];
+      return [giveUp(pulling)];
     }
   }
 }

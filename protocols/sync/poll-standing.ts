@@ -9,7 +9,7 @@ import { openStanding, wakeStanding } from "./links.ts";
 import { type PollTimer } from "./poll-answers.ts";
 import { roleIn } from "./poll-leaders.ts";
 import { createPending } from "./poll-neighbours.ts";
-import { unblock } from "./poll-pulls.ts";
+import { giveUp, unblock } from "./poll-pulls.ts";
 import { type PollEffect, type Poller } from "./poll.ts";
 import { type Pulling, pullTimer } from "./pulling.ts";
 
@@ -29,11 +29,12 @@ export function standSoon(poller: Poller, { peer, shard }: Place, nowMs: number)
   return stand(poller, { peer, shard }, nowMs);
 }
 
-/** Nothing more is wanted of a peer: the pulls that stand there end. */
-export function endStanding(poller: Poller, peer: string): PollEffect[] {
+/** Nothing more is wanted of a peer: the pulls that stand there end, and those that run. Who is to take writes must not take what others hold besides. */
+export function endPulls(poller: Poller, peer: string): PollEffect[] {
   const effects: PollEffect[] = [];
   for (const pulling of poller.pulling.values()) {
-    if (pulling.standing !== undefined && pulling.pending.peer === peer) effects.push(...end(poller, pulling));
+    if (pulling.pending.peer !== peer) continue;
+    effects.push(...(pulling.standing === undefined ? [giveUp(pulling)] : end(poller, pulling)));
   }
   return effects;
 }
@@ -82,21 +83,21 @@ function stand(poller: Poller, { peer, shard }: Place, nowMs: number): PollEffec
   const ended = opened.giveWay.flatMap((other) => forgetStanding(poller, other));
   poller.pullNumber += 1;
   const number = poller.pullNumber;
-  pulling.set(shard, { pending, number, isAlive: false, periods: 0, ending: undefined, standing: "quiet" });
-  return [...ended, { kind: "pull", peer, shard, role, burst: opened.burst, stands: true }];
+  const pullId = poller.drawPullId();
+  pulling.set(shard, { pending, pullId, number, isAlive: false, periods: 0, ending: undefined, standing: "quiet" });
+  return [...ended, { kind: "pull", pullId, peer, shard, role, burst: opened.burst, stands: true }];
 }
 
 /** From here on it is a pull as any other. */
 function hurry(poller: Poller, pulling: Pulling): PollEffect[] {
   pulling.standing = undefined;
-  const { peer, shard, lane } = pulling.pending;
+  const { shard, lane } = pulling.pending;
   wakeStanding(lane.link, shard);
-  return [{ kind: "hurry", shard, peer }, pullTimer(poller, pulling)];
+  return [{ kind: "hurry", shard, pullId: pulling.pullId }, pullTimer(poller, pulling)];
 }
 
 /** The replica tells the end, as of any pull. */
 function end(poller: Poller, pulling: Pulling): PollEffect[] {
   pulling.standing = undefined;
-  const { peer, shard } = pulling.pending;
-  return [{ kind: "give-up", shard, peer }, pullTimer(poller, pulling)];
+  return [giveUp(pulling), pullTimer(poller, pulling)];
 }

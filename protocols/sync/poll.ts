@@ -23,8 +23,8 @@ import {
 } from "./poll-neighbours.ts";
 import { type Lane } from "./lanes.ts";
 import { type LeaderOf, type PullRole } from "./poll-leaders.ts";
-import { noteFrame, noteStalled, settlePull, startPulls, timePulls } from "./poll-pulls.ts";
-import { endStanding, forgetStanding, reviewStanding, standSoon, timeStanding } from "./poll-standing.ts";
+import { loosePull, noteFrame, noteStalled, runningPull, settlePull, startPulls, timePulls } from "./poll-pulls.ts";
+import { endPulls, forgetStanding, reviewStanding, standSoon, timeStanding } from "./poll-standing.ts";
 import { type Pulling } from "./pulling.ts";
 import { type ShardVersion } from "./shard-version.ts";
 import { type WriterId } from "./version.ts";
@@ -46,6 +46,9 @@ export interface Poller {
   /** Shard -> what is being pulled. One pull a shard at a time. */
   readonly pulling: Map<string, Pulling>;
   pullNumber: number;
+  readonly drawPullId: () => string;
+  /** Shard -> the start of it that told its version last. */
+  readonly lives: Map<string, string | undefined>;
   /** Shard -> what waits until the shard's running pull, or its rest, has ended. */
   readonly blocked: Map<string, Set<Pending>>;
   /** Shards that were made level less than a gap ago: what is listed of them waits until that has passed. */
@@ -53,8 +56,11 @@ export interface Poller {
 }
 
 export type PollEvent =
-  /** A shard of this node has this version now; a shard is introduced by its first change. */
-  | { readonly kind: "changed"; readonly shard: string; readonly version: ShardVersion }
+  /**
+   * A shard of this node has this version now; a shard is introduced by its first change. `life` names the start of the shard that tells it, where
+   * shards start without their poller: another one may hold less than its former did, so no pull of that one counts, and everything is listed anew.
+   */
+  | { readonly kind: "changed"; readonly shard: string; readonly version: ShardVersion; readonly life?: string }
   | { readonly kind: "removed"; readonly shard: string }
   /** Start or stop polling a peer. `peer` is the address text under which its messages arrive; `isFar` that it is of another region. */
   | ({ readonly kind: "neighbour" } & NewNeighbour)
@@ -62,18 +68,25 @@ export type PollEvent =
   /** `leaderOf` says another than before of this shard. */
   | { readonly kind: "led"; readonly shard: string }
   | { readonly kind: "message"; readonly from: string; readonly message: "poll" | "changes"; readonly body: unknown }
-  /** Every `pull` effect must be answered by one of these, also when the shard's actor died meanwhile (failed). */
+  /** Every `pull` effect must be answered by one of these, of the same id, unless the shard starts again meanwhile. */
   | {
       readonly kind: "pulled";
       readonly shard: string;
+      readonly pullId: string;
       readonly outcome: "complete" | "failed";
       /** It brought something, or had stood, and now both have the same. */
       readonly isLevel?: boolean;
     }
   /** A frame of a shard's pull was applied: its size, and how many the whole answer has. */
-  | { readonly kind: "frame"; readonly shard: string; readonly bytes: number; readonly frames: number }
+  | {
+      readonly kind: "frame";
+      readonly shard: string;
+      readonly pullId: string;
+      readonly bytes: number;
+      readonly frames: number;
+    }
   /** A shard's pull asks again for what did not come. */
-  | { readonly kind: "stalled"; readonly shard: string }
+  | { readonly kind: "stalled"; readonly shard: string; readonly pullId: string }
   | { readonly kind: "timer"; readonly name: string };
 
 export type PollEffect =
@@ -81,9 +94,10 @@ export type PollEffect =
   | { readonly kind: "send"; readonly to: string; readonly message: "changes"; readonly body: ChangesMessage | number }
   /** Timers are never cancelled; stale ones do nothing. */
   | { readonly kind: "timer"; readonly name: string; readonly delayMs: number }
-  /** Pull a shard; `burst` bytes of the answer may come unasked. */
+  /** Pull a shard; `burst` bytes of the answer may come unasked. What is told of a pull, either way, names it: shard and poller live apart. */
   | {
       readonly kind: "pull";
+      readonly pullId: string;
       readonly peer: string;
       readonly shard: string;
       readonly role: PullRole;
@@ -92,11 +106,11 @@ export type PollEffect =
       readonly stands?: boolean;
     }
   /** The shard's standing pull is to be answered now. */
-  | { readonly kind: "hurry"; readonly shard: string; readonly peer: string }
-  /** The shard's pull may ask for all frames below `upTo`. */
-  | { readonly kind: "grant"; readonly shard: string; readonly upTo: number }
-  /** The shard's pull from this peer, if it still runs, is to end. Its end is told as any other. */
-  | { readonly kind: "give-up"; readonly shard: string; readonly peer: string }
+  | { readonly kind: "hurry"; readonly shard: string; readonly pullId: string }
+  /** The shard's pull may ask for `upTo` frames in all. */
+  | { readonly kind: "grant"; readonly shard: string; readonly pullId: string; readonly upTo: number }
+  /** The shard's pull, if it still runs, is to end. Its end is told as any other. */
+  | { readonly kind: "give-up"; readonly shard: string; readonly pullId: string }
   /** A peer has more of this shard, and the shard's leader is to bring it. */
   | { readonly kind: "left"; readonly peer: string; readonly shard: string }
   | {
@@ -106,9 +120,10 @@ export type PollEffect =
       readonly detail: string;
     };
 
-/** A poller of a node that has started. Without `leaderOf` no shard has a leader. */
+/** A poller of a node that has started. Ids of pulls differ from all others ever drawn, as of `drawPullId` of protocols/wire. Without `leaderOf` no shard has a leader. */
 export function createPoller(
   writer: WriterId,
+  drawPullId: () => string,
   limits: PollLimits = POLL_LIMITS,
   leaderOf: LeaderOf = () => undefined,
 ): Poller {
@@ -123,6 +138,8 @@ export function createPoller(
     lanes: new Map(),
     pulling: new Map(),
     pullNumber: 0,
+    drawPullId,
+    lives: new Map(),
     blocked: new Map(),
     resting: new Set(),
   };
@@ -143,29 +160,33 @@ export function stepPoller(poller: Poller, event: PollEvent, nowMs = 0): PollEff
       }
       noteChange(poller.changes, event);
       const answered = answerHeldPolls(poller);
-      return isNew ? joined(answered, relist(poller)) : answered;
+      if (!isNew && poller.lives.get(event.shard) === event.life) return answered;
+      poller.lives.set(event.shard, event.life);
+      return [...answered, ...loosePull(poller, event.shard), ...relist(poller), ...startPulls(poller, nowMs)];
     }
     case "removed":
       removeShard(poller.changes, event.shard);
       poller.ledByOthers.delete(event.shard);
+      poller.lives.delete(event.shard);
       return forgetStanding(poller, event.shard);
     case "neighbour":
       return addNeighbour(poller, event, nowMs);
     case "neighbour-removed":
       removeNeighbour(poller, event.peer);
-      return endStanding(poller, event.peer);
+      return endPulls(poller, event.peer);
     case "led":
       return [...reviewStanding(poller, event.shard), ...askFarther(poller, event.shard), ...startPulls(poller, nowMs)];
     case "pulled": {
-      const peer = poller.pulling.get(event.shard)?.pending.peer;
-      const effects = [...settlePull(poller, event), ...startPulls(poller, nowMs)];
-      if (peer === undefined || event.isLevel !== true) return effects;
-      return [...effects, ...standSoon(poller, { peer, shard: event.shard }, nowMs)];
+      const pulling = runningPull(poller, event);
+      if (pulling === undefined) return [];
+      const effects = [...settlePull(poller, pulling, event.outcome), ...startPulls(poller, nowMs)];
+      if (event.isLevel !== true) return effects;
+      return [...effects, ...standSoon(poller, pulling.pending, nowMs)];
     }
     case "frame":
       return joined(noteFrame(poller, event, nowMs), startPulls(poller, nowMs));
     case "stalled":
-      noteStalled(poller, event.shard);
+      noteStalled(poller, event);
       return [];
     case "timer": {
       const timer = splitTimer(event.name);

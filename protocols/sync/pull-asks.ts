@@ -76,9 +76,9 @@ export function dropUnfinished(
 }
 
 /** Has our standing pull answered now, as any other; what it is answered with already comes again. */
-export function hurryPull(replica: Replica, { peer }: { readonly peer: string }): ReplicaEffect[] {
+export function hurryPull(replica: Replica, { pullId }: { readonly pullId: string }): ReplicaEffect[] {
   const { pull, limits } = replica;
-  if (pull?.peer !== peer || !pull.isStanding) return [];
+  if (pull?.pullId !== pullId || !pull.isStanding) return [];
   pull.isStanding = false;
   // Others may have what this peer, if it is gone, keeps us from asking them for.
   pull.retries = Math.max(0, limits.retriesMax - 1);

@@ -4,6 +4,7 @@ import { type PollEffect, type Poller } from "./poll.ts";
 /** A pull that runs. */
 export interface Pulling {
   readonly pending: Pending;
+  readonly pullId: string;
   /** Tells its timers from those of other pulls. */
   readonly number: number;
   /** Something came since its timer last ran out. */

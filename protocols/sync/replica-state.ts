@@ -201,12 +201,12 @@ export type ReplicaEvent =
       /** Leave it standing with the peer, who has what we have. */
       readonly stands?: boolean;
     }
-  /** The peer of our standing pull is to answer now. */
-  | { readonly kind: "hurry"; readonly peer: string }
-  /** Our running pull may ask for so many frames in all. */
-  | { readonly kind: "grant"; readonly upTo: number }
-  /** Our running pull is to end, if it is from this peer. */
-  | { readonly kind: "give-up"; readonly peer: string }
+  /** The peer of our pull, if it is this one and it stands, is to answer now. */
+  | { readonly kind: "hurry"; readonly pullId: string }
+  /** Our running pull, if it is this one, may ask for so many frames in all. */
+  | { readonly kind: "grant"; readonly pullId: string; readonly upTo: number }
+  /** Our running pull is to end, if it is this one. */
+  | { readonly kind: "give-up"; readonly pullId: string }
   | { readonly kind: "message"; readonly from: string; readonly message: ReplicaMessage; readonly body: unknown }
   /** At the primary, now and then: move the settled time if there is cause, and ask the members, all but ourselves, where they stand. */
   | {

@@ -35,7 +35,11 @@ export const syncEnd = defineActor<SyncEndProtocol, SyncEndConfig>({
     const { region, peer } = config;
     const writer = buildWriterId({ epoch: 0, region, node: "a", nonce: drawNonce(context) });
     const replica = fillReplica(config, writer);
-    const poller = createPoller(writer, { ...POLL_LIMITS, waitMs: config.pollWaitMs, gapMs: config.gapMs });
+    const poller = createPoller(writer, () => drawPullId(() => context.random()), {
+      ...POLL_LIMITS,
+      waitMs: config.pollWaitMs,
+      gapMs: config.gapMs,
+    });
     const writing = createWriting(config);
     const counted = {
       payloadInBytes: 0,
@@ -95,15 +99,16 @@ export const syncEnd = defineActor<SyncEndProtocol, SyncEndConfig>({
           stepPoll({
             kind: "pulled",
             shard: SHARD,
+            pullId: effect.pullId,
             outcome: effect.outcome,
             isLevel: effect.outcome === "complete" && effect.isLevel,
           });
           return;
         case "frame":
-          stepPoll({ kind: "frame", shard: SHARD, bytes: effect.bytes, frames: effect.frames });
+          stepPoll({ ...effect, shard: SHARD });
           return;
         case "stalled":
-          stepPoll({ kind: "stalled", shard: SHARD });
+          stepPoll({ ...effect, shard: SHARD });
           return;
         case "applied":
           if (effect.origin === "local") return;
@@ -133,19 +138,15 @@ export const syncEnd = defineActor<SyncEndProtocol, SyncEndConfig>({
           stepRows({
             kind: "pull",
             peer: effect.peer,
-            pullId: drawPullId(() => context.random()),
+            pullId: effect.pullId,
             burst: effect.burst,
             ...(effect.stands !== undefined && { stands: effect.stands }),
           });
           return;
         case "hurry":
-          stepRows({ kind: "hurry", peer: effect.peer });
-          return;
         case "grant":
-          stepRows({ kind: "grant", upTo: effect.upTo });
-          return;
         case "give-up":
-          stepRows({ kind: "give-up", peer: effect.peer });
+          stepRows(effect);
           return;
         case "left":
           throw new TypeError("Cannot leave a shard to its leader: here nobody leads");

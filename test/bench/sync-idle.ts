@@ -5,6 +5,7 @@ import { POLL_LIMITS } from "../../protocols/limits.ts";
 import { createPoller, type PollEffect, type Poller, type PollEvent, stepPoller } from "../../protocols/sync/poll.ts";
 import { type ShardVersion } from "../../protocols/sync/shard-version.ts";
 import { parseWriterId } from "../../protocols/sync/version.ts";
+import { pullIds } from "../../properties/world/names.ts";
 import { type BenchFigure, type BenchOptions } from "./bench-figure.ts";
 import { figureOf } from "./sync-figure.ts";
 import { SyncLink } from "./sync-link.ts";
@@ -60,8 +61,8 @@ async function silence({ follower }: SyncLink) {
 function coreMicroseconds(shards: number): number {
   const limits = { ...POLL_LIMITS, waitMs: WAIT_MS };
   const [asked, asker] = [
-    createPoller(parseWriterId("0.writer.a.core"), limits),
-    createPoller(parseWriterId("0.follower.a.core"), limits),
+    createPoller(parseWriterId("0.writer.a.core"), pullIds(), limits),
+    createPoller(parseWriterId("0.follower.a.core"), pullIds(), limits),
   ];
   const version: ShardVersion = { counter: 1, generator: asked.writer };
   for (const poller of [asked, asker]) {

@@ -11,6 +11,7 @@ import { type ReplicaMessage } from "../../../protocols/sync/replica-state.ts";
 import { type TableSpec } from "../../../protocols/sync/row-store.ts";
 import { parseWriterId } from "../../../protocols/sync/version.ts";
 import { type Cursor, encodePoll } from "../../../protocols/wire/poll.ts";
+import { pullIds } from "../../../properties/world/names.ts";
 import { bestMicros } from "./stopwatch.ts";
 
 /** Microseconds of one core. */
@@ -146,8 +147,8 @@ function bestOf(tries: number, run: () => Exchange): Exchange {
 function measurePoll(): Pick<Costs, "poll" | "listShard" | "noteShard"> {
   const generator = parseWriterId("0.oregon.a.cost");
   const limits = { ...POLL_LIMITS, pullsMax: SHARDS };
-  const listing = createPoller(generator, limits);
-  const noting = createPoller(parseWriterId("0.frankfurt.a.cost"), limits);
+  const listing = createPoller(generator, pullIds(), limits);
+  const noting = createPoller(parseWriterId("0.frankfurt.a.cost"), pullIds(), limits);
   let counter = 1;
   let pollId = 0;
   function change(): void {
@@ -192,7 +193,9 @@ function measurePoll(): Pick<Costs, "poll" | "listShard" | "noteShard"> {
       stepPoller(noting, { kind: "message", from: "peer", message: "changes", body: changes });
     }
     for (let at = 0; at < SHARDS; at += 1) {
-      stepPoller(noting, { kind: "pulled", shard: `clicks-${at}`, outcome: "complete" });
+      const shard = `clicks-${at}`;
+      const { pullId = "" } = noting.pulling.get(shard) ?? {};
+      stepPoller(noting, { kind: "pulled", shard, pullId, outcome: "complete" });
     }
     if (texts.length > 0) note = Math.min(note, (performance.now() - mark) * 1_000);
   }

@@ -71,7 +71,7 @@ export class Machine {
     );
     const { pullsMax, gapMs, standing } = setup;
     const pollLimits = { ...POLL_LIMITS, pullsMax, gapMs, standMs: standing ? POLL_LIMITS.standMs : 0 };
-    this.poller = createPoller(writer, pollLimits, (shard) => {
+    this.poller = createPoller(writer, setup.drawPullId, pollLimits, (shard) => {
       const leader = setup.leaderOf(shardNumber(shard));
       return leader === undefined ? undefined : leader === setup.machine ? "self" : { peer: String(leader) };
     });
@@ -176,6 +176,7 @@ export class Machine {
             {
               kind: "pulled",
               shard: shardName(shard),
+              pullId: effect.pullId,
               outcome: effect.outcome,
               isLevel: effect.outcome === "complete" && effect.isLevel,
             },
@@ -183,10 +184,10 @@ export class Machine {
           );
           break;
         case "frame":
-          this.#poll({ kind: "frame", shard: shardName(shard), bytes: effect.bytes, frames: effect.frames }, out);
+          this.#poll({ ...effect, shard: shardName(shard) }, out);
           break;
         case "stalled":
-          this.#poll({ kind: "stalled", shard: shardName(shard) }, out);
+          this.#poll({ ...effect, shard: shardName(shard) }, out);
           break;
         case "applied":
         case "dropped":
@@ -222,7 +223,7 @@ export class Machine {
             {
               kind: "pull",
               peer: effect.peer,
-              pullId: this.#setup.drawPullId(),
+              pullId: effect.pullId,
               burst: effect.burst,
               ...(effect.stands !== undefined && { stands: effect.stands }),
             },
@@ -230,13 +231,9 @@ export class Machine {
           );
           break;
         case "hurry":
-          this.#step(shardNumber(effect.shard), { kind: "hurry", peer: effect.peer }, out);
-          break;
         case "grant":
-          this.#step(shardNumber(effect.shard), { kind: "grant", upTo: effect.upTo }, out);
-          break;
         case "give-up":
-          this.#step(shardNumber(effect.shard), { kind: "give-up", peer: effect.peer }, out);
+          this.#step(shardNumber(effect.shard), effect, out);
           break;
         case "left":
         case "refused":
