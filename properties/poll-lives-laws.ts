@@ -62,7 +62,7 @@ export function checkLaws(): void {
       nodes.settle();
       assert.deepEqual(nodes.pulled, nodes.written);
     }),
-    { numRuns: 3_000 },
+    { numRuns: 2_000 },
   );
 }
 
