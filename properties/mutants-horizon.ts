@@ -158,6 +158,11 @@ export const HORIZON_MUTANTS: readonly Mutant[] = [
     edits: [["  survey.ahead.delete(peer);\n", "  if (peer !== '') return [];\n"]],
   },
   {
+    name: "recovers-from-all-that-were-ahead",
+    file: "protocols/sync/recovery.ts",
+    edits: [["if (!isLater(horizon, replica.horizon) || ", "if (!isLater(horizon, horizon) && "]],
+  },
+  {
     name: "settled-rows-are-strays-of-a-lost-disk",
     file: "protocols/sync/strays.ts",
     edits: [["  if (!isWithinReach(horizon, primary, follows)) return [];\n", ""]],

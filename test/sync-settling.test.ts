@@ -204,7 +204,7 @@ test("a report of a later epoch is not taken, and its member is asked for a copy
   expect(report(replica, { horizon: { ...NO_HORIZON, epoch: 2, settled: T } })).toEqual([
     { kind: "refused", reason: "epoch", from: "m", detail: "epoch 2 has begun" },
   ]);
-  expect([...(replica.survey?.ahead ?? [])]).toEqual(["m"]);
+  expect([...(replica.survey?.ahead.keys() ?? [])]).toEqual(["m"]);
   expect(replica.survey?.reports.size).toBe(0);
 });
 
@@ -223,7 +223,7 @@ test("a later horizon that a member tells of is taken on where it is within reac
   const beyond = { ...NO_HORIZON, settled: T + 8, before: T + 4, graveyard: known({ p: 8 }) };
   expect(report(replica, { horizon: beyond, knowledge: known({ p: 9 }) })).toEqual([]);
   expect(replica.horizon).toEqual(theirs);
-  expect([...(replica.survey?.ahead ?? [])]).toEqual(["m"]);
+  expect([...(replica.survey?.ahead.keys() ?? [])]).toEqual(["m"]);
   report(replica, { from: "l", writer: L, knowledge: known({ p: 5 }) });
   expect(replica.survey).toMatchObject({ isOpen: false, candidate: undefined });
   // It came to us: it stands where we stand.

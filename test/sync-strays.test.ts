@@ -91,7 +91,7 @@ function behind(): Replica {
   const said = { writer: M, horizon, knowledge: new Map(), upTo: T, strays: 0 };
   const body = buildReport({ asker: P, round: 1 }, said);
   stepReplica(primary, { kind: "message", from: "m", message: "report", body }, NOW);
-  expect([...(primary.survey?.ahead ?? [])]).toEqual(["m"]);
+  expect([...(primary.survey?.ahead.keys() ?? [])]).toEqual(["m"]);
   return primary;
 }
 

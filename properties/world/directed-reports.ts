@@ -55,6 +55,31 @@ export function reportOfAStranger(): string | undefined {
   return isAsked ? "a stranger was asked for a copy that replaces all rows" : undefined;
 }
 
+/** P4: a primary that lost its disk takes one copy, and nothing of a second member that its trainers are to learn again. */
+export function oneCopyIsEnough(): string | undefined {
+  const shard = new Shard();
+  function settle(turns: number): void {
+    for (let turn = 0; turn < turns; turn += 1) shard.settle("a", ["b", "c"], true);
+  }
+  for (const name of ["a", "b", "c"]) shard.start(name);
+  const { writer } = shard.at("a");
+  // Enough that the second member reports before the copy of the first is whole.
+  for (let key = 10n; key < 40n; key += 1n) shard.write("a", key, NOW);
+  for (const member of ["b", "c"]) shard.pull(member, "a");
+  settle(2);
+  for (const member of ["b", "c"]) shard.pull(member, "a");
+  if (shard.at("b").horizon.settled === 0) return "what all members know was to be settled";
+  shard.write("a", 8n, NOW + 1_000);
+  shard.pull("c", "a");
+  shard.start("a", 2);
+  settle(3);
+  const a = shard.at("a");
+  if (a.horizon.settled !== shard.at("b").horizon.settled) return "a primary that lost its disk takes no copy";
+  return a.store.versionOf(0, 8n)?.writer === writer
+    ? "a primary pulls what its trainers learn again from a second member"
+    : undefined;
+}
+
 function answer(member: Replica, asked: ReplicaEffect | undefined): unknown {
   const body = asked?.kind === "send" ? asked.body : undefined;
   const effects = stepReplica(member, { kind: "message", from: "a", message: "survey", body }, NOW);

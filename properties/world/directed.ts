@@ -39,7 +39,7 @@ import {
   settledOnDisk,
   rowsGoneMidway,
 } from "./directed-horizon.ts";
-import { reportOfAStranger, reportsOfTheFirstTime } from "./directed-reports.ts";
+import { oneCopyIsEnough, reportOfAStranger, reportsOfTheFirstTime } from "./directed-reports.ts";
 import { orphanReported, orphanSuperseded, reportsBounded } from "./directed-orphans.ts";
 import { dominating, joining, jumps, lastStamps, mergingInAnyOrder, ordering } from "./directed-laws.ts";
 import { besideCatchUps, inUse, manyShards, restlessPeer, withinBudget } from "./directed-links.ts";
@@ -111,6 +111,7 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["P2", sameTimeOfTwoEpochs],
   ["P3", reportBringsNoEpoch],
   ["P4", earlyRowsAreNotHandedOver],
+  ["P4", oneCopyIsEnough],
   ["S1", rowsGoneMidway],
   ["S1", expiryLeavesLaterEpochs],
   ["S1", answerOverAnEpoch],

@@ -9,6 +9,7 @@
  * What it learned between its start and that copy stays where it is newer. What members hold beyond their settled time comes with the copy, and from
  * the samples once more, if they are still there: the steps of the last moments before the loss may count twice.
  */
+import { isLater } from "./horizon.ts";
 import { startPull } from "./own-pull.ts";
 import { type Replica, type ReplicaEffect } from "./replica-state.ts";
 
@@ -18,9 +19,13 @@ export function recover(
   { isAloof = false, pullId }: { readonly isAloof?: boolean; readonly pullId: string },
 ): ReplicaEffect[] {
   const { survey, pull } = replica;
-  const [peer] = survey?.ahead ?? [];
-  if (!isAloof || survey === undefined || peer === undefined || pull !== undefined) return [];
-  survey.ahead.delete(peer);
-  replica.copyFrom.add(peer);
-  return startPull(replica, { peer, pullId });
+  if (!isAloof || survey === undefined || pull !== undefined) return [];
+  for (const [peer, horizon] of survey.ahead) {
+    survey.ahead.delete(peer);
+    // A copy that came since they told may be of the same. Pulled once more it would bring what its sender had beyond, which our trainers learn again.
+    if (!isLater(horizon, replica.horizon) || !survey.members.includes(peer)) continue;
+    replica.copyFrom.add(peer);
+    return startPull(replica, { peer, pullId });
+  }
+  return [];
 }

@@ -22,7 +22,7 @@
  * same one before it, which members that know of S, and were retired meanwhile, could never follow.
  */
 import { buildReport, buildSurvey, parseReport, parseSurvey, type SurveyRound } from "../wire/survey.ts";
-import { type Horizon, isLater, isWithinReach, type Known, sameSettled, settledOf } from "./horizon.ts";
+import { type Horizon, isLater, isWithinReach, type Known, sameSettled, type Settled, settledOf } from "./horizon.ts";
 import { type ReadonlyKnowledge } from "./knowledge.ts";
 import { holdsLate, layHorizon } from "./lay-horizon.ts";
 import { dropUnfinished, hurryPull } from "./pull-asks.ts";
@@ -56,8 +56,8 @@ export interface Survey {
   isAloof: boolean;
   /** The last round that ended found no strays. */
   isClean: boolean;
-  /** Members with a later horizon than ours that we may not take on: our disk was lost, or is an older one (recovery.ts). */
-  readonly ahead: Set<string>;
+  /** Members that told of a later horizon than ours that we may not take on, and of which: our disk was lost, or is an older one (recovery.ts). */
+  readonly ahead: Map<string, Settled>;
   /** What the last round came to, and who answered in it. */
   candidate: { readonly horizon: Horizon; readonly writers: ReadonlySet<WriterId> } | undefined;
 }
@@ -90,7 +90,7 @@ export function settle(
     reports: new Map(),
     isAloof,
     isClean: false,
-    ahead: new Set(),
+    ahead: new Map(),
     candidate: undefined,
   });
   survey.members = members;
@@ -157,12 +157,12 @@ export function takeReport(
   }
   // Of an earlier one than ours our peer will hear. A later one came with another primary: rows, positions and all (recovery.ts).
   if (report.horizon.epoch > replica.horizon.epoch) {
-    survey.ahead.add(from);
+    survey.ahead.set(from, report.horizon);
     return [{ kind: "refused", reason: "epoch", from, detail: `epoch ${report.horizon.epoch} has begun` }];
   }
   survey.reports.set(from, report);
   const moved = isWithinReach(report.horizon, knownOf(replica)) ? moveTo(replica, report.horizon) : [];
-  if (isLater(report.horizon, replica.horizon)) survey.ahead.add(from);
+  if (isLater(report.horizon, replica.horizon)) survey.ahead.set(from, report.horizon);
   else survey.ahead.delete(from);
   return [...moved, ...speakUp(replica)];
 }
