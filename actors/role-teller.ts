@@ -46,9 +46,11 @@ export function createRoleTeller<P extends Protocol<P>>(
     for (const shard of shards) shard.tell("role", own);
     joiner?.tell("role", own);
     for (const trainer of trainers) trainer.tell("role", own);
-    if (own.duty !== "trains" || context.upMs() < settledAtMs + config.settleMs) return;
-    settledAtMs = context.upMs();
-    for (const shard of shards) shard.tell("settle", { members: presentMembers(members()) });
+    if (own.duty !== "trains" && own.duty !== "hands-over") return;
+    const isDue = own.duty === "trains" && context.upMs() >= settledAtMs + config.settleMs;
+    if (isDue) settledAtMs = context.upMs();
+    const request = { members: presentMembers(members()), ...(!isDue && { ifBehind: true as const }) };
+    for (const shard of shards) shard.tell("settle", request);
   }
 
   return {

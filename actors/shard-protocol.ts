@@ -144,9 +144,9 @@ export interface ShardProtocol {
       readonly epochs: SharedEpochs;
     };
   };
-  /** Applies one batch of one trainer, once. Only a primary does. */
+  /** Applies one batch of one trainer, once. Only a primary does, and none that lacks the epoch of its role: it refuses, and is to be asked again later. */
   readonly push: { request: PackedPush; reply: PushOutcome };
-  /** Where a trainer stands on this shard; 0 before its first batch. */
+  /** Where a trainer stands on this shard; 0 before its first batch. Refused like a push where rows of the role's epoch are lacking. */
   readonly position: {
     request: { readonly trainer: string };
     /** `known` are the positions of all trainers that the shard ever heard of. */
@@ -154,8 +154,11 @@ export interface ShardProtocol {
   };
   /** What this node's region has to do. Told again and again; before the first, the shard takes no gradients. */
   readonly role: { request: Role; reply: void };
-  /** Lets go of what all members know, and asks them where they stand; whoever is not the primary does nothing. */
-  readonly settle: { request: { readonly members: readonly NodeName[] }; reply: void };
+  /**
+   * Lets go of what all members know, and asks them where they stand; whoever is not the primary does nothing. `ifBehind`: it is not time for that, and only a
+   * primary that lacks the epoch of its role asks.
+   */
+  readonly settle: { request: { readonly members: readonly NodeName[]; readonly ifBehind?: true }; reply: void };
   /**
    * How far this shard is with what is left to learn: with what its rows are (protocols/sync/replica.ts, `contentOf`), once its image on disk has all up to
    * `seal`. Before that it could restart, and write again under new versions what another region goes on from.

@@ -6,14 +6,12 @@
  * 1. Rows, knowledge and the trainers' positions are in one image, all as they were between two messages: a restart never sees one without the others.
  * 2. A batch of a trainer takes effect whole and once, or not at all.
  * 3. What a trainer is told is durable, is in an image on disk.
+ * 4. Nothing is learned, nor told to have been, in an epoch whose rows are not here.
  */
-import { type Role } from "../protocols/model-state/role.ts";
 import { modelLayout } from "../protocols/model-layout.ts";
 import { encodeImage } from "../protocols/sync/image.ts";
 import { isSuperseded } from "../protocols/sync/row-notes.ts";
 import { contentOf, type ReplicaEffect, type ReplicaEvent } from "../protocols/sync/replica.ts";
-import { epochOf } from "../protocols/sync/version.ts";
-import { drawPullId } from "../protocols/wire/pull.ts";
 import { type Address, defineActor, Refused } from "../runtime/actor.ts";
 import { createAdmitKeys } from "./admit-keys.ts";
 import { gatherAll, gatherRows, type ReadList, shareRows } from "./gather-rows.ts";
@@ -24,12 +22,13 @@ import { type LeaderProtocol } from "./leader-protocol.ts";
 import { createRowFeed } from "./row-feed.ts";
 import { viewRow } from "./row-view.ts";
 import { letGo, turnsOf } from "./letting-go.ts";
-import { newWriter, openReplica, primaryOf } from "./open-replica.ts";
+import { openReplica } from "./open-replica.ts";
 import { type ShardConfig } from "./shard-config.ts";
 import { createShardEpochs, lookAt } from "./shard-epochs.ts";
 import { createImages } from "./shard-images.ts";
 import { type PackedPush, unpackPush } from "./packed-push.ts";
-import { peerText, rememberWay, replicaAddress } from "./shard-name.ts";
+import { peerText, rememberWay } from "./shard-name.ts";
+import { createShardRole } from "./shard-role.ts";
 import { sendToPeer } from "./shard-sends.ts";
 import { createHeldMeter } from "./show-held.ts";
 import {
@@ -79,8 +78,6 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     let refused = 0;
     /** Steps of trainers that took effect since the start. */
     const steps = new Int32Array(new SharedArrayBuffer(4));
-    let isPrimary = false;
-
     function decide(event: ReplicaEvent, source?: Push): readonly ReplicaEffect[] {
       const nowMs = context.now();
       const effects = epochs.step(event, nowMs);
@@ -163,35 +160,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
       return take({ kind: "message", from: peerText(from), message, body });
     }
 
-    async function takeRole({ duty, training, epoch }: Role): Promise<void> {
-      const didPull = !isPrimary;
-      isPrimary = duty === "trains" || duty === "hands-over";
-      // What a pull brings from now on, its positions too, is what others hold besides.
-      if (isPrimary && didPull && replica.pull !== undefined) {
-        await take({ kind: "give-up", pullId: replica.pull.pullId });
-      }
-      // What is handed over must stand still: rows left early are written anew, and old ones let go, by whoever trains next.
-      const at = { ...config.primaryAt, region: training };
-      replica.primary = duty === "hands-over" ? undefined : primaryOf(at, context.self);
-      if (duty !== "trains") replica.survey = undefined;
-      // Only who takes over begins an epoch: a primary that lost its disk gets it from a member, with what it began with.
-      if (duty === "trains" && replica.horizon.epoch >= epoch) await lead(epoch);
-    }
-
-    /** Writes in this epoch from now on. */
-    async function lead(epoch: number): Promise<void> {
-      if (epochOf(replica.writer) >= epoch) return;
-      await take({ kind: "lead", epoch, writer: newWriter(config, context, epoch) });
-    }
-
-    /** The primary pulls from nobody, so it says what it knows. */
-    function settle({ members }: ShardProtocol["settle"]["request"]): Promise<void> | undefined {
-      if (!isPrimary || replica.primary?.kind !== "self") return undefined;
-      const self = peerText(context.self);
-      const all = members.map((member) => peerText(replicaAddress(member, config.name)));
-      const pullId = drawPullId(() => context.random());
-      return take({ kind: "settle", members: all.filter((member) => member !== self), isAloof: true, pullId });
-    }
+    const role = createShardRole(config, context, { replica, images, take });
 
     function succeed({ trainers, seal, content }: ShardProtocol["succeed"]["request"]): SucceedOutcome {
       // Positions came with what was pulled, and say nothing of rows that are ahead of them.
@@ -208,7 +177,8 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     }
 
     function push(packed: PackedPush): PushOutcome {
-      if (!isPrimary) throw new Refused(`shard ${config.name} of region ${config.region} is not the primary`);
+      if (!role.isPrimary()) throw new Refused(`shard ${config.name} of region ${config.region} is not the primary`);
+      role.checkEpoch();
       const { trainer, batch, previous } = packed;
       const applied = replica.applied.get(trainer) ?? 0;
       if (batch <= applied) return { kind: "applied", durable: images.durable(trainer), late: 0 };
@@ -258,18 +228,19 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         share: ({ known }) => shareRows(replica, { known, steps, epochs: epochs.shared }),
         push,
         position: ({ trainer }) => {
+          role.checkEpoch();
           const applied = replica.applied.get(trainer) ?? 0;
           return { applied, durable: images.durable(trainer), known: new Map(replica.applied) };
         },
-        role: takeRole,
-        settle,
+        role: (told) => role.obey(told),
+        settle: (request) => role.settle(request),
         standing: ({ trainers, seal }) => {
           images.saveIfChanged();
-          const durable = durableOf(trainers);
+          const durable = role.isBehind() ? 0 : durableOf(trainers);
           return durable === seal ? { durable, content: contentOf(replica) } : { durable };
         },
         succeed,
-        lead: ({ epoch }) => lead(epoch).then(() => ({})),
+        lead: ({ epoch }) => role.lead(epoch).then(() => ({})),
         subscribe: (request, from) => feed.subscribe(request, from),
         synchronise: ({ peer, pullId, burst, stands }) => {
           step({
@@ -286,7 +257,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         status: () => ({
           shard: config.shard,
           ...digest.now(),
-          primary: isPrimary,
+          primary: role.isPrimary(),
           refused,
           unsettled: { entries: replica.knowledge.size, tombstones: replica.store.tombstones },
           settled: replica.horizon.settled,
@@ -306,8 +277,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
           const turn = turns.find((each) => each.timer === timer);
           if (turn !== undefined) {
             // At the primary alone.
-            const isOurs = isPrimary && replica.primary?.kind === "self";
-            letGo(isOurs ? turn.events(context.now()) : [], { step, metrics: context.metrics, labels });
+            letGo(role.mayLetGo() ? turn.events(context.now()) : [], { step, metrics: context.metrics, labels });
             context.after(turn.everyMs, "due", { timer });
             return;
           }

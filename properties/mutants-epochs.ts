@@ -89,6 +89,36 @@ export const EPOCH_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: "lost-epoch-is-not-asked-for",
+    file: "protocols/sync/settling.ts",
+    edits: [
+      [
+        "const lacksEpoch = begins !== undefined && horizon.epoch < begins.epoch;",
+        "const lacksEpoch = begins !== undefined && false;",
+      ],
+    ],
+  },
+  {
+    name: "lost-epoch-comes-with-the-next-survey",
+    file: "protocols/sync/replica.ts",
+    edits: [
+      [
+        "return [...takeReport(replica, { from, body, nowMs }), ...recover(replica)];",
+        "return takeReport(replica, { from, body, nowMs });",
+      ],
+    ],
+  },
+  {
+    name: "lost-epoch-begins-with-nothing",
+    file: "protocols/sync/settling.ts",
+    edits: [["return lacksEpoch && [...known.knowledge]", "return !lacksEpoch && [...known.knowledge]"]],
+  },
+  {
+    name: "lost-epoch-begins-unasked",
+    file: "protocols/sync/settling.ts",
+    edits: [["const ROUNDS_LEVEL = 2;", "const ROUNDS_LEVEL = 0;"]],
+  },
+  {
     name: "copy-not-asked-for",
     file: "protocols/sync/answers.ts",
     edits: [

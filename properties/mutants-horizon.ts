@@ -160,7 +160,7 @@ export const HORIZON_MUTANTS: readonly Mutant[] = [
   {
     name: "recovers-from-all-that-were-ahead",
     file: "protocols/sync/recovery.ts",
-    edits: [["if (!isLater(horizon, replica.horizon) || ", "if (!isLater(horizon, horizon) && "]],
+    edits: [["if (!hasMore(replica, survey, known) || ", "if ("]],
   },
   {
     name: "settled-rows-are-strays-of-a-lost-disk",

@@ -7,6 +7,9 @@ import { contentOf, createReplica, stepReplica } from "../../protocols/sync/repl
 import { parseWriterId } from "../../protocols/sync/version.ts";
 import { NOW, Shard, TABLES } from "./directed-horizon.ts";
 
+/** What a later start of `b` may begin. */
+const BEGINS = { epoch: 1, writer: parseWriterId("1.sim.b.l2") };
+
 /** Both hold row 1; then `b` goes on without `a`, and writes row 2. */
 function forced(...others: readonly string[]): Shard {
   const shard = new Shard();
@@ -125,6 +128,41 @@ export function reportBringsNoEpoch(): string | undefined {
     : "a primary took an epoch from a report, and kept its positions";
 }
 
+/** P2: a primary that lost its disk with the epoch of its role gets that from a member as soon as this says that it holds it, and begins none. */
+function epochLostWithADisk(): string | undefined {
+  const shard = forced("c");
+  for (let pull = 0; pull < 2; pull += 1) shard.pull("c", "b");
+  const { horizon } = shard.at("c");
+  if (horizon.epoch !== 1) return "a member was to hold the epoch";
+  shard.start("b", 2);
+  shard.settle("b", ["a", "c"], true, BEGINS);
+  const [b, c] = [shard.at("b"), shard.at("c")];
+  if (b.horizon.epoch !== 1) return "a primary asked who holds its epoch, and did not take it";
+  return contentOf(b) === contentOf(c) ? undefined : "a primary that took its epoch holds something else";
+}
+
+/** P2: where no member holds the epoch, the primary begins it again, with all that they have. */
+function epochLostByAll(): string | undefined {
+  const shard = forced("c");
+  shard.pull("c", "a");
+  shard.start("b", 2);
+  for (let turn = 0; turn < 6; turn += 1) shard.settle("b", ["a", "c"], true, BEGINS);
+  const b = shard.at("b");
+  if (b.horizon.epoch !== 1 || b.writer !== BEGINS.writer) return "an epoch that nobody holds is never begun";
+  if (b.store.versionOf(0, 1n) === undefined) return "an epoch began without what members had of the one before";
+  for (let pull = 0; pull < 2; pull += 1) shard.pull("c", "b");
+  return contentOf(shard.at("c")) === contentOf(b) ? undefined : "a member does not follow into the epoch";
+}
+
+/** P2: while a member is away that may hold the epoch, it is not begun. */
+function epochMayBeHeld(): string | undefined {
+  const shard = forced("c");
+  shard.pull("c", "a");
+  shard.start("b", 2);
+  for (let turn = 0; turn < 6; turn += 1) shard.settle("b", ["a", "c", "away"], true, BEGINS);
+  return shard.at("b").horizon.epoch === 0 ? undefined : "an epoch began that a member may hold which was not asked";
+}
+
 /** P4: rows that are the same and not known yet are not handed over: who pulls no more never knows them. */
 export function earlyRowsAreNotHandedOver(): string | undefined {
   const shard = new Shard();
@@ -136,3 +174,10 @@ export function earlyRowsAreNotHandedOver(): string | undefined {
   const [effect] = stepReplica(next, succession, NOW);
   return effect?.kind === "refused" ? undefined : "rows ahead of the knowledge were handed over";
 }
+
+/** What comes of an epoch that its primary lost. */
+export const EPOCHS_LOST = [
+  ["P2", epochLostWithADisk],
+  ["P2", epochLostByAll],
+  ["P2", epochMayBeHeld],
+] as const;

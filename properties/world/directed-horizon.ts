@@ -12,7 +12,7 @@ import {
   stepReplica,
 } from "../../protocols/sync/replica.ts";
 import { type Mutate, type TableSpec } from "../../protocols/sync/row-store.ts";
-import { parseWriterId } from "../../protocols/sync/version.ts";
+import { parseWriterId, type WriterId } from "../../protocols/sync/version.ts";
 
 export const NOW = 1_760_000_000_000;
 export const TABLES: readonly TableSpec[] = [
@@ -20,6 +20,11 @@ export const TABLES: readonly TableSpec[] = [
 ];
 const LIMITS: SyncLimits = { ...SYNC_LIMITS, frameBytes: 30, entriesKept: 0 };
 const RESTARTS = 300;
+
+interface Begins {
+  readonly epoch: number;
+  readonly writer: WriterId;
+}
 
 /** More than any of these situations has from one step on. */
 const MESSAGES_MAX = 10_000;
@@ -81,9 +86,9 @@ export class Shard {
   }
 
   /** One turn of the primary's survey. */
-  settle(name: string, members: readonly string[], isAloof = false): void {
-    const pullId = this.#nextPullId();
-    this.#deliver(name, stepReplica(this.at(name), { kind: "settle", members, isAloof, pullId }, NOW));
+  settle(name: string, members: readonly string[], isAloof = false, begins?: Begins): void {
+    const event = { kind: "settle", members, isAloof, pullId: this.#nextPullId(), ...(begins && { begins }) } as const;
+    this.#deliver(name, stepReplica(this.at(name), event, NOW));
   }
 
   #nextPullId(): string {

@@ -10,7 +10,7 @@ import { NOW, Shard } from "./directed-horizon.ts";
 const PULL = "f".repeat(32);
 
 /** V9: one that is the primary a second time settles nothing by what members said the first time. */
-export function reportsOfTheFirstTime(): string | undefined {
+function reportsOfTheFirstTime(): string | undefined {
   const shard = new Shard();
   for (const name of ["a", "b"]) shard.start(name);
   const a = shard.at("a");
@@ -35,8 +35,8 @@ export function reportsOfTheFirstTime(): string | undefined {
   return a.horizon.settled === 0 ? undefined : "reports to a primary of before settled what a member does not hold";
 }
 
-/** X10: whoever is no member is asked for no copy, however far it says that it is. */
-export function reportOfAStranger(): string | undefined {
+/** X10: whoever is no member settles nothing, and is asked for no copy, however far it says that it is. */
+function reportOfAStranger(): string | undefined {
   const shard = new Shard();
   for (const name of ["a", "b"]) shard.start(name);
   const a = shard.at("a");
@@ -44,19 +44,22 @@ export function reportOfAStranger(): string | undefined {
   const settle = { kind: "settle", members: ["b"], isAloof: true, pullId: PULL } as const;
   stepReplica(a, settle, NOW);
   const said = { knowledge: new Map(), upTo: 0, strays: 0, writer: parseWriterId("0.sim.stranger.l1") };
-  const body = buildReport(
-    { asker: a.writer, round: 1 },
-    { ...said, horizon: { ...NO_HORIZON, settled: 5, before: 3 } },
-  );
-  const effects = stepReplica(a, { kind: "message", from: "stranger", message: "report", body }, NOW);
-  const isAsked = [...effects, ...stepReplica(a, settle, NOW)].some(
-    (effect) => effect.kind === "send" && effect.to === "stranger",
-  );
-  return isAsked ? "a stranger was asked for a copy that replaces all rows" : undefined;
+  // The first is within reach, the second not.
+  for (const before of [0, 8]) {
+    const horizon = { ...NO_HORIZON, settled: 9, before };
+    const body = buildReport({ asker: a.writer, round: 1 }, { ...said, horizon });
+    const told = stepReplica(a, { kind: "message", from: "stranger", message: "report", body }, NOW);
+    if (a.horizon.settled !== 0) return "a stranger settled something";
+    const effects = [...told, ...stepReplica(a, settle, NOW)];
+    if (effects.some((effect) => effect.kind === "send" && effect.to === "stranger")) {
+      return "a stranger was asked for a copy that replaces all rows";
+    }
+  }
+  return undefined;
 }
 
 /** P4: a primary that lost its disk takes one copy, and nothing of a second member that its trainers are to learn again. */
-export function oneCopyIsEnough(): string | undefined {
+function oneCopyIsEnough(): string | undefined {
   const shard = new Shard();
   function settle(turns: number): void {
     for (let turn = 0; turn < turns; turn += 1) shard.settle("a", ["b", "c"], true);
@@ -85,3 +88,9 @@ function answer(member: Replica, asked: ReplicaEffect | undefined): unknown {
   const effects = stepReplica(member, { kind: "message", from: "a", message: "survey", body }, NOW);
   return effects.flatMap((effect) => (effect.kind === "send" && effect.message === "report" ? effect.body : []))[0];
 }
+
+export const REPORTS = [
+  ["V9", reportsOfTheFirstTime],
+  ["X10", reportOfAStranger],
+  ["P4", oneCopyIsEnough],
+] as const;

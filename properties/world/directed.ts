@@ -22,6 +22,7 @@ import {
   earlyRowsAreNotHandedOver,
   answerOverAnEpoch,
   copyBesideTheOldPrimary,
+  EPOCHS_LOST,
   expiredBehindTheCut,
   expiryLeavesLaterEpochs,
   reportBringsNoEpoch,
@@ -39,7 +40,7 @@ import {
   settledOnDisk,
   rowsGoneMidway,
 } from "./directed-horizon.ts";
-import { oneCopyIsEnough, reportOfAStranger, reportsOfTheFirstTime } from "./directed-reports.ts";
+import { REPORTS } from "./directed-reports.ts";
 import { orphanReported, orphanSuperseded, reportsBounded } from "./directed-orphans.ts";
 import { dominating, joining, jumps, lastStamps, mergingInAnyOrder, ordering } from "./directed-laws.ts";
 import { besideCatchUps, inUse, manyShards, restlessPeer, withinBudget } from "./directed-links.ts";
@@ -102,16 +103,16 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["V9", deathBetweenAnswers],
   ["V9", reportsWait],
   ["V9", reportsAfterStanding],
-  ["V9", reportsOfTheFirstTime],
   ["V9", nothingHalfTaken],
   ["V10", jumps],
   ["V10", fromTheFuture],
   ["P1", supersededRests],
   ["P2", expiredBehindTheCut],
+  ...EPOCHS_LOST,
   ["P2", sameTimeOfTwoEpochs],
   ["P3", reportBringsNoEpoch],
   ["P4", earlyRowsAreNotHandedOver],
-  ["P4", oneCopyIsEnough],
+  ...REPORTS,
   ["S1", rowsGoneMidway],
   ["S1", expiryLeavesLaterEpochs],
   ["S1", answerOverAnEpoch],
@@ -129,7 +130,6 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["X9", smallStepsAddUpInBytes],
   ["X10", lateRowGivesWay],
   ["X10", settledOnDisk],
-  ["X10", reportOfAStranger],
   ["X11", listedAgain],
   ["X11", failedPull],
   ["X11", standingExpected],

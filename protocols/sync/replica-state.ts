@@ -216,6 +216,8 @@ export type ReplicaEvent =
       readonly isAloof?: boolean;
       /** Fresh from `drawPullId`, for a pull all the same, should our disk have been lost. */
       readonly pullId: string;
+      /** The epoch of our role, which may not be held here: to be had from a member, or begun with this writer, who was never used and is of it. */
+      readonly begins?: { readonly epoch: number; readonly writer: WriterId };
     }
   /** At the primary: a table has more rows than this, and those written longest ago are to go. */
   | { readonly kind: "evict"; readonly table: number; readonly rowsMax: number }

@@ -131,7 +131,7 @@ function take(replica: Replica, event: ReplicaEvent, nowMs: number): ReplicaEffe
     case "give-up":
       return giveUpPull(replica, event);
     case "settle":
-      return [...recover(replica, event), ...settle(replica, event)];
+      return [...settle(replica, event, nowMs), ...recover(replica)];
     case "expire":
       return expire(replica, event);
     case "evict":
@@ -171,7 +171,7 @@ function receive(replica: Replica, event: ReplicaEvent & { kind: "message" }, no
     case "survey":
       return takeSurvey(replica, { from, body });
     case "report":
-      return takeReport(replica, { from, body, nowMs });
+      return [...takeReport(replica, { from, body, nowMs }), ...recover(replica)];
   }
 }
 

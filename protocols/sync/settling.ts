@@ -22,15 +22,19 @@
  * same one before it, which members that know of S, and were retired meanwhile, could never follow.
  */
 import { buildReport, buildSurvey, parseReport, parseSurvey, type SurveyRound } from "../wire/survey.ts";
-import { type Horizon, isLater, isWithinReach, type Known, sameSettled, type Settled, settledOf } from "./horizon.ts";
+import { type Horizon, isLater, isWithinReach, type Known, sameSettled, settledOf } from "./horizon.ts";
 import { type ReadonlyKnowledge } from "./knowledge.ts";
 import { holdsLate, layHorizon } from "./lay-horizon.ts";
+import { lead } from "./epoch.ts";
 import { dropUnfinished, hurryPull } from "./pull-asks.ts";
-import { type Replica, type ReplicaEffect } from "./replica-state.ts";
-import { isSuperseded, knownOf, newVersion } from "./row-notes.ts";
+import { type Replica, type ReplicaEffect, type ReplicaEvent } from "./replica-state.ts";
+import { covers, isSuperseded, knownOf, newVersion } from "./row-notes.ts";
 import { isPlausible } from "./stamper.ts";
 import { countStrays, NO_STRAYS, reportStrays } from "./strays.ts";
 import { type WriterId } from "./version.ts";
+
+/** In so many rounds no member had more than a primary that lacks its epoch: one that answered before another gave it something says so in the second. */
+const ROUNDS_LEVEL = 2;
 
 /** Where a replica stands. */
 export interface Report {
@@ -56,8 +60,14 @@ export interface Survey {
   isAloof: boolean;
   /** The last round that ended found no strays. */
   isClean: boolean;
-  /** Members that told of a later horizon than ours that we may not take on, and of which: our disk was lost, or is an older one (recovery.ts). */
-  readonly ahead: Map<string, Settled>;
+  /** Members that told of more than we may take on, and of how much: our disk was lost, or is an older one (recovery.ts). */
+  readonly ahead: Map<string, Known>;
+  /** For a pull that brings it. */
+  pullId: string | undefined;
+  /** The epoch that we are to write in is not held here. */
+  lacksEpoch: boolean;
+  /** Rounds in a row in which no member had more than we. */
+  roundsLevel: number;
   /** What the last round came to, and who answered in it. */
   candidate: { readonly horizon: Horizon; readonly writers: ReadonlySet<WriterId> } | undefined;
 }
@@ -69,19 +79,29 @@ export interface HeldSurvey extends SurveyRound {
   readonly primary?: Known;
 }
 
-/** Asks on, or anew, as long as there is anything to settle. */
+/** Asks on, or anew, as long as there is anything to settle, or the epoch of our role is lacking (recovery.ts). */
 export function settle(
   replica: Replica,
-  { members, isAloof = false }: { readonly members: readonly string[]; readonly isAloof?: boolean },
+  { members, isAloof = false, pullId, begins }: ReplicaEvent & { readonly kind: "settle" },
+  nowMs: number,
 ): ReplicaEffect[] {
-  if (isSuperseded(replica)) return [];
-  const { store, knowledge, limits } = replica;
+  const { store, knowledge, limits, horizon, pull } = replica;
+  const lacksEpoch = begins !== undefined && horizon.epoch < begins.epoch;
   // Who pulls from nobody hears in no other way what it lacks, of each member that was not asked yet.
-  if (replica.survey?.members.join() !== members.join() && replica.survey !== undefined) replica.survey.isClean = false;
-  const entriesMax = !isAloof ? limits.entriesKept : replica.survey?.isClean === true ? 0 : -1;
-  if (store.tombstones === 0 && knowledge.size <= entriesMax) {
-    if (!isAloof) replica.survey = undefined;
-    return [];
+  if (replica.survey?.members.join() !== members.join() && replica.survey !== undefined) {
+    replica.survey.isClean = false;
+    replica.survey.roundsLevel = 0;
+  }
+  if (lacksEpoch) {
+    if (pull !== undefined) return [];
+    if ((replica.survey?.roundsLevel ?? 0) >= ROUNDS_LEVEL) return lead(replica, begins, nowMs);
+  } else {
+    if (isSuperseded(replica)) return [];
+    const entriesMax = !isAloof ? limits.entriesKept : replica.survey?.isClean === true ? 0 : -1;
+    if (store.tombstones === 0 && knowledge.size <= entriesMax) {
+      if (!isAloof) replica.survey = undefined;
+      return [];
+    }
   }
   const survey = (replica.survey ??= {
     round: 0,
@@ -91,17 +111,24 @@ export function settle(
     isAloof,
     isClean: false,
     ahead: new Map(),
+    pullId,
+    lacksEpoch,
+    roundsLevel: 0,
     candidate: undefined,
   });
   survey.members = members;
   survey.isAloof = isAloof;
+  survey.pullId = pullId;
+  survey.lacksEpoch = lacksEpoch;
   if (!survey.isOpen) {
     survey.isOpen = true;
     replica.rounds += 1;
     survey.round = replica.rounds;
     survey.reports.clear();
   }
-  const body = buildSurvey({ asker: replica.writer, round: survey.round }, isAloof ? knownOf(replica) : undefined);
+  // Who lacks its epoch is to be told of all that a member knows.
+  const primary = isAloof && !lacksEpoch ? knownOf(replica) : undefined;
+  const body = buildSurvey({ asker: replica.writer, round: survey.round }, primary);
   const asked = members.filter((member) => !survey.reports.has(member));
   return [...asked.map((to): ReplicaEffect => ({ kind: "send", to, message: "survey", body })), ...speakUp(replica)];
 }
@@ -156,20 +183,37 @@ export function takeReport(
     }
   }
   // Of an earlier one than ours our peer will hear. A later one came with another primary: rows, positions and all (recovery.ts).
+  const known = knownBy(report);
   if (report.horizon.epoch > replica.horizon.epoch) {
-    survey.ahead.set(from, report.horizon);
+    survey.ahead.set(from, known);
+    if (survey.lacksEpoch) return [];
     return [{ kind: "refused", reason: "epoch", from, detail: `epoch ${report.horizon.epoch} has begun` }];
   }
   survey.reports.set(from, report);
   const moved = isWithinReach(report.horizon, knownOf(replica)) ? moveTo(replica, report.horizon) : [];
-  if (isLater(report.horizon, replica.horizon)) survey.ahead.set(from, report.horizon);
+  if (hasMore(replica, survey, known)) survey.ahead.set(from, known);
   else survey.ahead.delete(from);
   return [...moved, ...speakUp(replica)];
+}
+
+/** Whether somebody had more, when it told that, than we have now: a later horizon; and where we lack an epoch, anything that we do not know. */
+export function hasMore(replica: Replica, { lacksEpoch }: Survey, known: Known): boolean {
+  if (isLater(known, replica.horizon)) return true;
+  return lacksEpoch && [...known.knowledge].some(([writer, t]) => !covers(replica, { t, writer }));
+}
+
+function knownBy({ horizon: { epoch, settled }, knowledge }: Report): Known {
+  return { epoch, settled, knowledge };
 }
 
 function evaluate(replica: Replica, survey: Survey, reports: readonly Report[]): ReplicaEffect[] {
   const { candidate } = survey;
   survey.candidate = undefined;
+  if (survey.lacksEpoch) {
+    const isLevel = !reports.some((report) => hasMore(replica, survey, knownBy(report)));
+    survey.roundsLevel = isLevel ? survey.roundsLevel + 1 : 0;
+    return [];
+  }
   if (isSuperseded(replica)) return [];
   survey.isClean = reports.every(({ strays }) => strays === 0);
   if (reports.some(({ horizon }) => !sameSettled(horizon, replica.horizon))) return [];
@@ -204,10 +248,10 @@ function isConfirmed(
 ): boolean {
   const { settled, graveyard } = horizon;
   return reports.every(
-    ({ horizon: held, knowledge, upTo }) =>
-      upTo >= settled &&
-      isWithinReach(horizon, { epoch: held.epoch, settled: held.settled, knowledge }) &&
-      [...knowledge].every(
+    (report) =>
+      report.upTo >= settled &&
+      isWithinReach(horizon, knownBy(report)) &&
+      [...report.knowledge].every(
         ([writer, t]) => writers.has(writer) || t <= (graveyard.get(writer) ?? 0) || graveyard.get(writer) === settled,
       ),
   );

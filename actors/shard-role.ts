@@ -1,0 +1,117 @@
+/*
+ * What a shard's replica is to do, as the region log says it: write as the primary, in which epoch, and ask the members where they stand.
+ */
+import { type Role } from "../protocols/model-state/role.ts";
+import { type Replica, type ReplicaEvent } from "../protocols/sync/replica.ts";
+import { epochOf } from "../protocols/sync/version.ts";
+import { drawPullId } from "../protocols/wire/pull.ts";
+import { type Context, Refused } from "../runtime/actor.ts";
+import { newWriter, primaryOf } from "./open-replica.ts";
+import { type ShardConfig } from "./shard-config.ts";
+import { type ShardImages } from "./shard-images.ts";
+import { peerText, replicaAddress } from "./shard-name.ts";
+import { type ShardProtocol } from "./shard-protocol.ts";
+
+/** How often members are asked for the rows of an epoch that is lacking. */
+const ASK_AGAIN_MS = 1_000;
+
+export interface ShardRole {
+  isPrimary(): boolean;
+  /** The primary lets rows go, and moves the settled time. */
+  mayLetGo(): boolean;
+  /** The rows of its role's epoch are to come from a member yet, or to get to the disk (protocols/sync/recovery.ts). */
+  isBehind(): boolean;
+  /** Throws `Refused` where that is so: what was learned is not known before, and nothing is to be. */
+  checkEpoch(): void;
+  obey(role: Role): Promise<void>;
+  /** Writes in this epoch from now on. */
+  lead(epoch: number): Promise<void>;
+  settle(request: ShardProtocol["settle"]["request"]): Promise<void> | undefined;
+}
+
+/** The role of one shard actor's replica; `take` has the replica take an event, and its images be on disk where they must. */
+export function createShardRole(
+  config: ShardConfig,
+  context: Context<ShardProtocol>,
+  parts: {
+    readonly replica: Replica;
+    readonly images: ShardImages;
+    readonly take: (event: ReplicaEvent & { kind: "settle" | "lead" | "give-up" }) => Promise<void>;
+  },
+): ShardRole {
+  const { replica, images, take } = parts;
+  let isPrimary = false;
+  /** Of what a primary writes. */
+  let epoch = 0;
+  let isBehind = false;
+  let askedAtMs = -Infinity;
+
+  async function lead(next: number): Promise<void> {
+    if (isBehind) {
+      // What the image before made durable may be none of this epoch's.
+      await images.mustSave();
+      isBehind = false;
+    }
+    if (epochOf(replica.writer) >= next) return;
+    await take({ kind: "lead", epoch: next, writer: newWriter(config, context, next) });
+  }
+
+  function mayLetGo(): boolean {
+    return isPrimary && replica.primary?.kind === "self";
+  }
+
+  return {
+    isPrimary: () => isPrimary,
+    mayLetGo,
+    isBehind: () => isBehind,
+    checkEpoch() {
+      if (!isBehind) return;
+      const why = `lacks the rows of epoch ${epoch}, which it takes from a member first`;
+      throw new Refused(`shard ${config.name} of region ${config.region} ${why}`);
+    },
+    async obey(role) {
+      const { duty, training } = role;
+      const didPull = !isPrimary;
+      isPrimary = duty === "trains" || duty === "hands-over";
+      ({ epoch } = role);
+      // What a pull brings from now on, its positions too, is what others hold besides.
+      if (isPrimary && didPull && replica.pull !== undefined) {
+        await take({ kind: "give-up", pullId: replica.pull.pullId });
+      }
+      const isLacking = isPrimary && replica.horizon.epoch < epoch;
+      if (isLacking && !isBehind) {
+        context.log.warn("The rows of the epoch are not here: no gradients are taken before a member has given them", {
+          shard: config.name,
+          epoch,
+          held: replica.horizon.epoch,
+        });
+      }
+      isBehind = isLacking || (isBehind && isPrimary);
+      // What is handed over must stand still: rows left early are written anew, and old ones let go, by whoever trains next. Nor is what an earlier epoch left here touched.
+      const at = { ...config.primaryAt, region: training };
+      replica.primary = duty === "hands-over" || isLacking ? undefined : primaryOf(at, context.self);
+      if (duty !== "trains" && !isLacking) replica.survey = undefined;
+      // Only who takes over begins an epoch: a primary that lost its disk gets it from a member, with what it began with.
+      if (isPrimary && !isLacking) await lead(epoch);
+    },
+    lead,
+    // The primary pulls from nobody, so it says what it knows.
+    settle({ members, ifBehind }) {
+      if (!isBehind && (ifBehind === true || !mayLetGo())) return undefined;
+      const self = peerText(context.self);
+      const all = members.map((member) => peerText(replicaAddress(member, config.name)));
+      const others = all.filter((member) => member !== self);
+      const event = {
+        kind: "settle",
+        members: others,
+        isAloof: true,
+        pullId: drawPullId(() => context.random()),
+      } as const;
+      if (!isBehind) return take(event);
+      // A log that does not name this node does not name all who may hold the epoch.
+      if (context.upMs() < askedAtMs + ASK_AGAIN_MS || others.length === all.length) return undefined;
+      askedAtMs = context.upMs();
+      return take({ ...event, begins: { epoch, writer: newWriter(config, context, epoch) } });
+    },
+  };
+}
