@@ -1,6 +1,7 @@
+import { type itemNumbers } from "../protocols/architectures/item-side.ts";
 import { type RowMatrix } from "../protocols/compute/topk.ts";
 import { CATALOGUE_DECAY, readCatalogueRow } from "../protocols/learning/catalogue-row.ts";
-import { createTopList, offerTop, popularityAt, rankedTop } from "../protocols/learning/popularity.ts";
+import { createTopList, NO_POPULARITY, offerTop, popularityAt, rankedTop } from "../protocols/learning/popularity.ts";
 
 /** An item that may be recommended, and the channel that brought it. */
 export interface Candidate {
@@ -26,7 +27,7 @@ export interface CandidateIndex {
     newest: number;
   }): readonly Candidate[];
   popular(k: number): readonly { readonly item: string; readonly score: number; readonly from: string }[];
-  /** The numeric features that the catalogue gives: `age` is log(1 + hours since first seen), `popularity` log(1 + fresh clicks). */
+  /** The numeric features that the catalogue gives, as far as they are wanted: `age` is log(1 + hours since first seen), `popularity` log(1 + fresh clicks). */
   denseOf(key: bigint, nowMs: number): Readonly<Record<string, number>>;
   size(): number;
 }
@@ -39,14 +40,17 @@ interface Named {
 
 const LIST_MAX = 500;
 
-/** `matrix` has rows of `dim` numbers, and none yet. */
+/** `matrix` has rows of `dim` numbers, and none yet; `numbers` are the features that are wanted of the catalogue. */
 export function createCandidateIndex({
   dim,
   matrix,
+  numbers,
 }: {
   readonly dim: number;
   readonly matrix: RowMatrix;
+  readonly numbers: ReturnType<typeof itemNumbers>;
 }): CandidateIndex {
+  const [givesAge, givesPopularity] = [numbers.includes("age"), numbers.includes("popularity")];
   const names = new Map<bigint, Named>();
   const rowOf = new Map<bigint, number>();
   const keyOfRow: bigint[] = [];
@@ -102,11 +106,10 @@ export function createCandidateIndex({
           return item === undefined ? [] : [{ item, score: Number.isFinite(score) ? score : 0, from: "popular" }];
         }),
     denseOf(key, nowMs) {
-      const named = names.get(key);
-      if (named === undefined) return { age: 0, popularity: 0 };
+      const { firstSeenMs = nowMs, popularity = NO_POPULARITY } = names.get(key) ?? {};
       return {
-        age: Math.log1p(Math.max(0, nowMs - named.firstSeenMs) / 3_600_000),
-        popularity: Math.log1p(popularityAt(named.popularity, nowMs, CATALOGUE_DECAY)),
+        ...(givesAge && { age: Math.log1p(Math.max(0, nowMs - firstSeenMs) / 3_600_000) }),
+        ...(givesPopularity && { popularity: Math.log1p(popularityAt(popularity, nowMs, CATALOGUE_DECAY)) }),
       };
     },
     size: () => names.size,

@@ -2,6 +2,7 @@
  * Answers recommendation requests for one model from the rows of its own region: recall (embedding neighbours, popular, new), rank with
  * the model, answer within the deadline. Availability before accuracy: whatever goes wrong, the popular list is the answer.
  */
+import { itemNumbers } from "../protocols/architectures/item-side.ts";
 import { type Backend } from "../protocols/compute/backend.ts";
 import { keyOf } from "../protocols/keys.ts";
 import { createLearner, placeRows, planExamples, predict } from "../protocols/learning/learner.ts";
@@ -80,7 +81,7 @@ export const inference = defineActor<InferenceProtocol, InferenceConfig>({
     const { model } = config;
     const layout = modelLayout(model);
     const dim = recallDim(layout);
-    const index = createCandidateIndex({ dim, matrix: matrixFor(config.compute, dim) });
+    const index = createCandidateIndex({ dim, matrix: matrixFor(config.compute, dim), numbers: itemNumbers(model) });
     const rows = createSharedRows(
       layout,
       config.shards.map((address) => context.ref<ShardProtocol>(address)),

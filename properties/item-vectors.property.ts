@@ -4,12 +4,13 @@ import { expect, test } from "vitest";
 import { createCandidateIndex } from "../actors/candidate-index.ts";
 import { type GatherRows } from "../actors/epoch-rows.ts";
 import { createItemVectors } from "../actors/item-vectors.ts";
+import { itemNumbers } from "../protocols/architectures/item-side.ts";
 import { plain } from "../protocols/compute/plain.ts";
 import { plainMatrix, type RowMatrix } from "../protocols/compute/topk.ts";
 import { keyOf } from "../protocols/keys.ts";
-import { CATALOGUE_ROW_BYTES, writeCatalogueRow } from "../protocols/learning/catalogue-row.ts";
+import { CATALOGUE_DECAY, CATALOGUE_ROW_BYTES, writeCatalogueRow } from "../protocols/learning/catalogue-row.ts";
 import { createLearner, placeRows, planExamples, predict } from "../protocols/learning/learner.ts";
-import { NO_POPULARITY } from "../protocols/learning/popularity.ts";
+import { addPopularity, NO_POPULARITY } from "../protocols/learning/popularity.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { modelLayout, type ModelLayout, requiredTable } from "../protocols/model-layout.ts";
 import { createRandom, mixUint32, nextNormal } from "../protocols/random.ts";
@@ -106,8 +107,8 @@ test("each item's vector is what the item tower makes of it, a round after whate
           { name: "age-group", kind: "bucketised", of: "age", bounds: [1, 2] },
           { name: "item-by-age", kind: "crossed", of: ["item", "age-group"] },
         ],
-        // What is not of the item is of the user, and an age is not.
-        dense: [...towers.itemDense, "hour"],
+        // What is not of the item is of the user, whatever it is called.
+        dense: [...towers.itemDense, "hour", "popularity"],
         optimizer: { kind: "ogd", learningRate: 0.1 },
         denseOptimizer: { kind: "ogd", learningRate: 0.1 },
       };
@@ -122,13 +123,15 @@ test("each item's vector is what the item tower makes of it, a round after whate
           matrix.put(index, values);
         },
       };
-      const index = createCandidateIndex({ dim: towers.output, matrix: watched });
+      const index = createCandidateIndex({ dim: towers.output, matrix: watched, numbers: itemNumbers(model) });
       const items = Array.from({ length: count }, (_, at) => ({ item: `item-${at}`, key: keyOf(`item-${at}`) }));
       const keys = BigUint64Array.from(items, ({ key }) => key);
       const names = new Uint8Array(count * CATALOGUE_ROW_BYTES);
       for (const [at, { item }] of items.entries()) {
         const row = names.subarray(at * CATALOGUE_ROW_BYTES, (at + 1) * CATALOGUE_ROW_BYTES);
-        writeCatalogueRow(row, { item, popularity: NO_POPULARITY, firstSeenMs: 0 });
+        const clicks = { timeMs: 7_200_000, weight: 1 + (at % 7) };
+        const popularity = addPopularity(NO_POPULARITY, clicks, CATALOGUE_DECAY);
+        writeCatalogueRow(row, { item, popularity, firstSeenMs: 0 });
       }
       let nowMs = 0;
       let rounds = 0;

@@ -1,8 +1,9 @@
-import { type DerivedFeature, type ModelDeclaration, type TwoTowerDeclaration } from "../protocols/model.ts";
+import { CATALOGUE_NUMBERS, sourcesOf } from "../protocols/architectures/item-side.ts";
+import { type ModelDeclaration, type TwoTowerDeclaration } from "../protocols/model.ts";
 import { type LayoutProblem } from "./config-layout.ts";
 
-/** What a replica knows of every item, from the catalogue alone. Features and all other numbers come with a request, and are the same for all items that it ranks. */
-const KNOWN = new Set(["item", "age", "popularity"]);
+/** What a replica knows of every item without a request. */
+const KNOWN = new Set<string>(["item", ...CATALOGUE_NUMBERS]);
 const OF_ITEM = "made of item, age and popularity alone, which are known of each item without a request";
 
 /**
@@ -15,7 +16,7 @@ export function towerProblems(model: ModelDeclaration): readonly LayoutProblem[]
 }
 
 function problemsOf(
-  { tables, dense, derived = [] }: ModelDeclaration,
+  { tables, dense, derived }: ModelDeclaration,
   { itemTables, itemDense }: TwoTowerDeclaration,
 ): LayoutProblem[] {
   const problems: LayoutProblem[] = [];
@@ -50,11 +51,4 @@ function problemsOf(
     problems.push({ path: ["architecture", "itemDense"], allowed });
   }
   return problems;
-}
-
-/** What events and the catalogue bring that a key is made of. */
-function sourcesOf(key: string, derived: readonly DerivedFeature[]): readonly string[] {
-  const feature = derived.find(({ name }) => name === key);
-  if (feature === undefined) return [key];
-  return feature.kind === "bucketised" ? [feature.of] : feature.of.flatMap((part) => sourcesOf(part, derived));
 }

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { CATALOGUE_NUMBERS, itemNumbers } from "../protocols/architectures/item-side.ts";
 import { plainMatrix } from "../protocols/compute/topk.ts";
 import { createCandidateIndex } from "../actors/candidate-index.ts";
 import { createLagMeter } from "../actors/lag-meter.ts";
@@ -22,7 +23,7 @@ function rowsOf(
 }
 
 test("candidates come from neighbours, popular and new items, each once; an item without a name never", () => {
-  const index = createCandidateIndex({ dim: 2, matrix: plainMatrix(2) });
+  const index = createCandidateIndex({ dim: 2, matrix: plainMatrix(2), numbers: CATALOGUE_NUMBERS });
   index.putNames(
     ...rowsOf([
       { item: "old-hit", clicks: 9, ageMs: 9e6 },
@@ -45,8 +46,32 @@ test("candidates come from neighbours, popular and new items, each once; an item
   expect(index.denseOf(keyOf("nobody"), nowMs)).toEqual({ age: 0, popularity: 0 });
 });
 
+test("of two towers the catalogue gives what is on the item's side, of other models all that it knows", () => {
+  const tables = [
+    { name: "items", key: "item" },
+    { name: "ages", key: "group" },
+    { name: "crowds", key: "crowd" },
+  ];
+  const derived = [
+    { name: "group", kind: "bucketised" as const, of: "age", bounds: [1] },
+    { name: "crowd", kind: "crossed" as const, of: ["item", "group"] },
+  ];
+  const towers = { kind: "two-tower" as const, embedding: 2, user: [], item: [], output: 2 };
+  function given(itemTables: readonly string[], itemDense: readonly string[]): readonly string[] {
+    return itemNumbers({ architecture: { ...towers, itemTables, itemDense }, tables, derived });
+  }
+  expect(given([], [])).toEqual([]);
+  expect(given([], ["popularity"])).toEqual(["popularity"]);
+  expect(given(["ages"], [])).toEqual(["age"]);
+  expect(given(["crowds"], ["popularity"])).toEqual(["age", "popularity"]);
+  expect(itemNumbers({ architecture: { kind: "logistic" }, tables, derived })).toEqual(["age", "popularity"]);
+  const index = createCandidateIndex({ dim: 2, matrix: plainMatrix(2), numbers: ["popularity"] });
+  index.putNames(...rowsOf([{ item: "hit", clicks: 9, ageMs: 9e6 }]));
+  expect(Object.keys(index.denseOf(keyOf("hit"), nowMs))).toEqual(["popularity"]);
+});
+
 test("rows beyond the first thousands are held, replaced in place, and broken ones passed over", () => {
-  const index = createCandidateIndex({ dim: 2, matrix: plainMatrix(2) });
+  const index = createCandidateIndex({ dim: 2, matrix: plainMatrix(2), numbers: CATALOGUE_NUMBERS });
   const items = Array.from({ length: 5000 }, (_, at) => ({ item: `item-${at}`, clicks: 1, ageMs: at }));
   index.putNames(...rowsOf(items));
   const keys = BigUint64Array.from(items, ({ item }) => keyOf(item));
