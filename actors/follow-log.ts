@@ -1,57 +1,51 @@
 import { memberName } from "../protocols/model-state/members.ts";
 import { type LogEntry, type RegionLogState } from "../protocols/model-state/region-log.ts";
-import { logHome } from "../protocols/model-state/role.ts";
-import { type Context } from "../runtime/actor.ts";
+import { type LogRead, type LogTurn } from "../protocols/model-state/log-follower.ts";
+import { type ActorRef } from "../runtime/actor.ts";
 import { type StreamProtocol } from "../runtime/stream-protocol.ts";
 import { copyStream } from "./copy-stream.ts";
 import { type StateManagerConfig } from "./state-manager.ts";
-import { type LogRead, type StateManagerProtocol } from "./state-manager-protocol.ts";
-
-/** What is known of the log, and whether all of the own region's stream is. */
-export interface KnownLog {
-  readonly log: RegionLogState;
-  readonly knowsOwn: boolean;
-}
 
 /**
- * Reads the next part of the log: the own region's stream first, then the one in which the log goes on; what comes from there is kept
- * in the own one. All that regions hold are beginnings of one log. Where the own one is empty this is the first start of all, or what was
- * there is lost: then nothing is known before every region that may hold the log was read.
+ * Carries out one turn of reading; absent where it was of another region's part, which is in the own stream then. All that regions hold are beginnings
+ * of one log. Where the own one is empty this is the first start of all, or what was there is lost: then nothing is known before every region
+ * that may hold the log was read. `signal` ends the wait for what is not there yet.
  */
 export function createLogReader(
   config: StateManagerConfig,
-  context: Context<StateManagerProtocol>,
-): (known: KnownLog) => Promise<LogRead> {
-  const stream = context.ref<StreamProtocol>(config.stream);
-
-  async function read(region: string, from: { readonly fromSeq: number; readonly waitMs: number }): Promise<LogRead> {
-    const request = { region, stream: "LOG", max: READ_MAX, ...from };
-    const { messages, lastSeq } = await stream.ask("read", request, { signal: deadline(from.waitMs + ASK_MS) });
+  { stream, deadline }: { readonly stream: ActorRef<StreamProtocol>; readonly deadline: (ms: number) => AbortSignal },
+): (turn: LogTurn, signal: AbortSignal) => Promise<LogRead | undefined> {
+  async function read(
+    region: string,
+    {
+      fromSeq,
+      waitMs = 0,
+      signals = [],
+    }: { readonly fromSeq: number; readonly waitMs?: number; readonly signals?: AbortSignal[] },
+  ): Promise<LogRead> {
+    const request = { region, stream: "LOG", max: READ_MAX, fromSeq, waitMs };
+    const signal = AbortSignal.any([deadline(waitMs + ASK_MS), ...signals]);
+    const { messages, lastSeq } = await stream.ask("read", request, { signal });
     return { region, messages, lastSeq };
   }
 
-  /** Another region's part of the log, once the own stream has it too. */
-  async function keep(part: LogRead): Promise<LogRead> {
-    const last = part.messages.at(-1)?.seq;
-    if (config.mayTrain && part.region !== config.region && last !== undefined) {
-      await copyStream(stream, { stream: "LOG", from: part.region, to: config.region, last, deadline });
+  /** Another region's part of the log, or, where this node keeps the own stream, nothing once that has it too. */
+  async function keep(part: LogRead, last: number): Promise<LogRead | undefined> {
+    if (!config.mayTrain || last === 0) return part;
+    await copyStream(stream, { stream: "LOG", from: part.region, to: config.region, last, deadline });
+    return undefined;
+  }
+
+  return async ({ region, fromSeq, waits, restores }, signal) => {
+    const part = await read(region, { fromSeq, ...(waits && { waitMs: READ_WAIT_MS, signals: [signal] }) });
+    if (region !== config.region) return keep(part, part.messages.at(-1)?.seq ?? 0);
+    if (part.messages.length > 0 || !restores) return part;
+    let longest = part;
+    for (const other of config.full) {
+      const theirs = other === config.region ? part : await read(other, { fromSeq: 1 });
+      if (theirs.lastSeq > longest.lastSeq) longest = theirs;
     }
-    return part;
-  }
-
-  function deadline(ms: number): AbortSignal {
-    return context.deadline(ms);
-  }
-
-  return async ({ log, knowsOwn }) => {
-    const fromSeq = log.applied + 1;
-    if (knowsOwn) return keep(await read(logHome(log, config.training), { fromSeq, waitMs: READ_WAIT_MS }));
-    const own = await read(config.region, { fromSeq, waitMs: 0 });
-    if (own.messages.length > 0 || log.applied > 0) return own;
-    const others = config.full.filter((region) => region !== config.region);
-    const parts = await Promise.all(others.map((region) => read(region, { fromSeq: 1, waitMs: 0 })));
-    const [longest] = parts.toSorted((left, right) => right.lastSeq - left.lastSeq);
-    return longest === undefined || longest.lastSeq === 0 ? own : keep(longest);
+    return longest === part ? part : keep(longest, longest.lastSeq);
   };
 }
 

@@ -6,17 +6,15 @@
 import { type SampleBatch } from "../protocols/learning/sample-batch.ts";
 import { decodeSampleBatch, encodeSampleBatch } from "../protocols/learning/sample-codec.ts";
 import {
-  applyEntry,
-  decodeEntry,
+  applyMessage,
   EMPTY_LOG,
   epochOfLog,
   skipEntry,
   type RegionLogState,
 } from "../protocols/model-state/region-log.ts";
-import { DecodeError } from "../protocols/wire/decode-error.ts";
 import { type ActorRef } from "../runtime/actor.ts";
 import { type StreamMessage, type StreamProtocol } from "../runtime/stream-protocol.ts";
-import { copyStream } from "./copy-stream.ts";
+import { takeOn } from "./copy-stream.ts";
 import { type StateManagerProtocol } from "./state-manager-protocol.ts";
 import { NotYet, type ShardPorts, type TakeOver } from "./take-over.ts";
 
@@ -44,42 +42,47 @@ export async function findLater(
   return later.region;
 }
 
-/**
- * The log as another region has it. Where `keeps`, the own region's streams begin anew: LOG as a copy of that one, SAMPLES empty, as what is in it may be
- * of an epoch that is over. Done in this order, whatever ends in between is done again.
- */
-export async function adoptLog(
+/** The log as another region has it. */
+export interface LaterLog {
+  readonly log: RegionLogState;
+  readonly messages: readonly StreamMessage[];
+}
+
+export async function fetchLog(
   stream: ActorRef<StreamProtocol>,
-  adoption: {
-    readonly from: string;
-    readonly to: string;
-    readonly keeps: boolean;
-    readonly deadline: (ms: number) => AbortSignal;
-  },
-): Promise<RegionLogState> {
-  const { from, to, keeps, deadline } = adoption;
+  { from, deadline }: { readonly from: string; readonly deadline: (ms: number) => AbortSignal },
+): Promise<LaterLog> {
   let log = EMPTY_LOG;
+  const all: StreamMessage[] = [];
   for (let isAll = false; !isAll;) {
     const request = { region: from, stream: "LOG", fromSeq: log.applied + 1, max: READ_MAX, waitMs: 0 };
     const { messages, lastSeq } = await stream.ask("read", request, { signal: deadline(ASK_MS) });
     for (const message of messages) log = applyMessage(log, message) ?? skipEntry(log, message.seq);
+    all.push(...messages);
     isAll = messages.length === 0 || log.applied >= lastSeq;
   }
-  if (!keeps) return log;
-  await stream.ask("reset", { stream: "SAMPLES" }, { signal: deadline(ASK_MS) });
-  await stream.ask("reset", { stream: "LOG" }, { signal: deadline(ASK_MS) });
-  await copyStream(stream, { stream: "LOG", from, to, last: log.applied, deadline });
-  return log;
+  return { log, messages: all };
 }
 
-/** The log after one message; absent where it cannot be read. */
-export function applyMessage(log: RegionLogState, { seq, body }: StreamMessage): RegionLogState | undefined {
-  try {
-    return applyEntry(log, seq, decodeEntry(body));
-  } catch (error) {
-    if (!(error instanceof DecodeError)) throw error;
-    return undefined;
-  }
+/**
+ * Has the own region's streams begin anew: LOG as a copy of that one, SAMPLES empty, as what is in it may be of an epoch that is over. Done in this
+ * order, whatever ends in between is done again. Nobody else may write to them meanwhile.
+ */
+export async function installLog(
+  stream: ActorRef<StreamProtocol>,
+  install: {
+    readonly from: string;
+    readonly to: string;
+    readonly messages: readonly StreamMessage[];
+    readonly deadline: (ms: number) => AbortSignal;
+  },
+): Promise<void> {
+  const { messages, deadline } = install;
+  await stream.ask("reset", { stream: "SAMPLES" }, { signal: deadline(ASK_MS) });
+  await stream.ask("reset", { stream: "LOG" }, { signal: deadline(ASK_MS) });
+  const copy = { ...install, stream: "LOG", last: messages.at(-1)?.seq ?? 0 };
+  let held = 0;
+  for (const message of messages) held = await takeOn(stream, { copy, message, held });
 }
 
 /** The next epoch, which no other region can choose as well: those that may be promoted take turns. */

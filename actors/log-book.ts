@@ -1,9 +1,10 @@
+import { type Unsent } from "../protocols/model-state/log-follower.ts";
 import { type RegionLogState } from "../protocols/model-state/region-log.ts";
 import { type Role } from "../protocols/model-state/role.ts";
 import { type ActorRef, type Context } from "../runtime/actor.ts";
 import { type StreamProtocol } from "../runtime/stream-protocol.ts";
 import { type StateManagerConfig } from "./state-manager.ts";
-import { type StateManagerProtocol, type TrainingReply, type Unsent } from "./state-manager-protocol.ts";
+import { type StateManagerProtocol, type TrainingReply } from "./state-manager-protocol.ts";
 import { type ShardPorts } from "./take-over.ts";
 
 /** A state manager as its parts see it: what it knows of the log, and what it can have it say. */
@@ -21,6 +22,8 @@ export interface LogBook {
   /** Why nothing may be appended here now. */
   readonly logRefusal: () => string | undefined;
   readonly append: (unsent: Unsent) => void;
-  /** Another log is the true one; or it could not be taken over, and the one that was read is read on. */
-  readonly replace: (log: RegionLogState | undefined) => void;
+  /** What is not there yet is waited for no longer by the turn of reading that runs. */
+  readonly endWait: () => void;
+  /** Another log is the true one; or it could not be taken over now. Ends the turn of `adopt`. */
+  readonly adopted: (log: RegionLogState | undefined) => void;
 }

@@ -1,10 +1,11 @@
 import { type Member, type NodeName } from "../protocols/model-state/members.ts";
-import { type LogEntry, type RegionLogState } from "../protocols/model-state/region-log.ts";
+import { type LogRead, type LogTurn } from "../protocols/model-state/log-follower.ts";
+import { type RegionLogState } from "../protocols/model-state/region-log.ts";
 import { type Role } from "../protocols/model-state/role.ts";
 import { type ProgressiveMetrics } from "../protocols/learning/progressive-metrics.ts";
 import { type Slices } from "../protocols/learning/quality-slices.ts";
 import { type Outcome } from "../runtime/actor.ts";
-import { type AppendOutcome, type StreamMessage } from "../runtime/stream-protocol.ts";
+import { type AppendOutcome } from "../runtime/stream-protocol.ts";
 import { type QualityPoint } from "../protocols/learning/quality-history.ts";
 import { type GoingOn } from "./later-epoch.ts";
 import { type ModelSummary } from "./watched-model.ts";
@@ -90,8 +91,8 @@ export interface StateManagerProtocol {
   /** Asked by another region's state manager, with the last message of the stream of samples; 0 for none. */
   readonly standing: { request: { readonly seal: number }; reply: Standing };
   // To itself.
-  /** `turn` is that of the log in which it was read. */
-  readonly follow: { request: { readonly outcome?: Outcome<LogRead>; readonly turn?: number }; reply: void };
+  /** The next turn of reading the log, or what became of one. */
+  readonly follow: { request: { readonly ended?: FollowTurn }; reply: void };
   /** Whether a region has a log of a later epoch, and that log in place of ours. */
   readonly look: { request: { readonly outcome?: Outcome<string | undefined> }; reply: void };
   readonly adopted: { request: { readonly from: string; readonly outcome: Outcome<RegionLogState> }; reply: void };
@@ -127,17 +128,8 @@ export interface ForceCheck {
   readonly own: GoingOn;
 }
 
-/** Part of the log as one region's stream has it. */
-export interface LogRead {
-  readonly region: string;
-  readonly messages: readonly StreamMessage[];
-  /** Of that stream, when they were read. */
-  readonly lastSeq: number;
-}
-
-/** What waits for the log, who is told that the log has it, and who that it never will. */
-export interface Unsent {
-  readonly entry: LogEntry;
-  readonly done?: () => void;
-  readonly failed?: (why: string) => void;
+/** What a turn of reading the log brought; nothing where it copied a part of it to the own stream. */
+export interface FollowTurn {
+  readonly turn: LogTurn;
+  readonly outcome: Outcome<LogRead | undefined>;
 }

@@ -8,31 +8,35 @@
  */
 import { everyMember, memberName, membersNumber, type NodeName } from "../protocols/model-state/members.ts";
 import {
-  applyEntry,
-  EMPTY_LOG,
-  encodeEntry,
-  type LogEntry,
-  skipEntry,
-  type RegionLogState,
-} from "../protocols/model-state/region-log.ts";
-import { logHome, type Role, roleOf } from "../protocols/model-state/role.ts";
+  createLogFollower,
+  enqueue,
+  followedRole,
+  giveUp,
+  isForced,
+  type LogRead,
+  type LogTurn,
+  nextAppend,
+  nextTurn,
+  noteAnswer,
+  noteTurn,
+  replaceLog,
+  takeRead,
+  type Unsent,
+} from "../protocols/model-state/log-follower.ts";
+import { type LogEntry } from "../protocols/model-state/region-log.ts";
+import { logHome, type Role } from "../protocols/model-state/role.ts";
 import { type Address, defineActor } from "../runtime/actor.ts";
-import { type StreamMessage, type StreamProtocol } from "../runtime/stream-protocol.ts";
+import { type StreamProtocol } from "../runtime/stream-protocol.ts";
 import { CopyFailed } from "./copy-stream.ts";
 import { createLogReader, unsaid } from "./follow-log.ts";
 import { createPromoting } from "./promoting.ts";
 import { createSuccession } from "./succession.ts";
 import { type LogBook } from "./log-book.ts";
-import { applyMessage, takeOverByForce } from "./later-epoch.ts";
+import { takeOverByForce } from "./later-epoch.ts";
 import { memberRefusal } from "./log-refusals.ts";
 import { createRoleTeller, type RoleTellerConfig } from "./role-teller.ts";
 import { type ShardProtocol } from "./shard-protocol.ts";
-import {
-  type MembersReply,
-  type StateManagerProtocol,
-  type TrainingReply,
-  type Unsent,
-} from "./state-manager-protocol.ts";
+import { type MembersReply, type StateManagerProtocol, type TrainingReply } from "./state-manager-protocol.ts";
 import { type Holding, type ShardPorts, takeOver } from "./take-over.ts";
 import { watchModels } from "./watch-models.ts";
 import { loggedHealth, type QualityConfig, summaryOf } from "./watched-model.ts";
@@ -76,29 +80,28 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
       shard: (address) => context.ref<ShardProtocol>(address),
       deadline: (ms) => context.deadline(ms),
     };
-    const readLog = createLogReader(config, context);
+    const readLog = createLogReader(config, { stream, deadline: ports.deadline });
 
-    const teller = createRoleTeller(config.tells, context, () => log.members);
+    const teller = createRoleTeller(config.tells, context, () => follower.log.members);
     const { byName: watched, handlers, judge } = watchModels(config, context);
-    let unsent: Unsent[] = [];
-    let log: RegionLogState = EMPTY_LOG;
-    /** The own region's stream has been read, so that it is known what this region has to do. */
-    let knowsOwn = !config.full.includes(config.region);
-    /** All of the log has been read. */
-    let caughtUp = false;
-    let appending = false;
+    const follower = createLogFollower({
+      region: config.region,
+      first: config.training,
+      holds: config.full.includes(config.region),
+      keeps: config.full.includes(config.region) && config.mayTrain,
+    });
     let wasTraining = false;
     let takingOver = false;
-    /** One more with each log that was taken in place of the one before: what was read before that counts no more. */
-    let turn = 0;
+    /** Ends the wait of the turn that runs. */
+    let waiting = new AbortController();
     let waitsFor: string | undefined;
 
     function role(): Role {
-      return roleOf(log, { region: config.region, first: config.training });
+      return followedRole(follower);
     }
 
     function describeMembers(): MembersReply {
-      const { members } = log;
+      const { members } = follower.log;
       return { number: membersNumber(members), training: role().training, members: everyMember(members) };
     }
 
@@ -114,60 +117,90 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
 
     /** Why nothing may be appended here now. */
     function logRefusal(): string | undefined {
-      if (!caughtUp) return "the region log is not known here yet; ask again in a moment";
-      return unsent.length >= UNSENT_MAX ? "too much waits to be appended to the region log" : undefined;
+      if (!follower.caughtUp) return "the region log is not known here yet; ask again in a moment";
+      return follower.unsent.length >= UNSENT_MAX ? "too much waits to be appended to the region log" : undefined;
     }
 
-    /** One entry at a time, and only when the whole log is known: an append on an old view is refused, and tried again on the new one. */
     function appendNext(): void {
-      const entry = unsent[0]?.entry;
-      if (entry === undefined || appending || succession.isAdopting()) return;
-      const { duty } = role();
-      // What is forced is not for the log's home to say, which is out of reach.
-      if (!isForced(entry) && (!caughtUp || duty !== (entry.kind === "training" ? "takes-over" : "trains"))) return;
-      appending = true;
-      const request = { stream: "LOG", body: encodeEntry(entry), expectedLastSequence: log.applied };
-      context.pipe(stream.ask("append", request, { signal: context.deadline(ASK_MS) }), "appended", (outcome) => ({
+      if (succession.isAdopting()) return;
+      const { append, refused } = nextAppend(follower);
+      for (const { unsent, why } of refused) unsent.failed?.(why);
+      if (append === undefined) return;
+      const signal = context.deadline(ASK_MS);
+      context.pipe(stream.ask("append", { stream: "LOG", ...append }, { signal }), "appended", (outcome) => ({
         outcome,
       }));
     }
 
-    function apply(message: StreamMessage): void {
-      const next = applyMessage(log, message);
-      log = next ?? skipEntry(log, message.seq);
-      if (next !== undefined) return;
-      context.log.warn("An entry of the region log cannot be read; passed over", { seq: message.seq });
-      context.metrics.count("freshet_log_entries_refused_total");
+    function submit(unsent: Unsent): void {
+      enqueue(follower, unsent);
+      appendNext();
     }
 
-    function giveUpUnsent(why: string): void {
-      const kept = unsent.filter(({ entry }) => isForced(entry));
-      for (const each of unsent) if (!kept.includes(each)) each.failed?.(why);
-      unsent = kept;
+    /**
+     * The log is read, and the own streams are taken over from it, in one turn after another, each begun here by the end of the one before. Those
+     * whose work would be written over are waited for.
+     */
+    function beginTurn(): void {
+      if (succession.isAdopting() && follower.sent?.isAnswered !== true) {
+        if (follower.sent === undefined && !takingOver && succession.stopFollowing()) succession.adopt();
+        else context.after(RETRY_MS, "follow", {});
+        return;
+      }
+      const turn = nextTurn(follower);
+      waiting = new AbortController();
+      context.pipe(readLog(turn, waiting.signal), "follow", (outcome) => ({ ended: { turn, outcome } }));
     }
 
-    /** After the log was read or appended to: what changes by it here. */
+    /** The region where the log goes on is out of reach, or was waited for long enough: this region serves on, with the last it knows. */
+    function retryTurn(error: Error): void {
+      const said = { why: error.message };
+      if (error instanceof CopyFailed) context.log.warn("The region log cannot be kept here", said);
+      else if (follower.knowsOwn || !config.mayTrain) context.log.debug("The region log cannot be read now", said);
+      else {
+        context.log.warn("Whether this region trains is not known before all that could hold the log were read", said);
+      }
+      context.after(RETRY_MS, "follow", {});
+    }
+
+    function takeTurn(turn: LogTurn, read: LogRead | undefined): void {
+      if (read === undefined) return;
+      const { said, unreadable } = takeRead(follower, turn, read);
+      for (const seq of unreadable) {
+        context.log.warn("An entry of the region log cannot be read; passed over", { seq });
+        context.metrics.count("freshet_log_entries_refused_total");
+      }
+      for (const { done } of said) done?.();
+      evaluate();
+    }
+
+    function giveUpUnsent(why: string, isKept: (entry: LogEntry) => boolean): void {
+      for (const { failed } of giveUp(follower, isKept)) failed?.(why);
+    }
+
+    /** After the log was read: what changes by it here. */
     function evaluate(): void {
-      if (!knowsOwn) return;
+      if (!follower.knowsOwn) return;
       const now = role();
       teller.tell(now);
       if (now.duty !== "takes-over") waitsFor = undefined;
-      const trains = now.duty === "trains" && caughtUp;
+      const trains = now.duty === "trains" && follower.caughtUp;
       if (now.duty === "follows" || now.duty === "hands-over") {
-        giveUpUnsent(`${now.next ?? now.training} appends to the log now; ask a node there`);
+        giveUpUnsent(`${now.next ?? now.training} appends to the log now; ask a node there`, isForced);
       }
       if (trains && !wasTraining && config.mayTrain) {
-        for (const [model, watch] of watched) watch.health = loggedHealth(log, model) ?? watch.health;
-        for (const entry of unsaid(log, { config, atMs: context.now() })) unsent.push({ entry });
+        for (const [model, watch] of watched) watch.health = loggedHealth(follower.log, model) ?? watch.health;
+        for (const entry of unsaid(follower.log, { config, atMs: context.now() })) enqueue(follower, { entry });
       }
       wasTraining = trains;
       appendNext();
     }
 
     function beginTakeOver({ training, term }: Role): void {
-      if (takingOver || log.promotion === undefined || !succession.stopFollowing()) return;
+      const { promotion } = follower.log;
+      if (takingOver || succession.isAdopting() || promotion === undefined || !succession.stopFollowing()) return;
       takingOver = true;
-      const { epoch, seq: decided } = log.promotion;
+      const { epoch, seq: decided } = promotion;
       const task = { from: training, to: config.region, term, decided, holdings: config.holdings };
       const done =
         epoch === undefined
@@ -189,21 +222,20 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
       describeTraining,
       logRefusal,
       managerOf: (region) => context.ref<StateManagerProtocol>({ region, kind: "state-manager", id: config.trainer }),
-      log: () => log,
-      knowsOwn: () => knowsOwn,
-      append(entry) {
-        if (isForced(entry.entry)) unsent.unshift(entry);
-        else unsent.push(entry);
-        appendNext();
-      },
-      replace(next) {
-        turn += 1;
-        context.after(0, "follow", {});
-        if (next === undefined) return;
-        log = next;
-        caughtUp = false;
-        giveUpUnsent(`${role().training} trains, in a later epoch; ask a node there`);
+      log: () => follower.log,
+      knowsOwn: () => follower.knowsOwn,
+      append: submit,
+      endWait: () => waiting.abort(),
+      adopted(next) {
+        if (next === undefined) {
+          context.after(RETRY_MS, "follow", {});
+          return;
+        }
+        replaceLog(follower, next);
+        // What is forced was decided by the log before.
+        giveUpUnsent(`${role().training} trains, in a later epoch; ask a node there`, () => false);
         evaluate();
+        beginTurn();
       },
     };
     const promoting = createPromoting(book);
@@ -219,65 +251,43 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
         summary: () => {
           const { training, term, duty, epoch } = role();
           return {
-            models: [...watched].map(([model, watch]) => summaryOf(model, watch, log)),
+            models: [...watched].map(([model, watch]) => summaryOf(model, watch, follower.log)),
             training,
             term,
             epoch,
-            trains: config.mayTrain && knowsOwn && (duty === "trains" || duty === "hands-over"),
-            regions: log.membership?.regions ?? config.regions,
-            applied: log.applied,
+            trains: config.mayTrain && follower.knowsOwn && (duty === "trains" || duty === "hands-over"),
+            regions: follower.log.membership?.regions ?? config.regions,
+            applied: follower.log.applied,
           };
         },
-        follow: ({ outcome: read, turn: readIn = turn }) => {
-          if (succession.isAdopting()) return;
-          const outcome = readIn === turn ? read : undefined;
-          if (outcome?.kind === "failed") {
-            // The region where the log goes on is out of reach: this region serves on, with the last it knows.
-            const said = { why: outcome.error.message };
-            if (outcome.error instanceof CopyFailed) context.log.warn("The region log cannot be kept here", said);
-            else if (knowsOwn || !config.mayTrain) context.log.debug("The region log cannot be read now", said);
-            else {
-              context.log.warn(
-                "Whether this region trains is not known before all that could hold the log were read",
-                said,
-              );
-            }
-            context.after(RETRY_MS, "follow", {});
-            return;
-          }
-          if (outcome !== undefined) {
-            const { region, messages, lastSeq } = outcome.value;
-            for (const message of messages) apply(message);
-            const isAll = log.applied >= lastSeq;
-            knowsOwn ||= isAll && region === config.region;
-            caughtUp ||= isAll && region === logHome(log, config.training);
-            evaluate();
-          }
-          context.pipe(readLog({ log, knowsOwn }), "follow", (next) => ({ outcome: next, turn }));
+        follow: ({ ended }) => {
+          if (ended !== undefined) noteTurn(follower, ended.turn);
+          if (ended?.outcome.kind === "failed") return retryTurn(ended.outcome.error);
+          if (ended !== undefined) takeTurn(ended.turn, ended.outcome.value);
+          beginTurn();
         },
         ...succession.handlers,
         ...promoting,
         members: () => describeMembers(),
         "change-member": (request) => {
           const trainer = { region: role().training, node: config.trainer };
-          const refused = memberRefusal(request, { log, trainer, role: role() }) ?? logRefusal();
+          const refused = memberRefusal(request, { log: follower.log, trainer, role: role() }) ?? logRefusal();
           if (refused !== undefined) return { refused };
           const { act, region, node } = request;
-          if (log.members.get(memberName(request))?.isRetired === (act === "retire")) return describeMembers();
+          if (follower.log.members.get(memberName(request))?.isRetired === (act === "retire")) return describeMembers();
           const answer = context.later<StateManagerProtocol["change-member"]["reply"]>();
-          unsent.push({
+          submit({
             entry: { kind: "member", atMs: context.now(), act, region, node },
             done: () => answer.resolve(describeMembers()),
             failed: (why) => answer.resolve({ refused: why }),
           });
-          appendNext();
           return answer.reply;
         },
         training: () => describeTraining(),
         "tell-role": () => {
           const now = role();
-          if (knowsOwn) teller.repeat(now);
-          if (now.duty === "takes-over" && caughtUp && config.mayTrain) beginTakeOver(now);
+          if (follower.knowsOwn) teller.repeat(now);
+          if (now.duty === "takes-over" && follower.caughtUp && config.mayTrain) beginTakeOver(now);
           context.after(ROLE_MS, "tell-role", {});
         },
         "took-over": ({ term, outcome }) => {
@@ -292,41 +302,29 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
             waitsFor = outcome.error.message;
             return;
           }
-          if (unsent.length === 0) {
-            unsent.push({ entry: { kind: "training", atMs: context.now(), region: config.region, term } });
-          }
-          appendNext();
+          if (follower.unsent.length > 0) return appendNext();
+          submit({ entry: { kind: "training", atMs: context.now(), region: config.region, term } });
         },
         judge: () => {
           // Before the log is known, a verdict might contradict what it says.
           if (wasTraining && config.mayTrain) {
-            unsent.push(...judge().map((entry) => ({ entry })));
+            for (const entry of judge()) enqueue(follower, { entry });
           }
           appendNext();
           context.after(config.windowMs, "judge", {});
         },
         appended: ({ outcome }) => {
-          appending = false;
-          if (outcome.kind === "done" && outcome.value.kind === "appended") {
-            const said = unsent.shift();
-            if (said !== undefined) log = applyEntry(log, outcome.value.seq, said.entry);
-            // From here on the log is what this region says.
-            if (said !== undefined && isForced(said.entry)) caughtUp = true;
-            said?.done?.();
-            evaluate();
-            return;
+          if (outcome.kind === "failed" || outcome.value.kind === "conflict") {
+            context.metrics.count("freshet_log_append_failures_total");
           }
-          // What the log holds now decides; the follower brings it, and the next turn tries again.
-          context.metrics.count("freshet_log_append_failures_total");
+          if (noteAnswer(follower)) appendNext();
+          // What became of it the own stream says, which is read next; another region's is waited for no longer.
+          else if (logHome(follower.log, config.training) !== config.region) waiting.abort();
         },
       },
     };
   },
 });
-
-function isForced(entry: LogEntry): boolean {
-  return entry.kind === "promote" && entry.epoch !== undefined;
-}
 
 /** Entries that wait while the log cannot be appended to. */
 const UNSENT_MAX = 1_000;

@@ -1,26 +1,42 @@
 /*
  * Being ready for a promotion that is forced, here or elsewhere: looks for a log of a later epoch, and follows the samples of the region that trains.
  */
-import { epochOfLog } from "../protocols/model-state/region-log.ts";
+import { epochOfLog, type RegionLogState } from "../protocols/model-state/region-log.ts";
 import { type Handlers } from "../runtime/actor.ts";
 import { createSampleFollower } from "./follow-samples.ts";
-import { adoptLog, findLater } from "./later-epoch.ts";
+import { fetchLog, findLater, installLog, type LaterLog } from "./later-epoch.ts";
 import { type LogBook } from "./log-book.ts";
 import { type StateManagerProtocol } from "./state-manager-protocol.ts";
 
-/** What a state manager does with the messages of these names. While it adopts a log, nothing else is to be read or appended. */
+/** What a state manager does with the messages of these names. While a log is to be adopted, nothing is appended to the own one. */
 export function createSuccession(book: LogBook): {
   readonly isAdopting: () => boolean;
+  /** Takes that log over in place of the own one. Nobody else may read the own streams or write to them meanwhile; `LogBook.adopted` is told of the end. */
+  readonly adopt: () => void;
   /** Has the copying of samples end; false while it still does. No take-over begins before. */
   readonly stopFollowing: () => boolean;
   readonly handlers: Pick<Handlers<StateManagerProtocol>, "look" | "adopted" | "follow-samples">;
 } {
   const { config, context, stream, ports } = book;
   const samples = createSampleFollower(config, { stream, log: context.log, ...ports });
-  let adopting = false;
+  /** The region whose log is to be taken over; with the log once it was read, as from then on there is no way back. */
+  let adopting: { readonly from: string; later?: LaterLog } | undefined;
+
+  async function adoptLog(adoption: { readonly from: string; later?: LaterLog }): Promise<RegionLogState> {
+    const { from } = adoption;
+    adoption.later ??= await fetchLog(stream, { from, ...ports });
+    const { log, messages } = adoption.later;
+    if (config.mayTrain) await installLog(stream, { from, to: config.region, messages, ...ports });
+    return log;
+  }
 
   return {
-    isAdopting: () => adopting,
+    isAdopting: () => adopting !== undefined,
+    adopt() {
+      if (adopting === undefined) return;
+      const { from } = adopting;
+      context.pipe(adoptLog(adopting), "adopted", (outcome) => ({ from, outcome }));
+    },
     stopFollowing: () => samples.stop(),
     handlers: {
       look: ({ outcome }) => {
@@ -34,18 +50,18 @@ export function createSuccession(book: LogBook): {
         }
         context.after(LOOK_MS, "look", {});
         const from = outcome.kind === "done" ? outcome.value : undefined;
-        if (from === undefined || adopting || !book.knowsOwn()) return;
-        adopting = true;
-        const adoption = { from, to: config.region, keeps: config.mayTrain, deadline: ports.deadline };
-        context.pipe(adoptLog(stream, adoption), "adopted", (next) => ({ from, outcome: next }));
+        if (from === undefined || adopting !== undefined || !book.knowsOwn()) return;
+        adopting = { from };
+        book.endWait();
       },
       adopted: ({ from, outcome }) => {
-        adopting = false;
         if (outcome.kind === "failed") {
-          book.replace(undefined);
+          if (adopting?.later === undefined) adopting = undefined;
           context.log.warn("The log of a later epoch cannot be taken over yet", { from, why: outcome.error.message });
+          book.adopted(undefined);
           return;
         }
+        adopting = undefined;
         context.log.warn(
           "Another region was made to train while this one could not be asked; its log is followed now",
           {
@@ -53,11 +69,11 @@ export function createSuccession(book: LogBook): {
             epoch: epochOfLog(outcome.value),
           },
         );
-        book.replace(outcome.value);
+        book.adopted(outcome.value);
       },
       "follow-samples": ({ outcome }) => {
         const { duty, training } = book.role();
-        const isWanted = config.mayTrain && book.knowsOwn() && !adopting && duty === "follows";
+        const isWanted = config.mayTrain && book.knowsOwn() && adopting === undefined && duty === "follows";
         if (outcome?.kind === "failed") {
           context.log.debug("Samples cannot be copied now", { why: outcome.error.message });
         }

@@ -12,6 +12,7 @@ import { POLL_MUTANTS } from "./mutants-polls.ts";
 import { PUSH_MUTANTS } from "./mutants-push.ts";
 import { SEQUENCE_MUTANTS } from "./mutants-sequences.ts";
 import { READER_MUTANTS } from "./mutants-reader.ts";
+import { REGION_LOG_MUTANTS } from "./mutants-region-log.ts";
 import { MUTANTS } from "./mutants.ts";
 
 test("the text that each planted bug edits stands once in its file", () => {
@@ -25,6 +26,7 @@ test("the text that each planted bug edits stands once in its file", () => {
     ...POLL_MUTANTS,
     ...PUSH_MUTANTS,
     ...READER_MUTANTS,
+    ...REGION_LOG_MUTANTS,
     ...SEQUENCE_MUTANTS,
   ].flatMap(({ name, file, edits }) => {
     const source = readFileSync(new URL(`../${file}`, import.meta.url), "utf8");

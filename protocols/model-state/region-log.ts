@@ -99,6 +99,26 @@ export function applyEntry(state: RegionLogState, seq: number, entry: LogEntry):
   }
 }
 
+/** The state after one more message of the log; absent where it cannot be read. */
+export function applyMessage(
+  state: RegionLogState,
+  { seq, body }: { readonly seq: number; readonly body: Uint8Array },
+): RegionLogState | undefined {
+  try {
+    return applyEntry(state, seq, decodeEntry(body));
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    return undefined;
+  }
+}
+
+/** Whether a promotion, or its end, would be one as the log's next entry. Every other entry counts. */
+export function wouldCount(state: RegionLogState, entry: LogEntry): boolean {
+  const next = applyEntry(state, state.applied + 1, entry);
+  if (entry.kind === "promote") return next.promotion !== state.promotion;
+  return entry.kind !== "training" || next.training !== state.training;
+}
+
 /** How often training was taken by force, as far as the log says: the log of a later epoch is the true one. */
 export function epochOfLog({ epoch }: RegionLogState): number {
   return epoch ?? 0;

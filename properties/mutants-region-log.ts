@@ -1,0 +1,70 @@
+// Planted bugs in how a state manager follows the region log and appends to it.
+import { type Mutant } from "./mutant.ts";
+
+const FOLLOWER = "protocols/model-state/log-follower.ts";
+const MANAGER = "actors/state-manager.ts";
+
+export const REGION_LOG_MUTANTS: readonly Mutant[] = [
+  {
+    name: "an-append-that-was-refused-is-never-over",
+    file: FOLLOWER,
+    edits: [["const settles = sent?.isAnswered === true;", "const settles = sent?.isRead === true;"]],
+  },
+  {
+    name: "an-append-is-made-beside-another",
+    file: FOLLOWER,
+    edits: [["  if (follower.sent !== undefined) return { refused };\n", ""]],
+  },
+  {
+    name: "whatever-waits-is-taken-for-what-was-read",
+    file: FOLLOWER,
+    edits: [["find(({ entry }) => areEqual(encodeEntry(entry), body))", "find(() => sent !== undefined)"]],
+  },
+  {
+    name: "what-was-copied-is-believed-unread",
+    file: "actors/follow-log.ts",
+    edits: [["deadline });\n    return undefined;", "deadline });\n    return part;"]],
+  },
+  {
+    name: "own-stream-is-not-read-after-a-copy-failed",
+    file: MANAGER,
+    edits: [["if (ended !== undefined) noteTurn", 'if (ended?.outcome.kind === "done") noteTurn']],
+  },
+  {
+    name: "an-appended-entry-needs-no-last-sequence",
+    file: MANAGER,
+    edits: [['{ stream: "LOG", ...append }', '{ stream: "LOG", body: append.body }']],
+  },
+  {
+    name: "what-is-forced-waits-for-the-logs-home",
+    file: FOLLOWER,
+    edits: [["if (isForced(entry)) return true;", "if (isForced(entry)) return follower.caughtUp;"]],
+  },
+  {
+    name: "an-epoch-begins-where-training-is",
+    file: FOLLOWER,
+    edits: [['isForced(entry) && duty === "trains"', 'isForced(entry) && duty === "hands-over"']],
+  },
+  {
+    name: "what-the-log-has-overtaken-is-appended",
+    file: FOLLOWER,
+    edits: [
+      ["wouldCount(follower.log, entry) ? undefined", "wouldCount(follower.log, entry) || isForced(entry) ? undefined"],
+    ],
+  },
+  {
+    name: "reads-go-on-beside-those-of-a-new-log",
+    file: MANAGER,
+    edits: [
+      [
+        "        replaceLog(follower, next);\n",
+        '        replaceLog(follower, next);\n        context.after(0, "follow", {});\n',
+      ],
+    ],
+  },
+  {
+    name: "a-log-half-taken-over-is-left",
+    file: "actors/succession.ts",
+    edits: [["if (adopting?.later === undefined) adopting = undefined;", "adopting = undefined;"]],
+  },
+];

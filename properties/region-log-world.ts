@@ -1,0 +1,355 @@
+/*
+ * The state manager of region b, as it is, over streams and neighbours that are played: every ask about a log may be lost before it is done or
+ * after, be refused, or be done long after its deadline. Region a had training first, and c may come to have a log of a later epoch.
+ */
+import assert from "node:assert/strict";
+import { nextEpoch } from "../actors/later-epoch.ts";
+import { stateManager, type StateManagerConfig } from "../actors/state-manager.ts";
+import { type StateManagerProtocol } from "../actors/state-manager-protocol.ts";
+import { encodeSampleBatch } from "../protocols/learning/sample-codec.ts";
+import { decodeEntry, encodeEntry, epochOfLog, type LogEntry } from "../protocols/model-state/region-log.ts";
+import { roleOf } from "../protocols/model-state/role.ts";
+import { type ActorRef, type AskOptions } from "../runtime/actor.ts";
+import { ActorHost } from "../runtime/actor-host.ts";
+import { virtualClock, type VirtualClock } from "../runtime/clock.ts";
+import { type Answer, type Delivery } from "../runtime/router.ts";
+import { type StreamMessage, type StreamProtocol } from "../runtime/stream-protocol.ts";
+import { describe, isStreamAsk, nameOf, PlayedStreams, replay, type Said } from "./region-log-streams.ts";
+
+/** What becomes of one ask about a log. */
+export type Fate = "done" | "slow" | "answer-lost" | "never-done" | "late" | "refused";
+/** Whether another region answers, or how it does not. */
+export type Reach = "answers" | "refuses" | "silent";
+
+const REGIONS = ["a", "b", "c"];
+const FIRST = "a";
+const OWN = "b";
+const WHO = { region: OWN, first: FIRST };
+/** Longer than any deadline of an ask. */
+const LATE_MS = 25_000;
+const REFUSED = { code: "refused", why: "it is away" } as const;
+const CONFIG: StateManagerConfig = {
+  region: OWN,
+  regions: REGIONS,
+  training: FIRST,
+  full: REGIONS,
+  mayTrain: true,
+  trainer: "a",
+  nodes: [],
+  models: [],
+  stream: { region: OWN, kind: "stream", id: "a" },
+  holdings: [],
+  tells: {
+    mayTrain: true,
+    shards: [],
+    leader: { region: OWN, kind: "leader", id: "a" },
+    trainers: [],
+    settleMs: 60_000,
+  },
+  windowMs: 60_000,
+  quality: { windowMs: 60_000, windows: 2, calibration: { low: 0.5, high: 2 } },
+};
+
+/** What was asked of a stream of a region. */
+interface Open {
+  readonly region: string;
+  readonly answer: Answer;
+  isAnswered: boolean;
+}
+
+interface Life {
+  readonly host: ActorHost;
+  readonly clock: VirtualClock;
+  readonly manager: ActorRef<StateManagerProtocol>;
+  readonly reads: Open[];
+  readonly appends: Open[];
+  unanswered: number;
+}
+
+export class RegionLogWorld {
+  readonly #fates: readonly Fate[];
+  #next = 0;
+  /** From now on asks meet their fates. */
+  mayFail = false;
+  readonly #clock = virtualClock();
+  readonly #streams = new PlayedStreams(this.#clock);
+  readonly #reach = new Map<string, Reach>();
+  /** What the own LOG held since this start, one more each time that it was begun anew. */
+  #generations: StreamMessage[][] = [];
+  #names = 0;
+  /** Asks that are still to be done, though nobody waits for them. */
+  #late = 0;
+  #life: Life | undefined;
+
+  constructor(fates: readonly Fate[]) {
+    this.#fates = fates;
+    this.#streams.onReset = (region, stream) => {
+      if (region === OWN && stream === "LOG") this.#generations.push(this.#streams.of(OWN));
+    };
+    this.#append(FIRST, { kind: "membership", atMs: 0, regions: REGIONS, training: FIRST });
+    this.growHome();
+  }
+
+  /** Whoever waits for the node before hears no more. */
+  async start(): Promise<void> {
+    const clock = virtualClock(this.#clock.nowMs());
+    const failures: unknown[] = [];
+    const host = new ActorHost({
+      region: OWN,
+      thread: "main",
+      clock,
+      sink: () => undefined,
+      onFailure: (report) => failures.push(report),
+    });
+    const manager = host.ref<StateManagerProtocol>(host.declare({ definition: stateManager, id: "a", config: CONFIG }));
+    const life: Life = { host, clock, manager, reads: [], appends: [], unanswered: 0 };
+    host.router.addLocal(CONFIG.stream, { deliver: (delivery) => this.#takeStreamAsk(life, delivery) });
+    for (const region of REGIONS) {
+      if (region === OWN) continue;
+      const address = { region, kind: "state-manager", id: "a" };
+      host.router.addLocal(address, { deliver: (delivery) => this.#takePeerAsk(region, delivery) });
+    }
+    this.#life = life;
+    this.#generations = [this.#streams.of(OWN)];
+    await host.start();
+    assert.deepEqual(failures, []);
+  }
+
+  /** The region that trains first goes on with its log, unless that goes on elsewhere. */
+  growHome(): void {
+    if (this.#role(FIRST).duty !== "trains") return;
+    this.#append(FIRST, { kind: "member", atMs: this.#clock.nowMs(), act: "add", region: "c", node: this.#newName() });
+  }
+
+  handOver(): void {
+    const { duty, term } = this.#role(FIRST);
+    if (duty !== "trains") return;
+    this.#append(FIRST, { kind: "promote", atMs: this.#clock.nowMs(), to: OWN, term: term + 1 });
+    const movedTo = { region: OWN, term: term + 1 };
+    this.#streams.store(FIRST, "SAMPLES", encodeSampleBatch({ keepFrom: 0, positions: [], samples: [], movedTo }));
+  }
+
+  /** Another node of the own region has the log say something, which it may where the region trains. */
+  growOwn(): void {
+    if (this.#role(OWN).duty !== "trains") return;
+    this.#append(OWN, { kind: "member", atMs: this.#clock.nowMs(), act: "add", region: "a", node: this.#newName() });
+  }
+
+  /** The last region is forced, from a beginning of the first one's log, and its log grows longer than that. */
+  beginLaterEpoch(entries: number): void {
+    if (this.#streams.of("c").length > 0) return;
+    for (const { body } of this.#streams.of(FIRST).slice(0, 1 + entries)) this.#streams.store("c", "LOG", body);
+    const log = this.#streams.logOf("c");
+    const term = (log.promotion?.term ?? 0) + 1;
+    const epoch = nextEpoch(log, { region: "c", full: REGIONS });
+    this.#append("c", { kind: "promote", atMs: this.#clock.nowMs(), to: "c", term, epoch });
+    this.#append("c", { kind: "training", atMs: this.#clock.nowMs(), region: "c", term });
+    for (let more = 0; more < 3; more += 1) {
+      this.#append("c", { kind: "member", atMs: this.#clock.nowMs(), act: "add", region: "c", node: this.#newName() });
+    }
+  }
+
+  reach(region: string, reach: Reach): void {
+    this.#reach.set(region, reach);
+  }
+
+  force(): void {
+    this.#ask(async ({ manager }, options) => {
+      const said = await manager.ask("promote", { region: OWN, force: true }, options);
+      return "refused" in said || (said.next ?? said.training) === OWN;
+    });
+  }
+
+  addMember(): void {
+    const node = this.#newName();
+    this.#ask(async ({ manager }, options) => {
+      const said = await manager.ask("change-member", { act: "add", region: OWN, node }, options);
+      return "refused" in said || said.members.some((member) => member.node === node);
+    });
+  }
+
+  async pass(ms: number): Promise<void> {
+    const life = this.#running();
+    const untilMs = this.#clock.nowMs() + ms;
+    for (;;) {
+      await settled();
+      checkOpen(life);
+      const nextMs = Math.min(life.clock.nextMs() ?? Infinity, this.#clock.nextMs() ?? Infinity);
+      for (const clock of [this.#clock, life.clock]) clock.advance(Math.min(nextMs, untilMs) - clock.nowMs());
+      if (nextMs > untilMs) return;
+    }
+  }
+
+  /** From now on every ask is done at once. Ends once all that must come has come, or when that takes too long. */
+  async settle(reachOfFirst: Reach): Promise<void> {
+    this.mayFail = false;
+    this.#reach.set(OWN, "answers");
+    this.#reach.set("c", "answers");
+    this.#reach.set(FIRST, reachOfFirst);
+    let missing: string | undefined;
+    for (let tries = 0; tries < 90; tries += 1) {
+      await this.pass(1_000);
+      missing = await this.#missing();
+      if (missing === undefined && this.#late === 0) return;
+    }
+    assert.fail(missing ?? "it never ends");
+  }
+
+  /** What the node believes is what its own stream says up to somewhere, or said before it was begun anew. */
+  async checkBelief(): Promise<void> {
+    const believed = await this.#believed();
+    const said = this.#generations.map((messages) => describe(replay(messages, believed.applied), WHO));
+    assert.ok(
+      said.some((each) => JSON.stringify(each) === JSON.stringify(believed)),
+      `The node believes ${JSON.stringify(believed)}, and its stream says ${JSON.stringify(said)}`,
+    );
+  }
+
+  /** Each entry is there once. */
+  checkEntries(): void {
+    for (const messages of this.#generations) {
+      const names = messages.map(({ body }) => nameOf(decodeEntry(body)));
+      assert.equal(new Set(names).size, names.length, `An entry is there twice: ${names.join(", ")}`);
+    }
+  }
+
+  async #missing(): Promise<string | undefined> {
+    const { unanswered } = this.#running();
+    if (unanswered > 0) return `${unanswered} requests have no answer, or one that is not so`;
+    const own = this.#streams.of(OWN);
+    const believed = await this.#believed();
+    const log = this.#streams.logOf(OWN);
+    const isAll = JSON.stringify(believed) === JSON.stringify(describe(log, WHO));
+    if (!isAll) return "the own stream says more than is believed";
+    // Whoever holds none of the log waits for all regions that may.
+    if (own.length === 0 && this.#reach.get(FIRST) !== "answers") return undefined;
+    if (epochOfLog(this.#streams.logOf("c")) > epochOfLog(log)) return "another region has a log of a later epoch";
+    const { duty, training, next } = this.#role(OWN);
+    const home = next ?? training;
+    const isThere = this.#reach.get(FIRST) === "answers";
+    if (home !== OWN && (home !== FIRST || isThere)) {
+      const theirs = this.#streams.of(home);
+      const differs = own.some(({ body }, at) => Buffer.compare(body, theirs[at]?.body ?? body.subarray(1)) !== 0);
+      if (own.length !== theirs.length || differs) return `the own stream is no copy of that of ${home}`;
+    }
+    if (duty === "takes-over" && (isThere || log.promotion?.epoch !== undefined)) return "training was not taken over";
+    return undefined;
+  }
+
+  async #believed(): Promise<Said> {
+    const { manager } = this.#running();
+    const signal = AbortSignal.timeout(20_000);
+    const [{ applied, epoch }, { training, term, next }, { number, members }] = await Promise.all([
+      manager.ask("summary", {}, { signal }),
+      manager.ask("training", {}, { signal }),
+      manager.ask("members", {}, { signal }),
+    ]);
+    return { applied, epoch, training, term, next: next ?? "", number, members };
+  }
+
+  /** What it is answered with is a refusal, or is so. */
+  #ask(ask: (life: Life, options: AskOptions) => Promise<boolean>): void {
+    const life = this.#running();
+    life.unanswered += 1;
+    async function end(): Promise<void> {
+      if (await ask(life, { signal: new AbortController().signal })) life.unanswered -= 1;
+    }
+    void end();
+  }
+
+  #takeStreamAsk(life: Life, { message, body, answer }: Delivery): void {
+    const ask = { message, body };
+    assert.ok(answer !== undefined && isStreamAsk(ask), `The stream was asked for '${message}'`);
+    const region = ask.message === "read" || ask.message === "last" ? ask.body.region : OWN;
+    const isLog = ask.body.stream === "LOG";
+    const entry: Open = { region, answer, isAnswered: false };
+    if (isLog && ask.message === "read") life.reads.push(entry);
+    if (isLog && ask.message === "append" && !this.#isCopy(ask.body)) life.appends.push(entry);
+    const respond = (made: unknown): void => {
+      entry.isAnswered = true;
+      if (life === this.#life) answer.reply(made);
+    };
+    const reach = this.#reach.get(region) ?? "answers";
+    const fate = isLog && this.mayFail ? (this.#fates[this.#next++ % this.#fates.length] ?? "done") : "done";
+    if (reach === "refuses" || (reach === "answers" && fate === "refused")) {
+      this.#clock.after(1, () => {
+        entry.isAnswered = true;
+        answer.fail(REFUSED);
+      });
+      return;
+    }
+    // A reset that is done after everybody gave it up would be no loss of a message, but of a stream.
+    if (reach === "silent" || fate === "never-done" || (fate === "late" && ask.message === "reset")) return;
+    const delayMs = fate === "late" ? LATE_MS : fate === "slow" ? 3_000 : 1;
+    const reply = fate === "answer-lost" || fate === "late" ? () => undefined : respond;
+    const isLate = fate === "late";
+    if (isLate) this.#late += 1;
+    const generation = this.#streams.of(OWN);
+    this.#clock.after(delayMs, () => {
+      if (isLate) this.#late -= 1;
+      // One connection brings them to the own server in order: what was asked before the stream was begun anew is not done after that.
+      if (isLog && ask.message === "append" && generation !== this.#streams.of(OWN)) return;
+      if (isLog && ask.message === "append") this.#checkAppend(ask.body);
+      this.#streams.carryOut(ask, region, reply);
+    });
+  }
+
+  #takePeerAsk(region: string, { message, answer }: Delivery): void {
+    const reach = this.#reach.get(region) ?? "answers";
+    if (answer === undefined || reach === "silent") return;
+    if (reach === "refuses") return answer.fail(REFUSED);
+    const { term, epoch, duty } = this.#role(region);
+    if (message === "summary") return answer.reply({ epoch });
+    assert.equal(message, "standing");
+    answer.reply({ regions: REGIONS, mayTrain: true, shards: [], ...(duty === "hands-over" && { handsOver: term }) });
+  }
+
+  /** Nobody begins an epoch who trains already. */
+  #checkAppend({ body, expectedLastSequence }: StreamProtocol["append"]["request"]): void {
+    const { kind, to, epoch } = { to: "", epoch: undefined, ...decodeEntry(body) };
+    const isStored = expectedLastSequence === (this.#streams.of(OWN).at(-1)?.seq ?? 0);
+    if (isStored && kind === "promote" && epoch !== undefined && to === OWN) {
+      assert.notEqual(this.#role(OWN).duty, "trains");
+    }
+  }
+
+  #isCopy({ body }: StreamProtocol["append"]["request"]): boolean {
+    return ["a", "c"].some((region) => this.#streams.of(region).some((each) => Buffer.compare(each.body, body) === 0));
+  }
+
+  #append(region: string, entry: LogEntry): void {
+    this.#streams.store(region, "LOG", encodeEntry(entry));
+  }
+
+  #role(region: string): ReturnType<typeof roleOf> {
+    return roleOf(this.#streams.logOf(region), { region, first: FIRST });
+  }
+
+  #newName(): string {
+    return `n${(this.#names += 1)}`;
+  }
+
+  #running(): Life {
+    assert.ok(this.#life !== undefined);
+    return this.#life;
+  }
+}
+
+/** One chain of reads, so that each region is asked for its part by one of them at a time; and one append beside what is copied. */
+function checkOpen({ reads, appends }: Life): void {
+  for (const asked of [reads, appends]) {
+    const open = asked.filter(({ answer, isAnswered }) => !isAnswered && !answer.cancelled);
+    asked.splice(0, asked.length, ...open);
+    const regions = open.map(({ region }) => region);
+    assert.equal(
+      new Set(regions).size,
+      regions.length,
+      `${asked === reads ? "Read" : "Appended"} at once: ${regions.join(", ")}`,
+    );
+  }
+}
+
+/** What actors of this thread have to do now is done then. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
