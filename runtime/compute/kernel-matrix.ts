@@ -29,7 +29,7 @@ export function kernelMatrix(dim: number, { build }: { readonly build?: Build } 
   function candidates(query: Float32Array, k: number): Scored[] {
     const { kernels, at, width } = store;
     const coded = encodeQuery(query, store.query);
-    store.found.fill(0);
+    store.noted.set([0, 0, LEAST_BITS, at.numbers, store.apart]);
     for (let block = 0; block * BLOCK < rows; block += 1) {
       const first = block * BLOCK;
       const length = longest[block] ?? 0;
@@ -46,22 +46,13 @@ export function kernelMatrix(dim: number, { build }: { readonly build?: Build } 
         error + slack,
         first,
         k,
-        at.found,
-        at.entries,
+        at.noted,
       );
     }
-    const [count = 0, held = 0] = store.found;
-    const least = held < k ? -Infinity : (store.least[0] ?? 0);
     store.exact.set(query);
-    const kept = kernels.scoreEntries(count, least, at.entries, at.exact, dim, at.values, at.scores);
-    // The k-th best score, so that objects are made and compared of the best alone.
-    const sorted = store.scores.slice(0, kept).sort();
-    const enough = sorted[Math.max(0, kept - k)] ?? 0;
+    const kept = kernels.scoreNoted(k, at.noted, at.exact, dim, at.values, at.scores);
     const found: Scored[] = [];
-    for (let i = 0; i < kept; i += 1) {
-      const score = store.scores[i] ?? 0;
-      if (score >= enough) found.push({ index: store.numbers[i] ?? 0, score });
-    }
+    for (let i = 0; i < kept; i += 1) found.push({ index: store.numbers[i] ?? 0, score: store.scores[i] ?? 0 });
     return found;
   }
 
@@ -110,6 +101,8 @@ export function kernelMatrix(dim: number, { build }: { readonly build?: Build } 
 /** Rows that share a bound. */
 const BLOCK = 2048;
 const LARGEST = 1e36;
+/** The bits of the least float that there is. */
+const LEAST_BITS = 0xff7f_ffff;
 /** More than what is lost of numbers so small that 32 bits hold them badly. */
 const TINY = 1e-36;
 
@@ -150,6 +143,8 @@ function encodeQuery(
 function storeFor(dim: number, { capacity, build }: { readonly capacity: number; readonly build: Build | undefined }) {
   // Eight codes at a time; those behind the last meet a 0 of the query.
   const width = Math.ceil(dim / 8) * 8;
+  // From a column of what is noted to the next.
+  const apart = 4 * capacity + 64;
   let bytes = 64;
   function take(size: number): number {
     const at = bytes;
@@ -162,9 +157,9 @@ function storeFor(dim: number, { capacity, build }: { readonly capacity: number;
     codes: take(capacity * width),
     scales: take(4 * capacity),
     values: take(4 * capacity * dim),
-    // The heap of at most an eighth of the rows, and every row as an entry if it comes to the worst.
-    found: take(16 + capacity),
-    entries: take(8 * capacity),
+    // Every row is noted if it comes to the worst.
+    noted: take(20),
+    numbers: take(3 * apart),
     scores: take(8 * capacity + 32),
     exact: take(4 * dim),
   };
@@ -181,10 +176,9 @@ function storeFor(dim: number, { capacity, build }: { readonly capacity: number;
     codes: new Uint8Array(buffer, at.codes, capacity * width),
     scales: new Float32Array(buffer, at.scales, capacity),
     values: new Float32Array(buffer, at.values, capacity * dim),
-    found: new Int32Array(buffer, at.found, 2),
-    /** The root of the heap of lower bounds: the least of the k best. */
-    least: new Float32Array(buffer, at.found + 16, 1),
-    numbers: new Int32Array(buffer, at.entries, capacity),
+    apart,
+    noted: new Int32Array(buffer, at.noted, 5),
+    numbers: new Int32Array(buffer, at.numbers, capacity),
     scores: new Float64Array(buffer, at.scores, capacity),
     exact: new Float32Array(buffer, at.exact, dim),
   };

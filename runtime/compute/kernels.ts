@@ -59,28 +59,19 @@ export interface Kernels {
       error: number,
       first: number,
       k: number,
-      found: number,
-      entries: number,
+      noted: number,
     ]
   ) => void;
-  /** Scores the rows that were noted, and gives how many of them have an upper bound of at least `least`. */
-  readonly scoreEntries: (
-    ...values: [
-      count: number,
-      least: number,
-      entries: number,
-      query: number,
-      dim: number,
-      values: number,
-      scores: number,
-    ]
+  /** Scores the best `k` of the rows that were noted, ties included, and gives how many they are. */
+  readonly scoreNoted: (
+    ...values: [k: number, noted: number, query: number, dim: number, values: number, scores: number]
   ) => number;
 }
 
 export function loadKernels(memory: SharedMemory, build?: Build): Kernels {
   return loadSubject<Kernels>("kernels", {
     memory,
-    arities: { runSteps: 4, runBackward: 7, spreadRows: 8, sumRows: 11, encodeRow: 4, scanCodes: 11, scoreEntries: 7 },
+    arities: { runSteps: 4, runBackward: 7, spreadRows: 8, sumRows: 11, encodeRow: 4, scanCodes: 10, scoreNoted: 6 },
     ...(build === undefined ? {} : { build }),
   });
 }

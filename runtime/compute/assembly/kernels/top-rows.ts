@@ -3,9 +3,12 @@
  * that is bounded, so that none of the best is ever left out. Only who passes is looked at in full.
  */
 import { quadProducts } from "../common/codes";
+import { keepLikely, leastOf, lowsOf, noteRows, numbersOf, reachedBy } from "./noted-rows";
 
 /** A code of 64 is 0, so that codes have no sign. */
 const MIDDLE: i32 = 64;
+/** Rows whose loads are on their way at the same time. */
+const TOGETHER: i32 = 64;
 
 /**
  * Makes codes of a row of `dim` floats: x is about scale (code - 64). Four rows stand together, four codes of each in turn, so that a vector of
@@ -33,9 +36,8 @@ export function encodeRow(row: usize, dim: i32, codes: usize, about: usize): voi
 
 /**
  * Looks through `rows` rows of codes, each `width` bytes (a multiple of 8), numbered from `first`; `scales` has one float a row, and `query` its
- * codes with a sign. A row's inner product is within `error` of what the codes say. At `found`: how many entries there are, how many of the `k`
- * largest lower bounds are held; then, 16 bytes in, those as a heap with the least at its root; then, at `entries`, of each row that might be
- * among the best when it was met, its number and its upper bound.
+ * codes with a sign. A row's inner product is within `error` of what the codes say. Notes each row that might be among the best `k` when it was met
+ * (noted-rows.ts).
  */
 export function scanCodes(
   rows: i32,
@@ -47,18 +49,14 @@ export function scanCodes(
   error: f32,
   first: i32,
   k: i32,
-  found: usize,
-  entries: usize,
+  noted: usize,
 ): void {
   let middle = 0;
   for (let i = 0; i < width; i++) middle += load<i8>(query + i);
   middle *= MIDDLE;
   const middles = i32x4.splat(middle);
   const scaleBy = f32x4.splat(queryScale);
-  const heap = found + 16;
-  let count = load<i32>(found);
-  let held = load<i32>(found, 4);
-  let least = held < k ? -f32.MAX_VALUE : load<f32>(heap) - error;
+  let least = f32x4.splat(leastOf(noted) - error);
   const q0 = v128.load32_splat(query);
   const q1 = v128.load32_splat(query, 4);
   const q2 = v128.load32_splat(query, 8);
@@ -96,107 +94,73 @@ export function scanCodes(
     const dots = f32x4.convert_i32x4_s(i32x4.sub(sums, middles));
     const scores = f32x4.mul(dots, f32x4.mul(scaleBy, v128.load(scales)));
     scales += 16;
-    if (!v128.any_true(f32x4.ge(scores, f32x4.splat(least)))) continue;
-    const lanes = min(4, rows - row);
-    for (let lane = 0; lane < lanes; lane++) {
-      const score =
-        lane == 0
-          ? f32x4.extract_lane(scores, 0)
-          : lane == 1
-            ? f32x4.extract_lane(scores, 1)
-            : lane == 2
-              ? f32x4.extract_lane(scores, 2)
-              : f32x4.extract_lane(scores, 3);
-      if (score < least) continue;
-      store<i32>(entries + (count << 3), first + row + lane);
-      store<f32>(entries + (count << 3), score + error, 4);
-      count++;
-      if (held < k) {
-        pushUp(heap, held, score - error);
-        held++;
-      } else if (score - error > load<f32>(heap)) {
-        sinkDown(heap, held, score - error);
-      }
-      if (held == k) least = load<f32>(heap) - error;
-    }
+    const passes = f32x4.ge(scores, least);
+    if (!v128.any_true(passes)) continue;
+    // Behind the last row are some memory's codes.
+    const lanes = i32x4.bitmask(passes) & ((1 << min(4, rows - row)) - 1);
+    if (noteRows(noted, first + row, lanes, scores, error, k)) least = f32x4.splat(leastOf(noted) - error);
   }
-  store<i32>(found, count);
-  store<i32>(found, held, 4);
-}
-
-function pushUp(heap: usize, at: i32, value: f32): void {
-  while (at > 0) {
-    const parent = (at - 1) >> 1;
-    const above = load<f32>(heap + (parent << 2));
-    if (above <= value) break;
-    store<f32>(heap + (at << 2), above);
-    at = parent;
-  }
-  store<f32>(heap + (at << 2), value);
-}
-
-/** Replaces the root. */
-function sinkDown(heap: usize, held: i32, value: f32): void {
-  let at = 0;
-  for (;;) {
-    let child = 2 * at + 1;
-    if (child >= held) break;
-    if (child + 1 < held && load<f32>(heap + (child << 2), 4) < load<f32>(heap + (child << 2))) child++;
-    const below = load<f32>(heap + (child << 2));
-    if (below >= value) break;
-    store<f32>(heap + (at << 2), below);
-    at = child;
-  }
-  store<f32>(heap + (at << 2), value);
 }
 
 /**
- * Of what scanCodes noted, keeps the rows whose upper bound reaches `least`, one after the other from the first entry on, as 32-bit numbers; gives
- * how many. Their inner products, in 64 bits and added up in order, so that they are the bits that the reference has, go to `scores`. Four rows
- * at a time, because each waits for memory and for its own sum.
+ * Of the rows that are noted, leaves those that are among the best `k`, ties with the last of them and what 32 bits cannot tell from it; gives how many. Their inner
+ * products, in 64 bits and added up in order, so that they are the bits that the reference has, go to `scores`.
  */
-export function scoreEntries(
-  count: i32,
-  least: f32,
-  entries: usize,
-  query: usize,
-  dim: i32,
-  values: usize,
-  scores: usize,
-): i32 {
+export function scoreNoted(k: i32, noted: usize, query: usize, dim: i32, values: usize, scores: usize): i32 {
+  const count = keepLikely(noted, k);
+  const numbers = numbersOf(noted);
+  const rounded = lowsOf(noted);
+  const rowBytes = dim << 2;
+  for (let from = 0; from < count; from += TOGETHER) {
+    const end = min(count, from + TOGETHER);
+    // All of them first, so that their loads overlap; stored lest they be left out.
+    let seen: u32 = 0;
+    for (let i = from; i < end; i++) {
+      const row = values + load<i32>(numbers + (i << 2)) * rowBytes;
+      for (let byte = 0; byte < rowBytes; byte += 64) seen ^= load<u32>(row + byte);
+      seen ^= load<u32>(row + rowBytes - 4);
+    }
+    store<u32>(scores + (from << 3), seen);
+    for (let i = from; i < end; i += 4)
+      scoreFour(numbers + (i << 2), count - 1 - i, query, rowBytes, values, scores + (i << 3));
+  }
+  for (let i = 0; i < count; i++) {
+    const score = <f32>load<f64>(scores + (i << 3));
+    store<f32>(rounded + (i << 2), score == score ? score : f32.MAX_VALUE);
+  }
+  const least = count < k ? -f32.MAX_VALUE : reachedBy(k, count, rounded);
   let kept = 0;
   for (let i = 0; i < count; i++) {
-    if (load<f32>(entries + (i << 3), 4) < least) continue;
-    store<i32>(entries + (kept << 2), load<i32>(entries + (i << 3)));
-    kept++;
-  }
-  const rowBytes = dim << 2;
-  for (let i = 0; i < kept; i += 4) {
-    const at = entries + (i << 2);
-    let a = values + load<i32>(at) * rowBytes;
-    let b = values + load<i32>(entries + (min(i + 1, kept - 1) << 2)) * rowBytes;
-    let c = values + load<i32>(entries + (min(i + 2, kept - 1) << 2)) * rowBytes;
-    let d = values + load<i32>(entries + (min(i + 3, kept - 1) << 2)) * rowBytes;
-    let sum0: f64 = 0;
-    let sum1: f64 = 0;
-    let sum2: f64 = 0;
-    let sum3: f64 = 0;
-    for (let q = query; q < query + rowBytes; q += 4) {
-      const x = f64(load<f32>(q));
-      sum0 += x * f64(load<f32>(a));
-      sum1 += x * f64(load<f32>(b));
-      sum2 += x * f64(load<f32>(c));
-      sum3 += x * f64(load<f32>(d));
-      a += 4;
-      b += 4;
-      c += 4;
-      d += 4;
-    }
-    const to = scores + (i << 3);
-    store<f64>(to, sum0);
-    store<f64>(to, sum1, 8);
-    store<f64>(to, sum2, 16);
-    store<f64>(to, sum3, 24);
+    store<i32>(numbers + (kept << 2), load<i32>(numbers + (i << 2)));
+    store<f64>(scores + (kept << 3), load<f64>(scores + (i << 3)));
+    kept += <i32>(load<f32>(rounded + (i << 2)) >= least);
   }
   return kept;
+}
+
+/** Four rows at a time, because each waits for its own sum; of the last ones some may be the same. */
+function scoreFour(numbers: usize, last: i32, query: usize, rowBytes: i32, values: usize, to: usize): void {
+  let a = values + load<i32>(numbers) * rowBytes;
+  let b = values + load<i32>(numbers + (min(1, last) << 2)) * rowBytes;
+  let c = values + load<i32>(numbers + (min(2, last) << 2)) * rowBytes;
+  let d = values + load<i32>(numbers + (min(3, last) << 2)) * rowBytes;
+  let sum0: f64 = 0;
+  let sum1: f64 = 0;
+  let sum2: f64 = 0;
+  let sum3: f64 = 0;
+  for (let q = query; q < query + rowBytes; q += 4) {
+    const x = f64(load<f32>(q));
+    sum0 += x * f64(load<f32>(a));
+    sum1 += x * f64(load<f32>(b));
+    sum2 += x * f64(load<f32>(c));
+    sum3 += x * f64(load<f32>(d));
+    a += 4;
+    b += 4;
+    c += 4;
+    d += 4;
+  }
+  store<f64>(to, sum0);
+  store<f64>(to, sum1, 8);
+  store<f64>(to, sum2, 16);
+  store<f64>(to, sum3, 24);
 }
