@@ -103,6 +103,36 @@ test("a table finds all keys that were added a few at a time, so that its index 
   );
 });
 
+test("a table finds all keys, and no others, before, while and after an index that is no longer small grows", () => {
+  const table = new KernelTable(SPEC);
+  const { columns, code } = table;
+  const count = 470_000;
+  const keys = BigUint64Array.from({ length: 2 * count }, (_, at) => keyOf(at, "spread"));
+  function wronglyFound(end: number): number {
+    let wrong = 0;
+    for (const { from, to, count: some } of columns.pieces(2 * count)) {
+      columns.keys.view.set(keys.subarray(from, to));
+      code.findRows(columns.keys.at, some, columns.rows.at);
+      for (let at = 0; at < some; at += 1) {
+        if (((columns.rows.view[at] ?? 0) | 0) !== (from + at < end ? from + at : -1)) wrong += 1;
+      }
+    }
+    return wrong;
+  }
+  let grown = 0;
+  for (const { from, to, count: some } of columns.pieces(count)) {
+    const before = table.bytes;
+    columns.keys.view.set(keys.subarray(from, to));
+    code.addRows(columns.keys.at, some, columns.rows.at);
+    // A new index: of 4 MiB, the last that is twice as large as the one before, or of 6.
+    if (table.bytes - before < 2 ** 22) continue;
+    grown += 1;
+    expect(wronglyFound(to)).toBe(0);
+  }
+  expect(grown).toBe(2);
+  expect(wronglyFound(count)).toBe(0);
+});
+
 function findAll(table: KernelTable, keys: BigUint64Array): number[] {
   const { columns, code } = table;
   return [...columns.pieces(keys.length)].flatMap(({ from, to, count }) => {

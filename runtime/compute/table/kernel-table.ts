@@ -2,6 +2,7 @@ import { emptyBatch } from "../../../protocols/sync/empty-batch.ts";
 import { type FreezableRows } from "../../../protocols/sync/frozen-table.ts";
 import { type RowBatch, type TableSpec } from "../../../protocols/sync/row-store.ts";
 import { type SharedMemory } from "../load.ts";
+import { copyBytes } from "./copy-bytes.ts";
 import { type ColdOptions, ColdRows, sizesOf } from "./cold-rows.ts";
 import { HEAD, openTableCode, type TableCode } from "./table-code.ts";
 import { TableColumns, TableFull } from "./table-columns.ts";
@@ -297,9 +298,9 @@ export class KernelTable implements FreezableRows {
     const to = from + count;
     const state = options.state && stateBytes > 0 ? batch.state : undefined;
     columns.flags.view.set(batch.flags.subarray(from, to));
-    columns.values.view.set(batch.values.subarray(from * valueBytes, to * valueBytes));
+    copyBytes(batch.values.subarray(from * valueBytes, to * valueBytes), columns.values.view);
     if (state === undefined) return 0;
-    columns.state.view.set(state.subarray(from * stateBytes, to * stateBytes));
+    copyBytes(state.subarray(from * stateBytes, to * stateBytes), columns.state.view);
     return columns.state.at;
   }
 

@@ -23,11 +23,14 @@ import {
 } from "./layout";
 
 const LINE_LOG: usize = 6;
+/** Of the system, at least: 4 KiB. */
+const PAGE_LOG: usize = 12;
 const LINE_PLACES: u32 = 8;
 /** The row of the last place of a line. */
 const LAST: usize = 56;
-/** The index grows by a half where so many places of a line are taken, on average. */
+/** The index grows where so many places of a line are taken, on average: a small one doubles, a larger one, of which that would take more memory than it saves time, by a half. */
 const FULL: u32 = 7;
+const SMALL_LINES: u32 = 1 << 16;
 const LINES_MAX: u32 = 1 << 25;
 /** No line is so far. */
 const ALL_MOVED: u32 = 0xffff_ffff;
@@ -148,7 +151,10 @@ function fileIn(index: usize, lines: u32, hash: u32, key: u64, row: u32, moved: 
     if (line >= moved) store<u32>(WAITING, load<u32>(WAITING) + 1);
     else {
       // Behind the last line comes the first, which has moved.
-      if (moved != ALL_MOVED) store<u64>(emptyPlace(hash), word);
+      if (moved != ALL_MOVED) {
+        const newLines = load<u32>(INDEX_LINES);
+        store<u64>(emptyPlace(load<u32>(INDEX), newLines, homeOf(hash, newLines)), word);
+      }
       store<u32>(INDEX_USED, load<u32>(INDEX_USED) + 1);
     }
     return row;
@@ -166,7 +172,8 @@ export function reserveKeys(count: u32): bool {
   if (hasRoom(count)) return true;
   let lines = load<u32>(INDEX_LINES);
   // Where a fifth of the places are of keys that are gone, the next one is as large.
-  while ((<u64>load<u32>(HELD) + count) * 5 > <u64>lines * (FULL * 4)) lines += lines >> 1;
+  while ((<u64>load<u32>(HELD) + count) * 5 > <u64>lines * (FULL * 4))
+    lines += lines < SMALL_LINES ? lines : lines >> 1;
   if (lines > LINES_MAX || !replaceIndex(lines)) return false;
   growIndex(count * 2);
   return true;
@@ -192,11 +199,9 @@ function replaceIndex(lines: u32): bool {
   return true;
 }
 
-/** A place of the new index for a key that is not there, and for which there is room. */
-function emptyPlace(hash: u32): usize {
-  const index = <usize>load<u32>(INDEX);
-  const lines = load<u32>(INDEX_LINES);
-  let line = homeOf(hash, lines);
+/** A place of an index for a key that is not there, and for which there is room. */
+function emptyPlace(index: usize, lines: u32, home: u32): usize {
+  let line = home;
   while (isFull(lineAt(index, line))) line = next(line, lines);
   const at = lineAt(index, line);
   // One place after the other, and no vectors: what was stored into this line a moment ago is not there yet for a load that is wider.
@@ -224,6 +229,9 @@ export function growIndex(lines: u32): void {
   let line = load<u32>(MOVED);
   let left = min(size - line, lines);
   let moved: u32 = 0;
+  const index = <usize>load<u32>(INDEX);
+  const newLines = load<u32>(INDEX_LINES);
+  let touched: usize = 0;
   for (; line < size; line++) {
     const at = lineAt(old, line);
     if (left == 0 && (line == 0 || !isFull(at - (1 << LINE_LOG)))) break;
@@ -232,7 +240,13 @@ export function growIndex(lines: u32): void {
       const word = load<u64>(place);
       if (<u32>word == 0) break;
       if (<u32>word == DELETED) continue;
-      store<u64>(emptyPlace(<u32>(word >> 32)), word);
+      const hash = <u32>(word >> 32);
+      const home = homeOf(hash, newLines);
+      // A page that was never touched is written before it is read: the system would give one of zeros to be read, and then another.
+      const page = lineAt(index, home) >> PAGE_LOG;
+      if (page != touched) atomic.add<u32>(lineAt(index, home), 0);
+      touched = page;
+      store<u64>(emptyPlace(index, newLines, home), word);
       moved += 1;
     }
   }
