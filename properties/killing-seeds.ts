@@ -1,22 +1,21 @@
 /** By planted bug: the first seed whose world finds it, and by which property. A bug that is not named is found by a directed situation. */
 export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "adopt-without-equality": 1, // X3
-  "answers-outlive-the-rows-they-list": 404, // S1
   "answers-tell-of-older-ages": 201, // S1
   "checksum-off": 1, // S13
-  "copy-not-asked-for": 227, // L1
+  "copy-not-asked-for": 330, // X12
   "count-repeated-frames": 36, // S1
   "cursor-moves-when-sent": 107, // L1
   "deletion-arrives-as-row": 7, // S14
   "deletions-not-listed": 7, // S6
   "dropped-rows-stay-urgent": 462, // X4
-  "early-rows-left-in-the-old-epoch": 76, // X10
+  "early-rows-left-in-the-old-epoch": 122, // X10
   "entries-not-capped-at-the-primary": 85, // L1
-  "epoch-begins-before-it-is-on-disk": 283, // L1
+  "epoch-begins-before-it-is-on-disk": 283, // P1
   "epoch-begins-with-nothing": 5, // X10
   "evicts-one-too-few": 9, // X10
   "evicts-the-newest": 9, // X10
-  "expired-rows-come-back": 35, // X10
+  "expired-rows-come-back": 54, // X10
   "follower-evicts-by-itself": 8, // X10
   "follower-expires-by-its-own-clock": 9, // X10
   "holder-stops-late": 10, // E1
@@ -28,27 +27,26 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "leader-does-not-look": 10, // E1
   "lease-by-wall-clock": 23, // E5
   "left-for-ever": 7, // L1
-  "later-settled-time-beats-epoch": 39, // L1
+  "later-settled-time-beats-epoch": 64, // X10
   "lost-poll-not-repeated": 1, // L1
   "merge-keeps-shard-version": 1, // X3
   "no-write-during-a-pull": 1, // L6
   "old-epoch-not-refused": 5, // X10
   "position-not-carried": 5, // P4
-  "positions-never-go-back": 42, // P3
-  "primary-asks-only-to-settle": 236, // L1
+  "positions-never-go-back": 122, // P3
   "relay-is-silent": 1, // L1
   "renewed-when-it-is-over": 18, // E4
   "resend-forgets-first": 2, // X12
-  "retire-by-age": 20, // V9
+  "retire-by-age": 57, // V9
   "retry-by-chance": 1, // I6
   "reuse-writer-id": 1, // V5
-  "settled-tombstones-stay": 17, // X10
+  "settled-tombstones-stay": 23, // X10
   "settles-over-rows-the-primary-lost": 22, // V9
   "shard-counter-goes-back": 8, // X3
   "shard-version-without-horizon": 68, // X3
-  "stamps-below-the-horizon": 604, // X10
+  "stamps-below-the-horizon": 645, // X10
   "state-left-behind": 1, // X9
-  "strays-never-reported": 104, // L1
+  "strays-never-reported": 171, // L1
   "strict-priority-without-ageing": 36, // L3
   "successor-waits-too-long": 91, // E3
   "urged-rows-are-not-listed": 4, // S9
