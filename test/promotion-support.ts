@@ -5,7 +5,7 @@ import { Posting } from "./crash-posting.ts";
 import { CrashRows } from "./crash-rows.ts";
 import { SampleLog } from "./crash-samples.ts";
 import { CrashStream } from "./crash-stream.ts";
-import { deviationsOf, judge, NO_DEVIATIONS } from "./crash-verdict.ts";
+import { type Deviation, deviationsOf, judge, NO_DEVIATIONS } from "./crash-verdict.ts";
 import { rest } from "./crash-driver.ts";
 import { MODEL, TRAINERS } from "./crash-world.ts";
 import { type Regions } from "./e2e-regions.ts";
@@ -68,10 +68,23 @@ export async function learnedMore(node: TestNode): Promise<void> {
   });
 }
 
-/** Lets all that is left be learned by the region that trains; every event took effect once, and all nodes are equal. */
+/**
+ * Lets all that is left be learned by the region that trains; every event took effect once, and all nodes are equal. Events behind so many messages as a forced promotion
+ * said count twice: rows had learned from them before the copy of the samples had them, as happens on a busy machine.
+ */
 export async function expectOnce(
   regions: Regions,
-  { trainer, stream, posting }: { readonly trainer: TestNode; readonly stream: CrashStream; readonly posting: Posting },
+  {
+    trainer,
+    stream,
+    posting,
+    twice = 0,
+  }: {
+    readonly trainer: TestNode;
+    readonly stream: CrashStream;
+    readonly posting: Posting;
+    readonly twice?: number;
+  },
 ): Promise<void> {
   const [nc, own] = [await trainer.operator(), await trainer.operator()];
   try {
@@ -81,10 +94,20 @@ export async function expectOnce(
     await rest({ posting, log, stream, rows }, (line) => lines.push(line));
     await regions.converged(regions.all, trainer.region);
     const verdict = await judge(stream.shown, { log, rows });
-    expect({ ...deviationsOf(verdict), missed: log.missed }, lines.join("\n")).toEqual({ ...NO_DEVIATIONS, missed: 0 });
+    const found = deviationsOf(verdict);
+    const { doubledClicks, doubledSteps } = found;
+    const said = twice === 0 ? {} : { doubledClicks, doubledSteps };
+    expect({ ...found, missed: log.missed }, lines.join("\n")).toEqual({ ...NO_DEVIATIONS, ...said, missed: 0 });
+    for (const clicks of doubledClicks) expect(clicks.found).toBeLessThanOrEqual(2 * mostOf(clicks));
+    for (const steps of doubledSteps) expect(steps.found).toBeLessThanOrEqual(mostOf(steps) + twice);
     expect(verdict.clicks).toBeGreaterThan(20);
     expect(posting.refusal).toBeUndefined();
   } finally {
     await Promise.all([nc.close(), own.close()]);
   }
+}
+
+/** Of "2", or of "1 to 2". */
+function mostOf({ expected }: Deviation): number {
+  return Number(expected.split(" ").at(-1));
 }
