@@ -103,8 +103,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "reuse-writer-id",
-    file: "properties/world/simulated-node.ts",
-    edits: [["nonce: `l${start.life}`", "nonce: `l1`"]],
+    file: "properties/world/shard-restarts.ts",
+    edits: [["nonce: `l${life}${start}`", "nonce: `l1`"]],
   },
   {
     name: "shard-counter-goes-back",

@@ -61,6 +61,8 @@ const SITUATIONS: Readonly<Record<string, number>> = {
   "pull that was left to nobody": 1_000,
   "pull without a known leader": 1_000,
   "shard left to its leader": 1_000,
+  "shard restarted alone": 100,
+  "shard restarted during a pull": 100,
   "pull failed: gone": 100,
   "pull failed: no-answer": 100,
   "pull held back for long enough": 100,

@@ -8,6 +8,8 @@ export interface Timer {
   readonly node: number;
   readonly life: number;
   readonly shard: number | undefined;
+  /** Which start of the shard it is of, in this life of the node. */
+  readonly start?: number | undefined;
   readonly name: string;
 }
 
@@ -24,7 +26,7 @@ export type Happening =
   | { readonly kind: "deliver"; readonly envelope: Envelope }
   | Timer
   | Urging
-  | { readonly kind: (typeof RECURRING)[number] | "heal" | "look" | "hand-over" }
+  | { readonly kind: (typeof RECURRING)[number] | "heal" | "look" | "hand-over" | "shard-restart" }
   /** Also: a node hears who leads. */
   | { readonly kind: "restart" | "join" | "told"; readonly node: number }
   /** A question reaches a store of leases. */

@@ -38,6 +38,11 @@ export class LateUrgency {
     written.set(write.key, version);
   }
 
+  /** A start of a shard forgets what the one before wrote. */
+  forget(shard: number): void {
+    this.#written[shard]?.clear();
+  }
+
   /** S9: the node is told of them; rows that are still there are listed, and no others. */
   urge(node: SimulatedNode, shard: number, nowMs: number): void {
     const [replica, rows] = [node.replicas[shard], this.#written[shard]];

@@ -4,7 +4,8 @@
 import { encodeImage } from "../../protocols/sync/image.ts";
 import { type PollEffect, type Poller, type PollEvent, stepPoller } from "../../protocols/sync/poll.ts";
 import { type Replica, type ReplicaEffect, type ReplicaEvent, stepReplica } from "../../protocols/sync/replica.ts";
-import { buildWriterId, type Version } from "../../protocols/sync/version.ts";
+import { type ShardVersion } from "../../protocols/sync/shard-version.ts";
+import { type Version } from "../../protocols/sync/version.ts";
 import { type ParsedPull, parsePull } from "../../protocols/wire/pull.ts";
 import { parseChanges } from "../../protocols/wire/poll.ts";
 import { type ShardChecker } from "./checkers.ts";
@@ -16,18 +17,19 @@ import { regionOf } from "./leases.ts";
 import { LateUrgency } from "./late-urgency.ts";
 import { nameOfNode, nameOfShard, nodeOf, ofShard, shardOf } from "./names.ts";
 import { noteAnswers, notePoll, noteServed } from "./node-checks.ts";
-import { startPoller, startShard } from "./shard-start.ts";
+import { ShardStarts } from "./shard-restarts.ts";
+import { startPoller } from "./shard-start.ts";
 import { type Surroundings } from "./surroundings.ts";
 import { editOf, fileWrite, noteOrphans, type Write } from "./writes.ts";
 
 export class SimulatedNode {
   readonly index: number;
   readonly life: number;
-  readonly replicas: readonly Replica[];
+  readonly replicas: Replica[];
   readonly poller: Poller;
   readonly late: LateUrgency;
   readonly #world: Surroundings;
-  readonly #places: readonly string[];
+  readonly #starts: ShardStarts;
   /** Nothing that this node does is looked at. */
   readonly #isBlind: boolean;
   /** Pulls that came here, by id: some are answered later. */
@@ -37,25 +39,22 @@ export class SimulatedNode {
   constructor(world: Surroundings, start: { index: number; life: number; disk: Disk; peers: readonly number[] }) {
     this.#world = world;
     this.#isBlind = world.judge.isBlind;
-    world.stepped();
     this.index = start.index;
     this.life = start.life;
     this.late = new LateUrgency(world, start);
-    this.#places = world.checkers.map((_, shard) => `node ${start.index} (life ${start.life}) shard ${shard}`);
-    const writer = buildWriterId({ epoch: 0, region: "sim", node: `n${start.index}`, nonce: `l${start.life}` });
-    world.steps.started(writer);
-    this.replicas = world.checkers.map((checker, shard) => {
-      const where = this.#place(shard);
-      const replica = startShard(world, { index: start.index, writer, image: start.disk.read(shard), where });
-      checker.check(replica, where, "S12");
-      if (replica.early.size > 0) world.count("restart with early rows");
-      return replica;
-    });
-    this.poller = startPoller(world, { index: start.index, writer });
-    this.replicas.forEach((replica, shard) =>
-      this.#poll({ kind: "changed", shard: nameOfShard(shard), version: replica.version }),
-    );
+    this.#starts = new ShardStarts(world, start);
+    this.replicas = world.checkers.map((_, shard) => this.#starts.start(shard));
+    this.poller = startPoller(world, { index: start.index, writer: this.#starts.writer });
+    this.replicas.forEach(({ version }, shard) => this.#tellVersion(shard, version));
     this.setPeers(start.peers, { pulls: true });
+  }
+
+  /** A shard starts again from its image, and nothing else of the node does. */
+  restart(shard: number, nowMs: number): void {
+    this.scan();
+    this.late.forget(shard);
+    this.replicas[shard] = this.#starts.start(shard);
+    this.#tellVersion(shard, this.#replica(shard).version, nowMs);
   }
 
   /** Writes a value, or deletes the row for 0. */
@@ -114,10 +113,10 @@ export class SimulatedNode {
     }
   }
 
-  timer({ shard, name }: { readonly shard: number | undefined; readonly name: string }, nowMs: number): void {
+  timer({ shard, start, name }: Pick<Timer, "shard" | "start" | "name">, nowMs: number): void {
     if (shard === undefined && name.startsWith("lease ")) this.#world.leases.timer(this.index, name);
     else if (shard === undefined) this.#poll({ kind: "timer", name }, nowMs);
-    else {
+    else if (start === this.#starts.count(shard)) {
       this.step(shard, { kind: "timer", name }, nowMs);
       if (this.#isBlind) return;
       this.#world.steps.waited(this.#replica(shard), {
@@ -246,7 +245,7 @@ export class SimulatedNode {
           break;
         case "changed":
           if (effect.version.generator !== this.poller.writer) this.#world.count("shard version adopted");
-          this.#poll({ kind: "changed", shard: nameOfShard(shard), version: effect.version }, nowMs);
+          this.#tellVersion(shard, effect.version, nowMs);
           break;
         case "pulled":
           this.#world.count(effect.outcome === "complete" ? "pull complete" : `pull failed: ${effect.reason}`);
@@ -271,6 +270,10 @@ export class SimulatedNode {
         case "written":
       }
     }
+  }
+
+  #tellVersion(shard: number, version: ShardVersion, nowMs = 0): void {
+    this.#poll({ kind: "changed", shard: nameOfShard(shard), version, life: this.#starts.life(shard) }, nowMs);
   }
 
   #poll(event: PollEvent, nowMs = 0): void {
@@ -319,7 +322,8 @@ export class SimulatedNode {
   }
 
   #after(delayMs: number, { shard, name }: Pick<Timer, "shard" | "name">): void {
-    this.#world.after(delayMs, { kind: "timer", node: this.index, life: this.life, shard, name });
+    const start = shard === undefined ? undefined : this.#starts.count(shard);
+    this.#world.after(delayMs, { kind: "timer", node: this.index, life: this.life, shard, start, name });
   }
 
   #replica(shard: number): Replica {
@@ -331,6 +335,6 @@ export class SimulatedNode {
   }
 
   #place(shard: number): string {
-    return this.#places[shard] ?? "";
+    return this.#starts.place(shard);
   }
 }

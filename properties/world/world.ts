@@ -16,6 +16,7 @@ import { type Envelope, hashEnvelope, Network } from "./network.ts";
 import { failureOf, type WorldOptions, type WorldOutcome } from "./outcome.ts";
 import { Primaries } from "./primaries.ts";
 import { Promotions } from "./promotions.ts";
+import { ShardRestarts } from "./shard-restarts.ts";
 import { SimulatedNode } from "./simulated-node.ts";
 import { StepChecker } from "./step-checks.ts";
 import { drawVictim, writerOfEarlyRow } from "./victims.ts";
@@ -57,6 +58,7 @@ class World implements Surroundings {
   readonly #faults: Random;
   readonly #network: Network;
   readonly #primaries: Primaries;
+  readonly #shardRestarts: ShardRestarts;
   readonly #queue: Scheduled[] = [];
   readonly #lives: number[];
   readonly #pausedUntilMs: number[];
@@ -85,6 +87,7 @@ class World implements Surroundings {
     this.disks = Array.from({ length: nodes }, () => new Disk());
     this.promotions = new Promotions(this, seed);
     this.#primaries = new Primaries(this);
+    this.#shardRestarts = new ShardRestarts(this, seed);
     this.#skewMs = Array.from({ length: nodes }, () =>
       jumpEveryMs > 0 ? (nextFloat(this.random) - 0.5) * 7_200_000 : 0,
     );
@@ -97,6 +100,7 @@ class World implements Surroundings {
   run(): void {
     for (let node = 0; node < this.knobs.nodes; node += 1) this.#start(node);
     for (const kind of RECURRING) this.#again(kind);
+    this.#shardRestarts.again();
     this.schedule(this.knobs.troubleMs, { kind: "heal" });
     for (;;) {
       const next = popHeap(this.#queue, isBefore);
@@ -112,10 +116,8 @@ class World implements Surroundings {
 
   /** The last events, one a line, and a line for each replica. */
   lastEvents(): string {
-    return listLast(
-      this.#last,
-      this.nodes.map((node) => node?.replicas),
-    );
+    const nodes = this.nodes.map((node) => node?.replicas);
+    return listLast(this.#last, nodes);
   }
 
   send(envelope: Envelope): void {
@@ -162,14 +164,12 @@ class World implements Surroundings {
         node?.receive(envelope, this.clock(envelope.to));
         return undefined;
       }
-      case "timer": {
-        const node = this.#awake(happening.node, happening);
-        if (node?.life === happening.life) node.timer(happening, this.clock(happening.node));
-        return undefined;
-      }
+      case "timer":
       case "urge": {
         const node = this.#awake(happening.node, happening);
-        if (node?.life === happening.life) node.late.urge(node, happening.shard, this.clock(happening.node));
+        if (node?.life !== happening.life) return undefined;
+        if (happening.kind === "timer") node.timer(happening, this.clock(happening.node));
+        else node.late.urge(node, happening.shard, this.clock(happening.node));
         return undefined;
       }
       case "restart":
@@ -178,6 +178,8 @@ class World implements Surroundings {
       case "store":
         this.leases.store(happening.ask);
         return undefined;
+      case "shard-restart":
+        return this.#shardRestarts.happen(this.#isAwake);
       case "hand-over":
         this.promotions.handOver(this.#isAwake);
         return undefined;
@@ -191,6 +193,7 @@ class World implements Surroundings {
         // Late enough that nobody writes over the rows that are left without a writer.
         if (this.knobs.aloof && !this.knobs.calm) this.#crash(writerOfEarlyRow(this.nodes));
         this.#network.heal();
+        this.#shardRestarts.last();
         this.leases.healed();
         this.#ending = new Ending(this);
         this.schedule(100, { kind: "look" });
@@ -285,8 +288,8 @@ class World implements Surroundings {
     // Half of them are back within about a round trip, while answers to their last life are still under way.
     const isQuick = nextFloat(this.#faults) < 0.5;
     this.count(isQuick ? "restart within a round trip" : "restart later");
-    const delayMs = nextFloat(this.#faults) * (isQuick ? this.knobs.delayMs : 5_000);
-    this.schedule(delayMs, { kind: "restart", node: index });
+    const withinMs = isQuick ? this.knobs.delayMs : 5_000;
+    this.schedule(nextFloat(this.#faults) * withinMs, { kind: "restart", node: index });
   }
 
   #save(): void {
