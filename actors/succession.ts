@@ -42,7 +42,8 @@ export function createSuccession(book: LogBook): {
       look: ({ outcome }) => {
         if (outcome === undefined) {
           const peers = config.full
-            .filter((region) => region !== config.region)
+            // A node that keeps no log is told of its own region's by the one that does: where all others are out of reach, nobody else could.
+            .filter((region) => region !== config.region || !config.mayTrain)
             .map((region) => ({ region, manager: book.managerOf(region) }));
           const found = findLater(peers, { epoch: epochOfLog(book.log()), ...ports });
           context.pipe(found, "look", (next) => ({ outcome: next }));

@@ -67,4 +67,9 @@ export const REGION_LOG_MUTANTS: readonly Mutant[] = [
     file: "actors/succession.ts",
     edits: [["if (adopting?.later === undefined) adopting = undefined;", "adopting = undefined;"]],
   },
+  {
+    name: "a-node-that-keeps-no-log-asks-other-regions-only",
+    file: "actors/succession.ts",
+    edits: [["region !== config.region || !config.mayTrain", "region !== config.region"]],
+  },
 ];

@@ -1,4 +1,5 @@
 /* The streams of several regions in memory, as the actor of kind `stream` answers for them (runtime/stream-protocol.ts). */
+import assert from "node:assert/strict";
 import { type MembersReply } from "../actors/state-manager-protocol.ts";
 import { everyMember, membersNumber } from "../protocols/model-state/members.ts";
 import {
@@ -10,6 +11,7 @@ import {
 } from "../protocols/model-state/region-log.ts";
 import { roleOf } from "../protocols/model-state/role.ts";
 import { type VirtualClock } from "../runtime/clock.ts";
+import { type Answer } from "../runtime/router.ts";
 import { type StreamMessage, type StreamProtocol } from "../runtime/stream-protocol.ts";
 
 type Asked = "append" | "read" | "last" | "purge" | "reset";
@@ -38,6 +40,11 @@ export class PlayedStreams {
   /** What a region's LOG says. */
   logOf(region: string): RegionLogState {
     return replay(this.of(region), Infinity);
+  }
+
+  /** Whether the LOG of one of these regions has such a message. */
+  hold(regions: readonly string[], body: Uint8Array): boolean {
+    return regions.some((region) => this.of(region).some((each) => Buffer.compare(each.body, body) === 0));
   }
 
   store(region: string, stream: string, body: Uint8Array): number {
@@ -133,4 +140,30 @@ export function nameOf(entry: LogEntry): string {
   if (entry.kind === "member") return `${entry.region}/${entry.node}`;
   if (entry.kind === "membership" || entry.kind === "verdict") return `${entry.kind} ${entry.atMs}`;
   return `${entry.kind} ${entry.term}`;
+}
+
+/** What was asked of a stream of a region. */
+export interface Open {
+  readonly region: string;
+  readonly answer: Answer;
+  isAnswered: boolean;
+}
+
+/** One chain of reads, so that each region is asked for its part by one of them at a time; and one append beside what is copied. */
+export function checkOpen({ reads, appends }: { readonly reads: Open[]; readonly appends: Open[] }): void {
+  for (const asked of [reads, appends]) {
+    const open = asked.filter(({ answer, isAnswered }) => !isAnswered && !answer.cancelled);
+    asked.splice(0, asked.length, ...open);
+    const regions = open.map(({ region }) => region);
+    assert.equal(
+      new Set(regions).size,
+      regions.length,
+      `${asked === reads ? "Read" : "Appended"} at once: ${regions.join(", ")}`,
+    );
+  }
+}
+
+/** What actors of this thread have to do now is done then. */
+export function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }

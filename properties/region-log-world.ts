@@ -12,9 +12,19 @@ import { roleOf } from "../protocols/model-state/role.ts";
 import { type ActorRef, type AskOptions } from "../runtime/actor.ts";
 import { ActorHost } from "../runtime/actor-host.ts";
 import { virtualClock, type VirtualClock } from "../runtime/clock.ts";
-import { type Answer, type Delivery } from "../runtime/router.ts";
+import { type Delivery } from "../runtime/router.ts";
 import { type StreamMessage, type StreamProtocol } from "../runtime/stream-protocol.ts";
-import { describe, isStreamAsk, nameOf, PlayedStreams, replay, type Said } from "./region-log-streams.ts";
+import {
+  checkOpen,
+  describe,
+  isStreamAsk,
+  nameOf,
+  type Open,
+  PlayedStreams,
+  replay,
+  type Said,
+  settled,
+} from "./region-log-streams.ts";
 
 /** What becomes of one ask about a log. */
 export type Fate = "done" | "slow" | "answer-lost" | "never-done" | "late" | "refused";
@@ -50,13 +60,6 @@ const CONFIG: StateManagerConfig = {
   quality: { windowMs: 60_000, windows: 2, calibration: { low: 0.5, high: 2 } },
 };
 
-/** What was asked of a stream of a region. */
-interface Open {
-  readonly region: string;
-  readonly answer: Answer;
-  isAnswered: boolean;
-}
-
 interface Life {
   readonly host: ActorHost;
   readonly clock: VirtualClock;
@@ -68,6 +71,7 @@ interface Life {
 
 export class RegionLogWorld {
   readonly #fates: readonly Fate[];
+  readonly #keeps: boolean;
   #next = 0;
   /** From now on asks meet their fates. */
   mayFail = false;
@@ -81,8 +85,10 @@ export class RegionLogWorld {
   #late = 0;
   #life: Life | undefined;
 
-  constructor(fates: readonly Fate[]) {
+  /** The node that keeps the region's log, or another of its nodes. */
+  constructor(fates: readonly Fate[], { keeps }: { readonly keeps: boolean }) {
     this.#fates = fates;
+    this.#keeps = keeps;
     this.#streams.onReset = (region, stream) => {
       if (region === OWN && stream === "LOG") this.#generations.push(this.#streams.of(OWN));
     };
@@ -101,11 +107,13 @@ export class RegionLogWorld {
       sink: () => undefined,
       onFailure: (report) => failures.push(report),
     });
-    const manager = host.ref<StateManagerProtocol>(host.declare({ definition: stateManager, id: "a", config: CONFIG }));
+    const config = { ...CONFIG, mayTrain: this.#keeps };
+    const id = this.#keeps ? "a" : "b";
+    const manager = host.ref<StateManagerProtocol>(host.declare({ definition: stateManager, id, config }));
     const life: Life = { host, clock, manager, reads: [], appends: [], unanswered: 0 };
     host.router.addLocal(CONFIG.stream, { deliver: (delivery) => this.#takeStreamAsk(life, delivery) });
     for (const region of REGIONS) {
-      if (region === OWN) continue;
+      if (region === OWN && this.#keeps) continue;
       const address = { region, kind: "state-manager", id: "a" };
       host.router.addLocal(address, { deliver: (delivery) => this.#takePeerAsk(region, delivery) });
     }
@@ -147,6 +155,17 @@ export class RegionLogWorld {
     for (let more = 0; more < 3; more += 1) {
       this.#append("c", { kind: "member", atMs: this.#clock.nowMs(), act: "add", region: "c", node: this.#newName() });
     }
+  }
+
+  /** The node that keeps the region's log has a copy of the first one's, and goes on without that. */
+  forceOwn(): void {
+    for (const { body } of this.#streams.of(FIRST).slice(this.#streams.of(OWN).length)) {
+      this.#streams.store(OWN, "LOG", body);
+    }
+    const { term } = this.#role(OWN);
+    const epoch = nextEpoch(this.#streams.logOf(OWN), { region: OWN, full: REGIONS });
+    this.#append(OWN, { kind: "promote", atMs: this.#clock.nowMs(), to: OWN, term: term + 1, epoch });
+    this.#append(OWN, { kind: "training", atMs: this.#clock.nowMs(), region: OWN, term: term + 1 });
   }
 
   reach(region: string, reach: Reach): void {
@@ -264,7 +283,7 @@ export class RegionLogWorld {
     const isLog = ask.body.stream === "LOG";
     const entry: Open = { region, answer, isAnswered: false };
     if (isLog && ask.message === "read") life.reads.push(entry);
-    if (isLog && ask.message === "append" && !this.#isCopy(ask.body)) life.appends.push(entry);
+    if (isLog && ask.message === "append" && !this.#streams.hold(["a", "c"], ask.body.body)) life.appends.push(entry);
     const respond = (made: unknown): void => {
       entry.isAnswered = true;
       if (life === this.#life) answer.reply(made);
@@ -313,10 +332,6 @@ export class RegionLogWorld {
     }
   }
 
-  #isCopy({ body }: StreamProtocol["append"]["request"]): boolean {
-    return ["a", "c"].some((region) => this.#streams.of(region).some((each) => Buffer.compare(each.body, body) === 0));
-  }
-
   #append(region: string, entry: LogEntry): void {
     this.#streams.store(region, "LOG", encodeEntry(entry));
   }
@@ -333,23 +348,4 @@ export class RegionLogWorld {
     assert.ok(this.#life !== undefined);
     return this.#life;
   }
-}
-
-/** One chain of reads, so that each region is asked for its part by one of them at a time; and one append beside what is copied. */
-function checkOpen({ reads, appends }: Life): void {
-  for (const asked of [reads, appends]) {
-    const open = asked.filter(({ answer, isAnswered }) => !isAnswered && !answer.cancelled);
-    asked.splice(0, asked.length, ...open);
-    const regions = open.map(({ region }) => region);
-    assert.equal(
-      new Set(regions).size,
-      regions.length,
-      `${asked === reads ? "Read" : "Appended"} at once: ${regions.join(", ")}`,
-    );
-  }
-}
-
-/** What actors of this thread have to do now is done then. */
-function settled(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
