@@ -5,7 +5,7 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "checksum-off": 1, // S13
   "copy-not-asked-for": 330, // X12
   "count-repeated-frames": 36, // S1
-  "cursor-moves-when-sent": 107, // L1
+  "cursor-moves-when-sent": 178, // L1
   "deletion-arrives-as-row": 7, // S14
   "deletions-not-listed": 7, // S6
   "dropped-rows-stay-urgent": 462, // X4
@@ -21,7 +21,7 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "holder-stops-late": 10, // E1
   "image-checksum-off": 134, // S13
   "image-one-row-short": 3, // S12
-  "join-on-last-frame": 7, // S1
+  "join-on-last-frame": 10, // S1
   "knowledge-after-list": 1, // S5
   "leader-change-forgets-pulls": 10, // X5
   "leader-does-not-look": 10, // E1
@@ -42,13 +42,13 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "reuse-writer-id": 1, // V5
   "settled-tombstones-stay": 23, // X10
   "settles-over-rows-the-primary-lost": 22, // V9
-  "shard-counter-goes-back": 8, // X3
+  "shard-counter-goes-back": 12, // X3
   "shard-version-without-horizon": 68, // X3
   "stamps-below-the-horizon": 645, // X10
   "state-left-behind": 1, // X9
   "strays-never-reported": 171, // L1
   "strict-priority-without-ageing": 36, // L3
-  "successor-waits-too-long": 91, // E3
+  "successor-waits-too-long": 202, // E3
   "urged-rows-are-not-listed": 4, // S9
   "urged-rows-are-taken-for-known": 9, // S8
   "urged-rows-need-not-be-there": 178, // S9

@@ -182,8 +182,8 @@ export const EXCHANGE_MUTANTS: readonly Mutant[] = [
     file: "protocols/sync/own-pull.ts",
     edits: [
       [
-        'if (pull.retries > replica.limits.retriesMax) return fail(replica, pull, "no-answer");',
-        "if (pull.retries > replica.limits.retriesMax) return [];",
+        'if (pull.retries > replica.limits.retriesMax * patience) return fail(replica, pull, "no-answer");',
+        "if (pull.retries > replica.limits.retriesMax * patience) return [];",
       ],
     ],
   },

@@ -178,7 +178,7 @@ export const HORIZON_MUTANTS: readonly Mutant[] = [
     edits: [
       [
         '  switch (event.kind) {\n    case "write":',
-        '  if (replica.horizon.expired.size > 0) expire(replica, { table: 0, before: nowMs * 1000 - 5_000_000 });\n  switch (event.kind) {\n    case "write":',
+        '  if (replica.horizon.expired.size > 0) expire(replica, { table: 0, before: Math.floor(nowMs * 1000) - 5_000_000 });\n  switch (event.kind) {\n    case "write":',
       ],
     ],
   },

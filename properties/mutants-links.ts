@@ -18,6 +18,36 @@ export const LINK_MUTANTS: readonly Mutant[] = [
     edits: [["  pull.upTo = Math.max(pull.upTo, pull.received);\n", ""]],
   },
   {
+    name: "asks-a-slow-link-again-and-again",
+    file: "protocols/sync/own-pull.ts",
+    edits: [["  else if (isSlow) effects.push(probe(replica, pull, answer));\n", ""]],
+  },
+  {
+    name: "time-outs-never-grow",
+    file: "protocols/sync/own-pull.ts",
+    edits: [["if ((pull.retries & (pull.retries - 1)) !== 0) return", "if (false) return"]],
+  },
+  {
+    name: "opens-an-unknown-link-with-all",
+    file: "protocols/sync/links.ts",
+    edits: [["    quickBytes: limits.openingBytes,", "    quickBytes: Infinity,"]],
+  },
+  {
+    name: "slow-link-is-not-waited-for",
+    file: "protocols/sync/kept-answers.ts",
+    edits: [["const PATIENCE_MAX = 4;", "const PATIENCE_MAX = 1;"]],
+  },
+  {
+    name: "fruitless-pull-is-over-untold",
+    file: "protocols/sync/own-pull.ts",
+    edits: [
+      [
+        'else if (reason !== "gone") effects.push(letGo(pull));',
+        'else if (reason !== "gone" && (pull.answer !== undefined || pull.stood)) effects.push(letGo(pull));',
+      ],
+    ],
+  },
+  {
     name: "window-never-shrinks",
     file: "protocols/sync/link-window.ts",
     edits: [["Math.min(2, Math.max(0.5, factor))", "Math.min(2, Math.max(1.05, factor))"]],

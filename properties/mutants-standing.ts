@@ -118,10 +118,9 @@ export const STANDING_MUTANTS: readonly Mutant[] = [
     file: "protocols/sync/own-pull.ts",
     edits: [
       [
-        "if (answer === undefined && !stood) return [];",
-        "if (answer === undefined && !(stood && isStanding)) return [];",
+        'else if (reason !== "gone") effects.push(letGo(pull));',
+        'else if (reason !== "gone" && (pull.answer !== undefined || pull.isStanding || !pull.stood)) effects.push(letGo(pull));',
       ],
-      ["{ peer, asksAs, answer, stood }", "{ peer, asksAs, answer, stood, isStanding }"],
     ],
   },
   {

@@ -33,8 +33,8 @@ export const URGENT_MUTANTS: readonly Mutant[] = [
     file: PULL,
     edits: [
       [
-        "  effects.push(...beginToCome(replica, pull));\n  if (frame.sections.length === 0)",
-        "  if (pull.answer !== undefined && pull.answer.asked < pull.answer.received.length) { pull.answer.received[pull.answer.asked] = 1; pull.answer.receivedCount += 1; pull.answer.asked += 1; }\n  effects.push(...beginToCome(replica, pull));\n  if (frame.sections.length === 0)",
+        "  if (frame.sections.length === 0)",
+        "  if (pull.answer !== undefined && pull.answer.asked < pull.answer.received.length) { pull.answer.received[pull.answer.asked] = 1; pull.answer.receivedCount += 1; pull.answer.asked += 1; }\n  if (frame.sections.length === 0)",
       ],
     ],
   },

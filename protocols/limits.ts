@@ -80,7 +80,9 @@ export const LINK_LIMITS = {
   baseMs: 10_000,
   /** The first answer of a pull over a link in use. */
   openingBytes: 16 * 1024,
-  /** Frames that come unasked over an idle link. */
+  /** What opens a pull should take no longer than this: half of `retryMs`, after which it is asked for again. */
+  openingMs: SYNC_LIMITS.retryMs / 2,
+  /** Frames that come unasked over an idle link, once it is known to be quick. */
   openingFramesMax: SYNC_LIMITS.windowFrames,
   /** Pulls that run at once, long ones aside. Many changed shards over a long link want many: a pull is two crossings. */
   pullsMax: 64,

@@ -237,3 +237,21 @@ test("how late a small answer would be: the way, and what is in flight on it", (
   // Three frames of 1,000 bytes.
   expect(expectedMs(link)).toBe(65);
 });
+
+test("what opens is little until the link is known to be quick: some times what came in time; halved by what is late, little again after a stall", () => {
+  const link = linkOf({ framesAtFirst: 8, openingMs: 50 });
+  link.quickBytes = 100;
+  expect(open(link, "a")).toBe(100);
+  came(link, "a", { bytes: 90, frames: 3, nowMs: 51 });
+  expect(link.quickBytes).toBe(360);
+  closePull(link, "a");
+  link.quickBytes = 361;
+  expect(open(link, "a")).toBe(361);
+  came(link, "a", { bytes: 360, frames: 3, nowMs: 52 });
+  expect(link.quickBytes).toBe(180);
+  came(link, "a", { bytes: 10_000, frames: 3, nowMs: 53 });
+  // When nobody asked for it, nobody knows how long it took.
+  expect(link.quickBytes).toBe(180);
+  noteStall(link, "a");
+  expect(link.quickBytes).toBe(100);
+});

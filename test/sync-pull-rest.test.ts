@@ -45,12 +45,51 @@ test("what is missing of the rest is asked for again by its own number", () => {
   us.receive({ frames: 6, index: 0, rows: [row(1n)] });
   us.receive({ frames: 6, index: 2, rows: [row(2n)] });
   us.giveOut();
+  const small = { urgent: 1, frames: 0 };
+  function timeOutNext(): ReturnType<typeof askedFrames> {
+    return askedFrames(us.step({ kind: "timer", name: `pull ${NEXT}` }));
+  }
   us.pull({ pullId: NEXT });
-  us.step({ kind: "timer", name: `pull ${NEXT}` });
-  expect(askedFrames(us.step({ kind: "timer", name: `pull ${NEXT}` }))).toEqual([[1, 3]]);
-  us.receive({ frames: 6, index: 3, rows: [row(3n)] });
-  us.step({ kind: "timer", name: `pull ${NEXT}` });
-  expect(askedFrames(us.step({ kind: "timer", name: `pull ${NEXT}` }))).toEqual([[1, 4]]);
+  // Its link is slow, so the frames may be on their way: what a small answer comes without is lost, and what is asked for after that is not.
+  expect([timeOutNext(), timeOutNext()]).toEqual([[[]], [[]]]);
+  expect(askedFrames(us.receive(small))).toEqual([[1, 3]]);
+  expect(askedFrames(us.receive(small))).toEqual([]);
+  expect(us.replica.pull).toMatchObject({ progress: false, retries: 2, probed: [] });
+  expect(askedFrames(us.receive({ frames: 6, index: 3, rows: [row(3n)] }))).toEqual([[4]]);
+  expect([timeOutNext(), timeOutNext()]).toEqual([[], [[]]]);
+  expect(askedFrames(us.receive(small))).toEqual([[1, 4]]);
+});
+
+test("a pull that ended with a part of its answer, or before what came of it, makes the next one wait twice as long, four times at most", () => {
+  function triesOf(pullId: string): number {
+    us.pull({ pullId });
+    let tries = 0;
+    while (us.replica.pull !== undefined && tries < 100) {
+      us.step({ kind: "timer", name: `pull ${pullId}` });
+      tries += 1;
+    }
+    return tries;
+  }
+  const { retriesMax } = LIMITS;
+  expect([triesOf(PULL), triesOf(NEXT)]).toEqual([retriesMax + 1, retriesMax + 1]);
+  for (const [pullId, times] of [
+    [PULL, 1],
+    [NEXT, 2],
+    [NEXT, 4],
+    [NEXT, 4],
+  ] as const) {
+    // Of the last pull, once.
+    us.receive({ pullId, frames: 3, rows: [row(1n)] });
+    us.receive({ pullId, frames: 3, rows: [row(1n)] });
+    expect(triesOf(NEXT)).toBe(times * retriesMax + 1);
+  }
+  us.pull({});
+  us.receive({ end: {} });
+  expect(us.replica.slow.size).toBe(0);
+  us.pull({});
+  us.receive({ frames: 5, rows: [row(2n)] });
+  us.giveOut();
+  expect(us.replica.slow.get("b")?.patience).toBe(2);
 });
 
 test("with a burst only so much of the rest is asked for at once, and no more than is left", () => {

@@ -18,7 +18,7 @@ test("a standing pull is hurried by its own id alone, and then as good as late",
   expect(asked?.kind === "send" && asked.body).not.toHaveProperty("stands");
   expect(timer).toEqual({ kind: "timer", name: `pull ${PULL}`, delayMs: LIMITS.retryMs });
   expect(us.step({ kind: "hurry", pullId: PULL })).toEqual([]);
-  expect(kinds(us.timeOut())).toEqual(["stalled", "pull", "timer"]);
+  expect(kinds(us.timeOut())).toEqual(["timer"]);
   expect(us.timeOut()).toEqual([LET_GO, failed("no-answer")]);
   expect(us.step({ kind: "hurry", pullId: PULL })).toEqual([]);
 });

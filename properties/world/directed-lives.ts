@@ -79,7 +79,7 @@ export function toldOfAnotherPull(): string | undefined {
     ];
     const done = late.flatMap((event) => stepReplica(replica, event, NOW));
     if (done.length > 0) return "what is said of one pull is done to another";
-    if (replica.pull?.upTo !== 0) return "what one pull is granted another one takes";
+    if (replica.pull?.upTo === 9) return "what one pull is granted another one takes";
   }
   return undefined;
 }

@@ -68,6 +68,7 @@ import {
   shardStartsDuringAPull,
   toldOfAnotherPull,
 } from "./directed-lives.ts";
+import { closedAfterEachPull, slowLink } from "./directed-slow.ts";
 import { placeOfAnotherStart } from "./directed-urgent.ts";
 import { answerToAnotherLife, cursorOfAnotherLife, failedPull, listedAgain } from "./directed-polls.ts";
 import {
@@ -120,6 +121,7 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["S10", mergingInAnyOrder],
   ["S11", foreignAnswer],
   ["S20", reportsBounded],
+  ["S20", closedAfterEachPull],
   ["X4", placeOfAnotherStart],
   ["X5", orphanSuperseded],
   ["X6", crossingAdoption],
@@ -154,6 +156,7 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["L2", answerThatIsClosed],
   ["L2", answerInUse],
   ["L2", answerOverSurveys],
+  ["L2", slowLink],
   ["I1", anyBytes],
   ["I2", oneEncoding],
   ["I3", notFinite],

@@ -30,6 +30,8 @@ export interface Link {
   readonly pulls: Map<string, LinkPull>;
   /** By shard: pulls that stand at the other end, the longest there first. */
   readonly standing: Map<string, Pick<LinkPull, "weight" | "burst"> & { readonly sinceMs: number }>;
+  /** Bytes that may come unasked at most: some times what came lately within `openingMs`. */
+  quickBytes: number;
   /** What the answer to a pull is expected to take, long ones aside: rises at once, falls slowly. */
   expectedBytes: number;
   /** A `wake` is under way. */
@@ -73,6 +75,7 @@ export function createLink(
     budget,
     pulls: new Map(),
     standing: new Map(),
+    quickBytes: limits.openingBytes,
     expectedBytes: limits.frameBytes,
     isWaking: false,
   };
@@ -105,10 +108,10 @@ export function openStanding(
   link: Link,
   { shard, nowMs }: { readonly shard: string; readonly nowMs: number },
 ): { readonly burst: number; readonly giveWay: readonly string[] } | undefined {
-  const { limits, standing, budget, window, expectedBytes } = link;
+  const { limits, standing, budget, window, quickBytes, expectedBytes } = link;
   const { frameBytes, openingBytes, pullsMax, standingMax, standMs } = limits;
   if (budget !== undefined && debtMs(budget, { nowMs }) > 0) return undefined;
-  const burst = Math.max(openingBytes, Math.min(frameBytes, Math.ceil(BURST_SHARE * expectedBytes)));
+  const burst = Math.max(openingBytes, Math.min(frameBytes, quickBytes, Math.ceil(BURST_SHARE * expectedBytes)));
   const weight = Math.min(burst, expectedBytes) / frameBytes;
   const room = Math.max(framesAllowed(window), (pullsMax * openingBytes) / frameBytes);
   let left = standing.size;
@@ -145,15 +148,15 @@ export function wakeStanding({ standing, pulls, limits }: Link, shard: string): 
   pulls.set(shard, { isLong: false, frames: undefined, upTo, received: 0, asks: [], weight, burst, unpaid: upTo });
 }
 
-/** Bytes that may come unasked: a few frames where nothing else runs, what fits, and in any case a little. */
-function burstOf({ limits, pulls, window, budget, expectedBytes }: Link): number {
+/** Bytes that may come unasked: a few frames where nothing else runs, what fits, no more than the link is known to carry soon, and in any case a little. */
+function burstOf({ limits, pulls, window, budget, quickBytes, expectedBytes }: Link): number {
   const frames = framesAllowed(window);
   let used = expectedBytes / limits.frameBytes;
   for (const pull of pulls.values()) used += pull.frames === undefined ? pull.weight : pull.asks.length;
   const idle = Math.min(limits.openingFramesMax, frames) * limits.frameBytes;
   const fitting = used > frames ? 0 : Math.min(limits.frameBytes, Math.ceil(BURST_SHARE * expectedBytes));
   const affordable = budget === undefined ? Infinity : Math.max(0, Math.floor(budget.bytes));
-  return Math.max(limits.openingBytes, Math.min(affordable, pulls.size === 0 ? idle : fitting));
+  return Math.max(limits.openingBytes, Math.min(affordable, quickBytes, pulls.size === 0 ? idle : fitting));
 }
 
 /** Notes a frame of a shard's pull that was applied; tells what that changes. */
@@ -184,6 +187,7 @@ export function notePullFrame(
   const paid = pull.unpaid > 0 ? 0 : link.window.frameBytes;
   pull.unpaid = Math.max(0, pull.unpaid - 1);
   if (link.budget !== undefined) spend(link.budget, bytes - paid, nowMs);
+  if (askedMs !== undefined) noteQuickness(link, { bytes, ms: nowMs - askedMs });
   if (askedMs === undefined) noteSize(link.window, bytes);
   else if (bytes <= link.limits.openingBytes && isFirst) noteLatency(link.window, nowMs - askedMs);
   else noteFrame(link.window, { askedMs, nowMs, bytes, inFlight });
@@ -200,6 +204,7 @@ export function notePullFrame(
 export function noteStall(link: Link, shard: string): void {
   if (!link.pulls.has(shard)) return;
   noteLoss(link.window);
+  link.quickBytes = link.limits.openingBytes;
   // Much may have gathered while nothing came.
   link.expectedBytes = link.limits.frameBytes;
 }
@@ -275,6 +280,15 @@ function expect(link: Link, { burst }: LinkPull, first: { readonly bytes: number
   // Of what was cut short nobody knows how long it is.
   const bytes = Math.min(frameBytes, first.frames === 1 ? first.bytes : 2 * burst);
   link.expectedBytes = bytes > link.expectedBytes ? bytes : link.expectedBytes + (bytes - link.expectedBytes) / 4;
+}
+
+/** What comes in time shows what an opening may take: it should be there before it is asked for again, on the slowest link. */
+function noteQuickness(link: Link, { bytes, ms }: { readonly bytes: number; readonly ms: number }): void {
+  const { openingMs, openingBytes } = link.limits;
+  link.quickBytes =
+    ms <= openingMs
+      ? Math.max(link.quickBytes, BURST_SHARE * bytes)
+      : Math.max(openingBytes, Math.floor(link.quickBytes / 2));
 }
 
 /** An answer may take so many times what is expected before it is cut. */

@@ -8,7 +8,6 @@
  * was begun for what the peer has now: so it asks anew when it has the rest. A replica that says where it stands while it keeps one says so
  * too (settling.ts): what was asked for before may be on its way to it.
  */
-import { type SyncLimits } from "../limits.ts";
 import { DecodeError } from "../wire/decode-error.ts";
 import { decodeFrame } from "../wire/frame-codec.ts";
 import { type AnswerEnd, sameAnswer } from "../wire/frame.ts";
@@ -19,17 +18,8 @@ import { checkFrame } from "./check-frame.ts";
 import { isLater, sameHorizon, type Settled, settledOf } from "./horizon.ts";
 import { equalKnowledge, join, type ReadonlyKnowledge } from "./knowledge.ts";
 import { holdsLate, layHorizon } from "./lay-horizon.ts";
-import {
-  ask,
-  askMore,
-  askNext,
-  beginToCome,
-  dropUnfinished,
-  frameAt,
-  framesOf,
-  timer,
-  timerName,
-} from "./pull-asks.ts";
+import { ask, askMore, askNext, beginToCome, framesOf, missingFrames, probe, timer, timerName } from "./pull-asks.ts";
+import { dropUnfinished, keepUnfinished, letGo, noteGivenUp, noteTooSoon, patienceWith } from "./kept-answers.ts";
 import {
   type OwnPull,
   type PullFailure,
@@ -62,9 +52,10 @@ export function startPull(
     pullId,
     asksAs: pullId,
     burst,
+    opening: burst,
     stood: stands,
     isStanding: stands,
-    upTo: 0,
+    upTo: burst === undefined ? 0 : burstFrames(replica.limits, burst),
     before: 0,
     answer: undefined,
     staged: [],
@@ -74,9 +65,10 @@ export function startPull(
     window: replica.limits.windowFrames,
     hold: "off",
     holdTimed: false,
+    probed: [],
     retries: 0,
   };
-  const released = replica.pull === undefined ? [] : letGo(replica.pull);
+  const released = replica.pull === undefined ? [] : [letGo(replica.pull)];
   replica.pull = pull;
   // Nothing is late before there is anything.
   if (stands) return [...released, ...dropUnfinished(replica, (_, other) => other === peer), ask(replica, pull)];
@@ -92,6 +84,7 @@ function askAnew(replica: Replica, pull: OwnPull): ReplicaEffect {
   pull.before += pull.answer?.receivedCount ?? 0;
   pull.answer = undefined;
   pull.staged = [];
+  pull.probed = [];
   return ask(replica, pull);
 }
 
@@ -115,7 +108,10 @@ export function acceptFrame(
   if (!(body instanceof Uint8Array)) throw new DecodeError("frame", "it is not bytes");
   const frame = decodeFrame(body);
   const { pull } = replica;
-  if (pull === undefined || pull.asksAs !== frame.pullId || pull.peer !== from) return [stale(from, "of another pull")];
+  if (pull === undefined || pull.asksAs !== frame.pullId || pull.peer !== from) {
+    noteTooSoon(replica, { peer: from, pullId: frame.pullId });
+    return [stale(from, "of another pull")];
+  }
   if (frame.urgent !== undefined) {
     return acceptUrgent(replica, pull, { frame, bytes: body.length, number: frame.urgent, nowMs });
   }
@@ -123,7 +119,11 @@ export function acceptFrame(
   if (pull.answer !== undefined && pull.answer.received.length !== frame.frames) {
     return [stale(from, "of another count of frames")];
   }
-  if (pull.answer?.received[frame.index] === 1) return [stale(from, "repeated")];
+  if (pull.answer?.received[frame.index] === 1) {
+    // It took its time on the link; what we wait for may be behind it.
+    pull.progress = true;
+    return [stale(from, "repeated")];
+  }
   const problem = checkFrame(replica, frame, nowMs);
   if (problem !== undefined) return [{ kind: "refused", from, ...problem }];
 
@@ -139,7 +139,7 @@ export function acceptFrame(
     received: new Uint8Array(frame.frames),
     left: undefined,
     receivedCount: 0,
-    asked: Math.min(burstFrames(replica.limits, pull.burst), frame.frames),
+    asked: Math.min(burstFrames(replica.limits, pull.opening), frame.frames),
     toldIn: undefined,
     end: undefined,
   });
@@ -198,17 +198,26 @@ export function timePull(replica: Replica, name: string): ReplicaEffect[] {
   }
   pull.retries += 1;
   const { answer } = pull;
-  const missing = answer === undefined ? [] : missingFrames(answer, replica.limits);
+  const missing = answer === undefined ? [] : missingFrames(answer, { most: replica.limits.windowFrames });
   // Whoever lets us ask for more may have others to serve first.
   const isWaiting = answer !== undefined && missing.length === 0 && pull.hold !== "on";
   if (isWaiting && pull.retries <= replica.limits.waitsMax) return [timer(replica, pull)];
-  if (pull.retries > replica.limits.retriesMax) return fail(replica, pull, "no-answer");
+  const patience = patienceWith(replica, pull.peer);
+  if (pull.retries > replica.limits.retriesMax * patience) return fail(replica, pull, "no-answer");
+  // After one time-out, two, four and so on: what was asked for may be on its way.
+  if ((pull.retries & (pull.retries - 1)) !== 0) return [timer(replica, pull)];
+  // What comes late will come late again; of what was lost once, more may be lost, but is not.
+  const isSlow = pull.congested || patience > 1;
   pull.congested = true;
   pull.window = Math.max(1, Math.floor(pull.window / 2));
   const effects: ReplicaEffect[] = [{ kind: "stalled", pullId: pull.pullId }];
-  if (answer === undefined) effects.push(ask(replica, pull));
+  if (answer === undefined) {
+    pull.opening = Math.ceil(replica.limits.frameBytes * REPEATED_SHARE);
+    effects.push(ask(replica, pull));
+  }
   // With none missing it was urgent rows that we waited for, and no longer do.
   else if (missing.length === 0) effects.push(...endHold(replica, pull));
+  else if (isSlow) effects.push(probe(replica, pull, answer));
   else effects.push(askMore(replica, pull, { answer, frames: missing }));
   return [...effects, timer(replica, pull)];
 }
@@ -228,6 +237,7 @@ function complete(
   }
   replica.pull = undefined;
   replica.copyFrom.delete(pull.peer);
+  replica.slow.delete(pull.peer);
   if (isCopy) replica.copyFrom.clear();
   const effects: ReplicaEffect[] = [
     { kind: "send", to: pull.peer, message: "release", body: { pullId: pull.asksAs, answer: answer.id } },
@@ -280,8 +290,9 @@ function beyond(knowledge: ReadonlyKnowledge, settled: Settled): ReadonlyKnowled
 function fail(replica: Replica, pull: OwnPull, reason: PullFailure): ReplicaEffect[] {
   replica.pull = undefined;
   const effects: ReplicaEffect[] = [];
+  if (reason === "no-answer") noteGivenUp(replica, pull);
   if (pull.answer !== undefined && reason === "no-answer") effects.push(...keepUnfinished(replica, pull, pull.answer));
-  else if (reason !== "gone") effects.push(...letGo(pull));
+  else if (reason !== "gone") effects.push(letGo(pull));
   // The rows that came are visible here and must be found by others, even if their sender never returns.
   if (pull.rows > 0) effects.push({ kind: "changed", version: newVersion(replica) });
   effects.push({ kind: "pulled", peer: pull.peer, pullId: pull.pullId, outcome: "failed", reason });
@@ -289,29 +300,8 @@ function fail(replica: Replica, pull: OwnPull, reason: PullFailure): ReplicaEffe
   return effects;
 }
 
-/** Tells the peer of a pull, which stood there or has an answer, that it is over: also where it was hurried since, as what it is answered with may be on its way. */
-function letGo({ peer, asksAs, answer, stood }: OwnPull): ReplicaEffect[] {
-  if (answer === undefined && !stood) return [];
-  const body = { pullId: asksAs, ...(answer !== undefined && { answer: answer.id }) };
-  return [{ kind: "send", to: peer, message: "release", body }];
-}
-
-/** Of copies, which wait in memory, one at most. */
-function keepUnfinished(replica: Replica, { peer, asksAs, staged }: OwnPull, answer: ReceivedAnswer): ReplicaEffect[] {
-  const dropped = staged.length === 0 ? [] : dropUnfinished(replica, (kept) => kept.staged.length > 0);
-  replica.unfinished.set(peer, { asksAs, answer, staged });
-  return dropped;
-}
-
-function missingFrames(answer: ReceivedAnswer, limits: SyncLimits): number[] {
-  const { received, asked } = answer;
-  const missing: number[] = [];
-  for (let position = 0; position < asked && missing.length < limits.windowFrames; position += 1) {
-    const index = frameAt(answer, position);
-    if (received[index] !== 1) missing.push(index);
-  }
-  return missing;
-}
+/** Of a frame: what a pull that is repeated is to bring first. The first answer to it may be on its way. */
+const REPEATED_SHARE = 1 / 16;
 
 function stale(from: string, why: string): ReplicaEffect {
   return { kind: "refused", reason: "stale", from, detail: `a frame or refusal ${why}` };

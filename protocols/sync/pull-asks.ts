@@ -2,13 +2,7 @@
  * What our pull sends: requests and timers.
  */
 import { buildPull } from "../wire/pull.ts";
-import {
-  type OwnPull,
-  type ReceivedAnswer,
-  type Replica,
-  type ReplicaEffect,
-  type UnfinishedPull,
-} from "./replica-state.ts";
+import { type OwnPull, type ReceivedAnswer, type Replica, type ReplicaEffect } from "./replica-state.ts";
 import { type UrgentCursor } from "./urgent-rows.ts";
 
 /** Asks the peer of our pull for all that we lack, now or, where it is to stand, when that is anything. */
@@ -27,7 +21,7 @@ export function ask(replica: Replica, pull: OwnPull): ReplicaEffect {
       settled: horizon.settled,
       knowledge: wantsCopy ? new Map() : replica.knowledge,
       ...(wantsCopy && { wantsCopy }),
-      ...(pull.burst !== undefined && { burst: pull.burst }),
+      ...(pull.opening !== undefined && { burst: pull.opening }),
       ...cursorOf(replica, pull),
       ...(pull.isStanding && { stands: version }),
     }),
@@ -60,19 +54,35 @@ export function askNext(replica: Replica, pull: OwnPull): ReplicaEffect[] {
   return effects;
 }
 
-/** Gives up what pulls are to go on with, of all peers or some, and tells these. */
-export function dropUnfinished(
-  { unfinished }: Replica,
-  isOver: (answer: UnfinishedPull, peer: string) => boolean = () => true,
-): ReplicaEffect[] {
-  const effects: ReplicaEffect[] = [];
-  for (const [peer, kept] of unfinished) {
-    if (!isOver(kept, peer)) continue;
-    unfinished.delete(peer);
-    const body = { pullId: kept.asksAs, answer: kept.answer.id };
-    effects.push({ kind: "send", to: peer, message: "release", body });
+/** Asks for a small answer, by which we see, when it comes, what is lost of all that was asked for before it. */
+export function probe(replica: Replica, pull: OwnPull, answer: ReceivedAnswer): ReplicaEffect {
+  pull.probed.push(answer.asked);
+  return askMore(replica, pull, { answer, frames: [] });
+}
+
+/** A small answer came. It may be a later one than we take it for, as others are lost: then less is taken for lost than is. */
+export function askLost(replica: Replica, pull: OwnPull): ReplicaEffect[] {
+  const { answer, probed } = pull;
+  const asked = probed.shift();
+  if (answer === undefined || asked === undefined) return [];
+  const frames = missingFrames(answer, { asked, most: replica.limits.windowFrames });
+  if (frames.length === 0) return [];
+  // Small answers that are under way already come before these.
+  probed.fill(0);
+  return [askMore(replica, pull, { answer, frames })];
+}
+
+/** Of the first so many frames to bring, those that did not come. */
+export function missingFrames(
+  answer: ReceivedAnswer,
+  { asked = answer.asked, most }: { readonly asked?: number; readonly most: number },
+): number[] {
+  const missing: number[] = [];
+  for (let position = 0; position < asked && missing.length < most; position += 1) {
+    const index = frameAt(answer, position);
+    if (answer.received[index] !== 1) missing.push(index);
   }
-  return effects;
+  return missing;
 }
 
 /** Has our standing pull answered now, as any other; what it is answered with already comes again. */
@@ -99,7 +109,7 @@ export function framesOf({ left, received }: ReceivedAnswer): number {
 }
 
 /** The index, in the answer, of one of the frames that a pull is to bring. */
-export function frameAt({ left }: ReceivedAnswer, position: number): number {
+function frameAt({ left }: ReceivedAnswer, position: number): number {
   return left === undefined ? position : (left[position] ?? 0);
 }
 

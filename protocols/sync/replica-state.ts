@@ -69,6 +69,8 @@ export interface Replica {
   pull: OwnPull | undefined;
   /** By peer: where the next pull goes on, if the answer is still open there. */
   readonly unfinished: Map<string, UnfinishedPull>;
+  /** By peer, until a pull of it is complete: the last one that ended for want of more, and how many times as long it is waited for. */
+  readonly slow: Map<string, { readonly pullId: string | undefined; readonly patience: number }>;
   /** What travels before all else. */
   readonly urgent: UrgentList;
   /** Peer -> how far into its urgent list we are, for at most `CURSORS_MAX` peers. */
@@ -120,6 +122,8 @@ export interface OwnPull {
   asksAs: string;
   /** Bytes that may come unasked. Without it the pull paces itself: so many frames in flight. */
   readonly burst: number | undefined;
+  /** Bytes that its answer is asked to begin with: the burst, or a little where it has to be asked for again. */
+  opening: number | undefined;
   /** It began as one that stands. */
   readonly stood: boolean;
   /** Its peer answers when it has more than we; nothing is missed meanwhile. */
@@ -144,6 +148,8 @@ export interface OwnPull {
   hold: "off" | "on" | "over";
   /** The hold's time is running. */
   holdTimed: boolean;
+  /** For each small answer that is due, the first asked for first: so many frames were asked for before it, and what of these it comes without is lost. */
+  probed: number[];
   retries: number;
 }
 

@@ -84,6 +84,7 @@ export function createReplica({
     over: new Map(),
     pull: undefined,
     unfinished: new Map(),
+    slow: new Map(),
     strays: new Map(),
     urgent: createUrgentList(limits.urgentRowsMax),
     cursors: new Map(),

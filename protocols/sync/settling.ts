@@ -26,7 +26,8 @@ import { type Horizon, isLater, isWithinReach, type Known, sameSettled, settledO
 import { type ReadonlyKnowledge } from "./knowledge.ts";
 import { holdsLate, layHorizon } from "./lay-horizon.ts";
 import { lead } from "./epoch.ts";
-import { dropUnfinished, hurryPull } from "./pull-asks.ts";
+import { dropUnfinished } from "./kept-answers.ts";
+import { hurryPull } from "./pull-asks.ts";
 import { type Replica, type ReplicaEffect, type ReplicaEvent } from "./replica-state.ts";
 import { covers, isSuperseded, knownOf, newVersion } from "./row-notes.ts";
 import { isPlausible } from "./stamper.ts";

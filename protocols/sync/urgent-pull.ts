@@ -6,7 +6,7 @@
 import { type Frame } from "../wire/frame.ts";
 import { applyRows, countRows } from "./apply-rows.ts";
 import { checkFrame } from "./check-frame.ts";
-import { askMore, askNext, beginToCome } from "./pull-asks.ts";
+import { askLost, askNext, beginToCome, probe } from "./pull-asks.ts";
 import { type OwnPull, type Replica, type ReplicaEffect } from "./replica-state.ts";
 import { newVersion } from "./row-notes.ts";
 import { laterCursor, type UrgentCursor } from "./urgent-rows.ts";
@@ -30,23 +30,23 @@ export function acceptUrgent(
   // It was packed for a cursor that we had, so all up to its number is here now.
   const isNews = moveCursor(replica.cursors, pull.peer, { writer: frame.answer.responder, number });
   if (countRows(effects) > 0) effects.push({ kind: "changed", version: newVersion(replica) });
+  if (frame.sections.length === 0) return [...effects, ...goOn(replica, pull)];
   effects.push(...beginToCome(replica, pull));
-  if (frame.sections.length === 0) effects.push(...goOn(replica, pull));
   // A frame that came twice asks for nothing: each would be answered, and what is repeated would never end.
-  else if (isNews) effects.push(...holdBack(replica, pull));
+  if (isNews) effects.push(...holdBack(replica, pull));
   return effects;
 }
 
 /** There is nothing urgent: ordinary frames go on. */
 function goOn(replica: Replica, pull: OwnPull): ReplicaEffect[] {
   if (pull.hold === "on") pull.hold = "off";
-  return askNext(replica, pull);
+  return [...askLost(replica, pull), ...askNext(replica, pull)];
 }
 
 /** On a congested link urgent rows travel alone, for as long as they come, and in all no longer than a pull may be held back. */
 function holdBack(replica: Replica, pull: OwnPull): ReplicaEffect[] {
   if (!pull.congested || pull.answer === undefined || pull.hold === "over") return [];
-  const effects = [askMore(replica, pull, { answer: pull.answer, frames: [] })];
+  const effects = [probe(replica, pull, pull.answer)];
   pull.hold = "on";
   if (!pull.holdTimed) {
     pull.holdTimed = true;
