@@ -19,7 +19,7 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "follower-evicts-by-itself": 8, // X10
   "follower-expires-by-its-own-clock": 9, // X10
   "holder-stops-late": 10, // E1
-  "image-checksum-off": 134, // S13
+  "image-checksum-off": 166, // S13
   "image-one-row-short": 3, // S12
   "join-on-last-frame": 10, // S1
   "knowledge-after-list": 1, // S5
@@ -35,25 +35,25 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "position-not-carried": 5, // P4
   "positions-never-go-back": 122, // P3
   "relay-is-silent": 1, // L1
-  "renewed-when-it-is-over": 18, // E4
+  "renewed-when-it-is-over": 23, // E4
   "resend-forgets-first": 2, // X12
   "retire-by-age": 57, // V9
   "retry-by-chance": 1, // I6
   "reuse-writer-id": 1, // V5
-  "settled-tombstones-stay": 23, // X10
+  "settled-tombstones-stay": 28, // X10
   "settles-over-rows-the-primary-lost": 22, // V9
   "shard-counter-goes-back": 12, // X3
   "shard-version-without-horizon": 68, // X3
   "stamps-below-the-horizon": 645, // X10
   "state-left-behind": 1, // X9
   "strays-never-reported": 171, // L1
-  "strict-priority-without-ageing": 36, // L3
+  "strict-priority-without-ageing": 72, // L3
   "successor-waits-too-long": 202, // E3
   "urged-rows-are-not-listed": 4, // S9
-  "urged-rows-are-taken-for-known": 9, // S8
+  "urged-rows-are-taken-for-known": 201, // S8
   "urged-rows-need-not-be-there": 178, // S9
   "urgent-advances-knowledge": 8, // S1
-  "urgent-cursor-overwritten-instead-of-max": 36, // X4
+  "urgent-cursor-overwritten-instead-of-max": 78, // X4
   "urgent-cursor-skips-what-did-not-fit": 36, // X4
   "urgent-frame-completes-its-answer": 18, // S1
   "urgent-list-without-bound": 8, // S20
