@@ -6,8 +6,9 @@ const FEW = 1024;
  * any length. Node's own copy is several times faster then.
  */
 export function copyBytes(from: Uint8Array, to: Uint8Array): void {
+  const isAligned = (from.byteOffset & 7) === (to.byteOffset & 7);
   // Node's would copy as much as fits, and say nothing.
-  if (from.length < FEW || from.length > to.length) to.set(from);
+  if (isAligned || from.length < FEW || from.length > to.length) to.set(from);
   else bufferOf(from).copy(bufferOf(to));
 }
 
