@@ -1,3 +1,4 @@
+import { POLL_LIMITS, SYNC_LIMITS } from "../../protocols/limits.ts";
 import { createRandom, nextBelow, nextFloat, type Random } from "../../protocols/random.ts";
 
 /** What is fixed for one world: everything is drawn from its seed, and about half of the kinds of faults are off in each. */
@@ -55,6 +56,10 @@ export interface Knobs {
   readonly clockStepMs: number;
   readonly frameBytes: number;
   readonly answersMax: number;
+  /** An answer that nobody asked for during one to two of these is closed. */
+  readonly answerIdleMs: number;
+  /** Shards in one answer to a poll. */
+  readonly changesMax: number;
   readonly retryMs: number;
   readonly retriesMax: number;
   readonly cacheRowsMax: number;
@@ -193,6 +198,7 @@ export function drawKnobs(random: Random): Knobs {
     ...drawStanding(createRandom(random.d), { calm, lossRate: inGraves(0, lossRate) }),
     ...drawPromotions(createRandom(random.a ^ random.d), { calm, nodes, serving }),
     ...drawUrging(createRandom(random.a ^ random.b ^ random.c ^ random.d)),
+    ...drawPatience(createRandom(random.a ^ random.c), { calm, keys }),
   };
 }
 
@@ -267,6 +273,19 @@ function drawPromotions(
 /** Of one world in eight, from a generator of its own: somebody takes a while to tell which rows are urgent. */
 function drawUrging(random: Random): Pick<Knobs, "urgeMs"> {
   return { urgeMs: nextFloat(random) < 0.125 ? 5 + nextFloat(random) * 1_000 : 0 };
+}
+
+/**
+ * Of one world in four, from a generator of its own: answers are closed soon after they were last asked for, half of the shards are listed at once, and a whole
+ * shard takes many frames.
+ */
+function drawPatience(
+  random: Random,
+  { calm, keys }: Pick<Knobs, "calm" | "keys">,
+): Pick<Knobs, "answerIdleMs" | "changesMax" | "keys"> {
+  const { answerIdleMs } = SYNC_LIMITS;
+  if (calm || nextFloat(random) >= 0.25) return { answerIdleMs, changesMax: POLL_LIMITS.changesMax, keys };
+  return { answerIdleMs: 1_000 + nextBelow(random, 4_000), changesMax: 1, keys: 16 + nextBelow(random, 48) };
 }
 
 /** Whom a node polls. */

@@ -45,6 +45,7 @@ function limitsOf(knobs: Knobs): SyncLimits {
     ...SYNC_LIMITS,
     frameBytes: knobs.frameBytes,
     answersMax: knobs.answersMax,
+    answerIdleMs: knobs.answerIdleMs,
     heldMax: knobs.answersMax,
     retryMs: knobs.retryMs,
     retriesMax: knobs.retriesMax,
@@ -75,9 +76,18 @@ export function startPoller(
 }
 
 /** The bounds of a node's poller. Frames here are small: what is long elsewhere would never be. */
-function pollLimitsOf({ patienceMs, frameBytes, calm, standMs, standPatienceMs, framesMin }: Knobs): PollLimits {
+function pollLimitsOf({
+  patienceMs,
+  frameBytes,
+  calm,
+  standMs,
+  standPatienceMs,
+  framesMin,
+  changesMax,
+}: Knobs): PollLimits {
   return {
     ...POLL_LIMITS,
+    changesMax,
     patienceMs,
     farPollMs: 300,
     pullMs: 20_000,
