@@ -24,6 +24,7 @@ const QUIET_MS = 15_000;
 
 /** What an ending needs to see of a world. */
 export interface World extends Surroundings {
+  /** And requests for the rest of an answer: a pull that failed goes on with these. */
   readonly pullsSent: number;
   /** Taken by replicas, starts among them. */
   readonly stepsTaken: number;

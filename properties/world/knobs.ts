@@ -139,7 +139,6 @@ export function drawKnobs(random: Random): Knobs {
   return {
     nodes,
     shards,
-    keys,
     calm,
     serving,
     ring,

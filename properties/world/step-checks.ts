@@ -13,7 +13,7 @@ import {
 import { type Version, type WriterId } from "../../protocols/sync/version.ts";
 import { type ChangesMessage } from "../../protocols/wire/poll.ts";
 import { FLAG_URGENT } from "../../protocols/wire/frame.ts";
-import { type ParsedPull, parseRelease } from "../../protocols/wire/pull.ts";
+import { type ParsedPull, parseRefuse, parseRelease } from "../../protocols/wire/pull.ts";
 import { parseReport } from "../../protocols/wire/survey.ts";
 import { SENT } from "./counted.ts";
 import { type ShardChecker } from "./checkers.ts";
@@ -35,6 +35,8 @@ export class StepChecker {
    * asks for that again.
    */
   readonly #letGo = new Map<string, number | undefined>();
+  /** Pulls whose answers were closed where they were given. Where rows have an age, one is whose end was sent and listed a row that is too old now: its asker starts over. */
+  readonly #closed = new Set<string>();
   readonly #writers = new Set<WriterId>();
   readonly #stamps = new Map<number, WriterId>();
   readonly #heldSinceMs = new WeakMap<OwnPull, number>();
@@ -94,7 +96,9 @@ export class StepChecker {
       const before = this.#listed.get(name);
       const isCrossed =
         before !== undefined && this.#letGo.has(before.pullId) && this.#letGo.get(before.pullId) !== before.number;
-      if (before !== undefined && !isCrossed) {
+      const hasAges = this.#knobs.expireEveryMs > 0 || this.#knobs.evictEveryMs > 0;
+      const isClosed = hasAges && before !== undefined && this.#closed.has(before.pullId);
+      if (before !== undefined && !isCrossed && !isClosed) {
         this.#judge.breach("L5", `${where} gives ${from} ${t} ${id} twice`);
       }
       if (before !== undefined) this.#count("answer that crossed a pull's end");
@@ -163,6 +167,7 @@ export class StepChecker {
       const { pullId, answer } = parseRelease(body);
       this.#letGo.set(pullId, answer?.number);
     }
+    if (message === "refuse") this.#closed.add(parseRefuse(body).pullId);
     if (message !== "report" || !this.#judge.watches("V9")) return;
     const { upTo, knowledge, horizon } = parseReport(body);
     for (let key = 0; key < this.#knobs.keys; key += 1) {

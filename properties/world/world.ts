@@ -121,7 +121,7 @@ class World implements Surroundings {
   }
 
   send(envelope: Envelope): void {
-    if (envelope.message === "pull") this.pullsSent += 1;
+    if (envelope.message === "pull" || envelope.message === "more") this.pullsSent += 1;
     for (const { delayMs, envelope: copy } of this.#network.deliveries(envelope, this.nowMs)) {
       this.schedule(delayMs, { kind: "deliver", envelope: copy });
     }
