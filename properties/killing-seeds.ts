@@ -2,13 +2,13 @@
 export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "adopt-without-equality": 1, // X3
   "answers-tell-of-older-ages": 201, // S1
-  "checksum-off": 1, // S13
-  "copy-not-asked-for": 330, // X12
+  "checksum-off": 8, // S13
+  "copy-not-asked-for": 757, // X12
   "count-repeated-frames": 36, // S1
   "cursor-moves-when-sent": 178, // L1
   "deletion-arrives-as-row": 7, // S14
   "deletions-not-listed": 7, // S6
-  "dropped-rows-stay-urgent": 462, // X4
+  "dropped-rows-stay-urgent": 495, // X4
   "early-rows-left-in-the-old-epoch": 122, // X10
   "entries-not-capped-at-the-primary": 85, // L1
   "epoch-begins-before-it-is-on-disk": 283, // P1
@@ -16,7 +16,7 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "evicts-one-too-few": 9, // X10
   "evicts-the-newest": 9, // X10
   "expired-rows-come-back": 54, // X10
-  "follower-evicts-by-itself": 8, // X10
+  "follower-evicts-by-itself": 12, // X10
   "follower-expires-by-its-own-clock": 9, // X10
   "holder-stops-late": 10, // E1
   "image-checksum-off": 166, // S13
@@ -27,13 +27,13 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "leader-does-not-look": 10, // E1
   "lease-by-wall-clock": 23, // E5
   "left-for-ever": 7, // L1
-  "later-settled-time-beats-epoch": 64, // X10
+  "later-settled-time-beats-epoch": 114, // X10
   "lost-poll-not-repeated": 1, // L1
   "merge-keeps-shard-version": 1, // X3
   "no-write-during-a-pull": 1, // L6
   "old-epoch-not-refused": 5, // X10
   "position-not-carried": 5, // P4
-  "positions-never-go-back": 122, // P3
+  "positions-never-go-back": 178, // P3
   "relay-is-silent": 1, // L1
   "renewed-when-it-is-over": 23, // E4
   "resend-forgets-first": 2, // X12
@@ -44,7 +44,7 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "settles-over-rows-the-primary-lost": 22, // V9
   "shard-counter-goes-back": 12, // X3
   "shard-version-without-horizon": 68, // X3
-  "stamps-below-the-horizon": 645, // X10
+  "stamps-below-the-horizon": 686, // X10
   "state-left-behind": 1, // X9
   "strays-never-reported": 171, // L1
   "strict-priority-without-ageing": 72, // L3
@@ -53,7 +53,7 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "urged-rows-are-taken-for-known": 201, // S8
   "urged-rows-need-not-be-there": 178, // S9
   "urgent-advances-knowledge": 8, // S1
-  "urgent-cursor-overwritten-instead-of-max": 78, // X4
+  "urgent-cursor-overwritten-instead-of-max": 51, // X4
   "urgent-cursor-skips-what-did-not-fit": 36, // X4
   "urgent-frame-completes-its-answer": 18, // S1
   "urgent-list-without-bound": 8, // S20
