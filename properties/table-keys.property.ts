@@ -133,6 +133,26 @@ test("a table finds all keys, and no others, before, while and after an index th
   expect(wronglyFound(count)).toBe(0);
 });
 
+test("a table finds all its keys after room was made for more rows, and while those come", () => {
+  fc.assert(
+    fc.property(
+      fc.constantFrom<Kind>("spread", "last"),
+      fc.integer({ min: 1, max: 3_000 }),
+      fc.integer({ min: 1, max: 60_000 }),
+      (kind, count, total) => {
+        const table = new KernelTable(SPEC);
+        const rows = new Map<bigint, number>();
+        for (const from of [0, count]) {
+          addAll(table, { keys: BigUint64Array.from({ length: count }, (_, at) => keyOf(from + at, kind)), rows });
+          expect(table.code.reserveRows(total)).toBe(1);
+          expect(findAll(table, BigUint64Array.from(rows.keys()))).toEqual([...rows.values()]);
+        }
+      },
+    ),
+    { numRuns: 20 },
+  );
+});
+
 function findAll(table: KernelTable, keys: BigUint64Array): number[] {
   const { columns, code } = table;
   return [...columns.pieces(keys.length)].flatMap(({ from, to, count }) => {

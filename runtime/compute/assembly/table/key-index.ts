@@ -179,6 +179,13 @@ export function reserveKeys(count: u32): bool {
   return true;
 }
 
+/** Writes to each page of an index that is empty, so that the system gives it at once, and not a page of zeros when it is read first. */
+export function touchIndex(): void {
+  const index = <usize>load<u32>(INDEX);
+  const end = lineAt(index, load<u32>(INDEX_LINES));
+  for (let at = index; at < end; at += 1 << PAGE_LOG) atomic.add<u32>(at, 0);
+}
+
 function hasRoom(count: u32): bool {
   return <u64>load<u32>(INDEX_USED) + load<u32>(WAITING) + count <= <u64>load<u32>(INDEX_LINES) * FULL;
 }
