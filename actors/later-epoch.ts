@@ -24,22 +24,28 @@ const READ_MAX = 100;
 /** So many messages of samples, of which only their effect came, are left empty. */
 const PADDING_MAX = 10_000;
 
-/** The region among these whose log is of the latest epoch, if that is later than this one. Who does not answer is passed over. */
-export async function findLater(
+/** A region, and the epoch that its log has come to. */
+export interface FoundLog {
+  readonly region: string;
+  readonly epoch: number;
+}
+
+/** The region among these whose log is of the latest epoch. Who does not answer is passed over. */
+export async function findLatest(
   peers: readonly { readonly region: string; readonly manager: ActorRef<StateManagerProtocol> }[],
-  { epoch, deadline }: { readonly epoch: number; readonly deadline: (ms: number) => AbortSignal },
-): Promise<string | undefined> {
+  { deadline }: { readonly deadline: (ms: number) => AbortSignal },
+): Promise<FoundLog | undefined> {
   const answers = await Promise.allSettled(
     peers.map(async ({ region, manager }) => {
       const summary = await manager.ask("summary", {}, { signal: deadline(LOOK_MS) });
       return { region, epoch: summary.epoch };
     }),
   );
-  let later: { readonly region: string | undefined; readonly epoch: number } = { region: undefined, epoch };
+  let latest: FoundLog | undefined;
   for (const answer of answers) {
-    if (answer.status === "fulfilled" && answer.value.epoch > later.epoch) later = answer.value;
+    if (answer.status === "fulfilled" && answer.value.epoch > (latest?.epoch ?? -1)) latest = answer.value;
   }
-  return later.region;
+  return latest;
 }
 
 /** The log as another region has it. */

@@ -7,7 +7,7 @@ import { type Slices } from "../protocols/learning/quality-slices.ts";
 import { type Outcome } from "../runtime/actor.ts";
 import { type AppendOutcome } from "../runtime/stream-protocol.ts";
 import { type QualityPoint } from "../protocols/learning/quality-history.ts";
-import { type GoingOn } from "./later-epoch.ts";
+import { type FoundLog, type GoingOn } from "./later-epoch.ts";
 import { type ModelSummary } from "./watched-model.ts";
 
 export interface MembersReply {
@@ -94,7 +94,7 @@ export interface StateManagerProtocol {
   /** The next turn of reading the log, or what became of one. */
   readonly follow: { request: { readonly ended?: FollowTurn }; reply: void };
   /** Whether a region has a log of a later epoch, and that log in place of ours. */
-  readonly look: { request: { readonly outcome?: Outcome<string | undefined> }; reply: void };
+  readonly look: { request: { readonly outcome?: Outcome<FoundLog | undefined> }; reply: void };
   readonly adopted: { request: { readonly from: string; readonly outcome: Outcome<RegionLogState> }; reply: void };
   /** Copying the samples, while another region trains. */
   readonly "follow-samples": { request: { readonly outcome?: Outcome<void> }; reply: void };

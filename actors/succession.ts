@@ -4,7 +4,7 @@
 import { epochOfLog, type RegionLogState } from "../protocols/model-state/region-log.ts";
 import { type Handlers } from "../runtime/actor.ts";
 import { createSampleFollower } from "./follow-samples.ts";
-import { fetchLog, findLater, installLog, type LaterLog } from "./later-epoch.ts";
+import { fetchLog, findLatest, installLog, type LaterLog } from "./later-epoch.ts";
 import { type LogBook } from "./log-book.ts";
 import { type StateManagerProtocol } from "./state-manager-protocol.ts";
 
@@ -22,9 +22,17 @@ export function createSuccession(book: LogBook): {
   /** The region whose log is to be taken over; with the log once it was read, as from then on there is no way back. */
   let adopting: { readonly from: string; later?: LaterLog } | undefined;
 
+  function isLater(epoch: number): boolean {
+    return epoch > epochOfLog(book.log());
+  }
+
   async function adoptLog(adoption: { readonly from: string; later?: LaterLog }): Promise<RegionLogState> {
     const { from } = adoption;
-    adoption.later ??= await fetchLog(stream, { from, ...ports });
+    if (adoption.later === undefined) {
+      const later = await fetchLog(stream, { from, ...ports });
+      if (!isLater(epochOfLog(later.log))) throw new RangeError(`The log of ${from} is of no later epoch`);
+      adoption.later = later;
+    }
     const { log, messages } = adoption.later;
     if (config.mayTrain) await installLog(stream, { from, to: config.region, messages, ...ports });
     return log;
@@ -40,19 +48,24 @@ export function createSuccession(book: LogBook): {
     stopFollowing: () => samples.stop(),
     handlers: {
       look: ({ outcome }) => {
+        if (outcome === undefined && !book.knowsOwn()) {
+          context.after(LOOK_MS, "look", {});
+          return;
+        }
         if (outcome === undefined) {
           const peers = config.full
             // A node that keeps no log is told of its own region's by the one that does: where all others are out of reach, nobody else could.
             .filter((region) => region !== config.region || !config.mayTrain)
             .map((region) => ({ region, manager: book.managerOf(region) }));
-          const found = findLater(peers, { epoch: epochOfLog(book.log()), ...ports });
+          const found = findLatest(peers, ports);
           context.pipe(found, "look", (next) => ({ outcome: next }));
           return;
         }
         context.after(LOOK_MS, "look", {});
-        const from = outcome.kind === "done" ? outcome.value : undefined;
-        if (from === undefined || adopting !== undefined || !book.knowsOwn()) return;
-        adopting = { from };
+        const found = outcome.kind === "done" ? outcome.value : undefined;
+        // The own log may have gone on while others were asked.
+        if (found === undefined || adopting !== undefined || !isLater(found.epoch)) return;
+        adopting = { from: found.region };
         book.endWait();
       },
       adopted: ({ from, outcome }) => {

@@ -72,4 +72,16 @@ export const REGION_LOG_MUTANTS: readonly Mutant[] = [
     file: "actors/succession.ts",
     edits: [["region !== config.region || !config.mayTrain", "region !== config.region"]],
   },
+  {
+    name: "a-log-is-compared-with-what-was-known-when-others-were-asked",
+    file: "actors/succession.ts",
+    edits: [
+      ["if (outcome === undefined && !book.knowsOwn()) {", "if (outcome === undefined && adopting !== undefined) {"],
+      [
+        "adopting !== undefined || !isLater(found.epoch)",
+        "adopting !== undefined || (found.epoch === 0 && !isLater(found.epoch))",
+      ],
+      ["if (!isLater(epochOfLog(later.log)))", "if (epochOfLog(later.log) === 0)"],
+    ],
+  },
 ];

@@ -78,6 +78,19 @@ const HALF_TAKEN_OVER: [Fate[], Step[], Reach][] = [
   ],
 ];
 
+/** A start in a later epoch, while one region is silent: another tells of that epoch when the own log is known. */
+const STARTED_LATER: [Fate[], Step[], Reach] = [
+  ["done", "done", "done", "done"],
+  [
+    { act: "later-epoch", entries: 0 },
+    { act: "pass", ms: 12_000 },
+    { act: "reach", region: "a", reach: "silent" },
+    { act: "restart" },
+    { act: "pass", ms: 4_000 },
+  ],
+  "silent",
+];
+
 export async function checkLaws(numRuns = 150): Promise<void> {
   await everyNodeHears();
   await fc.assert(
@@ -95,7 +108,7 @@ export async function checkLaws(numRuns = 150): Promise<void> {
       await world.checkBelief();
       world.checkEntries();
     }),
-    { numRuns, examples: HALF_TAKEN_OVER },
+    { numRuns, examples: [...HALF_TAKEN_OVER, STARTED_LATER] },
   );
 }
 

@@ -224,8 +224,13 @@ export class RegionLogWorld {
     );
   }
 
-  /** Each entry is there once. */
+  /** Each entry is there once, and a stream that holds something is begun anew for a log of a later epoch only: what it has besides is lost with that. */
   checkEntries(): void {
+    // Between the first and the last are what could not be written whole.
+    const [first = [], ...anew] = this.#generations;
+    const [before, after] = [epochIn(first), epochIn(anew.at(-1) ?? [])];
+    const isLater = anew.length === 0 || first.length === 0 || after > before;
+    assert.ok(isLater, `The stream, of epoch ${before}, was begun anew for a log of epoch ${after}`);
     for (const messages of this.#generations) {
       const names = messages.map(({ body }) => nameOf(decodeEntry(body)));
       assert.equal(new Set(names).size, names.length, `An entry is there twice: ${names.join(", ")}`);
@@ -348,4 +353,8 @@ export class RegionLogWorld {
     assert.ok(this.#life !== undefined);
     return this.#life;
   }
+}
+
+function epochIn(messages: readonly StreamMessage[]): number {
+  return epochOfLog(replay(messages, messages.length));
 }

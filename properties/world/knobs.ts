@@ -197,7 +197,7 @@ export function drawKnobs(random: Random): Knobs {
     ...drawStanding(createRandom(random.d), { calm, lossRate: inGraves(0, lossRate) }),
     ...drawPromotions(createRandom(random.a ^ random.d), { calm, nodes, serving }),
     ...drawUrging(createRandom(random.a ^ random.b ^ random.c ^ random.d)),
-    ...drawPatience(createRandom(random.a ^ random.c), { calm, keys }),
+    ...drawPatience(createRandom(random.a ^ random.c), { calm, lossRate, keys }),
   };
 }
 
@@ -275,15 +275,18 @@ function drawUrging(random: Random): Pick<Knobs, "urgeMs"> {
 }
 
 /**
- * Of one world in four, from a generator of its own: answers are closed soon after they were last asked for, half of the shards are listed at once, and a whole
+ * Of one world in four or five, from a generator of its own: answers are closed soon after they were last asked for, half of the shards are listed at once, and a whole
  * shard takes many frames.
  */
 function drawPatience(
   random: Random,
-  { calm, keys }: Pick<Knobs, "calm" | "keys">,
+  { calm, lossRate, keys }: Pick<Knobs, "calm" | "lossRate" | "keys">,
 ): Pick<Knobs, "answerIdleMs" | "changesMax" | "keys"> {
   const { answerIdleMs } = SYNC_LIMITS;
-  if (calm || nextFloat(random) >= 0.25) return { answerIdleMs, changesMax: POLL_LIMITS.changesMax, keys };
+  // Where many messages are lost, askers ask again later than that, and long answers that take each other's places might never end.
+  if (calm || lossRate > 0 || nextFloat(random) >= 0.5) {
+    return { answerIdleMs, changesMax: POLL_LIMITS.changesMax, keys };
+  }
   return { answerIdleMs: 1_000 + nextBelow(random, 4_000), changesMax: 1, keys: 16 + nextBelow(random, 48) };
 }
 
