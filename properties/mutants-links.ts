@@ -30,7 +30,7 @@ export const LINK_MUTANTS: readonly Mutant[] = [
   {
     name: "opens-an-unknown-link-with-all",
     file: "protocols/sync/links.ts",
-    edits: [["    quickBytes: limits.openingBytes,", "    quickBytes: Infinity,"]],
+    edits: [["    quickBytes: limits.unknownBytes,", "    quickBytes: Infinity,"]],
   },
   {
     name: "slow-link-is-not-waited-for",

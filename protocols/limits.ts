@@ -80,6 +80,8 @@ export const LINK_LIMITS = {
   baseMs: 10_000,
   /** The first answer of a pull over a link in use. */
   openingBytes: 16 * 1024,
+  /** The same over a link of which nothing is known yet: a shard's few hundred rows come at once, and at 10 kB/s before the tries are over. */
+  unknownBytes: 64 * 1024,
   /** What opens a pull should take no longer than this: half of `retryMs`, after which it is asked for again. */
   openingMs: SYNC_LIMITS.retryMs / 2,
   /** Frames that come unasked over an idle link, once it is known to be quick. */

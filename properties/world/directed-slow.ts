@@ -21,7 +21,7 @@ const TABLES: readonly TableSpec[] = [
   { name: "rows", dim: 1, valueBytes: 4, stateBytes: 0, precision: "f32", optimizer: "test" },
 ];
 const LIMITS: SyncLimits = { ...SYNC_LIMITS, frameBytes: 4_000, answersMax: 4 };
-const LINK = { ...LINK_LIMITS, frameBytes: LIMITS.frameBytes, openingBytes: 160 };
+const LINK = { ...LINK_LIMITS, frameBytes: LIMITS.frameBytes, openingBytes: 160, unknownBytes: 640 };
 const ROWS = 1_000;
 
 /** L2: a long answer comes whole over a slow link, and is sent twice at most; over one that is twice as slow it comes. */

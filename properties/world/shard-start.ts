@@ -97,6 +97,7 @@ function pollLimitsOf({
     standMs,
     standPatienceMs,
     openingBytes: 40,
+    unknownBytes: 40,
     openingFramesMax: 2,
     shortFramesMax: 1,
     pullsMax: 2,

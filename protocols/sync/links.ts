@@ -75,7 +75,7 @@ export function createLink(
     budget,
     pulls: new Map(),
     standing: new Map(),
-    quickBytes: limits.openingBytes,
+    quickBytes: limits.unknownBytes,
     expectedBytes: limits.frameBytes,
     isWaking: false,
   };
