@@ -48,10 +48,6 @@ export function createSuccession(book: LogBook): {
     stopFollowing: () => samples.stop(),
     handlers: {
       look: ({ outcome }) => {
-        if (outcome === undefined && !book.knowsOwn()) {
-          context.after(LOOK_MS, "look", {});
-          return;
-        }
         if (outcome === undefined) {
           const peers = config.full
             // A node that keeps no log is told of its own region's by the one that does: where all others are out of reach, nobody else could.
@@ -63,8 +59,8 @@ export function createSuccession(book: LogBook): {
         }
         context.after(LOOK_MS, "look", {});
         const found = outcome.kind === "done" ? outcome.value : undefined;
-        // The own log may have gone on while others were asked.
-        if (found === undefined || adopting !== undefined || !isLater(found.epoch)) return;
+        // Compared with what the own log says now: it may not have been known yet when the others were asked, or have gone on since.
+        if (found === undefined || adopting !== undefined || !book.knowsOwn() || !isLater(found.epoch)) return;
         adopting = { from: found.region };
         book.endWait();
       },

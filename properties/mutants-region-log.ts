@@ -73,13 +73,20 @@ export const REGION_LOG_MUTANTS: readonly Mutant[] = [
     edits: [["region !== config.region || !config.mayTrain", "region !== config.region"]],
   },
   {
+    name: "a-log-is-taken-over-whatever-its-epoch",
+    file: "actors/succession.ts",
+    edits: [
+      ["!book.knowsOwn() || !isLater(found.epoch)", "!book.knowsOwn() || found.epoch === 0"],
+      ["if (!isLater(epochOfLog(later.log)))", "if (epochOfLog(later.log) === 0)"],
+    ],
+  },
+  {
     name: "a-log-is-compared-with-what-was-known-when-others-were-asked",
     file: "actors/succession.ts",
     edits: [
-      ["if (outcome === undefined && !book.knowsOwn()) {", "if (outcome === undefined && adopting !== undefined) {"],
       [
-        "adopting !== undefined || !isLater(found.epoch)",
-        "adopting !== undefined || (found.epoch === 0 && !isLater(found.epoch))",
+        "const found = findLatest(peers, ports);",
+        "const asked = epochOfLog(book.log());\n          const found = findLatest(peers, ports).then((each) => each && { ...each, epoch: each.epoch > asked ? 9 : 0 });",
       ],
       ["if (!isLater(epochOfLog(later.log)))", "if (epochOfLog(later.log) === 0)"],
     ],

@@ -275,7 +275,7 @@ function drawUrging(random: Random): Pick<Knobs, "urgeMs"> {
 }
 
 /**
- * Of one world in four or five, from a generator of its own: answers are closed soon after they were last asked for, half of the shards are listed at once, and a whole
+ * Of about one world in five, from a generator of its own: answers are closed soon after they were last asked for, half of the shards are listed at once, and a whole
  * shard takes many frames.
  */
 function drawPatience(
