@@ -41,6 +41,8 @@ export interface SyncEndCounts {
 export interface SyncEndProtocol {
   /** Writes the stream's next updates in rounds, each pulled by the other end before the next begins. */
   readonly rounds: { request: { readonly updates: number; readonly round: number }; reply: { readonly ms: number } };
+  /** Has the stream's next updates ready, for rounds of that size: the next that are asked for. */
+  readonly draw: { request: { readonly updates: number; readonly round: number }; reply: { readonly rounds: number } };
   /** Every key once, in rounds likewise. */
   readonly load: { request: { readonly round: number }; reply: { readonly ms: number } };
   /** Writes the stream's next updates, whoever follows. */

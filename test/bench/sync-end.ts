@@ -27,7 +27,8 @@ export function syncEndAddress(region: string): Address {
 export const syncEnd = defineActor<SyncEndProtocol, SyncEndConfig>({
   kind: KIND,
   messages: [
-    ...(["rounds", "load", "write", "steady", "follow", "until", "pull-once", "counts", "contents", "lag"] as const),
+    ...(["rounds", "draw", "load", "write", "steady", "follow", "until"] as const),
+    ...(["pull-once", "counts", "contents", "lag"] as const),
     ...(["poll", "changes", "pull", "more", "release", "refuse", "frame", "due", "step"] as const),
   ],
   fromElsewhere: ["poll", "changes", "pull", "more", "release", "refuse", "frame"],
@@ -223,6 +224,7 @@ export const syncEnd = defineActor<SyncEndProtocol, SyncEndConfig>({
     return {
       handlers: {
         rounds: ({ updates, round }) => beginRounds(updates, round),
+        draw: ({ updates, round }) => writing.draw(updates, round),
         load: ({ round }) => {
           writing.loadFirst();
           return beginRounds(config.workload.keys, round);

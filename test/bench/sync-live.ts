@@ -21,7 +21,8 @@ const HALF_TABLE: TableSpec = {
 /** Freshet's own part of `bench sync-peers`: the same work as the peers do. */
 export async function measureOurs({ signal }: BenchOptions): Promise<PeerCost> {
   await using link = await SyncLink.start({}, signal);
-  const { live } = await runLive(link);
+  // The peers' writers draw as they go.
+  const { live } = await runLive(link, { isDrawn: false });
   const { cost } = await runCatchUp(link);
   return {
     peer: "freshet",
@@ -34,10 +35,16 @@ export async function measureOurs({ signal }: BenchOptions): Promise<PeerCost> {
 }
 
 /** Loads all rows, then a million updates; throws unless both ends are equal then. */
-async function runLive(link: SyncLink): Promise<{ readonly live: Cost; readonly ms: number }> {
-  const { writer, follower } = link;
-  await follower.ask("follow", { on: true });
-  await writer.ask("load", { round: ROUND });
+async function runLive(link: SyncLink, options: { readonly isDrawn: boolean }): Promise<Live> {
+  await link.follower.ask("follow", { on: true });
+  await link.writer.ask("load", { round: ROUND });
+  return runRounds(link, options);
+}
+
+/** A million updates, drawn beforehand or as they are written; throws unless both ends are equal then. */
+async function runRounds(link: SyncLink, { isDrawn }: { readonly isDrawn: boolean }): Promise<Live> {
+  const { writer } = link;
+  if (isDrawn) await writer.ask("draw", { updates: LIVE_UPDATES, round: ROUND });
   const before = await link.counts();
   const { ms } = await writer.ask("rounds", { updates: LIVE_UPDATES, round: ROUND });
   const live = difference(before, await link.counts());
@@ -63,7 +70,7 @@ async function runCatchUp(link: SyncLink): Promise<{ readonly cost: Cost; readon
 export async function* measureLive({ progress, signal }: BenchOptions): AsyncGenerator<BenchFigure> {
   await using link = await SyncLink.start({}, signal);
   progress.write(`sync: ${LIVE_UPDATES} live updates of ${SYNC_WORKLOAD.keys} rows\n`);
-  const { live, ms } = await runLive(link);
+  const { live, ms } = await runLive(link, { isDrawn: true });
   yield* describe("live", live, { bytes: 34e6, writerS: 0.6, followerS: 0.25 });
   yield figureOf("live: updates per second", LIVE_UPDATES / (ms / 1000), "1/s");
   yield figureOf("live: rows on the link", live.rows, "rows");
@@ -71,6 +78,10 @@ export async function* measureLive({ progress, signal }: BenchOptions): AsyncGen
   if (signal.aborted) return;
 
   yield* measureCatchUp(link, { name: "catch-up", bytesMax: 78, progress });
+  if (signal.aborted) return;
+  const { live: later } = await runRounds(link, { isDrawn: true });
+  yield figureOf("live, the next million: CPU of the writer", later.writerS, "s");
+  yield figureOf("live, the next million: CPU of the follower", later.followerS, "s");
 }
 
 /** The same catch-up of a table whose numbers take 16 bits. */
@@ -91,6 +102,11 @@ async function* measureCatchUp(
   yield figureOf(`${name}: rows`, cost.rows, "rows");
   yield figureOf(`${name}: bytes per row on the link`, cost.bytesDown / cost.rows, "B", { atMost: bytesMax });
   yield figureOf(`${name}: time`, seconds, "s");
+}
+
+interface Live {
+  readonly live: Cost;
+  readonly ms: number;
 }
 
 interface Cost {
