@@ -56,7 +56,12 @@ export const COLUMN_MUTANTS: readonly Mutant[] = [
   {
     name: "a-padded-integer-is-its-own-key",
     file: HASHES,
-    edits: [["digit === 0 && value === 0 && length > 1", "digit < 0"]],
+    edits: [["length > 1 && units[at] === 0x30", "length < 0"]],
+  },
+  {
+    name: "a-long-integer-carries-nothing",
+    file: HASHES,
+    edits: [["const SHORT_DIGITS_MAX = 9;", "const SHORT_DIGITS_MAX = 11;"]],
   },
   { name: "an-integer-beyond-63-bits-is-its-own-key", file: HASHES, edits: [["|| high >= 0x8000_0000", ""]] },
   {

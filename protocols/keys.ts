@@ -23,9 +23,14 @@ export function isIntegerKey(key: bigint): boolean {
   return key < HASHED;
 }
 
+/** A key's two words, the low one first: to shift a 64-bit integer makes another one. */
+const KEY = new BigUint64Array(1);
+const WORDS = new Uint32Array(KEY.buffer);
+
 /** The shard a row lives in: the same key of two tables may live in two shards. */
 export function shardOf(table: number, key: bigint, shards: number): number {
-  return shardOfWords(table, Number(key & 0xffffffffn), Number(key >> 32n)) % shards;
+  KEY[0] = key;
+  return shardOfWords(table, WORDS[0] ?? 0, WORDS[1] ?? 0) % shards;
 }
 
 /** The same of a key's low and high 32 bits, before the shards are counted. */
@@ -73,6 +78,7 @@ export function writeKey(
 }
 
 const INTEGER_DIGITS_MAX = 19;
+const SHORT_DIGITS_MAX = 9;
 
 /** Writes a canonical integer below 2^63; false of any other text. */
 function writeInteger(
@@ -84,11 +90,20 @@ function writeInteger(
   const every = isWide ? 2 : 1;
   let low = 0;
   let high = 0;
-  for (let digit = 0; digit < length; digit += 1) {
+  // As long as all fits one word nothing is carried.
+  const short = Math.min(length, SHORT_DIGITS_MAX);
+  let digit = 0;
+  for (; digit < short; digit += 1) {
     const unit = at + digit * every;
     const value = (units[unit] ?? 0) - 0x30;
     if (value < 0 || value > 9 || (isWide && units[unit + 1] !== 0)) return false;
-    if (digit === 0 && value === 0 && length > 1) return false;
+    low = (Math.imul(low, 10) + value) | 0;
+  }
+  if (length > 1 && units[at] === 0x30) return false;
+  for (; digit < length; digit += 1) {
+    const unit = at + digit * every;
+    const value = (units[unit] ?? 0) - 0x30;
+    if (value < 0 || value > 9 || (isWide && units[unit + 1] !== 0)) return false;
     // Both words stay below 2^32 times 10, which doubles count exactly.
     low = low * 10 + value;
     const carry = Math.floor(low / 0x1_0000_0000);
@@ -103,7 +118,8 @@ function writeInteger(
 
 /** 32 bits of a key, mixed: the seed of a row's first values, so that every replica makes the same ones. */
 export function keySeed(key: bigint): number {
-  return wordsSeed(Number(key & 0xffffffffn), Number(key >> 32n));
+  KEY[0] = key;
+  return wordsSeed(WORDS[0] ?? 0, WORDS[1] ?? 0);
 }
 
 /** The same of a key's low and high 32 bits. */

@@ -13,6 +13,7 @@ export function firstBroken(
   floats: Float32Array,
   { rows, normMax }: { readonly rows: number; readonly normMax: number },
 ): { readonly row: number; readonly reason: Refusal } | undefined {
+  if (areSurelySmall(floats, normMax)) return undefined;
   const width = floats.length / Math.max(1, rows);
   for (let row = 0, at = 0; row < rows; row += 1) {
     let squares = 0;
@@ -28,3 +29,30 @@ export function firstBroken(
   }
   return undefined;
 }
+
+/**
+ * Whether no part of these floats can be above the norm, because all of them together are well below it, as a batch's gradients nearly always are. Four sums
+ * that do not wait for each other take a third of the time of one. A NaN is below nothing.
+ */
+function areSurelySmall(floats: Float32Array, normMax: number): boolean {
+  let first = 0;
+  let second = 0;
+  let third = 0;
+  let fourth = 0;
+  const whole = floats.length & ~3;
+  for (let at = 0; at < whole; at += 4) {
+    const a = floats[at] ?? 0;
+    const b = floats[at + 1] ?? 0;
+    const c = floats[at + 2] ?? 0;
+    const d = floats[at + 3] ?? 0;
+    first += a * a;
+    second += b * b;
+    third += c * c;
+    fourth += d * d;
+  }
+  for (let at = whole; at < floats.length; at += 1) first += (floats[at] ?? 0) ** 2;
+  return first + second + (third + fourth) <= SURELY * normMax * normMax;
+}
+
+/** In another order sums differ in their last bits: by less than this leaves room for. */
+const SURELY = 0.5;

@@ -79,16 +79,26 @@ export function kernelPooling(
       const { size, table, choice } = batch;
       if (!place(batch, rows)) return reference.spread(batch, rows);
       const to = layout.values(EMBEDDINGS).address + 4 * table * dim;
-      kernels.spreadRows(size, dim, rowsAt(table), places.rowOf, ...listArguments(choice), to, rowBytes);
+      const [starts, pooling] = listArguments(choice);
+      kernels.spreadRows(size, dim, rowsAt(table), places.rowOf, starts, pooling, to, rowBytes);
     },
     sum(batch, rows) {
       const { size, table, choice } = batch;
       if (!place(batch, rows)) return reference.sum(batch, rows);
+      const [starts, pooling] = listArguments(choice);
       const from = layout.deltas(EMBEDDINGS).address + 4 * table * dim;
       kernels.sumRows(
-        ...([size, dim, rows.length / Math.max(1, dim), rowsAt(table), places.rowOf] as const),
-        ...listArguments(choice),
-        ...([from, rowBytes, places.sums, places.share] as const),
+        size,
+        dim,
+        rows.length / Math.max(1, dim),
+        rowsAt(table),
+        places.rowOf,
+        starts,
+        pooling,
+        from,
+        rowBytes,
+        places.sums,
+        places.share,
       );
       return new Float32Array(buffer, places.sums, rows.length);
     },

@@ -36,22 +36,22 @@ export function learnPiece(
   }
   table.cold?.bring(columns.rows, count, { more: missing });
   const stored = code.stepRows(
-    ...([optimizer.kind, columns.numbers.at, FORMS[spec.precision], count, columns.keys.at] as const),
-    ...([
-      columns.rows.at,
-      columns.gradients.at,
-      columns.initial.at,
-      steps.delay === undefined ? 0 : columns.read.at,
-    ] as const),
-    ...([
-      firstT,
-      writer,
-      columns.scratch.at,
-      columns.places.at,
-      columns.t.at,
-      columns.added.at,
-      columns.norms.at,
-    ] as const),
+    optimizer.kind,
+    columns.numbers.at,
+    FORMS[spec.precision],
+    count,
+    columns.keys.at,
+    columns.rows.at,
+    columns.gradients.at,
+    columns.initial.at,
+    steps.delay === undefined ? 0 : columns.read.at,
+    firstT,
+    writer,
+    columns.scratch.at,
+    columns.places.at,
+    columns.t.at,
+    columns.added.at,
+    columns.norms.at,
   );
   if (stored < 0) throw new TableFull();
   return { stored, stamped: table.answer, refused: table.answerToo };

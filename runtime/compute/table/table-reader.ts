@@ -45,8 +45,13 @@ export class TableReader {
     for (const { from, to, count } of columns.pieces(keys.length)) {
       columns.keys.view.set(keys.subarray(from, to));
       this.counts.retries += this.#code.gatherKeys(
-        ...([columns.keys.at, count, columns.flags.at, columns.values.at] as const),
-        ...([this.#tries, columns.scratch.at, columns.rows.at] as const),
+        columns.keys.at,
+        count,
+        columns.flags.at,
+        columns.values.at,
+        this.#tries,
+        columns.scratch.at,
+        columns.rows.at,
         writers === undefined ? 0 : columns.writers.at,
       );
       statuses.set(columns.flags.view.subarray(0, count), from);
