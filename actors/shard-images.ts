@@ -6,7 +6,8 @@ import { IMAGE_LIMITS } from "../protocols/limits.ts";
 import { type RowStore } from "../protocols/sync/row-store.ts";
 import { takeImage, type TakenImage } from "../protocols/sync/take-image.ts";
 import { type Context, type Outcome } from "../runtime/actor.ts";
-import { type FileStoreProtocol, type SaveOutcome } from "../runtime/file-store-protocol.ts";
+import { type FileStoreProtocol, type NotWritten, type SaveOutcome } from "../runtime/file-store-protocol.ts";
+import { createImageTrouble } from "./image-trouble.ts";
 import { type ImageChain, type OpenedReplica } from "./open-replica.ts";
 import { type ShardConfig } from "./shard-config.ts";
 import { type ShardProtocol } from "./shard-protocol.ts";
@@ -16,25 +17,24 @@ const STEP_MS_MAX = 60_000;
 /** For its turn among the shards of the node to write. */
 const TURN_MS_MAX = 600_000;
 
-/** What had to be durable is not. The actor's next life goes on from the last image, of which others may know. */
-class ImageNotWritten extends Error {
-  override readonly name = "ImageNotWritten";
-
-  constructor(name: string) {
-    super(`Cannot go on with shard '${name}': its image must be on disk first, and could not be written`);
-  }
-}
-
 /** Images of a replica: at most one being written, and the trainers' positions of the last one that reached the disk. */
 export interface ShardImages {
   /** Something changed that the last image lacks. */
   note(): void;
   durable(trainer: string): number;
+  /** Not while the disk takes none: that is tried again by itself. */
   saveIfChanged(): void;
   /** Whether all is on disk now. */
   saveNow(): Promise<boolean>;
-  /** Fulfilled once the replica is on disk as it is now; rejects with `ImageNotWritten`. Take no other message meanwhile. */
+  /** Why the disk took no image, when that was tried last. */
+  problem(): NotWritten | undefined;
+  /** Likewise, before something that must be on disk at once: nothing is tried where the disk is known to take none. Take no other message meanwhile. */
+  isReady(): Promise<boolean>;
+  /** Fulfilled once the replica is on disk as it is now, or is `isOwed`. Take no other message meanwhile. */
   mustSave(): Promise<void>;
+  /** What had to be on disk before others hear of it is not, though the disk was well a moment ago. It ends with the next image that is written. */
+  isOwed(): boolean;
+  tryAgain(): void;
   saved(outcome: Outcome<SaveOutcome>): void;
 }
 
@@ -48,8 +48,11 @@ export function createImages(
   const files = context.ref<FileStoreProtocol>(config.files);
   const labels = { shard: name };
   let durable: ReadonlyMap<string, number> = new Map(replica.applied);
+  const trouble = createImageTrouble(name, context);
   let changed = false;
+  let owed = false;
   let saving: Promise<SaveOutcome> | undefined;
+  let noted: SaveOutcome | undefined;
 
   function step(): { readonly signal: AbortSignal } {
     return { signal: context.deadline(STEP_MS_MAX) };
@@ -106,38 +109,44 @@ export function createImages(
     context.metrics.gauge("freshet_image_segments", chain.segments, labels);
   }
 
-  /** One at a time. */
+  /** One at a time. Never rejects. */
   function begin(): Promise<SaveOutcome> {
-    saving = save().finally(() => {
-      saving = undefined;
-    });
+    saving = save()
+      .catch((error: unknown): SaveOutcome => {
+        return { kind: "failed", code: "io", message: error instanceof Error ? error.message : String(error) };
+      })
+      .finally(() => {
+        saving = undefined;
+      });
     return saving;
   }
 
-  function settle(outcome: Outcome<SaveOutcome>): void {
-    if (outcome.kind === "done" && outcome.value.kind === "saved") return;
-    // The last image stays, nothing is lost but time: trainers are told what is durable, and keep the rest.
-    const why =
-      outcome.kind === "failed" ? outcome.error.message : outcome.value.kind === "failed" ? outcome.value.message : "";
-    changed = true;
-    context.metrics.count("freshet_image_failures_total", 1, labels);
-    context.log.error("An image could not be written; the last one stays and the next turn tries again", {
-      ...labels,
-      why,
-    });
+  /** Whoever comes to it first. */
+  function note(outcome: SaveOutcome): void {
+    if (outcome === noted) return;
+    noted = outcome;
+    if (outcome.kind === "saved") {
+      owed = false;
+      trouble.saved();
+    } else {
+      // The last image stays, nothing is lost but time: trainers are told what is durable, and keep the rest.
+      changed = true;
+      // Nor is it known what that disk still has, or whether the next one is the same: nothing is added to an image there.
+      if (outcome.code === "io") chain.last = undefined;
+      trouble.failed(outcome);
+    }
   }
 
   async function saveNow(): Promise<boolean> {
-    await saving?.catch(() => undefined); // told to whoever began it
+    if (saving !== undefined) note(await saving);
     if (!changed) return true;
-    try {
-      const outcome = await begin();
-      settle({ kind: "done", value: outcome });
-      return outcome.kind === "saved";
-    } catch (error) {
-      settle({ kind: "failed", error: error instanceof Error ? error : new Error(String(error)) });
-      return false;
-    }
+    const outcome = await begin();
+    note(outcome);
+    return outcome.kind === "saved";
+  }
+
+  function tryAgain(): void {
+    if (changed && saving === undefined) context.pipe(begin(), "saved", (outcome) => ({ outcome }));
   }
 
   return {
@@ -146,14 +155,24 @@ export function createImages(
     },
     durable: (trainer: string) => durable.get(trainer) ?? 0,
     saveIfChanged: () => {
-      if (changed && saving === undefined) context.pipe(begin(), "saved", (outcome) => ({ outcome }));
+      if (trouble.now() === undefined) tryAgain();
     },
     saveNow,
-    mustSave: async (): Promise<void> => {
+    problem: () => trouble.now(),
+    isReady: async () => trouble.now() === undefined && (await saveNow()),
+    async mustSave() {
       changed = true;
-      if (!(await saveNow())) throw new ImageNotWritten(name);
+      owed = !(await saveNow());
+      if (!owed) return;
+      context.log.error("A settled time could not be written: other nodes hear nothing of this shard until it is", {
+        shard: name,
+      });
     },
-    saved: settle,
+    isOwed: () => owed,
+    tryAgain,
+    saved: (outcome) => {
+      if (outcome.kind === "done") note(outcome.value);
+    },
   };
 }
 

@@ -3,7 +3,7 @@ import { type Role } from "../protocols/model-state/role.ts";
 import { type QuantileSketch } from "../protocols/quantile-sketch.ts";
 import { type Address, type Outcome } from "../runtime/actor.ts";
 import { type SharedTable } from "../runtime/compute/table/table-reader.ts";
-import { type SaveOutcome } from "../runtime/file-store-protocol.ts";
+import { type NotWritten, type SaveOutcome } from "../runtime/file-store-protocol.ts";
 import { type PackedPush } from "./packed-push.ts";
 import { type EpochLook, type SharedEpochs } from "./shard-epochs.ts";
 import { type ScoreAnswer } from "./urgency-scores.ts";
@@ -93,6 +93,8 @@ export interface ShardStatus {
   readonly settled: number;
   /** Freshness of the rows that came from elsewhere, from the stamp at the primary to the merge here, milliseconds. */
   readonly lag: QuantileSketch;
+  /** Why the last image could not be written, if it was not. */
+  readonly notWritten: NotWritten | undefined;
 }
 
 /** One row as a person reads it. */
@@ -208,4 +210,6 @@ export interface ShardProtocol {
   readonly save: { request: Record<string, never>; reply: void };
   readonly scored: { request: ScoreAnswer; reply: void };
   readonly saved: { request: { readonly outcome: Outcome<SaveOutcome> }; reply: void };
+  /** The disk took no image. */
+  readonly "try-again": { request: Record<string, never>; reply: void };
 }

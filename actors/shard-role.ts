@@ -6,6 +6,7 @@ import { type Replica, type ReplicaEvent } from "../protocols/sync/replica.ts";
 import { epochOf } from "../protocols/sync/version.ts";
 import { drawPullId } from "../protocols/wire/pull.ts";
 import { type Context, Refused } from "../runtime/actor.ts";
+import { adviceOn } from "./image-trouble.ts";
 import { newWriter, primaryOf } from "./open-replica.ts";
 import { type ShardConfig } from "./shard-config.ts";
 import { type ShardImages } from "./shard-images.ts";
@@ -46,12 +47,14 @@ export function createShardRole(
   let isBehind = false;
   let askedAtMs = -Infinity;
 
-  async function lead(next: number): Promise<void> {
-    if (isBehind) {
-      // What the image before made durable may be none of this epoch's.
-      await images.mustSave();
-      isBehind = false;
-    }
+  /** Whether what this primary goes on from is on disk: what the image before made durable may be none of this epoch's. And nobody begins an epoch that may have to be begun again. */
+  async function mayLead(next: number): Promise<boolean> {
+    const isNew = isBehind || images.isOwed() || replica.horizon.epoch < next;
+    return !isNew || images.isReady();
+  }
+
+  async function begin(next: number): Promise<void> {
+    isBehind = false;
     if (epochOf(replica.writer) >= next) return;
     await take({ kind: "lead", epoch: next, writer: newWriter(config, context, next) });
   }
@@ -92,9 +95,19 @@ export function createShardRole(
       replica.primary = duty === "hands-over" || isLacking ? undefined : primaryOf(at, context.self);
       if (duty !== "trains" && !isLacking) replica.survey = undefined;
       // Only who takes over begins an epoch: a primary that lost its disk gets it from a member, with what it began with.
-      if (isPrimary && !isLacking) await lead(epoch);
+      if (isPrimary && !isLacking && (await mayLead(epoch))) await begin(epoch);
     },
-    lead,
+    async lead(next) {
+      if (await mayLead(next)) {
+        await begin(next);
+        if (!images.isOwed()) return;
+      }
+      const problem = images.problem();
+      const why = problem === undefined ? "" : `: ${adviceOn(problem)}`;
+      throw new Refused(
+        `shard ${config.name} of region ${config.region} begins no epoch that it cannot write down${why}`,
+      );
+    },
     // The primary pulls from nobody, so it says what it knows.
     settle({ members, ifBehind }) {
       if (!isBehind && (ifBehind === true || !mayLetGo())) return undefined;

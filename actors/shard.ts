@@ -53,7 +53,19 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
   kind: "shard",
   messages: [
     ...(["gather", "share", "push", "position", "subscribe", "synchronise", "hurry", "grant", "give-up"] as const),
-    ...(["role", "settle", "standing", "succeed", "lead", "due", "digest", "save", "saved", "scored"] as const),
+    ...([
+      "role",
+      "settle",
+      "standing",
+      "succeed",
+      "lead",
+      "due",
+      "digest",
+      "save",
+      "saved",
+      "try-again",
+      "scored",
+    ] as const),
     ...FROM_ELSEWHERE,
   ],
   fromElsewhere: FROM_ELSEWHERE,
@@ -95,10 +107,16 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
       return effects;
     }
 
-    /** What comes from elsewhere or with time. While an image is on its way to disk that must be there first, no other message is taken. */
+    /**
+     * What comes from elsewhere or with time. While an image is on its way to disk that must be there first, no other message is taken. Where it cannot
+     * be written this goes on, and all that it sends to other nodes is as if lost, until it is. So that this is seldom, nothing is settled while the disk is
+     * known to take no images.
+     */
     async function take(
       event: ReplicaEvent & { kind: "message" | "timer" | "give-up" | "settle" | "lead" },
     ): Promise<void> {
+      if (event.kind === "settle" && !(await images.isReady())) return;
+      if (event.kind === "message" && event.message === "report" && images.problem() !== undefined) return;
       const effects = decide(event);
       for (const effect of effects) {
         if (effect.kind === "save") await images.mustSave();
@@ -115,14 +133,14 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
             `Cannot go on with shard ${config.name}: nothing that this node asks for waits for the disk`,
           );
         case "send":
-          sendToPeer(context, { effect, ways });
+          if (!images.isOwed()) sendToPeer(context, { effect, ways });
           return;
         case "timer":
           context.after(effect.delayMs, "due", { timer: effect.name });
           return;
         case "changed":
           images.note();
-          news.version(effect.version);
+          announce();
           return;
         case "pulled":
           images.note();
@@ -153,6 +171,11 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
           // A batch without rows moves its trainer's position all the same.
           images.note();
       }
+    }
+
+    /** A leader that restarted knows no shards; telling it again costs nothing. */
+    function announce(): void {
+      if (!images.isOwed()) news.version(replica.version);
     }
 
     function fromAsker(message: "pull" | "more" | "release" | "survey", body: unknown, from: Address): Promise<void> {
@@ -236,7 +259,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         settle: (request) => role.settle(request),
         standing: ({ trainers, seal }) => {
           images.saveIfChanged();
-          const durable = role.isBehind() ? 0 : durableOf(trainers);
+          const durable = role.isBehind() || images.isOwed() ? 0 : durableOf(trainers);
           return durable === seal ? { durable, content: contentOf(replica) } : { durable };
         },
         succeed,
@@ -262,6 +285,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
           unsettled: { entries: replica.knowledge.size, tombstones: replica.store.tombstones },
           settled: replica.horizon.settled,
           lag: lag.recent(context.now()),
+          notWritten: images.problem(),
         }),
         digest: () => digest.turn(),
         row: (request) => viewRow(layout, replica.store, { ...request, nowMs: context.now() }),
@@ -285,8 +309,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
             await take({ kind: "timer", name: timer });
             return;
           }
-          // A leader that restarted knows no shards; telling it again costs nothing.
-          news.version(replica.version);
+          announce();
           context.after(ANNOUNCE_MS, "due", { timer: ANNOUNCE });
         },
         save: () => {
@@ -295,6 +318,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
           context.after(config.snapshotMs, "save", {});
         },
         saved: ({ outcome }) => images.saved(outcome),
+        "try-again": () => images.tryAgain(),
         scored: (answer) => urgency.scored(answer),
       },
       stop: () => images.saveNow().then(() => scratch?.close()),

@@ -11,6 +11,7 @@ import { createSketch, mergeSketch, quantile } from "../protocols/quantile-sketc
 import { type Asked, type ActorRef, type Address, type Context, defineActor, type Protocol } from "../runtime/actor.ts";
 import { type Series } from "../runtime/metrics.ts";
 import { type SystemHealth } from "../runtime/system.ts";
+import { imageProblems } from "./image-problems.ts";
 import { mayTrain, nodeAddresses } from "./node-plan.ts";
 import { type RegionConfig } from "./read-config.ts";
 import { type ModelStatus, type NodeProtocol, type NodeStatus } from "./status.ts";
@@ -200,9 +201,10 @@ async function gatherStatus(settings: NodeActorConfig, context: Context<NodeProt
     ...(summary === undefined ? {} : { training: { region: summary.training, term: summary.term } }),
     upSeconds: Math.round((context.now() - settings.startedMs) / 1000),
     ready: problems.length === 0,
-    // Links that are down are worth saying and no reason not to serve.
+    // Links that are down, and images that are not written, are worth saying and no reason not to serve.
     problems: [
       ...problems,
+      ...imageProblems(models),
       ...links.filter(({ connected }) => !connected).map(({ peer }) => `the link to ${peer} is down`),
     ],
     models: models.map(({ model, shards, trainer, inference }) =>

@@ -176,7 +176,6 @@ export const fileStore = defineActor<FileStoreProtocol, FileStoreConfig>({
     function failed(kept: Kept, error: unknown): NotWritten {
       const code = failureCode(error);
       const why = error instanceof Error ? error.message : String(error);
-      context.log.error("an image was not saved; the one from before is kept", { image: kept.place.name, code, error });
       context.metrics.count("freshet_images_not_saved_total", 1, { code });
       return { kind: "failed", code, message: `Cannot save image '${kept.place.name}' in '${folder}': ${why}` };
     }

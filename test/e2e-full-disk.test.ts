@@ -25,7 +25,7 @@ async function startOnSmallDisk(folderInState: string): Promise<Limited> {
     new TestNode({
       folder: folder.path,
       prefix: ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=24m tmpfs "$0" && exec "$@"', disk],
-      config: { ...QUICK, ...(await loneNode(REGION)) },
+      config: { ...QUICK, sync: { settleEvery: "1s" }, ...(await loneNode(REGION)) },
     }),
   );
   await node.start();
@@ -67,14 +67,23 @@ test.skipIf(!canMount)(
     await counted(node, "freshet_images_not_saved_total", { code: "full" });
     await counted(node, "freshet_image_failures_total");
     expect((await node.recommend("someone"))?.items.map(({ item }) => item)).toContain("tight");
-    expect((await node.status())?.ready).toBe(true);
+    // What is settled must be on disk first: it waits, and no shard ends over that.
+    const status = await eventually("it says so", async () => {
+      const found = await node.status();
+      return found?.problems.length === 1 ? found : undefined;
+    });
+    expect(status.problems[0]).toMatch(/^the images of shards? clicks-.* memory only: .*no space left.*; make room on/);
+    expect(status).toMatchObject({ ready: true, workers: status.workers.map(({ name }) => ({ name, restarts: 0 })) });
     const saved = (await node.metric("freshet_images_saved_total")) ?? 0;
 
     await limited.free();
     await eventually("images are written again", async () =>
       ((await node.metric("freshet_images_saved_total")) ?? 0) > saved ? true : undefined,
     );
+    await eventually("nothing is wrong", async () => ((await node.status())?.problems.length === 0 ? true : undefined));
     expect(await node.clicksOf("with-room")).toBe(1);
+    expect(await node.clicksOf("tight")).toBe(1);
+    expect((await node.metric("freshet_actor_failures_total")) ?? 0).toBe(0);
   },
   60_000,
 );

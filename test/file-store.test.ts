@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
@@ -182,6 +182,24 @@ test("a worker that may write one folder saves and loads in it, though it may no
     expect(await saveImage(files, { name: "a", bytes: Uint8Array.of(9, byte) })).toMatchObject({ kind: "saved" });
   }
   expect(await readImages(files, "a")).toEqual([Uint8Array.of(9, 3), Uint8Array.of(9, 2)]);
+});
+
+test("nothing is added to an image that is not there any more", async () => {
+  await using folder = await temporaryFolder();
+  await using store = await openStore({ folder: folder.path });
+  const { files } = store;
+  const whole = await saveImage(files, { name: "a", bytes: Uint8Array.of(1) });
+  const after = await saveImage(files, { name: "a", bytes: Uint8Array.of(2), after: whole.segment });
+  expect(after).toMatchObject({ kind: "saved" });
+  await rm(folder.path, { recursive: true });
+  await mkdir(folder.path);
+  expect(await saveImage(files, { name: "a", bytes: Uint8Array.of(3), after: after.segment })).toMatchObject({
+    kind: "failed",
+    code: "io",
+    message: `Cannot save image 'a' in '${folder.path}': what is there of it is not what was written last`,
+  });
+  expect(await saveImage(files, { name: "a", bytes: Uint8Array.of(4) })).toMatchObject({ kind: "saved" });
+  expect(await readImages(files, "a")).toEqual([Uint8Array.of(4)]);
 });
 
 test("after SIGKILL at any moment there is a whole image, no older than the last that was saved", async () => {
