@@ -17,15 +17,25 @@ export const EXCHANGE_MUTANTS: readonly Mutant[] = [
     file: "protocols/sync/answers.ts",
     edits: [
       [
-        "  evictAnswers(replica);\n  const isAsked",
-        "  for (const [writer, t] of pull.knowledge) if (t > (replica.knowledge.get(writer) ?? 0)) replica.knowledge.set(writer, t);\n  evictAnswers(replica);\n  const isAsked",
+        "  makeRoom(replica);\n  const isAsked",
+        "  for (const [writer, t] of pull.knowledge) if (t > (replica.knowledge.get(writer) ?? 0)) replica.knowledge.set(writer, t);\n  makeRoom(replica);\n  const isAsked",
       ],
     ],
   },
   {
     name: "answers-kept-for-ever",
     file: "protocols/sync/answers.ts",
-    edits: [["if (replica.answers.size < replica.limits.answersMax) return;", "return;"]],
+    edits: [["if (open.length < replica.limits.answersMax) return;", "return;"]],
+  },
+  {
+    name: "oldest-answer-gives-way",
+    file: "protocols/sync/answers.ts",
+    edits: [["?? open.at(-1);", "?? open[0];"]],
+  },
+  {
+    name: "short-answers-keep-their-room",
+    file: "protocols/sync/answers.ts",
+    edits: [["const last = open.find(({ cuts }) => cuts.length === 2) ??", "const last ="]],
   },
   {
     name: "each-answer-has-its-own-sweeps",

@@ -25,7 +25,7 @@ export const SYNC_LIMITS = {
   framesMax: 1_000_000,
   /** Frames in flight, and the most that one request may ask for again. */
   windowFrames: 4,
-  /** Answers kept open by one shard replica; the least recently used gives way. */
+  /** Answers kept open by one shard replica, at least two: beyond it the last gives way, and those before it come to their end. */
   answersMax: 64,
   /** An answer that nobody asked for during one to two of these is closed. */
   answerIdleMs: 20_000,

@@ -208,13 +208,18 @@ test("of each asker the last four pulls that are over are remembered, of as many
   expect([...replica.over.keys()]).toEqual(["a", "d"]);
 });
 
-test("to make room the answer that was asked for longest ago is closed, and its pull is over", () => {
+test("to make room an answer of one frame is closed, or else the last, and its pull is over", () => {
   const replica = start();
-  for (const number of [1, 2, 3]) ask(replica, { pullId: idOf(number) });
-  more(replica, [0], { pullId: idOf(1), answer: { responder: B, number: 1 } });
-  ask(replica, { pullId: idOf(4) });
-  expect([...replica.answers.values()].map(({ pullId }) => pullId)).toEqual([3, 1, 4].map(idOf));
-  expect(ask(replica, { pullId: idOf(2) })).toEqual([gone(idOf(2))]);
+  function opened(...numbers: readonly number[]): number[] {
+    for (const number of numbers) ask(replica, { pullId: idOf(number) });
+    return [...replica.answers.values()].map(({ pullId }) => Number(pullId));
+  }
+  expect(opened(1, 2, 3, 4)).toEqual([2, 3, 4]);
+  expect(ask(replica, { pullId: idOf(1) })).toEqual([gone(idOf(1))]);
+  writeRows(replica, [1n, 2n]);
+  expect(opened(5, 6, 7)).toEqual([5, 6, 7]);
+  expect(opened(8)).toEqual([5, 6, 8]);
+  expect(ask(replica, { pullId: idOf(7) })).toEqual([gone(idOf(7))]);
 });
 
 test("a copy is sent to whoever asks for one and stands earlier, and to whom no deletion could be told any more", () => {

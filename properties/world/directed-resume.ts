@@ -22,7 +22,7 @@ const TABLES: readonly TableSpec[] = [
   { name: "rows", dim: 1, valueBytes: 4, stateBytes: 0, precision: "f32", optimizer: "test" },
 ];
 /** One row a frame, two frames in flight. */
-const LIMITS: SyncLimits = { ...SYNC_LIMITS, frameBytes: 30, windowFrames: 2, answersMax: 1, entriesKept: 0 };
+const LIMITS: SyncLimits = { ...SYNC_LIMITS, frameBytes: 30, windowFrames: 2, answersMax: 2, entriesKept: 0 };
 const ROWS = 40;
 /** More than any pull here has. */
 const TIMEOUTS_MAX = 1_000;
@@ -66,13 +66,60 @@ export function answerThatIsClosed(): string | undefined {
   for (let key = 0; key < 6; key += 1) write(peer, BigInt(key));
   const puller = start("puller");
   pullThrough(puller, peer, { pull: 1, frames: 3 });
-  // The peer keeps one answer, and now it is another's.
   write(peer, 0n);
-  pullThrough(start("other"), peer, { pull: 2, frames: 1 });
-  pullThrough(puller, peer, { pull: 3, frames: Infinity });
+  for (let sweeps = 0; sweeps < 2; sweeps += 1) stepReplica(peer, { kind: "timer", name: SWEEP_TIMER }, NOW);
+  if (peer.answers.size > 0) return "an answer was to be closed that nobody asks for";
+  pullThrough(puller, peer, { pull: 2, frames: Infinity });
   return puller.store.digest() === peer.store.digest() && puller.knowledge.get(peer.writer) === peer.stamper.last
     ? undefined
     : "a pull came to nothing because the answer that it was to go on with had been closed";
+}
+
+/** L2: of more askers than a peer has room for, each gets a long answer whole. */
+export function moreAskersThanRoom(): string | undefined {
+  const peer = start("peer");
+  for (let key = 0; key < 6; key += 1) write(peer, BigInt(key));
+  const askers = ["a", "b", "c"].map((name) => ({ puller: start(name), outbox: noEffects() }));
+  let pulls = 0;
+  // One message of each in turn; who is refused pulls again.
+  for (let turn = 0; turn < ROWS; turn += 1) {
+    for (const { puller, outbox } of askers) {
+      const isDone = puller.knowledge.get(peer.writer) === peer.stamper.last;
+      if (!isDone && puller.pull === undefined) {
+        pulls += 1;
+        outbox.push(...stepReplica(puller, { kind: "pull", peer: peer.writer, pullId: pullId(pulls) }, NOW));
+      }
+      const said = outbox.shift();
+      if (said?.kind !== "send") continue;
+      const { message, body } = said;
+      for (const answer of stepReplica(peer, { kind: "message", from: puller.writer, message, body }, NOW)) {
+        if (answer.kind !== "send") continue;
+        const reply = { kind: "message", from: peer.writer, message: answer.message, body: answer.body } as const;
+        outbox.push(...stepReplica(puller, reply, NOW).filter(({ kind }) => kind === "send"));
+      }
+    }
+  }
+  return askers.every(({ puller }) => puller.store.digest() === peer.store.digest())
+    ? undefined
+    : "askers closed each other's answers, in turn";
+}
+
+/** L2: answers of one frame, which were sent whole, give way to each other and leave a long one open. */
+export function roomBesideALongAnswer(): string | undefined {
+  const peer = start("peer");
+  for (let key = 0; key < 6; key += 1) write(peer, BigInt(key));
+  const { declaration, writer, stamper } = peer;
+  function ask(from: string, id: number, known: number): void {
+    const body = { pullId: pullId(id), declaration, wantsState: true, settled: 0, knowledge: [[writer, known]] };
+    stepReplica(peer, { kind: "message", from, message: "pull", body }, NOW);
+  }
+  ask("before", 1, stamper.last - 1);
+  ask("long", 2, 1);
+  const answer = [...peer.answers.values()].find(({ to }) => to === "long")?.id;
+  for (let id = 3; id < 9; id += 1) ask(`after ${id}`, id, stamper.last - 1);
+  const body = { pullId: pullId(2), answer, frames: [5] };
+  const [sent] = stepReplica(peer, { kind: "message", from: "long", message: "more", body }, NOW);
+  return sent?.kind === "send" && sent.message === "frame" ? undefined : "a long answer was closed for short ones";
 }
 
 /** L2: an answer that is asked for again and again stays open, however many others came and went before it. */
@@ -242,6 +289,10 @@ function start(name: string): Replica {
 function write(replica: Replica, key: bigint, nowMs = NOW): void {
   const writes = [{ table: 0, keys: BigUint64Array.of(key), mutate: () => undefined }];
   stepReplica(replica, { kind: "write", writes }, nowMs);
+}
+
+function noEffects(): ReplicaEffect[] {
+  return [];
 }
 
 function pullId(id: number): string {

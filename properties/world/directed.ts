@@ -49,9 +49,11 @@ import {
   answerOverABadLink,
   answerOverSurveys,
   answerThatIsClosed,
+  moreAskersThanRoom,
   nothingHalfTaken,
   olderAnswer,
   restAndAnew,
+  roomBesideALongAnswer,
 } from "./directed-resume.ts";
 import {
   notBytes,
@@ -155,6 +157,8 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["L2", answerOverABadLink],
   ["L2", answerThatIsClosed],
   ["L2", answerInUse],
+  ["L2", moreAskersThanRoom],
+  ["L2", roomBesideALongAnswer],
   ["L2", answerOverSurveys],
   ["L2", slowLink],
   ["I1", anyBytes],

@@ -182,7 +182,7 @@ export function drawKnobs(random: Random): Knobs {
     damageRate: sometimes(() => 0.3),
     clockStepMs: sometimes(() => between(100, 5_000)),
     frameBytes: [40, 40, 90, 90, 100_000][nextBelow(random, 5)] ?? 0,
-    answersMax: calm ? 8 : ([1, 1, 2, 4][nextBelow(random, 4)] ?? 1),
+    answersMax: calm ? 8 : ([2, 2, 3, 4][nextBelow(random, 4)] ?? 2),
     retryMs: calm ? 1_000 : between(200, 1_000),
     retriesMax: 1 + nextBelow(random, 4),
     cacheRowsMax: [1, 3, 8, 1000][nextBelow(random, 4)] ?? 1,

@@ -58,7 +58,7 @@ function answerPull(
   { from, pull }: { readonly from: string; readonly pull: ParsedPull },
 ): ReplicaEffect[] {
   const { pullId } = pull;
-  evictAnswers(replica);
+  makeRoom(replica);
   const isAsked = pull.wantsCopy === true && isLater(replica.horizon, pull);
   const replaces = isAsked || !isWithinReach(replica.horizon, pull, replica.follows);
   const list = replaces ? replica.store.collect(new Float64Array()) : collectLacking(replica, pull);
@@ -171,10 +171,6 @@ function sendFrames(
   { indexes, cursor }: { readonly indexes: readonly number[]; readonly cursor: UrgentCursor | undefined },
 ): ReplicaEffect[] {
   answer.used = true;
-  const key = answerKey(answer.to, answer.pullId);
-  // To the end of the order, which is that of last use.
-  replica.answers.delete(key);
-  replica.answers.set(key, answer);
   const { store } = replica;
   const frames = answer.cuts.length - 1;
   // An answer of one frame is as fast as its urgent rows alone would be.
@@ -230,11 +226,15 @@ export function burstFrames({ frameBytes, windowFrames }: SyncLimits, burst: num
   return burst === undefined ? windowFrames : Math.min(windowFrames, Math.max(1, Math.floor(burst / frameBytes)));
 }
 
-function evictAnswers(replica: Replica): void {
-  for (const answer of replica.answers.values()) {
-    if (replica.answers.size < replica.limits.answersMax) return;
-    closeAnswer(replica, answer);
-  }
+/**
+ * Closes an answer where there is no room for another: one of a single frame, which was sent whole, or else the one that was opened last. So those before
+ * it come to their end, however many ask: if the oldest gave way, or what was used longest ago, askers would close each other's in turn, for ever.
+ */
+function makeRoom(replica: Replica): void {
+  const open = [...replica.answers.values()];
+  if (open.length < replica.limits.answersMax) return;
+  const last = open.find(({ cuts }) => cuts.length === 2) ?? open.at(-1);
+  if (last !== undefined) closeAnswer(replica, last);
 }
 
 function refuse(to: string, pullId: string, reason: "declaration" | "serving" | "gone"): ReplicaEffect {
