@@ -78,11 +78,11 @@ export function answerThatIsClosed(): string | undefined {
 /** L2: of more askers than a peer has room for, each gets a long answer whole. */
 export function moreAskersThanRoom(): string | undefined {
   const peer = start("peer");
-  for (let key = 0; key < 6; key += 1) write(peer, BigInt(key));
+  for (let key = 0; key < ROWS; key += 1) write(peer, BigInt(key));
   const askers = ["a", "b", "c"].map((name) => ({ puller: start(name), outbox: noEffects() }));
   let pulls = 0;
   // One message of each in turn; who is refused pulls again.
-  for (let turn = 0; turn < ROWS; turn += 1) {
+  for (let turn = 0; turn < 4 * ROWS; turn += 1) {
     for (const { puller, outbox } of askers) {
       const isDone = puller.knowledge.get(peer.writer) === peer.stamper.last;
       if (!isDone && puller.pull === undefined) {
