@@ -28,12 +28,12 @@ const ROWS = 40;
 const TIMEOUTS_MAX = 1_000;
 
 /** L2: a link over which only a few frames in a row get through carries any answer in the end, each frame once. */
-export function answerOverABadLink(): string | undefined {
+function answerOverABadLink(): string | undefined {
   return overABadLink(() => undefined);
 }
 
 /** L2: and so it does where its asker is asked where it stands after each of its pulls, or while these run. */
-export function answerOverSurveys(): string | undefined {
+function answerOverSurveys(): string | undefined {
   return overABadLink((puller, peer, round) => {
     const body = { asker: peer.writer, round };
     const effects = stepReplica(puller, { kind: "message", from: peer.writer, message: "survey", body }, NOW);
@@ -61,7 +61,7 @@ function overABadLink(betweenPulls: (puller: Replica, peer: Replica, pull: numbe
 }
 
 /** L2: where the answer was closed meanwhile, the pull asks for a new one. */
-export function answerThatIsClosed(): string | undefined {
+function answerThatIsClosed(): string | undefined {
   const peer = start("peer");
   for (let key = 0; key < 6; key += 1) write(peer, BigInt(key));
   const puller = start("puller");
@@ -76,7 +76,7 @@ export function answerThatIsClosed(): string | undefined {
 }
 
 /** L2: of more askers than a peer has room for, each gets a long answer whole. */
-export function moreAskersThanRoom(): string | undefined {
+function moreAskersThanRoom(): string | undefined {
   const peer = start("peer");
   for (let key = 0; key < ROWS; key += 1) write(peer, BigInt(key));
   const askers = ["a", "b", "c"].map((name) => ({ puller: start(name), outbox: noEffects() }));
@@ -105,7 +105,7 @@ export function moreAskersThanRoom(): string | undefined {
 }
 
 /** L2: answers of one frame, which were sent whole, give way to each other and leave a long one open. */
-export function roomBesideALongAnswer(): string | undefined {
+function roomBesideALongAnswer(): string | undefined {
   const peer = start("peer");
   for (let key = 0; key < 6; key += 1) write(peer, BigInt(key));
   const { declaration, writer, stamper } = peer;
@@ -123,7 +123,7 @@ export function roomBesideALongAnswer(): string | undefined {
 }
 
 /** L2: an answer that is asked for again and again stays open, however many others came and went before it. */
-export function answerInUse(): string | undefined {
+function answerInUse(): string | undefined {
   const peer = start("peer");
   write(peer, 1n);
   write(peer, 2n);
@@ -165,7 +165,7 @@ export function answerInUse(): string | undefined {
 }
 
 /** X11: a pull that went on with an older answer is complete when it knows what its peer had when it began. */
-export function olderAnswer(): string | undefined {
+function olderAnswer(): string | undefined {
   const peer = start("peer");
   for (let key = 0; key < 6; key += 1) write(peer, BigInt(key));
   const puller = start("puller");
@@ -178,7 +178,7 @@ export function olderAnswer(): string | undefined {
 }
 
 /** V9: who has said that nothing of before comes any more takes no frame that it had asked for before; and says so in the second round. */
-export function nothingHalfTaken(): string | undefined {
+function nothingHalfTaken(): string | undefined {
   const dead = start("dead");
   write(dead, 1n);
   write(dead, 2n);
@@ -208,7 +208,7 @@ export function nothingHalfTaken(): string | undefined {
 }
 
 /** W1: what a link allowed of the rest of an answer is not allowed of the one that is asked for anew after it. */
-export function restAndAnew(): string | undefined {
+function restAndAnew(): string | undefined {
   const peer = start("peer");
   for (let key = 0; key < ROWS; key += 1) write(peer, BigInt(key));
   const puller = start("puller");
@@ -298,3 +298,15 @@ function noEffects(): ReplicaEffect[] {
 function pullId(id: number): string {
   return id.toString(16).padStart(32, "0");
 }
+
+export const RESUMPTIONS = [
+  ["L2", answerOverABadLink],
+  ["L2", answerThatIsClosed],
+  ["L2", answerInUse],
+  ["L2", moreAskersThanRoom],
+  ["L2", roomBesideALongAnswer],
+  ["L2", answerOverSurveys],
+  ["X11", olderAnswer],
+  ["V9", nothingHalfTaken],
+  ["W1", restAndAnew],
+] as const;

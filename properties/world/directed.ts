@@ -44,17 +44,7 @@ import { REPORTS } from "./directed-reports.ts";
 import { orphanReported, orphanSuperseded, reportsBounded } from "./directed-orphans.ts";
 import { dominating, joining, jumps, lastStamps, mergingInAnyOrder, ordering } from "./directed-laws.ts";
 import { besideCatchUps, inUse, manyShards, restlessPeer, withinBudget } from "./directed-links.ts";
-import {
-  answerInUse,
-  answerOverABadLink,
-  answerOverSurveys,
-  answerThatIsClosed,
-  moreAskersThanRoom,
-  nothingHalfTaken,
-  olderAnswer,
-  restAndAnew,
-  roomBesideALongAnswer,
-} from "./directed-resume.ts";
+import { RESUMPTIONS } from "./directed-resume.ts";
 import {
   notBytes,
   notHalf,
@@ -106,7 +96,6 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["V9", deathBetweenAnswers],
   ["V9", reportsWait],
   ["V9", reportsAfterStanding],
-  ["V9", nothingHalfTaken],
   ["V10", jumps],
   ["V10", fromTheFuture],
   ["P1", supersededRests],
@@ -116,6 +105,7 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["P3", reportBringsNoEpoch],
   ["P4", earlyRowsAreNotHandedOver],
   ...REPORTS,
+  ...RESUMPTIONS,
   ["S1", rowsGoneMidway],
   ["S1", expiryLeavesLaterEpochs],
   ["S1", answerOverAnEpoch],
@@ -137,7 +127,6 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["X11", listedAgain],
   ["X11", failedPull],
   ["X11", standingExpected],
-  ["X11", olderAnswer],
   ["X11", cursorOfAnotherLife],
   ["X11", answerToAnotherLife],
   ["X11", shardStartsAlone],
@@ -154,12 +143,6 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["L5", lateCopy],
   ["L5", copyOfAClosedAnswer],
   ["L5", hurriedGivesWay],
-  ["L2", answerOverABadLink],
-  ["L2", answerThatIsClosed],
-  ["L2", answerInUse],
-  ["L2", moreAskersThanRoom],
-  ["L2", roomBesideALongAnswer],
-  ["L2", answerOverSurveys],
   ["L2", slowLink],
   ["I1", anyBytes],
   ["I2", oneEncoding],
@@ -170,7 +153,6 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["I7", anotherLayout],
   ["W1", manyShards],
   ["W1", standingBounded],
-  ["W1", restAndAnew],
   ["W2", inUse],
   ["W3", besideCatchUps],
   ["W4", withinBudget],
