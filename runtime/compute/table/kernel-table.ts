@@ -137,12 +137,12 @@ export class KernelTable implements FreezableRows {
 
   /** The versions of rows, none of which is empty, into these places of two columns. */
   readVersions(
-    rows: readonly number[],
-    to: { readonly places: readonly number[]; readonly t: Float64Array; readonly writers: Uint16Array },
+    rows: Uint32Array,
+    to: { readonly places: Uint32Array; readonly t: Float64Array; readonly writers: Uint16Array },
   ): void {
     const { columns, code } = this;
     for (const { from, count } of columns.pieces(rows.length)) {
-      for (let at = 0; at < count; at += 1) columns.rows.view[at] = rows[from + at] ?? 0;
+      columns.rows.view.set(rows.subarray(from, from + count));
       code.readVersions(columns.rows.at, count, columns.t.at, columns.writers.at, columns.flags.at);
       if (columns.flags.view.subarray(0, count).includes(EMPTY)) {
         throw new RangeError("Cannot read the versions of rows: one is empty");
@@ -176,16 +176,18 @@ export class KernelTable implements FreezableRows {
   }
 
   /** Those of some rows that a knowledge lacks. */
-  aheadAmong(rows: readonly number[], known: Float64Array): number[] {
+  aheadAmong(rows: Uint32Array, known: Float64Array): Uint32Array {
     const { columns, code } = this;
     columns.known.view.set(known);
-    const ahead: number[] = [];
+    const ahead = new Uint32Array(rows.length);
+    let found = 0;
     for (const { from, count } of columns.pieces(rows.length)) {
-      for (let at = 0; at < count; at += 1) columns.rows.view[at] = rows[from + at] ?? 0;
+      columns.rows.view.set(rows.subarray(from, from + count));
       const left = code.collectAmong(columns.rows.at, count, columns.known.at, known.length);
-      for (let at = 0; at < left; at += 1) ahead.push(columns.rows.view[at] ?? 0);
+      ahead.set(columns.rows.view.subarray(0, left), found);
+      found += left;
     }
-    return ahead;
+    return ahead.subarray(0, found);
   }
 
   /** The rows that merging a piece would change, where they are now, with their contents in memory: who asks for them looks at these. */

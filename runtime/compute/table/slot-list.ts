@@ -2,10 +2,7 @@ import { type SlotList, type SlotVersions } from "../../../protocols/sync/row-st
 import { type KernelTable } from "./kernel-table.ts";
 
 /** Rows of each table as a list. A slot is row * tables + table. */
-export function slotListOf(
-  tables: readonly KernelTable[],
-  rowsOf: readonly (readonly number[] | Uint32Array)[],
-): SlotList {
+export function slotListOf(tables: readonly KernelTable[], rowsOf: readonly Uint32Array[]): SlotList {
   const slots = new Float64Array(rowsOf.reduce((sum, { length }) => sum + length, 0));
   const generations = new Uint32Array(slots.length);
   const sections: { table: number; from: number; to: number }[] = [];
@@ -24,16 +21,44 @@ export function slotListOf(
   return { slots, generations, sections };
 }
 
+/** Rows of one table that stand in a column of slots, in its order, and where each stands there. */
+interface RowsOfTable {
+  readonly rows: Uint32Array;
+  readonly places: Uint32Array;
+}
+
+/** What slots are, table by table. */
+export function rowsByTable(slots: Float64Array, tables: number): RowsOfTable[] {
+  const counts = new Uint32Array(tables);
+  for (let at = 0; at < slots.length; at += 1) {
+    const table = tableOf(slots[at] ?? 0, tables);
+    counts[table] = (counts[table] ?? 0) + 1;
+  }
+  const parts = Array.from(counts, (count) => ({ rows: new Uint32Array(count), places: new Uint32Array(count) }));
+  const ends = new Uint32Array(tables);
+  for (let at = 0; at < slots.length; at += 1) {
+    const slot = slots[at] ?? 0;
+    const table = tableOf(slot, tables);
+    const part = parts[table];
+    if (part === undefined) continue;
+    const end = ends[table] ?? 0;
+    part.rows[end] = (slot - table) / tables;
+    part.places[end] = at;
+    ends[table] = end + 1;
+  }
+  return parts;
+}
+
+/** A slot's remainder by the tables: of numbers beyond 32 bits the operator `%` takes as long as all else that is done to a row. */
+function tableOf(slot: number, tables: number): number {
+  return slot - Math.floor(slot / tables) * tables;
+}
+
 /** The versions of the rows in these slots, none of which is empty, read table by table. */
 export function versionsAt(tables: readonly KernelTable[], slots: Float64Array): SlotVersions {
-  const places = tables.map((): number[] => []);
-  for (let at = 0; at < slots.length; at += 1) places[(slots[at] ?? 0) % tables.length]?.push(at);
   const versions = { slots, t: new Float64Array(slots.length), writers: new Uint16Array(slots.length) };
-  for (const [table, rows] of tables.entries()) {
-    const mine = places[table] ?? [];
-    if (mine.length === 0) continue;
-    const numbers = mine.map((at) => ((slots[at] ?? 0) - table) / tables.length);
-    rows.readVersions(numbers, { places: mine, ...versions });
+  for (const [table, { rows, places }] of rowsByTable(slots, tables.length).entries()) {
+    if (rows.length > 0) tables[table]?.readVersions(rows, { places, ...versions });
   }
   return versions;
 }

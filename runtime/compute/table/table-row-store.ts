@@ -28,7 +28,7 @@ import { type Version, type WriterId } from "../../../protocols/sync/version.ts"
 import { EditedRow } from "./edited-row.ts";
 import { KernelTable } from "./kernel-table.ts";
 import { learnPiece, numbersOf } from "./learn-piece.ts";
-import { slotListOf, versionsAt } from "./slot-list.ts";
+import { rowsByTable, slotListOf, versionsAt } from "./slot-list.ts";
 import { rowsWhere } from "./rows-where.ts";
 import { oldestOf } from "./oldest-rows.ts";
 import { type ColdCounts } from "./cold-rows.ts";
@@ -219,18 +219,11 @@ export class TableRowStore implements RowStore {
   }
 
   collect(known: Float64Array, slots?: Float64Array): SlotList {
-    const rowsOf: (readonly number[] | Uint32Array)[] = this.#tables.map((table) =>
-      slots === undefined ? table.rowsAhead(known) : [],
-    );
-    if (slots !== undefined) {
-      const among: number[][] = this.tables.map(() => []);
-      const tables = this.tables.length;
-      for (let at = 0; at < slots.length; at += 1) {
-        const slot = slots[at] ?? 0;
-        among[slot % tables]?.push(Math.floor(slot / tables));
-      }
-      for (const [table, rows] of among.entries()) rowsOf[table] = this.#table(table).aheadAmong(rows, known);
-    }
+    const among = slots === undefined ? undefined : rowsByTable(slots, this.tables.length);
+    const rowsOf = this.#tables.map((table, index) => {
+      const rows = among?.[index]?.rows;
+      return rows === undefined ? table.rowsAhead(known) : table.aheadAmong(rows, known);
+    });
     const list = slotListOf(this.#tables, rowsOf);
     this.#open.add(list);
     return list;
