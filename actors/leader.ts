@@ -145,6 +145,7 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
       }
     }
 
+    for (const shard of config.shards) shardHere(shard).tell("led-anew", {});
     setPulls(!config.mayTrain);
     context.after(0, "lease-turn", {});
     return {

@@ -189,6 +189,8 @@ export interface ShardProtocol {
   readonly grant: { request: { readonly pullId: string; readonly upTo: number }; reply: void };
   /** The pull of this id, if it runs, is to end. */
   readonly "give-up": { request: { readonly pullId: string }; reply: void };
+  /** Told by a leader that has just started: what runs was asked for by the start of it before, and ends. Its pulls would be refused meanwhile. */
+  readonly "led-anew": { request: Record<string, never>; reply: void };
   readonly status: { request: Record<string, never>; reply: ShardStatus };
   /** Looks one row up by its table's name and the text of its key, in JSON: for people, over NATS. */
   readonly row: { request: { readonly table: string; readonly key: string }; reply: RowView };

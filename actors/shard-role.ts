@@ -37,10 +37,11 @@ export function createShardRole(
   parts: {
     readonly replica: Replica;
     readonly images: ShardImages;
-    readonly take: (event: ReplicaEvent & { kind: "settle" | "lead" | "give-up" }) => Promise<void>;
+    readonly take: (event: ReplicaEvent & { kind: "settle" | "lead" }) => Promise<void>;
+    readonly endPull: () => Promise<void>;
   },
 ): ShardRole {
-  const { replica, images, take } = parts;
+  const { replica, images, take, endPull } = parts;
   let isPrimary = false;
   /** Of what a primary writes. */
   let epoch = 0;
@@ -78,9 +79,7 @@ export function createShardRole(
       isPrimary = duty === "trains" || duty === "hands-over";
       ({ epoch } = role);
       // What a pull brings from now on, its positions too, is what others hold besides.
-      if (isPrimary && didPull && replica.pull !== undefined) {
-        await take({ kind: "give-up", pullId: replica.pull.pullId });
-      }
+      if (isPrimary && didPull) await endPull();
       const isLacking = isPrimary && replica.horizon.epoch < epoch;
       if (isLacking && !isBehind) {
         context.log.warn("The rows of the epoch are not here: no gradients are taken before a member has given them", {

@@ -10,11 +10,9 @@
  */
 import { modelLayout } from "../protocols/model-layout.ts";
 import { encodeImage } from "../protocols/sync/image.ts";
-import { isSuperseded } from "../protocols/sync/row-notes.ts";
 import { contentOf, type ReplicaEffect, type ReplicaEvent } from "../protocols/sync/replica.ts";
-import { type Address, defineActor, Refused } from "../runtime/actor.ts";
-import { createAdmitKeys } from "./admit-keys.ts";
-import { gatherAll, gatherRows, type ReadList, shareRows } from "./gather-rows.ts";
+import { type Address, defineActor } from "../runtime/actor.ts";
+import { gatherAll, shareRows } from "./gather-rows.ts";
 import { createEffectCounts } from "./effect-counts.ts";
 import { createLagMeter, noteUrgentRows } from "./lag-meter.ts";
 import { tellLeader } from "./leader-news.ts";
@@ -26,22 +24,14 @@ import { openReplica } from "./open-replica.ts";
 import { type ShardConfig } from "./shard-config.ts";
 import { createShardEpochs, lookAt } from "./shard-epochs.ts";
 import { createImages } from "./shard-images.ts";
-import { type PackedPush, unpackPush } from "./packed-push.ts";
 import { peerText, rememberWay } from "./shard-name.ts";
+import { createPushes } from "./shard-pushes.ts";
 import { createShardRole } from "./shard-role.ts";
 import { sendToPeer } from "./shard-sends.ts";
 import { createHeldMeter } from "./show-held.ts";
-import {
-  type KeyList,
-  type Push,
-  type PushOutcome,
-  type ShardProtocol,
-  type SucceedOutcome,
-} from "./shard-protocol.ts";
-import { compensated, stepsLate } from "./late-gradients.ts";
+import { type Push, type ShardProtocol, type SucceedOutcome } from "./shard-protocol.ts";
 import { createShardDigest } from "./shard-digest.ts";
 import { keptPush } from "./push-room.ts";
-import { problemOf, writesOf } from "./shard-writes.ts";
 import { openTrace } from "./step-trace.ts";
 import { createUrgencyScores } from "./urgency-scores.ts";
 
@@ -53,6 +43,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
   kind: "shard",
   messages: [
     ...(["gather", "share", "push", "position", "subscribe", "synchronise", "hurry", "grant", "give-up"] as const),
+    ...(["led-anew"] as const),
     ...([
       "role",
       "settle",
@@ -84,7 +75,6 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     const urgency = createUrgencyScores(config, context, { layout, step });
     const showHeld = createHeldMeter(context, { layout, replica, shard: config.name });
     const digest = createShardDigest(replica.store, (delayMs) => context.after(delayMs, "digest", {}));
-    const admitKeys = createAdmitKeys(layout, replica.store);
     const trace = openTrace(config.trace, context);
     trace.start(() => ({ writer: replica.writer, primary: replica.primary, image: encodeImage(replica) }));
     let refused = 0;
@@ -178,12 +168,18 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
       if (!images.isOwed()) news.version(replica.version);
     }
 
+    async function endPull(): Promise<void> {
+      if (replica.pull !== undefined) await take({ kind: "give-up", pullId: replica.pull.pullId });
+    }
+
     function fromAsker(message: "pull" | "more" | "release" | "survey", body: unknown, from: Address): Promise<void> {
       rememberWay(ways, from);
       return take({ kind: "message", from: peerText(from), message, body });
     }
 
-    const role = createShardRole(config, context, { replica, images, take });
+    const role = createShardRole(config, context, { replica, images, take, endPull });
+
+    const push = createPushes(config, context, { layout, replica, images, role, urgency, steps, step });
 
     function succeed({ trainers, seal, content }: ShardProtocol["succeed"]["request"]): SucceedOutcome {
       // Positions came with what was pulled, and say nothing of rows that are ahead of them.
@@ -197,46 +193,6 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     /** The message up to which all these trainers' steps are in the image on disk. */
     function durableOf(trainers: readonly string[]): number {
       return Math.min(...trainers.map((trainer) => images.durable(trainer)));
-    }
-
-    function push(packed: PackedPush): PushOutcome {
-      if (!role.isPrimary()) throw new Refused(`shard ${config.name} of region ${config.region} is not the primary`);
-      role.checkEpoch();
-      const { trainer, batch, previous } = packed;
-      const applied = replica.applied.get(trainer) ?? 0;
-      if (batch <= applied) return { kind: "applied", durable: images.durable(trainer), late: 0 };
-      const isElsewhere = applied !== previous || isSuperseded(replica);
-      if (isElsewhere) return { kind: "elsewhere", applied, durable: images.durable(trainer) };
-      const request = unpackPush(packed);
-      if (request === undefined) return refusedPush(trainer, "columns");
-      const late = stepsLate(request, steps[0] ?? 0);
-      const current = late === 0 ? request : compensated(request, (list) => gather(list).values);
-      const problem = problemOf(layout, request) ?? (current === request ? undefined : problemOf(layout, current));
-      if (problem !== undefined) return refusedPush(trainer, problem);
-      const { push: taken, admitted, refused: unadmitted } = admitKeys(current);
-      if (admitted > 0) context.metrics.count("freshet_rows_admitted_total", admitted, labels);
-      if (unadmitted > 0) context.metrics.count("freshet_gradients_dropped_total", unadmitted, labels);
-      const writes = writesOf(layout, taken, { shard: config.shard, ...urgency });
-      const effects = step({ kind: "write", writes, batch: { trainer, id: batch } }, taken);
-      const stopped = effects.find((effect) => effect.kind === "refused");
-      if (stopped !== undefined) return { kind: "refused", reason: stopped.reason };
-      urgency.written(effects);
-      if (request.parts.length > 0) {
-        Atomics.add(steps, 0, 1);
-        context.metrics.count("freshet_steps_total", 1, labels);
-        context.metrics.count("freshet_steps_late_total", late, labels);
-      }
-      return { kind: "applied", durable: images.durable(trainer), late };
-    }
-
-    function refusedPush(trainer: string, reason: string): PushOutcome {
-      context.metrics.count("freshet_pushes_refused_total", 1, { ...labels, reason });
-      context.log.warn("A push was refused whole", { shard: config.name, trainer, reason });
-      return { kind: "refused", reason };
-    }
-
-    function gather(list: KeyList): ReadList {
-      return gatherRows(layout, replica.store, list);
     }
 
     news.version(replica.version);
@@ -277,6 +233,8 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         hurry: ({ pullId }) => void step({ kind: "hurry", pullId }),
         grant: ({ pullId, upTo }) => void step({ kind: "grant", pullId, upTo }),
         "give-up": ({ pullId }) => take({ kind: "give-up", pullId }),
+        // A primary pulls on its own account.
+        "led-anew": () => (role.isPrimary() ? undefined : endPull()),
         status: () => ({
           shard: config.shard,
           ...digest.now(),
