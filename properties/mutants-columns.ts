@@ -70,6 +70,11 @@ export const COLUMN_MUTANTS: readonly Mutant[] = [
     edits: [["block |= (units[from + 3] ?? 0) << 24", "block |= 0"]],
   },
   {
+    name: "numbers-lie-where-the-next-key-is-made",
+    file: BATCH,
+    edits: [["const words = room.take(1, 2);", "const words = room.take(0, 2);"]],
+  },
+  {
     name: "a-missing-feature-has-a-key-of-its-own",
     file: BATCH,
     edits: [

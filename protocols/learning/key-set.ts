@@ -30,6 +30,11 @@ export class KeySet {
     return this.#size;
   }
 
+  /** The words of the keys in order, until a key is added. */
+  words(): Uint32Array {
+    return this.#words.subarray(0, 2 * this.#size);
+  }
+
   /** The keys in order. */
   keys(): BigUint64Array<ArrayBuffer> {
     return new BigUint64Array(this.#words.slice(0, 2 * this.#size).buffer);

@@ -87,18 +87,28 @@ export function addPrediction(
   const loss = -label * Math.log(p) - (1 - label) * Math.log(1 - p);
   if (metrics.total.samples === 0) metrics.landmarkMs = timeMs;
   metrics.newestMs = metrics.total.samples === 0 ? timeMs : Math.max(metrics.newestMs, timeMs);
-  function add(tally: Tally, by: number): void {
-    tally.samples += 1;
-    tally.weight += by;
-    tally.loss += by * loss;
-    tally.predicted += by * probability;
-    tally.clicked += by * label;
-    tally.positives[bin] = (tally.positives[bin] ?? 0) + by * label;
-    tally.negatives[bin] = (tally.negatives[bin] ?? 0) + by * (1 - label);
+  const measured = { bin, loss, probability, label };
+  addToTally(metrics.total, weight, measured);
+  let freshness = 2 ** ((timeMs - metrics.landmarkMs) / metrics.halfLifeMs);
+  if (freshness > GROWTH_MAX) {
+    moveLandmark(metrics, timeMs);
+    freshness = 2 ** ((timeMs - metrics.landmarkMs) / metrics.halfLifeMs);
   }
-  add(metrics.total, weight);
-  if (2 ** ((timeMs - metrics.landmarkMs) / metrics.halfLifeMs) > GROWTH_MAX) moveLandmark(metrics, timeMs);
-  add(metrics.recent, weight * 2 ** ((timeMs - metrics.landmarkMs) / metrics.halfLifeMs));
+  addToTally(metrics.recent, weight * freshness, measured);
+}
+
+function addToTally(
+  tally: Tally,
+  by: number,
+  { bin, loss, probability, label }: Readonly<Record<"bin" | "loss" | "probability" | "label", number>>,
+): void {
+  tally.samples += 1;
+  tally.weight += by;
+  tally.loss += by * loss;
+  tally.predicted += by * probability;
+  tally.clicked += by * label;
+  tally.positives[bin] = (tally.positives[bin] ?? 0) + by * label;
+  tally.negatives[bin] = (tally.negatives[bin] ?? 0) + by * (1 - label);
 }
 
 /** Adds another's samples to this one. Both must have the same half-life. */

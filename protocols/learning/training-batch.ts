@@ -37,13 +37,31 @@ export interface BatchPlan {
 export function planBatch(model: ModelDeclaration, parts: readonly ExampleColumns[]): BatchPlan {
   const size = sizeOf(parts);
   const set = new KeySet(size);
+  const room = createRoom();
   return {
     size,
     tables: model.tables.map((table, index) => {
       set.clear();
-      const choice = chooseRows(model, table, { parts, set });
-      return byShard(set.keys(), choice, { table: index + 1, shards: model.shards });
+      const choice = chooseRows(model, table, { parts, set, room });
+      return byShard(set.words(), choice, { table: index + 1, shards: model.shards, room });
     }),
+  };
+}
+
+/** Memory that all tables of a batch are planned in, one after the other: to make some for each takes longer than to fill it. */
+interface Room {
+  /** Room for so many numbers, until it is asked for again. There are two of them. */
+  take(which: 0 | 1, numbers: number): Uint32Array;
+}
+
+function createRoom(): Room {
+  const held = [new Uint32Array(), new Uint32Array()];
+  return {
+    take(which, numbers) {
+      let room = held[which];
+      if (room === undefined || room.length < numbers) held[which] = room = new Uint32Array(2 * numbers);
+      return room;
+    },
   };
 }
 
@@ -71,7 +89,11 @@ export function fillDense(model: ModelDeclaration, parts: readonly ExampleColumn
 export function chooseRows(
   model: Pick<ModelDeclaration, "derived">,
   { key, sequence }: Pick<TableDeclaration, "key" | "sequence">,
-  { parts, set }: { readonly parts: readonly ExampleColumns[]; readonly set: KeySet },
+  {
+    parts,
+    set,
+    room = createRoom(),
+  }: { readonly parts: readonly ExampleColumns[]; readonly set: KeySet; readonly room?: Room },
 ): RowChoice {
   if (sequence !== undefined) {
     const lists = parts.map(({ size, features }) => ({ size, column: features.get(key) }));
@@ -84,7 +106,7 @@ export function chooseRows(
     const rows = rowOf.subarray(first, (first += part.size));
     const column = keyColumn(part, key, model.derived);
     if (column === undefined) rows.fill(set.numberOf(EMPTY_LOW, EMPTY_HIGH));
-    else placeNumbers(column, numbersOf(column, set), rows);
+    else placeNumbers(column, numbersOf(column, set, room), rows);
   }
   return { rowOf };
 }
@@ -108,11 +130,11 @@ const EMPTY_LOW = Number(keyOf("") & 0xffff_ffffn);
 const EMPTY_HIGH = Number(keyOf("") >> 32n);
 
 /** The number of the key of each text that a column holds, and behind them that of the empty text where some sample has none. */
-function numbersOf(column: TextColumn, set: KeySet): Uint32Array {
+function numbersOf(column: TextColumn, set: KeySet, room: Room): Uint32Array {
   const { values, gaps, lengths, lengthBytes } = column;
   const every = unitBytes(column);
-  const numbers = new Uint32Array(values + 1);
-  const words = new Uint32Array(2);
+  const numbers = room.take(0, values + 1);
+  const words = room.take(1, 2);
   let at = 0;
   for (let value = 0; value < values; value += 1) {
     const length = lengthBytes === 1 ? (lengths[value] ?? 0) : lengthAt(column, value);
@@ -184,14 +206,14 @@ function entriesOf(column: TextColumn, last: number, set: KeySet): readonly (rea
 
 /** Puts keys side by side by shard, from the order in which they were met. */
 function byShard(
-  met: BigUint64Array,
+  words: Uint32Array,
   { rowOf, ...choice }: RowChoice,
-  { table, shards }: { readonly table: number; readonly shards: number },
+  { table, shards, room }: { readonly table: number; readonly shards: number; readonly room: Room },
 ): BatchKeys {
-  const words = new Uint32Array(met.buffer);
+  const met = words.length / 2;
   const shardStarts = Array.from({ length: shards + 1 }, () => 0);
-  const shardOfRow = new Uint32Array(met.length);
-  for (let row = 0; row < met.length; row += 1) {
+  const shardOfRow = room.take(0, met);
+  for (let row = 0; row < met; row += 1) {
     const shard = shardOfWords(table, words[2 * row] ?? 0, words[2 * row + 1] ?? 0) % shards;
     shardOfRow[row] = shard;
     shardStarts[shard + 1] = (shardStarts[shard + 1] ?? 0) + 1;
@@ -200,10 +222,10 @@ function byShard(
     shardStarts[shard + 1] = (shardStarts[shard + 1] ?? 0) + (shardStarts[shard] ?? 0);
   }
   const next = shardStarts.slice();
-  const keys = new BigUint64Array(met.length);
+  const keys = new BigUint64Array(met);
   const to = new Uint32Array(keys.buffer);
-  const placeOf = new Uint32Array(met.length);
-  for (let row = 0; row < met.length; row += 1) {
+  const placeOf = room.take(1, met);
+  for (let row = 0; row < met; row += 1) {
     const shard = shardOfRow[row] ?? 0;
     const place = next[shard] ?? 0;
     next[shard] = place + 1;

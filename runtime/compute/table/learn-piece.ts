@@ -31,7 +31,8 @@ export function learnPiece(
   let missing = 0;
   for (let at = 0; at < count; at += 1) {
     if (columns.rows.view[at] !== NO_ROW) continue;
-    columns.initial.view.set(steps.initial(keys[from + at] ?? 0n), missing * dim);
+    const first = steps.initial(keys[from + at] ?? 0n);
+    for (let place = 0; place < dim; place += 1) columns.initial.view[missing * dim + place] = first[place] ?? 0;
     missing += 1;
   }
   table.cold?.bring(columns.rows, count, { more: missing });

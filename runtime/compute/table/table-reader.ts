@@ -60,7 +60,8 @@ export class TableReader {
     }
     for (let at = 0; at < keys.length; at += 1) {
       if (statuses[at] === FOUND) continue;
-      values.fill(0, at * valueBytes, (at + 1) * valueBytes);
+      // A loop, as in many places here: to call `fill` for so few bytes takes three times as long.
+      for (let byte = at * valueBytes; byte < (at + 1) * valueBytes; byte += 1) values[byte] = 0;
       if (statuses[at] === GAVE_UP) this.counts.gaveUp += 1;
       if (statuses[at] === ON_DISK) this.counts.onDisk += 1;
     }
