@@ -26,7 +26,10 @@ const REGION = "here";
 const BATCH = 512;
 /** Samples before those that are measured: code is compiled meanwhile, and most rows are made. */
 const WARM_SHARE = 0.4;
+/** Between looks at how much was learned. Each is work for all threads of the node, so they are few while there is much left, of which no node learns more in a ms than this. */
 const POLL_MS = 20;
+const POLL_MS_MAX = 500;
+const SAMPLES_A_MS_MAX = 50;
 const KERNEL_MS = 1_500;
 const PUBLISHED_AT_ONCE = 32;
 
@@ -185,7 +188,7 @@ async function countsFrom(
       const helpersMs = helpersSchema.parse(await node.ask({ message: "helpers" }));
       return { ...counts, cpuMs: { ...counts.cpuMs, ...helpersMs }, atMs };
     }
-    await delay(POLL_MS);
+    await delay(Math.min(POLL_MS_MAX, Math.max(POLL_MS, (samples - counts.samples) / SAMPLES_A_MS_MAX)));
   }
 }
 
