@@ -42,6 +42,6 @@ export const READER_MUTANTS: readonly Mutant[] = [
   {
     name: "torn-rows-are-taken-over",
     file: "runtime/compute/table/kernel-table.ts",
-    edits: [["const torn = this.code.repairRows(keys.at, rowsMax);", "const torn = keys.at > 0 ? 0 : rowsMax;"]],
+    edits: [["const torn = this.#code.repairRows(keys.at, rowsMax);", "const torn = keys.at > 0 ? 0 : rowsMax;"]],
   },
 ];

@@ -8,6 +8,7 @@ import { COLD_MUTANTS } from "./mutants-cold.ts";
 import { COLUMN_MUTANTS } from "./mutants-columns.ts";
 import { COST_MUTANTS } from "./mutants-cost.ts";
 import { IMAGE_MUTANTS } from "./mutants-image.ts";
+import { LOADING_MUTANTS } from "./mutants-loading.ts";
 import { POLL_MUTANTS } from "./mutants-polls.ts";
 import { PUSH_MUTANTS } from "./mutants-push.ts";
 import { SEQUENCE_MUTANTS } from "./mutants-sequences.ts";
@@ -23,6 +24,7 @@ test("the text that each planted bug edits stands once in its file", () => {
     ...COST_MUTANTS,
     ...IMAGE_MUTANTS,
     ...ADMISSION_MUTANTS,
+    ...LOADING_MUTANTS,
     ...POLL_MUTANTS,
     ...PUSH_MUTANTS,
     ...READER_MUTANTS,

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { type TableSpec } from "../protocols/sync/row-store.ts";
 import { KernelTable } from "../runtime/compute/table/kernel-table.ts";
 import { FOUND, MISSING, TableReader } from "../runtime/compute/table/table-reader.ts";
+import { keyWithHash, spreadKey } from "./index-keys.ts";
 
 /*
  * The index of a table's keys against a Map: many keys at once and one by one, some of which have the same hash, added twice in a call, dropped and
@@ -10,30 +11,12 @@ import { FOUND, MISSING, TableReader } from "../runtime/compute/table/table-read
  */
 
 const SPEC: TableSpec = { name: "rows", dim: 1, valueBytes: 4, stateBytes: 0, precision: "f32", optimizer: "" };
-const WORD = (1n << 64n) - 1n;
-
 type Kind = "spread" | "crowded" | "last";
 
-/**
- * Keys whose 32-bit hash (assembly/table/key-index.ts) is one of few, as the words after mixing have few high halves: `crowded`; or, every eighth of them, at home in the last line,
- * behind which comes the first: `last`.
- */
+/** `crowded`: the hash of each is one of few. `last`: every eighth of them is at home in the last line, behind which comes the first. */
 function keyOf(number: number, kind: Kind): bigint {
-  const isSpread = kind === "spread" || (kind === "last" && number % 8 !== 0);
-  if (isSpread) return (BigInt(number) * 0x9e37_79b9_7f4a_7c15n) & WORD;
-  const high = kind === "last" ? 0xffff_ffffn : BigInt(number % 5) * 0x0800_0000n;
-  let word = ((high << 32n) | BigInt(number)) & WORD;
-  word = (word * inverseOf(0xbf58_476d_1ce4_e5b9n)) & WORD;
-  word ^= (word >> 29n) ^ (word >> 58n);
-  word = (word * inverseOf(0x9e37_79b9_7f4a_7c15n)) & WORD;
-  return word ^ (word >> 32n);
-}
-
-/** Of an odd number, modulo 2^64, by Newton's steps. */
-function inverseOf(odd: bigint): bigint {
-  let inverse = odd;
-  for (let step = 0; step < 6; step += 1) inverse = (inverse * (2n - odd * inverse)) & WORD;
-  return inverse;
+  if (kind === "crowded") return keyWithHash((number % 5) * 0x0800_0000, number);
+  return kind === "last" && number % 8 === 0 ? keyWithHash(0xffff_ffff, number) : spreadKey(number);
 }
 
 const command = fc.record({

@@ -4,6 +4,7 @@ export { bringRow, copyRecord, moveRecords, placesOf, spillFrames } from "./tabl
 export { addRow, dropRow, openRow, repairRows, storeRow } from "./table/rows";
 export { fetchRows, findLiveRows, findRows } from "./table/probe";
 export { addRows, reserveRows } from "./table/add";
+export { beginLoading, fileLoaded, loadRows } from "./table/load";
 export { mergeRows, rowsToMerge } from "./table/merge";
 export { collectAmong, collectRows, digestRows, glanceRows, packRows, readVersions } from "./table/scan";
 export { gatherKeys, gatherRows, readRows, unevenRows } from "./table/gather";

@@ -2,18 +2,11 @@ import { emptyBatch } from "../../../protocols/sync/empty-batch.ts";
 import { type FreezableRows } from "../../../protocols/sync/frozen-table.ts";
 import { type RowBatch, type TableSpec } from "../../../protocols/sync/row-store.ts";
 import { type SharedMemory } from "../load.ts";
-import { copyBytes } from "./copy-bytes.ts";
 import { type ColdOptions, ColdRows, sizesOf } from "./cold-rows.ts";
 import { HEAD, openTableCode, type TableCode } from "./table-code.ts";
-import { TableColumns, TableFull } from "./table-columns.ts";
+import { type ContentsPiece, type MergePiece, TableColumns, TableFull } from "./table-columns.ts";
+import { NewestRows } from "./newest-rows.ts";
 import { tableMemory } from "./table-memory.ts";
-
-/** Rows of a batch from one on, and what of each writer is known. */
-interface MergePiece {
-  readonly known: Float64Array;
-  readonly from: number;
-  readonly count: number;
-}
 
 /** -1, as an unsigned number. */
 export const NO_ROW = 0xffff_ffff;
@@ -25,11 +18,13 @@ const TOP_UNIT_BYTES = 64;
 /** One table in a memory of its own, which other threads may read: rows by number, found by key. Only the thread that made it writes. */
 export class KernelTable implements FreezableRows {
   readonly spec: TableSpec;
-  readonly memory: SharedMemory;
-  readonly code: TableCode;
   readonly columns: TableColumns;
   /** Where not all contents are in memory. */
   readonly cold: ColdRows | undefined;
+  /** Of an image, as they were when they were loaded. */
+  readonly loaded = new NewestRows();
+  readonly #memory: SharedMemory;
+  readonly #code: TableCode;
   readonly #head: Uint32Array;
   readonly #answerT: Float64Array;
   /** How often a row was dropped, for those that were. */
@@ -38,19 +33,37 @@ export class KernelTable implements FreezableRows {
   /** An empty table, or the one in a memory whose owner is no more. With `cold`, an empty one whose contents stand apart. */
   constructor(spec: TableSpec, memory = tableMemory(), cold?: ColdOptions) {
     this.spec = spec;
-    this.memory = memory;
-    this.code = openTableCode(this.memory);
+    this.#memory = memory;
+    this.#code = openTableCode(memory);
     const sizes = sizesOf(spec, cold);
-    if (this.code.createTable(spec.valueBytes, spec.stateBytes, ...sizes) < 0) throw new TableFull();
-    this.columns = new TableColumns(this.memory, this.code, {
+    if (this.#code.createTable(spec.valueBytes, spec.stateBytes, ...sizes) < 0) throw new TableFull();
+    this.columns = new TableColumns(memory, this.#code, {
       ...spec,
       dim: spec.precision === "bytes" ? 0 : spec.dim,
       ...(cold !== undefined && { rowsMax: sizes[0] }),
     });
-    const { code, columns } = this;
-    this.cold = cold && new ColdRows({ code, memory, spec }, { ...cold, rowsMax: columns.rowsMax });
-    this.#answerT = new Float64Array(this.memory.buffer, HEAD.answerT, 1);
-    this.#head = new Uint32Array(this.memory.buffer, 0, HEAD.ranks / 4);
+    this.cold = cold && new ColdRows({ code: this.#code, memory, spec }, { ...cold, rowsMax: this.columns.rowsMax });
+    this.#answerT = new Float64Array(memory.buffer, HEAD.answerT, 1);
+    this.#head = new Uint32Array(memory.buffer, 0, HEAD.ranks / 4);
+  }
+
+  get memory(): SharedMemory {
+    this.#fileLoaded();
+    return this.#memory;
+  }
+
+  get code(): TableCode {
+    this.#fileLoaded();
+    return this.#code;
+  }
+
+  /** Rows were loaded that are not filed, so that nobody finds them, and some may be of one key. */
+  get #isLoading(): boolean {
+    return this.#head[HEAD.loading / 4] !== 0;
+  }
+
+  #fileLoaded(): void {
+    if (this.#isLoading) this.#code.fileLoaded();
   }
 
   get rowsMax(): number {
@@ -64,11 +77,13 @@ export class KernelTable implements FreezableRows {
 
   /** Rows that are neither empty nor deleted. */
   get live(): number {
+    this.#fileLoaded();
     return this.#head[HEAD.live / 4] ?? 0;
   }
 
   /** Rows that are not empty. */
   get held(): number {
+    this.#fileLoaded();
     return this.#head[HEAD.held / 4] ?? 0;
   }
 
@@ -94,14 +109,14 @@ export class KernelTable implements FreezableRows {
   repair(): BigUint64Array {
     if (this.cold !== undefined) throw new RangeError("Cannot take over a table with rows on disk");
     const { keys, rowsMax } = this.columns;
-    const torn = this.code.repairRows(keys.at, rowsMax);
+    const torn = this.#code.repairRows(keys.at, rowsMax);
     if (torn < 0) throw new TableFull();
     return keys.view.slice(0, torn);
   }
 
   /** By index of a writer: the place of its epoch and, in the high half, that of its text. */
   setRanks(ranks: Uint32Array): void {
-    new Uint32Array(this.memory.buffer, HEAD.ranks, ranks.length).set(ranks);
+    new Uint32Array(this.#memory.buffer, HEAD.ranks, ranks.length).set(ranks);
   }
 
   generationOf(row: number): number {
@@ -192,7 +207,7 @@ export class KernelTable implements FreezableRows {
 
   /** The rows that merging a piece would change, where they are now, with their contents in memory: who asks for them looks at these. */
   rowsToMerge(batch: RowBatch, piece: MergePiece): Uint32Array {
-    this.#place(batch, piece);
+    this.columns.place(batch, piece);
     const found = this.#rowsToMerge(piece);
     this.cold?.bring(this.columns.rows, found, { more: 0 });
     return this.columns.rows.view.slice(0, found);
@@ -225,13 +240,13 @@ export class KernelTable implements FreezableRows {
   /** Stores the rows of a piece that are newer and not known: their places in it, where they lie, and whether each was added (1), until the next call. */
   mergePiece(
     batch: RowBatch,
-    piece: MergePiece & { readonly state: boolean },
+    piece: MergePiece & ContentsPiece,
   ): { places: Uint32Array; rows: Uint32Array; added: Uint8Array; ignored: number } {
     const { columns, code } = this;
     const { known, count } = piece;
-    this.#place(batch, piece);
+    columns.place(batch, piece);
     this.#makeRoom(piece);
-    const state = this.#placeContents(batch, piece);
+    const state = columns.placeContents(batch, piece);
     const stored = code.mergeRows(
       ...([count, columns.keys.at, columns.t.at, columns.writers.at, columns.flags.at] as const),
       ...([columns.values.at, state, columns.known.at, known.length] as const),
@@ -246,12 +261,30 @@ export class KernelTable implements FreezableRows {
     };
   }
 
-  /** Stores the rows of a batch that are newer, in an index for at least so many. */
+  /**
+   * Stores the rows of a batch that are newer, in an index for at least so many. As long as no more than these have come to a table that never had any, they are
+   * taken one after the other, and filed together before anything else is done.
+   */
   load(batch: RowBatch, { rows, state }: { readonly rows: number; readonly state: boolean }): void {
-    if (this.code.reserveRows(rows) === 0) throw new TableFull();
-    for (const { from, count } of this.columns.pieces(batch.keys.length)) {
-      this.mergePiece(batch, { known: NOTHING, from, count, state });
+    if (!this.#isLoading) {
+      const isFirst = this.end === 0 && rows > 0 && this.cold === undefined;
+      const isReady = isFirst ? this.#code.beginLoading(rows) : this.#code.reserveRows(rows);
+      if (isReady === 0) throw new TableFull();
     }
+    for (const { from, count } of this.columns.pieces(batch.keys.length)) {
+      const piece = { known: NOTHING, from, count, state };
+      // What was taken of a piece and is merged again stays as it is.
+      if (!this.#isLoading || !this.#loadPiece(batch, piece)) this.mergePiece(batch, piece);
+    }
+    this.loaded.note(batch);
+  }
+
+  /** Gives whether all of a piece was taken. */
+  #loadPiece(batch: RowBatch, piece: MergePiece & ContentsPiece): boolean {
+    const { keys, t, writers, flags, values } = this.columns;
+    this.columns.place(batch, piece);
+    const state = this.columns.placeContents(batch, piece);
+    return this.#code.loadRows(piece.count, keys.at, t.at, writers.at, flags.at, values.at, state) !== 0;
   }
 
   /**
@@ -280,30 +313,6 @@ export class KernelTable implements FreezableRows {
       }
     }
     return live;
-  }
-
-  #place({ keys, t, writers }: RowBatch, { known, from, count }: MergePiece): void {
-    const { columns } = this;
-    columns.keys.view.set(keys.subarray(from, from + count));
-    columns.t.view.set(t.subarray(from, from + count));
-    columns.writers.view.set(writers.subarray(from, from + count));
-    columns.known.view.set(known);
-  }
-
-  /** Gives where the states of the piece are, or 0. */
-  #placeContents(
-    batch: RowBatch,
-    { from, count, ...options }: { readonly from: number; readonly count: number; readonly state: boolean },
-  ): number {
-    const { columns } = this;
-    const { valueBytes, stateBytes } = this.spec;
-    const to = from + count;
-    const state = options.state && stateBytes > 0 ? batch.state : undefined;
-    columns.flags.view.set(batch.flags.subarray(from, to));
-    copyBytes(batch.values.subarray(from * valueBytes, to * valueBytes), columns.values.view);
-    if (state === undefined) return 0;
-    copyBytes(state.subarray(from * stateBytes, to * stateBytes), columns.state.view);
-    return columns.state.at;
   }
 
   /** These rows as a batch. */

@@ -28,6 +28,11 @@ export interface TableCode {
     ...row: [row: number, t: number, writer: number, flags: number, values: number, state: number]
   ) => void;
   readonly reserveRows: (total: number) => number;
+  readonly beginLoading: (total: number) => number;
+  readonly loadRows: (
+    ...batch: [count: number, keys: number, t: number, writers: number, flags: number, values: number, state: number]
+  ) => number;
+  readonly fileLoaded: () => void;
   readonly mergeRows: (
     ...batch: [
       ...[count: number, keys: number, t: number, writers: number, flags: number, values: number, state: number],
@@ -106,6 +111,9 @@ const ARITIES: Arities<TableCode> = {
   repairRows: 2,
   storeRow: 6,
   reserveRows: 1,
+  beginLoading: 1,
+  loadRows: 7,
+  fileLoaded: 0,
   mergeRows: 12,
   rowsToMerge: 7,
   collectAmong: 4,
@@ -133,6 +141,7 @@ export const HEAD = {
   owners: 116,
   used: 120,
   regionLive: 128,
+  loading: 132,
   ranks: 256,
 } as const;
 

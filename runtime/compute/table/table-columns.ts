@@ -1,11 +1,27 @@
 import { SYNC_LIMITS } from "../../../protocols/limits.ts";
+import { type RowBatch } from "../../../protocols/sync/row-store.ts";
 import { type SharedMemory } from "../load.ts";
+import { copyBytes } from "./copy-bytes.ts";
 import { type TableCode } from "./table-code.ts";
 
 /** A piece of a table's memory: where it stands, and views of it. */
 export interface Column<View> {
   readonly at: number;
   readonly view: View;
+}
+
+/** Rows of a batch from one on, and what of each writer is known. */
+export interface MergePiece {
+  readonly known: Float64Array;
+  readonly from: number;
+  readonly count: number;
+}
+
+/** Rows of a batch from one on, with their states or without. */
+export interface ContentsPiece {
+  readonly from: number;
+  readonly count: number;
+  readonly state: boolean;
 }
 
 /** What goes in and out of the code at once. */
@@ -38,6 +54,8 @@ export class TableColumns {
   readonly read: Column<Float32Array>;
   /** For the code alone. */
   readonly scratch: Column<Uint8Array>;
+  readonly #valueBytes: number;
+  readonly #stateBytes: number;
 
   constructor(
     memory: SharedMemory,
@@ -49,6 +67,8 @@ export class TableColumns {
       rowsMax = PIECE_ROWS_MAX,
     }: { readonly dim: number; readonly valueBytes: number; readonly stateBytes: number; readonly rowsMax?: number },
   ) {
+    this.#valueBytes = valueBytes;
+    this.#stateBytes = stateBytes;
     const rowBytes = 8 + 8 + 8 + 4 + 4 + 2 + 1 + 1 + valueBytes + stateBytes + 3 * 4 * dim;
     this.rowsMax = Math.max(1, Math.min(PIECE_ROWS_MAX, rowsMax, Math.floor(PIECE_BYTES / rowBytes)));
     const rows = this.rowsMax;
@@ -104,6 +124,26 @@ export class TableColumns {
     this.initial = take((at) => new Float32Array(buffer, at, dim * rows));
     this.read = take((at) => new Float32Array(buffer, at, dim * rows));
     this.scratch = take((at) => new Uint8Array(buffer, at, scratchBytes));
+  }
+
+  /** Puts the keys and versions of a piece here, and what is known. */
+  place({ keys, t, writers }: RowBatch, { known, from, count }: MergePiece): void {
+    this.keys.view.set(keys.subarray(from, from + count));
+    this.t.view.set(t.subarray(from, from + count));
+    this.writers.view.set(writers.subarray(from, from + count));
+    this.known.view.set(known);
+  }
+
+  /** Puts flags, values and states of a piece here. Gives where the states are, or 0. */
+  placeContents(batch: RowBatch, { from, count, ...options }: ContentsPiece): number {
+    const [valueBytes, stateBytes] = [this.#valueBytes, this.#stateBytes];
+    const to = from + count;
+    const state = options.state && stateBytes > 0 ? batch.state : undefined;
+    this.flags.view.set(batch.flags.subarray(from, to));
+    copyBytes(batch.values.subarray(from * valueBytes, to * valueBytes), this.values.view);
+    if (state === undefined) return 0;
+    copyBytes(state.subarray(from * stateBytes, to * stateBytes), this.state.view);
+    return this.state.at;
   }
 
   /** [from, to) of each piece of so many rows. */

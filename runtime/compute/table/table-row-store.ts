@@ -50,6 +50,7 @@ export function createTableRowStore(tables: readonly TableSpec[], options: Table
   return new TableRowStore(tables, options);
 }
 
+const NO_ROWS = new Uint32Array();
 /** The row is in a place of its own now. */
 const ADDED = 2;
 
@@ -222,7 +223,10 @@ export class TableRowStore implements RowStore {
     const among = slots === undefined ? undefined : rowsByTable(slots, this.tables.length);
     const rowsOf = this.#tables.map((table, index) => {
       const rows = among?.[index]?.rows;
-      return rows === undefined ? table.rowsAhead(known) : table.aheadAmong(rows, known);
+      if (rows !== undefined) return table.aheadAmong(rows, known);
+      // Of a table that is as it was loaded nothing need be looked at, as a rule.
+      const isAsLoaded = this.#frozen.table(index)?.touches === 0;
+      return isAsLoaded && table.loaded.areKnown(known) ? NO_ROWS : table.rowsAhead(known);
     });
     const list = slotListOf(this.#tables, rowsOf);
     this.#open.add(list);

@@ -13,11 +13,10 @@ import {
   INDEX_SEQUENCE,
   INDEX_USED,
   KEY,
+  leaveSpare,
   MOVED,
   OLD_INDEX,
   OLD_LINES,
-  SPARE,
-  SPARE_END,
   UNREAD,
   WAITING,
 } from "./layout";
@@ -25,7 +24,7 @@ import {
 const LINE_LOG: usize = 6;
 /** Of the system, at least: 4 KiB. */
 const PAGE_LOG: usize = 12;
-const LINE_PLACES: u32 = 8;
+export const LINE_PLACES: u32 = 8;
 /** The row of the last place of a line. */
 const LAST: usize = 56;
 /** The index grows where so many places of a line are taken, on average: a small one doubles, a larger one, of which that would take more memory than it saves time, by a half. */
@@ -218,7 +217,7 @@ function emptyPlace(index: usize, lines: u32, home: u32): usize {
 }
 
 /** The places of a line that are empty, a bit for each. */
-function emptyIn(line: usize): u32 {
+export function emptyIn(line: usize): u32 {
   const first = v128.shuffle<i32>(v128.load(line), v128.load(line, 16), 0, 2, 4, 6);
   const second = v128.shuffle<i32>(v128.load(line, 32), v128.load(line, 48), 0, 2, 4, 6);
   const none = i32x4.splat(0);
@@ -265,11 +264,7 @@ export function growIndex(lines: u32): void {
   atomic.add<u32>(INDEX_SEQUENCE, 1);
   store<u32>(OLD_INDEX, 0);
   store<u32>(WAITING, 0);
-  const bytes = size << (<u32>LINE_LOG);
-  if (bytes > load<u32>(SPARE_END) - load<u32>(SPARE)) {
-    store<u32>(SPARE, <u32>old);
-    store<u32>(SPARE_END, <u32>old + bytes);
-  }
+  leaveSpare(old, size << (<u32>LINE_LOG));
   atomic.add<u32>(INDEX_SEQUENCE, 1);
 }
 

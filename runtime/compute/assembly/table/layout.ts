@@ -30,7 +30,7 @@ export const INDEX_SEQUENCE: usize = 64;
 export const ANSWER: usize = 68;
 export const ANSWER_TOO: usize = 72;
 export const ANSWER_T: usize = 88;
-/** What an old index left, for segments. */
+/** What an index left that is no longer, for segments. */
 export const SPARE: usize = 76;
 export const SPARE_END: usize = 80;
 /** What the writing thread loaded only to have it in the cache. */
@@ -50,6 +50,10 @@ export const USED: usize = 120;
 /** Records of a region of the log, as a power of two, and how many of each region's are of rows as they are. */
 export const REGION_LOG: usize = 124;
 export const REGION_LIVE: usize = 128;
+/** While rows are loaded that are not filed (load.ts), or 0: how many belong to each part of the index, and memory behind that; all its bytes; how many rows more may come. */
+export const LOADING: usize = 132;
+export const LOAD_BYTES: usize = 136;
+export const LOAD_LEFT: usize = 140;
 /** By index of the writer: the place of its epoch, and of its text, among all, 16 bits each. */
 export const RANKS: usize = 256;
 const DIRECTORY: usize = 8512;
@@ -136,6 +140,13 @@ export function allocate(bytes: u32): usize {
     if (memory.grow(<i32>max(needed, step)) < 0 && memory.grow(<i32>needed) < 0) return 0;
   }
   return <usize>from * UNIT;
+}
+
+/** Memory that nobody needs any more, for segments, if it is more than what there is for them. */
+export function leaveSpare(at: usize, bytes: u32): void {
+  if (bytes <= load<u32>(SPARE_END) - load<u32>(SPARE)) return;
+  store<u32>(SPARE, <u32>at);
+  store<u32>(SPARE_END, <u32>at + bytes);
 }
 
 /** Where a row stands. */

@@ -15,6 +15,7 @@ import {
   heldContentsOf,
   KEY,
   LIVE,
+  LOADING,
   RANKS,
   RECORD,
   reserveRow,
@@ -170,6 +171,7 @@ export function repairRows(keys: usize, max: u32): i32 {
   let held: u32 = 0;
   const end = load<u32>(END);
   store<u32>(FREE, 0);
+  store<u32>(LOADING, 0);
   for (let row = end; row > 0; row--) {
     const at = addressOf(row - 1);
     const isTorn = (load<u32>(at, SEQUENCE) & 1) != 0;
