@@ -28,7 +28,7 @@ export interface ShardImages {
   saveNow(): Promise<boolean>;
   /** Why the disk took no image, when that was tried last. */
   problem(): NotWritten | undefined;
-  /** Likewise, before something that must be on disk at once: nothing is tried where the disk is known to take none. Take no other message meanwhile. */
+  /** Whether all that was here is on disk, before something is asked for that must be there at once. Nothing is tried where the disk is known to take none. */
   isReady(): Promise<boolean>;
   /** Fulfilled once the replica is on disk as it is now, or is `isOwed`. Take no other message meanwhile. */
   mustSave(): Promise<void>;
@@ -138,7 +138,8 @@ export function createImages(
   }
 
   async function saveNow(): Promise<boolean> {
-    if (saving !== undefined) note(await saving);
+    // Others may wait as well.
+    while (saving !== undefined) note(await saving);
     if (!changed) return true;
     const outcome = await begin();
     note(outcome);

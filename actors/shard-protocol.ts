@@ -212,6 +212,11 @@ export interface ShardProtocol {
   readonly save: { request: Record<string, never>; reply: void };
   readonly scored: { request: ScoreAnswer; reply: void };
   readonly saved: { request: { readonly outcome: Outcome<SaveOutcome> }; reply: void };
+  /** All that is here was written, or could not be. */
+  readonly "settle-on": {
+    request: { readonly request: ShardProtocol["settle"]["request"]; readonly isReady: boolean };
+    reply: void;
+  };
   /** The disk took no image. */
   readonly "try-again": { request: Record<string, never>; reply: void };
 }

@@ -27,7 +27,9 @@ export interface ShardRole {
   obey(role: Role): Promise<void>;
   /** Writes in this epoch from now on. */
   lead(epoch: number): Promise<void>;
-  settle(request: ShardProtocol["settle"]["request"]): Promise<void> | undefined;
+  /** Asks the members where they stand, where there is anything to ask; not before all that is here is on disk, which nothing waits for. */
+  settle(request: ShardProtocol["settle"]["request"]): void;
+  settleOn(ready: ShardProtocol["settle-on"]["request"]): Promise<void> | undefined;
 }
 
 /** The role of one shard actor's replica; `take` has the replica take an event, and its images be on disk where they must. */
@@ -47,6 +49,7 @@ export function createShardRole(
   let epoch = 0;
   let isBehind = false;
   let askedAtMs = -Infinity;
+  let isPreparing = false;
 
   /** Whether what this primary goes on from is on disk: what the image before made durable may be none of this epoch's. And nobody begins an epoch that may have to be begun again. */
   async function mayLead(next: number): Promise<boolean> {
@@ -58,6 +61,10 @@ export function createShardRole(
     isBehind = false;
     if (epochOf(replica.writer) >= next) return;
     await take({ kind: "lead", epoch: next, writer: newWriter(config, context, next) });
+  }
+
+  function isDue({ ifBehind }: ShardProtocol["settle"]["request"]): boolean {
+    return isBehind || (ifBehind !== true && mayLetGo());
   }
 
   function mayLetGo(): boolean {
@@ -107,12 +114,21 @@ export function createShardRole(
         `shard ${config.name} of region ${config.region} begins no epoch that it cannot write down${why}`,
       );
     },
-    // The primary pulls from nobody, so it says what it knows.
-    settle({ members, ifBehind }) {
-      if (!isBehind && (ifBehind === true || !mayLetGo())) return undefined;
+    settle(request) {
+      if (isPreparing || !isDue(request)) return;
+      isPreparing = true;
+      context.pipe(images.isReady(), "settle-on", (outcome) => ({
+        request,
+        isReady: outcome.kind === "done" && outcome.value,
+      }));
+    },
+    settleOn({ request, isReady }) {
+      isPreparing = false;
+      if (!isReady || !isDue(request)) return undefined;
       const self = peerText(context.self);
-      const all = members.map((member) => peerText(replicaAddress(member, config.name)));
+      const all = request.members.map((member) => peerText(replicaAddress(member, config.name)));
       const others = all.filter((member) => member !== self);
+      // The primary pulls from nobody, so it says what it knows.
       const event = {
         kind: "settle",
         members: others,

@@ -43,7 +43,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
   kind: "shard",
   messages: [
     ...(["gather", "share", "push", "position", "subscribe", "synchronise", "hurry", "grant", "give-up"] as const),
-    ...(["led-anew"] as const),
+    ...(["led-anew", "settle-on"] as const),
     ...([
       "role",
       "settle",
@@ -105,7 +105,6 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     async function take(
       event: ReplicaEvent & { kind: "message" | "timer" | "give-up" | "settle" | "lead" },
     ): Promise<void> {
-      if (event.kind === "settle" && !(await images.isReady())) return;
       if (event.kind === "message" && event.message === "report" && images.problem() !== undefined) return;
       const effects = decide(event);
       for (const effect of effects) {
@@ -213,6 +212,7 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
         },
         role: (told) => role.obey(told),
         settle: (request) => role.settle(request),
+        "settle-on": (ready) => role.settleOn(ready),
         standing: ({ trainers, seal }) => {
           images.saveIfChanged();
           const durable = role.isBehind() || images.isOwed() ? 0 : durableOf(trainers);

@@ -24,11 +24,10 @@ test("while the disk takes no images a primary learns on and is pulled from, set
     const { a, b, system } = world;
     // Many, so that images of what comes after are small ones, added to the first.
     await push(a, { keys: Array.from({ length: 200 }, (_, at) => BigInt(1000 + at)), dim: DIM });
-    await settled(world);
+    await eventually("it is durable", async () => ((await durableOf(a)) === 1 ? true : undefined));
     await push(a, { keys: [1n, 2n], dim: DIM });
     await level(world);
     await eventually("it is durable", async () => ((await durableOf(a)) === 2 ? true : undefined));
-    const before = await statusOf(a);
     const life = await lifeOf(a);
 
     // One round of two, and the answer to the next is held back by a pull that nobody answers.
@@ -43,7 +42,7 @@ test("while the disk takes no images a primary learns on and is pulled from, set
       const status = await statusOf(a);
       return status.notWritten === undefined ? undefined : status;
     });
-    expect(notWritten?.message).toContain(`Cannot save image 'clicks-0' in '${join(folder.path, "a")}': ENO`);
+    expect(notWritten?.message).toContain(`Cannot save image 'clicks-0' in '${join(folder.path, "a")}': `);
     expect(await system.metricsText()).toContain(`${FAILING} 1`);
     for (const pullId of held) b.tell("give-up", { pullId });
     // Nothing comes of that answer, nor of further rounds.
@@ -52,7 +51,7 @@ test("while the disk takes no images a primary learns on and is pulled from, set
       await push(a, { keys: [4n, BigInt(10 + round)], dim: DIM });
       await level(world);
     }
-    expect((await statusOf(a)).settled).toBe(before.settled);
+    expect((await statusOf(a)).settled).toBe(0);
     expect(await durableOf(a)).toBe(2);
 
     // An empty disk in the other's place.
@@ -60,7 +59,6 @@ test("while the disk takes no images a primary learns on and is pulled from, set
     await mkdir(join(folder.path, "a"));
     await eventually("all is durable", async () => ((await durableOf(a)) === 9 ? true : undefined));
     await settled(world);
-    expect((await statusOf(a)).settled).toBeGreaterThan(before.settled);
     expect((await statusOf(a)).notWritten).toBeUndefined();
     expect(await system.metricsText()).toContain(`${FAILING} 0`);
     expect(await lifeOf(a)).toBe(life);
@@ -78,9 +76,7 @@ test("a settled time that could not be written is heard by nobody until it is; m
   // No member, so it is not asked; what changes is on its way to it at once.
   const standing = await startShard(system, { node: "c", model: MODEL, folder: folder.path });
   await push(a, { keys: [1n, 2n], dim: DIM });
-  await settled(world);
   const life = await lifeOf(a);
-  const before = (await statusOf(b)).settled;
   await push(a, { keys: [3n], dim: DIM });
   await level(world);
   await level({ a, b: standing });
@@ -91,17 +87,16 @@ test("a settled time that could not be written is heard by nobody until it is; m
   await breakDisk(folder.path);
   await eventually("a time is settled", async () => {
     a.tell("settle", { members: MEMBERS });
-    return (await statusOf(a)).settled > before ? true : undefined;
+    return (await statusOf(a)).settled > 0 ? true : undefined;
   });
   expect((await statusOf(a)).notWritten?.code).toBe("io");
   const rows = await rowsOf(b);
-  const heard = await statusOf(standing);
   for (let round = 0; round < 6; round += 1) {
     await push(a, { keys: [BigInt(10 + round)], dim: DIM });
     pullFrom(b, shardAt("a"));
     a.tell("settle", { members: MEMBERS });
-    expect(await statusOf(b)).toMatchObject({ settled: before, rows });
-    expect(await statusOf(standing)).toMatchObject({ settled: heard.settled, rows: heard.rows });
+    expect(await statusOf(b)).toMatchObject({ settled: 0, rows });
+    expect(await statusOf(standing)).toMatchObject({ settled: 0, rows });
   }
   expect(await durableOf(a)).toBe(2);
 
@@ -119,7 +114,7 @@ test("no epoch is begun by who cannot write it down, and why is said; it is once
   await push(a, { keys: [1n], dim: DIM });
   await breakDisk(folder.path);
   await expect(a.ask("lead", { epoch: 1 }, { signal: soon() })).rejects.toThrow(
-    /begins no epoch that it cannot write down: Cannot save image 'clicks-0' in .*ENO.*; see that the folder is there/,
+    /begins no epoch that it cannot write down: Cannot save image 'clicks-0' in .*; see that the folder is there/,
   );
   // It goes on in the one before.
   await push(a, { keys: [2n], dim: DIM });
