@@ -1,7 +1,7 @@
 // Shards in threads of their own, whose images' folder is no folder for a while: nothing can be written there, nor read.
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { type ShardProtocol, type ShardStatus } from "../actors/shard-protocol.ts";
 import { drawPullId } from "../protocols/wire/pull.ts";
 import { type ActorRef, defineActor } from "../runtime/actor.ts";
@@ -15,6 +15,9 @@ const DIM = 4;
 const MODEL = clicksModel(DIM);
 const MEMBERS = ["a", "b"].map((node) => ({ region: REGION, node }));
 const FAILING = 'freshet_images_failing{shard="clicks-0",worker="a"}';
+// Each waits for some ten rounds and images, seconds on a quiet machine.
+vi.setConfig({ testTimeout: 120_000 });
+
 const TRAINS = { duty: "trains", training: REGION, term: 0, epoch: 0 } as const;
 
 test("while the disk takes no images a primary learns on and is pulled from, settles nothing and tells nothing durable; on another disk it begins anew", async () => {
