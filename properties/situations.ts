@@ -70,7 +70,7 @@ const SITUATIONS: Readonly<Record<string, number>> = {
   "pull repeated by the net": 100,
   "pull while all answers are in use": 100,
   // A pull gets a second answer only where its peer was restarted meanwhile: evicted ones are not answered anew.
-  "refused a frame or refusal of another answer": 30,
+  "refused a frame or refusal of another answer": 10,
   "refused a frame or refusal of another pull": 100,
   "refused a frame or refusal repeated": 100,
   "refused undecodable": 100,
