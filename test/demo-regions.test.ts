@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { readConfig } from "../regions/read-config.ts";
 import { openData } from "../regions/data/open-data.ts";
 import { DEMO_REGIONS, DEMO_TRAINING_REGION, type DemoRegion, writeDemoConfigs } from "../regions/demo/demo-regions.ts";
-import { summarizeRegion } from "../regions/demo/demo-summary.ts";
+import { type DemoOutcome, describeConvergence, summarizeRegion } from "../regions/demo/demo-summary.ts";
 import { DemoWatch } from "../regions/demo/demo-watch.ts";
 import { readFeedPosition, writeFeedPosition } from "../regions/demo/feed-position.ts";
 import { replayFeed } from "../regions/demo/feed.ts";
@@ -202,4 +202,27 @@ test("DemoWatch gives up at its signal when a region does not come along", async
   expect(
     await watch.converged({ sinceMs: performance.now(), sent: { events: 0, messages: 0 }, signal: stop.signal, show }),
   ).toBeUndefined();
+});
+
+test("describeConvergence() tells a demo that was stopped from one that waited in vain, and what was in the way", () => {
+  const summary = { events: 9, samples: 5, progressiveAuc: null, regions: [summarizeRegion("oregon", undefined)] };
+  const outcome: DemoOutcome = {
+    summary: { ...summary, converged: false, convergedMs: null },
+    logLoss: undefined,
+    stopped: true,
+    unlearned: { messages: 2, impressions: 3 },
+    streamMs: 1,
+    trainedMs: 1,
+    rowsApplied: [0],
+    measures: {},
+  };
+  expect(describeConvergence(outcome)).toBe("stopped before the regions agreed: 2 messages were not learned from yet");
+  expect(describeConvergence({ ...outcome, unlearned: { messages: 0, impressions: 3 } })).toBe(
+    "stopped before the regions agreed: 3 impressions still waited for feedback",
+  );
+  expect(describeConvergence({ ...outcome, stopped: false, unlearned: { messages: 0, impressions: 0 } })).toBe(
+    "not converged: oregon gave no digest: no answer, or rows that still change",
+  );
+  const converged = { ...outcome, stopped: false, summary: { ...summary, converged: true, convergedMs: 1_200 } };
+  expect(describeConvergence(converged)).toMatch(/^converged: .*, 1200 ms after the stream's end$/);
 });

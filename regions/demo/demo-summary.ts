@@ -27,6 +27,8 @@ export interface RegionSummary {
 export interface DemoOutcome {
   readonly summary: DemoSummary;
   readonly logLoss: number | undefined;
+  /** Whether it was told to end before the regions agreed, so that nothing waited for them. */
+  readonly stopped: boolean;
   /** Messages not learned from at the end, and impressions whose feedback may still have come. */
   readonly unlearned: { readonly messages: number; readonly impressions: number };
   /** From the first event sent to the last one acknowledged. */
@@ -74,16 +76,20 @@ export function describeOutcome(outcome: DemoOutcome): readonly string[] {
 }
 
 /** Whether the regions came to agree, and if not, what is in the way. */
-export function describeConvergence({ summary, unlearned }: DemoOutcome): string {
+export function describeConvergence(outcome: DemoOutcome): string {
+  const { summary, stopped } = outcome;
   if (summary.converged) {
     const after = summary.convergedMs === null ? "" : `, ${ms(summary.convergedMs)} after the stream's end`;
     return `converged: all is learned and all regions hold the same rows${after}`;
   }
-  const { messages, impressions } = unlearned;
-  if (messages > 0) return `not converged: ${count(messages)} messages were not learned from yet`;
-  if (impressions > 0) return `not converged: ${count(impressions)} impressions still waited for feedback`;
+  return `${stopped ? "stopped before the regions agreed" : "not converged"}: ${whatIsMissing(outcome)}`;
+}
+
+function whatIsMissing({ summary, unlearned: { messages, impressions } }: DemoOutcome): string {
+  if (messages > 0) return `${count(messages)} messages were not learned from yet`;
+  if (impressions > 0) return `${count(impressions)} impressions still waited for feedback`;
   const silent = summary.regions.filter(({ digest }) => digest === null).map(({ region }) => region);
   return silent.length > 0
-    ? `not converged: ${silent.join(", ")} gave no digest: no answer, or rows that still change`
-    : "not converged: all is learned, but the regions' rows differ";
+    ? `${silent.join(", ")} gave no digest: no answer, or rows that still change`
+    : "all is learned, but the regions' rows differ";
 }

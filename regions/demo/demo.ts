@@ -197,6 +197,7 @@ async function streamAndWatch(running: Running): Promise<DemoOutcome & { readonl
   phase = "done";
   show();
   screen.end();
+  const converged = convergedMs !== undefined || watch.settled;
   return {
     requests: progress.requests,
     summary: {
@@ -204,10 +205,11 @@ async function streamAndWatch(running: Running): Promise<DemoOutcome & { readonl
       samples: watch.model?.samples ?? 0,
       progressiveAuc: watch.model?.auc ?? null,
       regions: regions.map(({ region }, index) => summarizeRegion(region, watch.statuses[index])),
-      converged: convergedMs !== undefined || watch.settled,
+      converged,
       convergedMs: convergedMs === undefined ? null : Math.round(convergedMs),
     },
     logLoss: watch.model?.logLoss,
+    stopped: signal.aborted && !converged,
     unlearned: { messages: watch.model?.backlog ?? 0, impressions: watch.model?.pending ?? 0 },
     streamMs: endMs - startMs,
     trainedMs: Math.max(0, watch.samplesChangedMs - startMs),
