@@ -3,7 +3,7 @@ import * as z from "zod";
 
 const END_MS_MAX = 10_000;
 
-const answerSchema = z.object({ id: z.number(), reply: z.unknown(), error: z.string().optional() });
+const answerSchema = z.object({ id: z.number(), reply: z.unknown().optional(), error: z.string().optional() });
 
 interface Waiting {
   readonly resolve: (reply: unknown) => void;

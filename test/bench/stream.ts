@@ -2,7 +2,7 @@
  * Training as a region node does it, from the stream of samples to versioned rows and images on disk, beside what its kernels take for the same
  * samples by themselves; and two trainers beside one. Everything in one run, over a real nats-server.
  */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -158,6 +158,7 @@ async function learned(of: {
     log: { level: "warn" },
   };
   await writeFile(path, JSON.stringify(config));
+  if (profile !== undefined) await mkdir(profile, { recursive: true });
   const given = { config: path, ...(profile !== undefined && { profile }) };
   const node = undo.use(new AskedProcess(PROCESS, JSON.stringify(given), signal));
   await node.started;
