@@ -3,13 +3,20 @@ import { type JoinerState } from "../protocols/learning/joiner-state.ts";
 import { waitOf } from "../protocols/learning/joiner.ts";
 import { type Metrics } from "../runtime/actor.ts";
 
-/** Tells what a joiner holds, how long it lets impressions wait, how late half of the positives come, and what it counted since the last time. */
-export function createJoinerMeter(metrics: Metrics): (joiner: JoinerState) => void {
+/**
+ * Tells what a joiner holds, how far the watermark of each source is behind this clock, how long it lets impressions wait, how late half of the positives come, and what it
+ * counted since the last time.
+ */
+export function createJoinerMeter(metrics: Metrics): (joiner: JoinerState, nowMs: number) => void {
   const counted = new Map<string, number>();
-  return ({ pending, scattered, sources, counts, ...rest }) => {
+  return ({ pending, scattered, sources, counts, ...rest }, nowMs) => {
     metrics.gauge("freshet_joiner_pending", pending.size);
     metrics.gauge("freshet_joiner_scattered_now", scattered.length);
-    for (const [source, { delays }] of sources) {
+    for (const [source, { delays, newestTime }] of sources) {
+      const behindMs = nowMs - (newestTime - rest.options.latenessMs);
+      if (Number.isFinite(behindMs)) {
+        metrics.gauge("freshet_joiner_watermark_behind_seconds", behindMs / 1000, { source });
+      }
       metrics.gauge("freshet_joiner_wait_seconds", waitOf({ ...rest, sources }, source) / 1000, { source });
       for (const [kind, ageMs] of medianAges(delays)) {
         metrics.gauge("freshet_joiner_delay_median_seconds", ageMs / 1000, { source, kind });

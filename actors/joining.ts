@@ -285,7 +285,7 @@ export function createJoining(config: JoinerConfig, context: Context<JoinerProto
     tick(): void {
       purge();
       if (resumed !== undefined && !publishing && !isEnded) passTime(resumed, context.upMs());
-      if (resumed !== undefined) measure(resumed.joiner);
+      if (resumed !== undefined) measure(resumed.joiner, context.now());
       evaluate();
       context.after(TICK_MS, "tick", {});
     },

@@ -44,18 +44,18 @@ export function createPushes(
     if (isElsewhere) return { kind: "elsewhere", applied, durable: images.durable(trainer) };
     const request = unpackPush(packed);
     if (request === undefined) return refusedPush(trainer, "columns");
-    const late = stepsLate(request, steps[0] ?? 0);
-    const current =
-      late === 0 ? request : compensated(request, (list) => gatherRows(layout, replica.store, list).values);
-    const problem = problemOf(layout, request) ?? (current === request ? undefined : problemOf(layout, current));
+    const problem = problemOf(layout, request);
     if (problem !== undefined) return refusedPush(trainer, problem);
+    const late = stepsLate(request, steps[0] ?? 0);
+    const current = late === 0 ? request : onTime(request);
     const { push: taken, admitted, refused: unadmitted } = admitKeys(current);
     if (admitted > 0) context.metrics.count("freshet_rows_admitted_total", admitted, labels);
     if (unadmitted > 0) context.metrics.count("freshet_gradients_dropped_total", unadmitted, labels);
     const writes = writesOf(layout, taken, { shard: config.shard, ...urgency });
     const effects = step({ kind: "write", writes, batch: { trainer, id: batch } }, taken);
     const stopped = effects.find((effect) => effect.kind === "refused");
-    if (stopped !== undefined) return { kind: "refused", reason: stopped.reason };
+    // Nothing is wrong with the batch, and other shards may have taken their part: it is to be asked again.
+    if (stopped !== undefined) throw new Refused(`shard ${config.name} takes no batch: ${stopped.detail}`);
     urgency.written(effects);
     if (request.parts.length > 0) {
       Atomics.add(steps, 0, 1);
@@ -63,6 +63,24 @@ export function createPushes(
       context.metrics.count("freshet_steps_late_total", late, labels);
     }
     return { kind: "applied", durable: images.durable(trainer), late };
+  }
+
+  /** The push with its gradients corrected for what others wrote since its rows were read, where that is declared. */
+  function onTime(request: Push): Push {
+    const onto = compensated(request, (list) => gatherRows(layout, replica.store, list).values);
+    const { corrected, uncorrected } = onto;
+    context.metrics.count("freshet_gradients_late_total", corrected, { ...labels, taken: "corrected" });
+    context.metrics.count("freshet_gradients_late_total", uncorrected.length, { ...labels, taken: "as-computed" });
+    for (const { reason, table, key } of uncorrected) {
+      context.log.warn("A gradient took effect without a correction for its delay, which must not enter the model", {
+        shard: config.name,
+        trainer: request.trainer,
+        reason,
+        table: layout.tables[table]?.name,
+        key: String(key),
+      });
+    }
+    return onto.push;
   }
 
   function refusedPush(trainer: string, reason: string): PushOutcome {

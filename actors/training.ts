@@ -184,6 +184,7 @@ export function startTraining(given: {
     const sightings = parts.length === 0 && learned.length > 0 ? [] : sightingsOf(samples, shards.length);
     let outcome = await pushAll(known, { seq, parts, sightings });
     if (outcome.refused !== undefined) {
+      // Never by a gradient: what a shard asks of those was asked before any of them had one.
       context.metrics.count("freshet_batches_refused_total", 1, { ...labels, reason: outcome.refused });
       context.log.warn("A batch was refused and passed over", { reason: outcome.refused, upTo: seq });
       outcome = await pushAll(outcome.positions, { seq, parts: [], sightings: [] });
