@@ -1,7 +1,9 @@
 // Goal: what is learned from early and left-out negatives is the probability of a click, and each impression weighs one. Method: the
-// expected loss of one impression, whose gradient by the log-odds must be 0 just at the true probability.
+// expected loss of one impression, whose gradient by the log-odds must be 0 just at the true probability; and the learner itself, over drawn
+// streams of which it is given what is kept.
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { plain } from "../protocols/compute/plain.ts";
 import {
   labelsOf,
   calibrated,
@@ -10,6 +12,10 @@ import {
   labelWeight,
   weighLabels,
 } from "../protocols/learning/label-weights.ts";
+import { createLearner, learn, placeRows, planExamples } from "../protocols/learning/learner.ts";
+import { type ModelDeclaration } from "../protocols/model.ts";
+import { modelLayout } from "../protocols/model-layout.ts";
+import { createRandom, nextFloat } from "../protocols/random.ts";
 
 const inner = fc.double({ min: 0.001, max: 0.99, noNaN: true });
 const share = fc.double({ min: 0, max: 1, noNaN: true });
@@ -122,3 +128,66 @@ test("a negative weighs as much more in figures of quality as others were left o
   expect(labelWeight(1, { label: 0, late: 1, kept: 1 })).toBe(1e-3);
   expect(labelWeight(1, { label: 0, late: 0, kept: 1 })).toBe(1);
 });
+
+const drawnStream = fc.record({
+  seed: fc.nat(),
+  rate: fc.double({ min: 0.02, max: 0.5, noNaN: true }),
+  kept: fc.double({ min: 0.1, max: 0.9, noNaN: true }),
+});
+
+test("what the learner is pulled to by a stream without some of its negatives is the rate of the whole stream", () => {
+  fc.assert(
+    fc.property(drawnStream, ({ seed, rate, kept }) => {
+      const random = createRandom(seed);
+      const stream = Array.from({ length: 3_000 }, (_, at) => {
+        const label = nextFloat(random) < rate ? 1 : 0;
+        return { id: `${seed}-${at}:i:${label}`, label, weight: 1, user: "u", item: "i", features: {}, dense: {} };
+      });
+      const clicks = stream.filter(({ label }) => label === 1).length;
+      const model: ModelDeclaration = { ...ODDS, negativesKept: kept };
+      const samples = stream.filter((sample) => isKept(sample, model));
+      const found = restOf(model, samples);
+      const full = clicks / stream.length;
+      // So much by chance, as which are kept is drawn: six deviations of the odds, of which the probability moves by full (1 - full).
+      const chance = 6 * full * (1 - full) * Math.sqrt((1 - kept) / (kept * (stream.length - clicks)));
+      expect(Math.abs(found - full)).toBeLessThan(chance + 1e-6);
+    }),
+    { numRuns: 20 },
+  );
+});
+
+/** A model that can say one thing only: how likely a click is. */
+const ODDS: ModelDeclaration = {
+  name: "odds",
+  shards: 1,
+  architecture: { kind: "logistic" },
+  tables: [
+    { name: "users", key: "user" },
+    { name: "items", key: "item" },
+  ],
+  dense: [],
+  optimizer: { kind: "ogd", learningRate: 0.1 },
+  denseOptimizer: { kind: "ogd", learningRate: 0.1 },
+};
+
+/** The probability at which these samples together move the model nowhere, below which they raise it and above which they lower it. */
+function restOf(
+  model: ModelDeclaration,
+  samples: Parameters<typeof planExamples>[1] & Parameters<typeof labelsOf>[0],
+): number {
+  const learner = createLearner(modelLayout(model), { backend: plain, batchMax: samples.length });
+  const planned = planExamples(learner.layout, samples);
+  const labels = labelsOf(samples);
+  let [low, high] = [-10, 10];
+  while (high - low > 1e-6) {
+    const middle = (low + high) / 2;
+    const lists = planned.lists[0] ?? [];
+    const bias = lists.length - 1;
+    placeRows(learner, planned, [lists.map((_, at) => Float32Array.of(at === bias ? middle : 0))]);
+    const { gradients } = learn(learner, planned, labels);
+    if ((gradients[0]?.[bias]?.gradients[0] ?? Number.NaN) < 0) low = middle;
+    else high = middle;
+  }
+  learner.compiled[Symbol.dispose]();
+  return 1 / (1 + Math.exp(-low));
+}

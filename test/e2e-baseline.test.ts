@@ -49,6 +49,9 @@ test("a node retrains the baseline of its model on the samples that are kept, an
   });
   expect(baseline.samples).toBeLessThan(published * 40);
   expect(baseline.online.samples).toBeGreaterThan(0);
+  const text = await node.system.metricsText();
+  expect(text).toMatch(/^freshet_baseline_auc\{model="m"\} [01]/m);
+  expect(text).toMatch(/^freshet_baseline_log_loss\{model="m"\} 0\./m);
   // All of them are durable, and kept for it.
   const { state } = await jsm.streams.info("SAMPLES");
   expect(state.first_seq).toBe(1);
