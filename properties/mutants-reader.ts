@@ -25,6 +25,11 @@ export const READER_MUTANTS: readonly Mutant[] = [
     edits: [["if (statuses[at] === GAVE_UP) this.counts.gaveUp += 1;", ""]],
   },
   {
+    name: "given-up-rows-are-served-as-zeros",
+    file: "actors/read-lists.ts",
+    edits: [["status === GAVE_UP || status === ON_DISK", "status === ON_DISK"]],
+  },
+  {
     // In the compiled code, where a write ends: (number | 1) + 1, whose last step becomes a subtraction.
     name: "number-as-before-the-write",
     file: "runtime/compute/load.ts",

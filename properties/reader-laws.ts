@@ -1,9 +1,12 @@
 /*
  * What must hold of a table that one thread reads and another writes, where the writer stands still in the middle of a row: it is not given (T1), its reader ends after its
- * tries and says so (T2), and whoever takes the table over finds it (T3). And a row's number goes on from 2^32 - 1 to 0, so that who began to read before knows (T5).
+ * tries and says so (T2), to those who serve rows as well, and whoever takes the table over finds it (T3). And a row's number goes on from 2^32 - 1 to 0, so that who
+ * began to read before knows (T5).
  * test/table-readers.test.ts has the same with threads.
  */
 import assert from "node:assert/strict";
+import { readLists } from "../actors/read-lists.ts";
+import { modelLayout } from "../protocols/model-layout.ts";
 import { KernelTable } from "../runtime/compute/table/kernel-table.ts";
 import { FOUND, GAVE_UP, MISSING, TableReader } from "../runtime/compute/table/table-reader.ts";
 
@@ -23,12 +26,30 @@ export function checkLaws(): void {
   assert.deepEqual([...reader.gather(KEYS, values)], [FOUND, GAVE_UP, FOUND]);
   assert.deepEqual([...new Uint32Array(values.buffer)], [1, 1, 0, 0, 3, 3]);
   assert.deepEqual(reader.counts, { retries: 4, gaveUp: 1, onDisk: 0 });
+  checkList(reader);
 
   const next = new KernelTable(SPEC, table.memory);
   assert.deepEqual(next.repair(), BigUint64Array.of(2n));
   assert.deepEqual([next.live, next.find(2n)], [2, -1]);
   assert.deepEqual([...reader.gather(KEYS, values)], [FOUND, MISSING, FOUND]);
   checkWrap();
+}
+
+/** Who serves rows does not give zeros for the one that was not read: it is among those that the shard is asked for (T2). */
+function checkList(reader: TableReader): void {
+  const layout = modelLayout({
+    name: "torn",
+    shards: 1,
+    architecture: { kind: "dlrm", embedding: SPEC.dim, bottom: [], top: [] },
+    tables: ["user", "item"].map((key) => ({ name: key, key })),
+    dense: [],
+    optimizer: { kind: "ogd", learningRate: 1 },
+    denseOptimizer: { kind: "ogd", learningRate: 1 },
+  });
+  const epochs = { held: new Int32Array(1), writers: new Int32Array(2) };
+  const lists = [{ table: 1, keys: KEYS }];
+  const [list] = readLists(layout, { epochs, readers: [undefined, reader] }, { lists }).read;
+  assert.deepEqual([list?.missing, list?.onDisk], [[1], 0]);
 }
 
 /** The greatest number of a row that is whole, and the greatest of all, which is odd. */

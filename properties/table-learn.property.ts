@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type Optimizer, stateFloats } from "../protocols/learning/optimizer.ts";
 import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
-import { exactBytesOf, valueBytesOf } from "../protocols/sync/precision.ts";
+import { exactBytesOf, floatsOf, valueBytesOf } from "../protocols/sync/precision.ts";
 import { type RowStore, type TableSpec, type UpdateOutcome } from "../protocols/sync/row-store.ts";
 import { parseWriterId } from "../protocols/sync/version.ts";
 import { createTableRowStore } from "../runtime/compute/table/table-row-store.ts";
@@ -94,6 +94,67 @@ test("a table learns as the reference does: equal values, state, versions and re
       },
     ),
     { numRuns: 400 },
+  );
+});
+
+/** From a number of 16 bits to the next: the one between them, and which of the two is even. */
+const halfTie = fc.tuple(fc.integer({ min: 0, max: 0x7bfe }), fc.constantFrom(1, -1)).map(([bits, sign]) => {
+  const [below = 0, above = 0] = new Float16Array(Uint16Array.of(bits, bits + 1).buffer);
+  return { tie: (sign * (below + above)) / 2, even: sign * (bits % 2 === 0 ? below : above) };
+});
+
+/** The same between two whole numbers of bytes, of which the largest in the row is 127. */
+const byteTie = fc
+  .integer({ min: -127, max: 126 })
+  .map((below) => ({ tie: below + 0.5, even: below % 2 === 0 ? below : below + 1 }));
+
+test.each([
+  { precision: "f16" as const, ties: fc.array(halfTie, { minLength: 1, maxLength: 20, size: "max" }) },
+  {
+    precision: "i8" as const,
+    ties: fc
+      .tuple(fc.array(byteTie, { minLength: 1, maxLength: 20, size: "max" }), fc.constantFrom(1, 2 ** -9, 2 ** 9))
+      .map(([row, scale]) =>
+        [{ tie: 127, even: 127 }, ...row].map(({ tie, even }) => ({ tie: scale * tie, even: scale * even })),
+      ),
+  },
+])("a number in the middle between two of $precision is held as the even one", ({ precision, ties }) => {
+  fc.assert(
+    fc.property(ties, (row) => {
+      const dim = row.length;
+      const by = { kind: "ogd", learningRate: 1 } as const;
+      const table: TableSpec = {
+        name: "rows",
+        dim,
+        valueBytes: valueBytesOf(precision, dim),
+        stateBytes: exactBytesOf(precision, dim) + 4 * stateFloats(by, dim),
+        precision,
+        optimizer: "",
+      };
+      const keys = BigUint64Array.of(7n);
+      for (const store of [
+        createMapRowStore([table], { state: true }),
+        createTableRowStore([table], { state: true }),
+      ]) {
+        store.learn({
+          table: 0,
+          writer: store.writerIndex(WRITER),
+          keys,
+          firstT: 1,
+          steps: {
+            // From zeros a step of rate 1 gives the gradient with its sign turned, to the last bit.
+            optimizer: by,
+            gradients: Float32Array.from(row, ({ tie }) => -tie),
+            initial: () => new Float32Array(dim),
+            norms: new Float64Array(1),
+            created: new Uint8Array(1),
+          },
+        });
+        const held = floatsOf(table, store.read(0, keys).values);
+        // Minus zero is zero.
+        expect([...held].map((value) => value + 0)).toEqual(row.map(({ even }) => even + 0));
+      }
+    }),
   );
 });
 

@@ -43,13 +43,22 @@ test("an image in one piece, as older versions wrote it, is loaded and followed 
   expect((await readdir(folder.path)).filter((file) => file.endsWith(".segment"))).toHaveLength(3);
 });
 
-test("images that an earlier Freshet wrote, a whole one and an increment, are restored with every number of every row", async () => {
-  await using folder = await temporaryFolder();
-  // Written on 2026-11-28 by two lives of the shard below: batches 1 to 4, then 5 and 6. A new layout adds a folder, and leaves this one alone.
-  await cp(new URL("fixtures/images/layout-3", import.meta.url), folder.path, { recursive: true });
-  await using node = await start(folder.path);
-  expect(await node.shard.ask("position", { trainer: TRAINER }, { signal: soon() })).toMatchObject({ durable: 6 });
-  const { store } = replicaAfter(6);
+// Each was written by two lives of the shard below: batches 1 to 4, then 5 and 6. A new layout adds a folder, and leaves these alone.
+for (const layout of ["layout-3", "layout-4"]) {
+  test(`images that a Freshet of ${layout} wrote, a whole one and an increment, are restored with every number of every row, and learned on`, async () => {
+    await using folder = await temporaryFolder();
+    await cp(new URL(`fixtures/images/${layout}`, import.meta.url), folder.path, { recursive: true });
+    await using node = await start(folder.path);
+    expect(await node.shard.ask("position", { trainer: TRAINER }, { signal: soon() })).toMatchObject({ durable: 6 });
+    await expectRows(node.shard, 6);
+    // With what the optimizers keep, and what rounding took away.
+    for (let batch = 7; batch <= 9; batch += 1) await push(node.shard, batch);
+    await expectRows(node.shard, 9);
+  });
+}
+
+async function expectRows(ref: ActorRef<ShardProtocol>, batches: number): Promise<void> {
+  const { store } = replicaAfter(batches);
   for (const [table, precision] of [
     [1, "f32"],
     [2, "f16"],
@@ -57,11 +66,11 @@ test("images that an earlier Freshet wrote, a whole one and an increment, are re
     const { found } = store.read(table, ALL_KEYS);
     const keys = ALL_KEYS.filter((_, at) => found[at] === 1);
     const numbers = floatsOf({ precision, dim: 1 }, store.read(table, keys).values);
-    const answer = await node.shard.ask("gather", { lists: [{ table, keys }] }, { signal: soon() });
+    const answer = await ref.ask("gather", { lists: [{ table, keys }] }, { signal: soon() });
     expect(keys.length).toBeGreaterThan(50);
     expect(answer.values[0]).toEqual(numbers);
   }
-});
+}
 
 test("a model that no longer fits its image is refused, and what is different is said", async () => {
   await using folder = await temporaryFolder();

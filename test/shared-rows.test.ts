@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { shard } from "../actors/shard.ts";
 import { type KeyList, type ShardProtocol } from "../actors/shard-protocol.ts";
+import { NO_EPOCH } from "../actors/shard-epochs.ts";
 import { createSharedRows } from "../actors/shared-rows.ts";
 import { CATALOGUE, modelLayout } from "../protocols/model-layout.ts";
 import { type ActorRef, defineActor, Refused } from "../runtime/actor.ts";
@@ -8,6 +9,7 @@ import { ActorHost } from "../runtime/actor-host.ts";
 import { fileStore } from "../runtime/file-store.ts";
 import { ActorSystem } from "../runtime/system.ts";
 import { temporaryFolder } from "./file-store-support.ts";
+import { sequenceOf } from "./row-sequence.ts";
 import { clicksModel, ITEMS, push, REGION, shardAt, shardConfig, soon, startShard, USERS } from "./shard-support.ts";
 
 const DIM = 4;
@@ -53,6 +55,36 @@ for (const [memories, model] of [
     expect(counts).toEqual([3]);
   });
 }
+
+test("a row that stays in the middle of a write is asked of its shard, and counted: its values and its writer's epoch are the shard's", async () => {
+  await using folder = await temporaryFolder();
+  await using system = await ActorSystem.start({ region: REGION, sink: () => undefined });
+  const primary = await startShard(system, { node: "a", model: MODEL, folder: folder.path });
+  primary.tell("role", { duty: "trains", training: REGION, term: 0, epoch: 0 });
+  await push(primary, { keys: [1n, 3n], dim: DIM, gradient: 0.1, tables: [USERS, ITEMS] });
+  const { tables } = await primary.ask("share", {}, { signal: soon() });
+  const [memory] = tables?.[ITEMS] ?? [];
+  if (memory === undefined) expect.unreachable("the shard gives no memory");
+  // Rows are numbered as they come: of key 3.
+  const sequence = sequenceOf(memory, 1);
+  const counts = new Map<string, number>();
+  const rows = createSharedRows(modelLayout(MODEL), [primary], {
+    upMs: () => 0,
+    count: (name, by) => counts.set(name, (counts.get(name) ?? 0) + by),
+  });
+  const own = await primary.ask("gather", { lists: LISTS, epochs: true }, { signal: soon() });
+  expect([...(own.epochs?.[1] ?? [])]).toEqual([0, NO_EPOCH, 0]);
+  for (const asked of [1, 2]) {
+    sequence[0] = (sequence[0] ?? 0) + 1;
+    const into = LISTS.map(() => new Float32Array(KEYS.length * DIM).fill(9));
+    expect(await rows.gather(0, LISTS, soon(), { into, epochs: true })).toEqual(own);
+    expect(into).toEqual(own.values);
+    expect([...counts]).toEqual([["freshet_gather_asked_rows_total", asked]]);
+    sequence[0] = (sequence[0] ?? 0) + 1;
+    expect(await rows.gather(0, LISTS, soon(), { epochs: true })).toEqual(own);
+    expect([...counts]).toEqual([["freshet_gather_asked_rows_total", asked]]);
+  }
+});
 
 test("after a shard's restart its new memory is read within a second; until then, rows of the old one may be", async () => {
   await using folder = await temporaryFolder();

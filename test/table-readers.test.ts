@@ -16,6 +16,7 @@ import {
   TableReader,
 } from "../runtime/compute/table/table-reader.ts";
 import { WrittenTable } from "./bench/table-threads.ts";
+import { rowAddress, sequenceOf } from "./row-sequence.ts";
 
 const KEYS = BigUint64Array.of(1n, 2n, 3n);
 
@@ -69,8 +70,8 @@ test("the next owner finds the rows that a dead writer tore, empties them, and g
 
 test("the next owner keeps one of two rows that a dead writer took for one key, and none that it did not fill to its end", () => {
   const table = filled();
-  new BigUint64Array(table.memory.buffer, addressOf(table, 2), 1)[0] = 1n;
-  new Float64Array(table.memory.buffer, addressOf(table, 1) + 8, 1)[0] = 0;
+  new BigUint64Array(table.memory.buffer, rowAddress(table, 2), 1)[0] = 1n;
+  new Float64Array(table.memory.buffer, rowAddress(table, 1) + 8, 1)[0] = 0;
   const next = new KernelTable(table.spec, table.memory);
   expect(next.repair()).toEqual(BigUint64Array.of());
   expect([next.live, next.held, [...KEYS].map((key) => next.find(key))]).toEqual([1, 1, [0, -1, -1]]);
@@ -147,17 +148,6 @@ function put(table: KernelTable, key: bigint, value: number): void {
     state: undefined,
   };
   table.mergePiece(batch, { known: new Float64Array(), from: 0, count: 1, state: false });
-}
-
-function sequenceOf(table: KernelTable, row: number): Uint32Array {
-  return new Uint32Array(table.memory.buffer, addressOf(table, row) + 16, 1);
-}
-
-/** Where a row of the first segment stands, as assembly/table/layout.ts has it: its key, at 8 its time, at 16 its sequence number. */
-function addressOf({ memory }: KernelTable, row: number): number {
-  const [stride = 0] = new Uint32Array(memory.buffer, 0, 1);
-  const segment = new Uint32Array(memory.buffer, 8512, 1)[0] ?? 0;
-  return segment + row * stride;
 }
 
 function unevenIn(table: SharedTable, rows: number): number {
