@@ -197,7 +197,7 @@ export function startTraining(given: {
   }
 
   async function compute(samples: readonly SampleColumns[]): Promise<Computed> {
-    const planned = planColumns(layout, samples);
+    const planned = planColumns(layout, samples, learner.planKeys);
     // Where rows are to be sent along as they were read, they must not be the learner's own memory.
     const into = config.compensation === 0 ? roomFor(learner, planned) : [];
     const gathered = await rows.gatherAll(planned.lists, context.deadline(ASK_MS), { into });

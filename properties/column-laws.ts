@@ -20,7 +20,8 @@ import { CATALOGUE } from "../protocols/model-layout.ts";
 import { ByteReader, ByteWriter } from "../protocols/wire/bytes.ts";
 import { crc32c } from "../protocols/wire/checksum.ts";
 import { DecodeError } from "../protocols/wire/decode-error.ts";
-import { batches, samples, text } from "./drawn-samples.ts";
+import { compiledPlansAreTheReference } from "./compiled-plans.ts";
+import { batches, KEY_EDGES, samples, text } from "./drawn-samples.ts";
 import * as oracle from "./key-oracle.ts";
 
 /** Each alone, and what it says. */
@@ -31,6 +32,7 @@ export const LAWS: readonly (readonly [says: string, law: () => void])[] = [
   ["a changed message has one encoding or none", hostileMessagesHaveOneEncoding],
   ["keys are those of the texts", keysAreThoseOfTexts],
   ["a plan is that of the samples one by one", plansAreThoseOfSamples],
+  ["compiled code plans as the reference does", () => compiledPlansAreTheReference(MODEL)],
   ["labels, values and sightings are those of the samples", theRestIsThatOfSamples],
 ];
 
@@ -179,9 +181,8 @@ function sealedOf(bytes: Uint8Array): Uint8Array {
 }
 
 function keysAreThoseOfTexts(): void {
-  const edges = ["9223372036854775807", "9223372036854775808", "18446744073709551616", "4294967296", "007", "1a", "１"];
   fc.assert(
-    fc.property(fc.oneof(text, fc.constantFrom(...edges)), fc.boolean(), (each, wide) => {
+    fc.property(fc.oneof(text, fc.constantFrom(...KEY_EDGES)), fc.boolean(), (each, wide) => {
       const writer = new ByteWriter();
       // Beside a text of two bytes a unit, every text has them.
       writeTexts(writer, wide ? [each, "東"] : [each]);

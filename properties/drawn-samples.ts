@@ -2,6 +2,17 @@
 import fc from "fast-check";
 import { type PublishedSample, type SampleBatch } from "../protocols/learning/sample-batch.ts";
 
+/** Texts at the edges of what is an integer of its own. */
+export const KEY_EDGES = [
+  "9223372036854775807",
+  "9223372036854775808",
+  "18446744073709551616",
+  "4294967296",
+  "007",
+  "1a",
+  "１",
+];
+
 export const text = fc.oneof(
   fc.constantFrom("", "0", "7", "42", "a", "é", "東京", "\ud800", "x".repeat(300)),
   fc.string({ unit: fc.constantFrom("1", "é", "東", "\n", ":"), maxLength: 5 }),

@@ -9,6 +9,7 @@ const HASHES = "protocols/keys.ts";
 const BATCH = "protocols/learning/training-batch.ts";
 const SET = "protocols/learning/key-set.ts";
 const FRAME = "protocols/learning/sample-frame.ts";
+const COMPILED = "runtime/compute/kernel-keys.ts";
 const MESSAGES = "actors/sample-messages.ts";
 
 export const COLUMN_MUTANTS: readonly Mutant[] = [
@@ -98,6 +99,23 @@ export const COLUMN_MUTANTS: readonly Mutant[] = [
     name: "a-missing-number-keeps-what-was-there",
     file: BATCH,
     edits: [["else for (let sample = 0; sample < part.size;", "else for (let sample = 1; sample < part.size;"]],
+  },
+  {
+    name: "compiled-keys-are-of-the-table-before-too",
+    file: COMPILED,
+    edits: [["code.clearSet(room.slots, room.shift);", ""]],
+  },
+  { name: "compiled-gaps-are-overlooked", file: COMPILED, edits: [["gaps === undefined ? 0 : place(gaps)", "0"]] },
+  { name: "compiled-runs-are-overlooked", file: COMPILED, edits: [["runs === undefined ? 0 : place(runs)", "0"]] },
+  {
+    name: "compiled-rows-of-the-last-part-for-all",
+    file: COMPILED,
+    edits: [["rowOf: rowOf.at + 4 * entries", "rowOf: rowOf.at + 4 * from"]],
+  },
+  {
+    name: "compiled-room-is-thought-to-do",
+    file: COMPILED,
+    edits: [["bytes <= room.bytes &&", "bytes > 0 &&"]],
   },
   {
     name: "half-a-key-is-enough",

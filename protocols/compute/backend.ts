@@ -1,6 +1,7 @@
 /*
  * What computes programs. `plain.ts` is the reference; faster backends are checked against it. A backend knows tensors, not recommenders.
  */
+import { type PlanKeys } from "./key-plan.ts";
 import { type RowPooling } from "./pooling.ts";
 import { type Program } from "./program.ts";
 
@@ -8,6 +9,8 @@ export interface Backend {
   readonly name: string;
   /** Makes all the memory that batches of up to `batchMax` samples need. */
   compile(program: Program, options: { readonly batchMax: number }): CompiledProgram;
+  /** Makes what plans the keys of batches; without, the reference does. */
+  readonly keys?: () => PlanKeys;
 }
 
 /**

@@ -3,6 +3,7 @@
  * and one gradient per row. The trainer moves rows; this computes.
  */
 import { type Backend, type BatchLoss, type CompiledProgram } from "../compute/backend.ts";
+import { type PlanKeys } from "../compute/key-plan.ts";
 import { DENSE_KEY, densePlacement, firstDenseTable, type ModelLayout } from "../model-layout.ts";
 import { columnsOf, type Example, type ExampleColumns } from "../columns/example-columns.ts";
 import { type Labels, weighLabels } from "./label-weights.ts";
@@ -12,6 +13,8 @@ import { type BatchPlan, fillDense, planBatch } from "./training-batch.ts";
 export interface Learner {
   readonly layout: ModelLayout;
   readonly compiled: CompiledProgram;
+  /** Plans the keys of its batches; without, the reference does. */
+  readonly planKeys: PlanKeys | undefined;
   /** The rows of the batch that was placed last: distinct keys x dim, one array a table. */
   rows: readonly Float32Array[];
 }
@@ -46,7 +49,7 @@ export function createLearner(
   options: { readonly backend: Backend; readonly batchMax: number },
 ): Learner {
   const { backend, batchMax } = options;
-  return { layout, compiled: backend.compile(layout.program, { batchMax }), rows: [] };
+  return { layout, compiled: backend.compile(layout.program, { batchMax }), planKeys: backend.keys?.(), rows: [] };
 }
 
 /** Which rows the examples need, by shard; dense groups are rows of their own tables. */
@@ -54,10 +57,10 @@ export function planExamples(layout: ModelLayout, examples: readonly Example[]):
   return planColumns(layout, examples.length === 0 ? [] : [columnsOf(examples)]);
 }
 
-/** The same of samples in columns. */
-export function planColumns(layout: ModelLayout, parts: readonly ExampleColumns[]): PlannedBatch {
+/** The same of samples in columns, with what plans keys for a learner. */
+export function planColumns(layout: ModelLayout, parts: readonly ExampleColumns[], planKeys?: PlanKeys): PlannedBatch {
   const { shards } = layout.model;
-  const plan = planBatch(layout.model, parts);
+  const plan = planBatch(layout.model, parts, planKeys);
   const dense = densePlacement(layout);
   const lists = Array.from({ length: shards }, (_, shard): readonly ShardList[] => {
     const groups = dense.filter((group) => group.shard === shard);

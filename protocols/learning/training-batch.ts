@@ -7,6 +7,7 @@ import { placesOf } from "../columns/column-head.ts";
 import { keyColumn } from "../columns/key-column.ts";
 import { fillNumbers } from "../columns/number-column.ts";
 import { lengthAt, type TextColumn, textsOf, unitBytes } from "../columns/text-column.ts";
+import { type BatchKeys, type PlanKeys, type TableTexts } from "../compute/key-plan.ts";
 import { type RowChoice } from "../compute/pooling.ts";
 import { keyOf, shardOfWords, writeKey } from "../keys.ts";
 import { type ModelDeclaration, type TableDeclaration } from "../model.ts";
@@ -20,32 +21,42 @@ export interface LabelledExample extends Example {
   readonly late?: number;
 }
 
-/** The distinct keys of one table in a batch, those of a shard side by side, and which of them each sample has. */
-export interface BatchKeys extends RowChoice {
-  readonly keys: BigUint64Array<ArrayBuffer>;
-  /** By shard: where its keys begin; one more, the end of the last. */
-  readonly shardStarts: readonly number[];
-}
-
 /** A batch before its rows are known. */
 export interface BatchPlan {
   readonly size: number;
   readonly tables: readonly BatchKeys[];
 }
 
-/** Lays out a batch. A missing categorical feature has the key of the empty text; a missing list is empty, and has no key. */
-export function planBatch(model: ModelDeclaration, parts: readonly ExampleColumns[]): BatchPlan {
+/**
+ * Lays out a batch. A missing categorical feature has the key of the empty text; a missing list is empty, and has no key. Where `planKeys` is given, it finds the
+ * keys of all tables but those of lists.
+ */
+export function planBatch(model: ModelDeclaration, parts: readonly ExampleColumns[], planKeys?: PlanKeys): BatchPlan {
+  const { shards } = model;
   const size = sizeOf(parts);
   const set = new KeySet(size);
   const room = createRoom();
+  const planned = planKeys?.(tableTexts(model, parts), shards).values();
   return {
     size,
     tables: model.tables.map((table, index) => {
+      const found = table.sequence === undefined ? planned?.next().value : undefined;
+      if (found !== undefined) return found;
       set.clear();
       const choice = chooseRows(model, table, { parts, set, room });
-      return byShard(set.words(), choice, { table: index + 1, shards: model.shards, room });
+      return byShard(set.words(), choice, { table: index + 1, shards, room });
     }),
   };
+}
+
+/** The columns that the keys of tables are made of, in order, without those of lists. */
+function tableTexts({ tables, derived }: ModelDeclaration, parts: readonly ExampleColumns[]): readonly TableTexts[] {
+  return tables.flatMap(({ key, sequence }, index) => {
+    if (sequence !== undefined) return [];
+    return [
+      { table: index + 1, parts: parts.map((part) => ({ size: part.size, column: keyColumn(part, key, derived) })) },
+    ];
+  });
 }
 
 /** Memory that all tables of a batch are planned in, one after the other: to make some for each takes longer than to fill it. */

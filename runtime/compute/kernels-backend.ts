@@ -5,6 +5,7 @@
 import { type Backend, type CompiledProgram } from "../../protocols/compute/backend.ts";
 import { EMBEDDINGS, DENSE_FEATURES, type Program } from "../../protocols/compute/program.ts";
 import { layOut } from "./kernel-layout.ts";
+import { kernelKeys } from "./kernel-keys.ts";
 import { kernelPooling, placePooling } from "./kernel-pooling.ts";
 import { lowerProgram } from "./kernel-program.ts";
 import { BATCH_PART, type Region, type Step, stepWords } from "./kernel-steps.ts";
@@ -13,7 +14,11 @@ import { loadKernels } from "./kernels.ts";
 
 /** The default backend. `build` chooses one of the two that were compiled, where not the fastest that runs here. */
 export function kernelsBackend({ build }: { readonly build?: Build } = {}): Backend {
-  return { name: "kernels", compile: (program, { batchMax }) => compile(program, { batchMax, build }) };
+  return {
+    name: "kernels",
+    compile: (program, { batchMax }) => compile(program, { batchMax, build }),
+    keys: kernelKeys,
+  };
 }
 
 function compile(
