@@ -1,6 +1,6 @@
-import { checkFinite, firstBroken } from "../protocols/learning/guard.ts";
+import { checkFinite, firstBroken, GRADIENT_NORM_MAX } from "../protocols/learning/guard.ts";
 import { compensateDelay } from "../protocols/learning/optimizer.ts";
-import { GRADIENT_NORM_MAX, type GradientPart, type KeyList, type Push } from "./shard-protocol.ts";
+import { type GradientPart, type KeyList, type Push } from "./shard-protocol.ts";
 import { type BrokenGradient } from "./training-faults.ts";
 
 /** How many steps took effect on a shard since the rows of one were read there. Unknown after a restart of the shard: then none are counted. */

@@ -14,9 +14,6 @@ export interface KeyList {
   readonly keys: BigUint64Array;
 }
 
-/** A row's gradient of a larger Euclidean norm is refused: no honest batch makes one, and one of them ruins a row. */
-export const GRADIENT_NORM_MAX = 1_000;
-
 /** One gradient per key: keys x dim floats, each the sum over the batch. */
 export interface GradientPart extends KeyList {
   readonly gradients: Float32Array;

@@ -1,13 +1,13 @@
 import { type Optimizer } from "../protocols/learning/optimizer.ts";
 import { noteSighting } from "../protocols/learning/catalogue-row.ts";
-import { firstBroken } from "../protocols/learning/guard.ts";
+import { firstBroken, GRADIENT_NORM_MAX } from "../protocols/learning/guard.ts";
 import { keySeed, shardOf } from "../protocols/keys.ts";
 import { CATALOGUE, initialValues, type ModelLayout, writeFirst } from "../protocols/model-layout.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { createUrgency, rateUpdate, standsOut } from "../protocols/urgency.ts";
 import { type RowEdit } from "../protocols/sync/row-store.ts";
 import { type TableWrite } from "../protocols/sync/replica.ts";
-import { GRADIENT_NORM_MAX, type GradientPart, type Push, type Sighting } from "./shard-protocol.ts";
+import { type GradientPart, type Push, type Sighting } from "./shard-protocol.ts";
 
 /** Why a push must not enter this shard, or undefined. Nothing of a push is applied unless all of it may be. */
 export function problemOf(layout: ModelLayout, push: Push): string | undefined {

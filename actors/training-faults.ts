@@ -1,10 +1,9 @@
 import { keyOf } from "../protocols/keys.ts";
-import { firstBroken, type Refusal } from "../protocols/learning/guard.ts";
+import { firstBroken, GRADIENT_NORM_MAX, type Refusal } from "../protocols/learning/guard.ts";
 import { type ShardGradients } from "../protocols/learning/learner.ts";
 import { type SampleColumns, samplesOf } from "../protocols/learning/sample-frame.ts";
 import { keyTexts } from "../protocols/learning/training-batch.ts";
 import { type ModelLayout } from "../protocols/model-layout.ts";
-import { GRADIENT_NORM_MAX } from "./shard-protocol.ts";
 
 /** A shard does not stand where the trainer left it: one of them restarted. */
 export class ShardElsewhere extends Error {

@@ -41,7 +41,9 @@ function sample(request: string, of: { item: string; label: number; correction: 
 test("a baseline predicts what it was trained on, and never what it is judged on", () => {
   const judge = samples(600, 2);
   function judged(train: readonly PublishedSample[], of: readonly PublishedSample[] = judge) {
-    return summarize(judgeBaseline(model, { backend: plain, batch: 64, train, judge: of }), "total");
+    const { measured, refused } = judgeBaseline(model, { backend: plain, batch: 64, train, judge: of });
+    expect(refused).toBe(0);
+    return summarize(measured, "total");
   }
   const trained = judged(samples(2_000, 1));
   expect(trained.samples).toBe(600);
@@ -52,6 +54,25 @@ test("a baseline predicts what it was trained on, and never what it is judged on
   expect(Math.abs((untrained.auc ?? 0) - 0.5)).toBeLessThan(0.08);
   // Twice the samples to judge: twice the same figures.
   expect(judged(samples(2_000, 1), [...judge, ...judge]).logLoss).toBeCloseTo(trained.logLoss ?? Number.NaN, 9);
+});
+
+test("a baseline passes over a batch whose gradients are too large, counts it, and learns from the others", () => {
+  const weighty: ModelDeclaration = { ...model, dense: ["age"] };
+  const train = samples(2_000, 1);
+  // One of the two is predicted as it is not.
+  const outsize = [0, 1].map((label) => {
+    return { ...sample("big", { item: "3", label, correction: false }), dense: { age: 1e30 } };
+  });
+  const judge = samples(600, 2);
+  function judged(of: readonly PublishedSample[]) {
+    const { measured, refused } = judgeBaseline(weighty, { backend: plain, batch: 50, train: of, judge });
+    return { refused, ...summarize(measured, "total") };
+  }
+  const batch = train.slice(1_000, 1_050);
+  const whole = judged([...train.slice(0, 1_000), ...train.slice(1_050)]);
+  const broken = judged([...train.slice(0, 1_000), ...outsize, ...batch.slice(2), ...train.slice(1_050)]);
+  expect(whole.refused).toBe(0);
+  expect(broken).toEqual({ ...whole, refused: 1 });
 });
 
 test("withFinalLabels(): a negative is left out just where its own correction is there", () => {

@@ -118,6 +118,34 @@ function expectNear(values: Float32Array, wanted: Float32Array): void {
   for (const [i, value] of values.entries()) expect(Math.abs(value - (wanted[i] ?? Number.NaN))).toBeLessThan(1e-4);
 }
 
+test("createLocalTrainer(): a batch with a gradient that shards would refuse changes no row, and names the row and a sample that has it", () => {
+  const reasons = new Set<string>();
+  fc.assert(
+    fc.property(examples, fc.nat(), fc.constantFrom(1e9, Infinity, Number.NaN), (samples, seed, weight) => {
+      const book = createKeyBook(model);
+      const set = encodeSamples(model, book, samples);
+      const at = seed % samples.length;
+      set.weights[at] = weight;
+      const local = createLocalModel(layout, book);
+      const tables = [...local.embeddings, ...local.groups];
+      const before = tables.map(({ values, state }) => [values.slice(), state.slice()]);
+      using trainer = createLocalTrainer(local, { backend: plain, batchMax: samples.length });
+      const order = passOrder(samples.length, { seed, pass: 1 });
+      const { refused } = trainer.step(set, order, { rate: 1, l2: 0.1, dropout: 0, seed: 0 });
+      expect(tables.map(({ values, state }) => [values, state])).toEqual(before);
+      expect(refused).toMatchObject({ table: 1, key: keyOf(samples[at]?.user ?? "") });
+      expect(samples[refused?.sample ?? -1]?.user).toBe(samples[at]?.user);
+      expect([...order]).toContain(refused?.sample);
+      reasons.add(refused?.reason ?? "");
+      const others = order.filter((each) => each !== at);
+      if (others.length === 0) return;
+      expect(trainer.step(set, others, { rate: 1, l2: 0, dropout: 0, seed: 0 }).refused).toBeUndefined();
+    }),
+    { numRuns: 60 },
+  );
+  expect([...reasons]).toEqual(expect.arrayContaining(["norm", "nan"]));
+});
+
 test("createLocalTrainer(): predict() gives each sample what it has alone, whatever the size of a batch; a rate scales a step", () => {
   fc.assert(
     fc.property(examples, fc.integer({ min: 1, max: 5 }), (samples, batchMax) => {
@@ -227,6 +255,7 @@ test("judgePasses() stops after enough passes that were no better, each slower t
       pass: at + 1,
       rate: 1,
       trainLoss: 0,
+      refused: 0,
       valid: { samples: 1, positives: 1, auc, logLoss: auc },
     }));
   }

@@ -4,7 +4,7 @@
  */
 import { type JoinerProtocol } from "../actors/joiner.ts";
 import { type StateManagerProtocol } from "../actors/state-manager-protocol.ts";
-import { type ProgressiveMetrics } from "../protocols/learning/progressive-metrics.ts";
+import { type JudgedBaseline } from "../protocols/learning/baseline.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { type Address, type Context, defineActor, type Outcome } from "../runtime/actor.ts";
 import { type StreamMessage, type StreamProtocol } from "../runtime/stream-protocol.ts";
@@ -20,7 +20,7 @@ export interface BaselineConfig {
   /** Messages of samples that the stream keeps for it, in bytes, the newest. */
   readonly keepBytes: number;
   readonly batch: number;
-  readonly retrain: (task: BaselineTask, signal: AbortSignal) => Promise<ProgressiveMetrics>;
+  readonly retrain: (task: BaselineTask, signal: AbortSignal) => Promise<JudgedBaseline>;
 }
 
 interface BaselineProtocol {
@@ -88,7 +88,14 @@ function createTurns(config: BaselineConfig, context: Context<BaselineProtocol>)
     if (train.length === 0 || judge.length === 0) return;
     for (const model of config.models) {
       const signal = context.deadline(Math.max(RETRAIN_MS, config.everyMs));
-      const measured = await config.retrain({ model, batch: config.batch, train, judge }, signal);
+      const { measured, refused } = await config.retrain({ model, batch: config.batch, train, judge }, signal);
+      if (refused > 0) {
+        context.metrics.count("freshet_baseline_batches_refused_total", refused, { model: model.name });
+        context.log.warn("The baseline did not learn from batches whose gradients must not enter a model", {
+          model: model.name,
+          batches: refused,
+        });
+      }
       stateManager.tell("baseline", { model: model.name, measured });
     }
   };
@@ -102,10 +109,10 @@ function newestOf(messages: readonly StreamMessage[], bytesMax: number): readonl
 }
 
 /** What `retrain` gave, come back from its thread. */
-export function measuredBy(reply: unknown): ProgressiveMetrics {
-  if (typeof reply !== "object" || reply === null || !("total" in reply)) {
+export function judgedBy(reply: unknown): JudgedBaseline {
+  if (typeof reply !== "object" || reply === null || !("measured" in reply)) {
     throw new TypeError("Cannot read a retraining");
   }
   // oxlint-disable-next-line typescript/consistent-type-assertions -- our own function's value, which crossed a channel as plain data
-  return reply as ProgressiveMetrics;
+  return reply as JudgedBaseline;
 }

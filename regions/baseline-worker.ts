@@ -1,7 +1,6 @@
 /* What the pool runs to retrain a baseline: all of it comes in with the task, and the figures go out. */
 import { constants, setPriority } from "node:os";
-import { judgeBaseline } from "../protocols/learning/baseline.ts";
-import { type ProgressiveMetrics } from "../protocols/learning/progressive-metrics.ts";
+import { type JudgedBaseline, judgeBaseline } from "../protocols/learning/baseline.ts";
 import { type PublishedSample } from "../protocols/learning/sample-batch.ts";
 import { decodeSampleBatch } from "../protocols/learning/sample-codec.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
@@ -17,7 +16,7 @@ export interface BaselineTask {
 }
 
 /** Whatever else the machine has to do comes first: on Linux this is of the thread alone. */
-export function retrain({ model, batch, train, judge }: BaselineTask): ProgressiveMetrics {
+export function retrain({ model, batch, train, judge }: BaselineTask): JudgedBaseline {
   if (process.platform === "linux") setPriority(constants.priority.PRIORITY_LOW);
   return judgeBaseline(model, {
     backend: kernelsBackend(),

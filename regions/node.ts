@@ -17,7 +17,7 @@ import { linkWorker } from "./link-worker.ts";
 import { watchNats } from "./nats-watch.ts";
 import { startNatsServer } from "./node-nats.ts";
 import { nodeActor } from "./node-actor.ts";
-import { baselineActor, measuredBy } from "./baseline-actor.ts";
+import { baselineActor, judgedBy } from "./baseline-actor.ts";
 import {
   baselineId,
   hasScratch,
@@ -154,7 +154,7 @@ async function hostBaseline(config: RegionConfig, system: ActorSystem, undo: Asy
       stream,
       stateManager,
       joiner,
-      retrain: async (task, signal) => measuredBy(await pool.run("retrain", task, { signal })),
+      retrain: async (task, signal) => judgedBy(await pool.run("retrain", task, { signal })),
     },
   });
 }

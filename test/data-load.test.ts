@@ -95,6 +95,12 @@ test("a truncated, a damaged, an empty and a foreign file are named, with what i
     ["clicks_hour_000.csv.gz", Buffer.from("no gzip at all"), /not gzip/],
     ["clicks_hour_000.csv", Buffer.from(""), /is empty.*user_id/],
     ["clicks_hour_000.csv", Buffer.from("a,b\n1,2\n"), /missing are user_id/],
+    ["clicks_hour_000.csv", Buffer.from(`${HEADER},${"x".repeat(200_000)}\n`), /user_id.*no record: longer than 65536/],
+    [
+      "clicks_hour_000.csv",
+      Buffer.from(`${HEADER},click_os\n${ROW},3\n`),
+      /names "click_os" twice, as columns 9 and 13; give one of them another name/,
+    ],
   ];
   for (const [name, content, message] of cases) {
     await using folder = await temporaryFolder();

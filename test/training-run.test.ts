@@ -6,10 +6,11 @@ import { expectSoundMarkup } from "./balanced-markup.ts";
 import { plain } from "../protocols/compute/plain.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { modelLayout } from "../protocols/model-layout.ts";
-import { UnusableCheckpoint, checkpointPath } from "../regions/train/checkpoint.ts";
+import { checkpointPath, UnusableCheckpoint } from "../regions/train/run-image.ts";
 import { loadSamples } from "../regions/train/load-samples.ts";
 import { runTraining } from "../regions/train/training-run.ts";
-import { freshet } from "./run-freshet.ts";
+import { lockStateFolder } from "../runtime/state-lock.ts";
+import { freshet, type Ran } from "./run-freshet.ts";
 import { madeData, model, settings, trained } from "./training-support.ts";
 
 /** Rows come in the middle of the first pass, where a batch has each user and city. */
@@ -71,7 +72,8 @@ test.each([
   expect(stopped.test).toBeUndefined();
   const again = await trained(folder.path, { out, model: of });
   expect(again).toMatchObject({ results: whole.results, best: whole.best, test: whole.test, isOver: true });
-  expect(again.windows).toEqual(whole.windows);
+  // To the order of its fields.
+  expect(JSON.stringify([again.results, again.windows])).toBe(JSON.stringify([whole.results, whole.windows]));
   expect(whole.windows.reduce((sum, { samples }) => sum + samples, 0)).toBe(900 * whole.results.length);
   expect(again.samples + stopped.samples).toBe(whole.samples);
   // A run that is over says so again, without learning.
@@ -132,13 +134,25 @@ test("freshet train trains, reports and ends; what is wrong is said with what to
   expect(other.code).toBe(1);
   expect(other.err).toContain("--restart");
   expect(await freshet([...args, "--passes", "1", "--seed", "2", "--restart"])).toMatchObject({ code: 0 });
+  // Whoever comes while a run is going on is told so.
+  const held = await lockStateFolder(join(folder.path, "out"), { owner: "another run" });
+  const second = await freshet([...args, "--restart"]);
+  await held[Symbol.asyncDispose]();
+  expect(second).toMatchObject({ code: 1 });
+  expect(second.err).toContain("('another run') is using it");
+  const refusals: { readonly said: string; readonly ran: Promise<Ran> }[] = [];
   for (const [change, said] of [
+    [["--out", config], "is a file. Choose another path"],
     [["--model", "x"], 'it has likes, not "x"'],
     [["--data", "/nowhere"], "there is no train.csv"],
     [["--watch", "f1"], "allowed: auc or log-loss"],
     [["--backend", "gpu"], "allowed: kernels or plain"],
   ] as const) {
-    const refused = await freshet([...args, ...change]);
+    const out = ["--out", join(folder.path, `out-${refusals.length}`)];
+    refusals.push({ said, ran: freshet([...args, ...out, ...change]) });
+  }
+  for (const { said, ran: refusal } of refusals) {
+    const refused = await refusal;
     expect(refused.code).not.toBe(0);
     expect(refused.err).toContain(said);
   }
@@ -168,9 +182,33 @@ test("a model may be keyed by what is made of a file's columns", async () => {
     onResume: () => undefined,
     onProgress: () => undefined,
     onPass: () => undefined,
+    onRefused: () => undefined,
+    saveMs: 60_000,
   });
   // Weights alone cannot tell even from odd: the crossed feature does.
   expect(ran.test?.auc).toBeGreaterThan(0.75);
+});
+
+test("a number is a decimal number of 32 bits, or missing: an empty cell is 0, and all else a broken line", async () => {
+  await using folder = await madeData();
+  const numbers = ["0.5", " -1.5e-3 ", "+.25", "3.", "", " "];
+  const broken = ["0x10", "1e300", "1e", "Infinity", "NaN", "1_000", "--1"];
+  const lines = [...numbers, ...broken].map((number) => `1,1,1,1,${number}`);
+  await writeFile(join(folder.path, "train.csv"), ["label,user,item,city,age", ...lines, ""].join("\n"));
+  const grouped: ModelDeclaration = {
+    ...model,
+    tables: [...model.tables, { name: "ages", key: "age-group" }],
+    derived: [{ name: "age-group", kind: "bucketised", of: "age", bounds: [-1e6] }],
+  };
+  const { report, train, book } = await loadSamples(folder.path, { model: grouped, say: () => undefined });
+  expect([...train.dense]).toEqual([0.5, -1.5e-3, 0.25, 3, 0, 0].map(Math.fround));
+  // In ranges a number that is missing is no 0.
+  expect(book[3]?.size).toBe(2);
+  expect(report.broken).toBe(broken.length);
+  expect(report.firstBroken.slice(0, 2)).toEqual([
+    { file: "train.csv", line: 8, why: 'age is "0x10", which is no decimal number' },
+    { file: "train.csv", line: 9, why: "age is 1e300, which is larger than a 32-bit number may be (3.4e38)" },
+  ]);
 });
 
 test("lines that are no samples are counted and left out; files without a column, or without one sample, are refused", async () => {

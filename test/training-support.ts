@@ -95,5 +95,7 @@ export async function trained(
     onResume: () => undefined,
     onProgress: () => undefined,
     onPass: () => undefined,
+    onRefused: () => undefined,
+    saveMs: 60_000,
   });
 }

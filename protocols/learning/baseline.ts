@@ -14,6 +14,13 @@ import { createKeyBook, encodeSamples } from "./sample-set.ts";
 
 const HALF_LIFE_MS = 3_600_000;
 
+/** How a retrained baseline did on what came after. */
+export interface JudgedBaseline {
+  readonly measured: ProgressiveMetrics;
+  /** Batches that were not learned from, by the rule that shards refuse pushes by. */
+  readonly refused: number;
+}
+
 /** Trains on some samples, then predicts others, without learning from them. What was given as a negative and corrected by then is learned as the positive alone. */
 export function judgeBaseline(
   model: ModelDeclaration,
@@ -23,16 +30,17 @@ export function judgeBaseline(
     readonly train: readonly PublishedSample[];
     readonly judge: readonly PublishedSample[];
   },
-): ProgressiveMetrics {
+): JudgedBaseline {
   const { backend, batch, judge } = given;
   const train = withFinalLabels(given.train);
   const book = createKeyBook(model);
   const [trainSet, judgeSet] = [encodeSamples(model, book, train), encodeSamples(model, book, judge)];
   using trainer = createLocalTrainer(createLocalModel(modelLayout(model), book), { backend, batchMax: batch });
   const order = Uint32Array.from(train.keys());
+  let refused = 0;
   for (let from = 0; from < order.length; from += batch) {
-    const sighting = 1 + from / batch;
-    trainer.step(trainSet, order.subarray(from, from + batch), { rate: 1, l2: 0, dropout: 0, seed: 0, sighting });
+    const how = { rate: 1, l2: 0, dropout: 0, seed: 0, sighting: 1 + from / batch };
+    if (trainer.step(trainSet, order.subarray(from, from + batch), how).refused !== undefined) refused += 1;
   }
   const measured = createMetrics({ halfLifeMs: HALF_LIFE_MS });
   for (const [at, probability] of trainer.predict(judgeSet).entries()) {
@@ -43,7 +51,7 @@ export function judgeBaseline(
     const by = evaluationWeight(probability, { label, late, kept: 1 });
     addPrediction(measured, { probability, label, weight: weight * by, timeMs });
   }
-  return measured;
+  return { measured, refused };
 }
 
 /** Without the negatives that a correction among them took back. */

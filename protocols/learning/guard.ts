@@ -3,6 +3,9 @@
 /** Why a gradient or a row is refused. */
 export type Refusal = "nan" | "infinity" | "norm";
 
+/** A row's gradient of a larger Euclidean norm is refused: no honest batch makes one, and one of them ruins a row. */
+export const GRADIENT_NORM_MAX = 1_000;
+
 /** What is wrong with these floats, or undefined: a NaN, an infinity, or a Euclidean norm above `normMax`. NaN is named before infinity. */
 export function checkFinite(floats: Float32Array, normMax: number): Refusal | undefined {
   return firstBroken(floats, { rows: 1, normMax })?.reason;

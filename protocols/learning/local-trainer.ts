@@ -4,16 +4,38 @@
  */
 import { type Backend, type BatchLoss } from "../compute/backend.ts";
 import { addGradient, poolRows, type Pooling } from "../compute/pooling.ts";
+import { firstBroken, GRADIENT_NORM_MAX, type Refusal } from "./guard.ts";
 import { type LocalModel, type LocalTable } from "./local-model.ts";
+import { firstDenseTable } from "../model-layout.ts";
 import { createRandom, nextUint32 } from "../random.ts";
 import { apply, type Optimizer } from "./optimizer.ts";
 import { type SampleSet } from "./sample-set.ts";
 
 export interface LocalTrainer extends Disposable {
-  /** Learns from the samples with these numbers, at most `batchMax`. The probabilities, as predicted before, last until the next call. */
-  step(set: SampleSet, samples: Uint32Array, how: StepOptions): BatchLoss & { readonly probabilities: Float32Array };
+  /**
+   * Learns from the samples with these numbers, at most `batchMax`, all of them or, where `refused` says why, none. The probabilities, as predicted
+   * before, last until the next call.
+   */
+  step(set: SampleSet, samples: Uint32Array, how: StepOptions): LocalStep;
   /** Predicts all samples of a set, in order. */
   predict(set: SampleSet): Float32Array;
+}
+
+export interface LocalStep extends BatchLoss {
+  readonly probabilities: Float32Array;
+  readonly refused?: RefusedBatch;
+}
+
+/** Why a batch must not be learned from, by the rule that shards refuse pushes by. */
+export interface RefusedBatch {
+  /** `loss`: it is no finite number, though each gradient is. */
+  readonly reason: Refusal | "loss";
+  /** Of the first row whose gradient is refused: its table, its key, and a sample that has it. */
+  readonly table?: number;
+  readonly key?: bigint;
+  readonly sample?: number;
+  /** A dense group's gradient is of all samples: then the sample is the one with the largest number, which is this dense feature's. */
+  readonly feature?: string;
 }
 
 /** Samples that are seen again are learned by heart unless something holds that back. A stream that is seen once needs none of it. */
@@ -71,6 +93,37 @@ export function createLocalTrainer(
     }
   }
 
+  function largestNumber(set: SampleSet, samples: Uint32Array): Pick<RefusedBatch, "sample" | "feature"> {
+    const { dense } = model.layout.model;
+    let largest = 0;
+    let found: Pick<RefusedBatch, "sample" | "feature"> = {};
+    for (const sample of samples) {
+      for (const [at, feature] of dense.entries()) {
+        const size = Math.abs(set.dense[sample * dense.length + at] ?? 0);
+        if (size > largest) [largest, found] = [size, { sample, feature }];
+      }
+    }
+    return found;
+  }
+
+  /** Why the gradients that were summed last must not enter the model. Tables are numbered as in the layout. */
+  function refusalOf(set: SampleSet, samples: Uint32Array, { lossSum }: BatchLoss): RefusedBatch | undefined {
+    for (const [index, rows] of touched.entries()) {
+      const broken = rows.firstBroken();
+      if (broken === undefined) continue;
+      const { row, reason } = broken;
+      const sample = samples.find((each) => hasRow(set, each, { row, table: index, tables: program.tables }));
+      const key = model.embeddings[index]?.keys[row];
+      return { reason, table: index + 1, ...(key !== undefined && { key }), ...(sample !== undefined && { sample }) };
+    }
+    for (const [group, gradient] of compiled.gradients.entries()) {
+      const broken = firstBroken(gradient, { rows: 1, normMax: GRADIENT_NORM_MAX });
+      if (broken === undefined) continue;
+      return { reason: broken.reason, table: firstDenseTable(model.layout) + group, ...largestNumber(set, samples) };
+    }
+    return Number.isFinite(lossSum) ? undefined : { reason: "loss" };
+  }
+
   return {
     step(set, samples, { rate, l2, dropout, seed, sighting }) {
       const floats = samples.length * program.tables * program.dim;
@@ -78,13 +131,14 @@ export function createLocalTrainer(
       if (dropout > 0) masked.draw(inputs.embeddings, { floats, dropout, seed });
       const probabilities = compiled.forward(samples.length);
       const loss = { ...compiled.backward(), probabilities };
-      if (!Number.isFinite(loss.lossSum)) return loss;
       if (dropout > 0) masked.multiply(compiled.embeddingGradients, floats);
       for (const [table, rows] of touched.entries()) {
         const pooling = poolings[table] ?? "sum";
         rows.sum(set, { samples, table, tables: program.tables, pooling, gradients: compiled.embeddingGradients });
-        rows.apply({ rate, pull: l2 * samples.length, sighting });
       }
+      const refused = refusalOf(set, samples, loss);
+      if (refused !== undefined) return { ...loss, refused };
+      for (const rows of touched) rows.apply({ rate, pull: l2 * samples.length, sighting });
       for (const [group, { values, state, optimizer }] of model.groups.entries()) {
         const gradient = compiled.gradients[group];
         if (gradient !== undefined) apply(atRate(optimizer, rate), { values, state, gradient });
@@ -106,6 +160,17 @@ export function createLocalTrainer(
   };
 }
 
+/** Whether a sample has a row of a table. */
+function hasRow(
+  { rows, starts }: SampleSet,
+  sample: number,
+  of: { readonly row: number; readonly table: number; readonly tables: number },
+): boolean {
+  const cell = sample * of.tables + of.table;
+  const [from = cell, to = cell + 1] = starts === undefined ? [] : starts.subarray(cell, cell + 2);
+  return rows.subarray(from, to).includes(of.row);
+}
+
 /** The rows of one table that a batch touches, each once, and their summed gradients. */
 interface Touched {
   sum(
@@ -118,6 +183,8 @@ interface Touched {
       readonly gradients: Float32Array;
     },
   ): void;
+  /** The first whose summed gradient must not enter the model. */
+  firstBroken(): { readonly row: number; readonly reason: Refusal } | undefined;
   /** A step of each that has a row, after `pull` times the row was added to its gradient. */
   apply(how: { readonly rate: number; readonly pull: number; readonly sighting: number | undefined }): void;
 }
@@ -173,6 +240,10 @@ function createTouched(table: LocalTable, entriesMax: number): Touched {
         const to = placeFor(set.rows[entry] ?? 0) * dim;
         for (let d = 0; d < dim; d += 1) sums[to + d] = (sums[to + d] ?? 0) + (gradients[from + d] ?? 0);
       }
+    },
+    firstBroken() {
+      const broken = firstBroken(sums.subarray(0, count * dim), { rows: count, normMax: GRADIENT_NORM_MAX });
+      return broken === undefined ? undefined : { row: rows[broken.row] ?? 0, reason: broken.reason };
     },
     apply({ rate, pull, sighting }) {
       const optimizer = atRate(table.optimizer, rate);

@@ -6,8 +6,10 @@ export interface PassResult {
   readonly pass: number;
   /** What the learning rates were multiplied with. */
   readonly rate: number;
-  /** Mean log loss of the training samples, each predicted before it was learned from in this pass. */
+  /** Mean log loss of the training samples that were learned from, each predicted before that in this pass. */
   readonly trainLoss: number;
+  /** Batches that were not learned from. */
+  readonly refused: number;
   readonly valid: ExactMetrics;
 }
 

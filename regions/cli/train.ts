@@ -15,8 +15,10 @@ export const train: Command = {
     "a row were no better, and is then judged on test as it was after the best pass. A pass over real clicks, each seen once, is what regions",
     "do; this is for the small public sets that need more.",
     "Rules of admission (admit, unknown) of the model's tables hold: keys get their rows in the first pass, or not at all. A table with a ttl is refused,",
-    "as samples in files have no times, and so is one whose budget has room for fewer rows than the samples have keys. precision and memory change nothing.",
-    "Ctrl-C stops it; the same command goes on from there, to the same end. report.json, report.html and the checkpoint are written to --out.",
+    "as samples in files have no times, and so is one whose budget has room for fewer rows than the samples have keys. precision, memory and negativesKept change nothing.",
+    "An empty cell of a number is a missing number, 0; one that is no decimal number, or larger than 32 bits hold, makes its line a broken one.",
+    "A batch whose gradients must not enter a model is not learned from: the first are named, all are counted.",
+    "Ctrl-C stops it; the same command goes on from there, to the same end. Killed, it goes on from the last checkpoint, of --save-every before. report.json, report.html and the checkpoint are written to --out.",
     "Exit code 0 when it ended, 1 when it was stopped before.",
   ].join("\n"),
   options: [
@@ -38,6 +40,12 @@ export const train: Command = {
     },
     { name: "seed", value: "N", about: "Seed of what is drawn: order and dropout", default: "1" },
     { name: "backend", value: "kernels|plain", about: "What computes", default: "kernels" },
+    {
+      name: "save-every",
+      value: "TIME",
+      about: "Write the checkpoint so often, such as 30s: what a kill costs, about",
+      default: "1m",
+    },
     { name: "restart", about: "Begin anew, whatever --out holds of an earlier run" },
     { name: "json", about: "The report on standard output; progress goes to standard error" },
   ],
@@ -47,6 +55,8 @@ export const train: Command = {
   ],
   run,
 };
+
+const SAVE_MS = 60_000;
 
 async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const [config, data] = [args.text("config"), args.text("data")];
@@ -76,6 +86,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
       out: args.text("out"),
       backend,
       settings,
+      saveMs: args.duration("save-every") ?? SAVE_MS,
       restart: args.flag("restart"),
       json: args.flag("json"),
     },

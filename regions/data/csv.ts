@@ -15,12 +15,20 @@ export async function* parseCsv(pieces: AsyncIterable<string>): AsyncGenerator<r
   let rest = "";
   let line = 1;
   let first = true;
+  let skips = false;
   for await (const piece of pieces) {
     rest = first && piece.startsWith("\uFEFF") ? piece.slice(1) : rest + piece;
     first = false;
+    if (skips) {
+      // What is left of a line that was too long is no record of its own.
+      const lineEnd = rest.indexOf("\n");
+      rest = lineEnd === -1 ? "" : rest.slice(lineEnd + 1);
+      if (lineEnd === -1) continue;
+      line += 1;
+    }
     const split = splitRecords(rest, line, false);
     rest = rest.slice(split.end);
-    line = split.line;
+    ({ line, skips } = split);
     yield split.records;
   }
   yield splitRecords(rest, line, true).records;
@@ -31,6 +39,8 @@ interface Split {
   /** Where the first record begins that may go on in the next piece. */
   readonly end: number;
   readonly line: number;
+  /** The text ends within a line that is too long to be a record. */
+  readonly skips: boolean;
 }
 
 function splitRecords(text: string, firstLine: number, final: boolean): Split {
@@ -59,9 +69,9 @@ function splitRecords(text: string, firstLine: number, final: boolean): Split {
     } else if (!final && length <= RECORD_CHARS_MAX) {
       break;
     } else if (newline === -1 && !final) {
-      // Too long and no line end in sight: drop what is here; the tail of the line will be reported as well.
+      // Too long and no line end in sight.
       records.push({ kind: "broken", line, why: `longer than ${RECORD_CHARS_MAX} characters` });
-      return { records, end: text.length, line };
+      return { records, end: text.length, line, skips: true };
     } else {
       records.push({
         kind: "broken",
@@ -72,7 +82,7 @@ function splitRecords(text: string, firstLine: number, final: boolean): Split {
       line += 1;
     }
   }
-  return { records, end: Math.min(start, text.length), line };
+  return { records, end: Math.min(start, text.length), line, skips: false };
 }
 
 type Reading =

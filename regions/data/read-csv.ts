@@ -14,8 +14,8 @@ export interface CsvRow {
 
 /**
  * Reads the named columns of a CSV file with a header, packed when its name ends in .gz, a piece at a time.
- * Rows of another width than the header's are counted as broken. A file without these columns, or one that ends
- * before its time, is an `UnreadableDataFile`; the rows before the end have been given out by then.
+ * Rows of another width than the header's are counted as broken. A file without these columns or with one of
+ * them twice, or one that ends before its time, is an `UnreadableDataFile`; the rows before the end have been given out by then.
  */
 export async function* readCsv(
   path: string,
@@ -27,7 +27,12 @@ export async function* readCsv(
   for await (const records of parseCsv(readText(path, report))) {
     const rows: CsvRow[] = [];
     for (const record of records) {
-      if (record.kind === "broken") {
+      if (record.kind === "broken" && header === undefined) {
+        throw new UnreadableDataFile(
+          path,
+          `its first line must name the columns ${columns.join(", ")}, and is no record: ${record.why}`,
+        );
+      } else if (record.kind === "broken") {
         noteBroken(report, { file, line: record.line, why: record.why });
       } else if (header === undefined) {
         header = { width: record.fields.length, at: findColumns(path, { header: record.fields, columns }) };
@@ -82,6 +87,14 @@ function findColumns(
     throw new UnreadableDataFile(
       path,
       `its first line must name the columns ${options.columns.join(", ")}; missing are ${missing.join(", ")}`,
+    );
+  }
+  const twice = options.columns.find((name) => header.indexOf(name) !== header.lastIndexOf(name));
+  if (twice !== undefined) {
+    const [one, other] = [header.indexOf(twice) + 1, header.lastIndexOf(twice) + 1];
+    throw new UnreadableDataFile(
+      path,
+      `its first line names ${JSON.stringify(twice)} twice, as columns ${one} and ${other}; give one of them another name`,
     );
   }
   return options.columns.map((name) => header.indexOf(name));

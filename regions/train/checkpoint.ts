@@ -1,26 +1,23 @@
-/*
- * Where a training run stands, on disk: one image, written whole or not at all (runtime/image-files.ts). Layout:
- *   4   length of the header in bytes, little-endian
- *       the header, JSON: what the run is, and its results
- *       of each table with a rule of admission: a byte a key, 1 if it has a row; in the first pass also the counts of each shard
- *       the floats of each table and group, little-endian: values, state, the best pass's values
- *   4   CRC-32C of all bytes before
- */
-import { join } from "node:path";
 import * as z from "zod";
-import { type CountSketch } from "../../protocols/learning/count-sketch.ts";
 import { type LocalModel } from "../../protocols/learning/local-model.ts";
 import { type PassResult } from "../../protocols/learning/passes.ts";
 import { type QualityHistory } from "../../protocols/learning/quality-history.ts";
-import { crc32c } from "../../protocols/wire/checksum.ts";
-import { nodeDisk } from "../../runtime/disk.ts";
-import { imagePath, prepareImageFolder, readPiece, writePiece } from "../../runtime/image-files.ts";
+import { floatParts, modelParts, sketchesOf } from "./model-parts.ts";
+import { loadImage, saveImage } from "./run-image.ts";
+
+/** How far a pass is. */
+export interface PassState {
+  /** Samples passed over, how many of them were learned from, and the losses of these. */
+  readonly done: number;
+  readonly learned: number;
+  readonly lossSum: number;
+  /** Batches that were not learned from. */
+  readonly refused: number;
+}
 
 export interface Checkpoint {
   readonly results: readonly PassResult[];
-  /** Samples of the pass that runs, and their losses. */
-  readonly done: number;
-  readonly lossSum: number;
+  readonly pass: PassState;
   readonly history: QualityHistory;
   readonly bestValues: readonly Float32Array<ArrayBuffer>[];
 }
@@ -31,25 +28,12 @@ export interface CheckpointStore {
   load(model: LocalModel): Promise<Checkpoint | undefined>;
 }
 
-/** What is kept is of another run, or broken. */
-export class UnusableCheckpoint extends Error {
-  override readonly name = "UnusableCheckpoint";
-
-  constructor(folder: string, why: string) {
-    super(
-      `Cannot go on from ${JSON.stringify(folder)}: ${why}. Choose another folder with --out, or start anew with --restart`,
-    );
-  }
-}
-
-const NAME = "training";
-const BYTES_MAX = 4 * 2 ** 30;
-
+// Fields in the order in which they are made: a run that was resumed writes the same report.
 const metrics = z.object({
   samples: z.number(),
   positives: z.number(),
-  auc: z.number().exactOptional(),
   logLoss: z.number(),
+  auc: z.number().exactOptional(),
   calibration: z.number().exactOptional(),
 });
 const tally = z.object({
@@ -61,7 +45,9 @@ const tally = z.object({
   positives: z.array(z.number()),
   negatives: z.array(z.number()),
 });
-const point = z.object({
+
+/** One window of quality. */
+const qualityPoint = z.object({
   at: z.number(),
   samples: z.number(),
   auc: z.number().exactOptional(),
@@ -69,102 +55,54 @@ const point = z.object({
   calibration: z.number().exactOptional(),
   labelRate: z.number().exactOptional(),
 });
-const history = z.object({
-  pointsMax: z.number(),
-  points: z.array(point),
-  open: z.object({
-    halfLifeMs: z.number(),
-    landmarkMs: z.number(),
-    newestMs: z.number(),
-    nonFinite: z.number(),
-    total: tally,
-    recent: tally,
-  }),
+
+/** What was measured so far. */
+const progressiveMetrics = z.object({
+  halfLifeMs: z.number(),
+  landmarkMs: z.number(),
+  newestMs: z.number(),
+  nonFinite: z.number(),
+  total: tally,
+  recent: tally,
 });
 const header = z.object({
   run: z.string(),
-  done: z.number(),
-  lossSum: z.number(),
-  history,
+  pass: z.object({ done: z.number(), learned: z.number(), lossSum: z.number(), refused: z.number() }),
+  history: z.object({ pointsMax: z.number(), points: z.array(qualityPoint), open: progressiveMetrics }),
   /** Of each filter of admission: counts until all are halved. */
   left: z.array(z.number()).exactOptional(),
-  results: z.array(z.object({ pass: z.number(), rate: z.number(), trainLoss: z.number(), valid: metrics })),
+  results: z.array(
+    z.object({ pass: z.number(), rate: z.number(), trainLoss: z.number(), refused: z.number(), valid: metrics }),
+  ),
 });
 
-/** Checkpoints of one run in a folder. `run` says what it is: model, data and settings, so that no other is taken for it. */
+/**
+ * Checkpoints of one run in a folder. The image's parts are of each table with a rule of admission a byte a key, 1 if it has a row; in the first pass also
+ * the counts of each shard; the floats of each table and group, little-endian: values, state, the best pass's values.
+ */
 export function openCheckpoints(folder: string, { run }: { readonly run: string }): CheckpointStore {
   return {
-    async save(model, { results, done, lossSum, history: windows, bestValues }) {
-      await prepareImageFolder(nodeDisk, folder);
-      const left = sketchesOf(model, results.length).map((sketch) => sketch.left);
-      const kept = { run, done, lossSum, history: windows, results, ...(left.length > 0 && { left }) };
-      const head = new TextEncoder().encode(JSON.stringify(kept));
-      const parts = partsOf(model, { passes: results.length, bestValues });
-      const bytes = new Uint8Array(8 + head.length + parts.reduce((sum, { length }) => sum + length, 0));
-      const view = new DataView(bytes.buffer);
-      view.setUint32(0, head.length, true);
-      bytes.set(head, 4);
-      let at = 4 + head.length;
-      for (const part of parts) {
-        bytes.set(part, at);
-        at += part.length;
-      }
-      view.setUint32(at, crc32c(bytes, 0, at), true);
-      await writePiece({ disk: nodeDisk, folder, name: NAME }, bytes);
+    async save(model, { results, pass, history, bestValues }) {
+      // After the first pass nobody asks for what is counted of keys without a row.
+      const counts = results.length === 0;
+      const left = counts ? sketchesOf(model).map((sketch) => sketch.left) : [];
+      const kept = { run, pass, history, results, ...(left.length > 0 && { left }) };
+      await saveImage(folder, {
+        header: kept,
+        parts: [...modelParts(model, { counts }), ...floatParts(bestValues)],
+      });
     },
     async load(model) {
-      const bytes = await readPiece({ disk: nodeDisk, folder, name: NAME }, BYTES_MAX);
-      if (bytes === undefined) return undefined;
-      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      const end = bytes.length - 4;
-      if (end < 4 || view.getUint32(end, true) !== crc32c(bytes, 0, end)) {
-        throw new UnusableCheckpoint(folder, "what is kept there is damaged");
-      }
-      const headEnd = 4 + view.getUint32(0, true);
-      const parsed = header.safeParse(JSON.parse(new TextDecoder().decode(bytes.subarray(4, headEnd))));
-      if (!parsed.success) throw new UnusableCheckpoint(folder, "it is of another version of freshet");
-      const kept = parsed.data;
-      if (kept.run !== run) throw new UnusableCheckpoint(folder, "it is of another model, data or settings");
+      const image = await loadImage(folder, { run, header });
+      if (image === undefined) return undefined;
+      const { results, pass, history, left = [] } = image.kept;
+      const counts = results.length === 0;
       const bestValues = [...model.embeddings, ...model.groups].map(({ values }) => new Float32Array(values.length));
-      const { results, done, lossSum, history: windows, left = [] } = kept;
-      let at = headEnd;
-      for (const part of partsOf(model, { passes: results.length, bestValues })) {
-        part.set(bytes.subarray(at, at + part.length));
-        at += part.length;
-      }
-      for (const [index, sketch] of sketchesOf(model, results.length).entries()) {
+      image.restore([...modelParts(model, { counts }), ...floatParts(bestValues)]);
+      for (const [index, sketch] of (counts ? sketchesOf(model) : []).entries()) {
         sketch.left = left[index] ?? sketch.left;
       }
-      return { results, done, lossSum, history: windows, bestValues };
+      return { results, pass, history, bestValues };
     },
   };
-}
-
-/** Where the image of a folder lies, for those who are told about it. */
-export function checkpointPath(folder: string): string {
-  return imagePath({ folder: join(folder), name: NAME }, "current");
-}
-
-/** The memory that is kept, as bytes. */
-function partsOf(
-  model: LocalModel,
-  { passes, bestValues }: { readonly passes: number; readonly bestValues: readonly Float32Array<ArrayBuffer>[] },
-): Uint8Array<ArrayBuffer>[] {
-  const floats = [
-    ...[...model.embeddings, ...model.groups].flatMap(({ values, state }) => [values, state]),
-    ...bestValues,
-  ];
-  return [
-    ...model.embeddings.flatMap(({ admission }) => (admission === undefined ? [] : [admission.hasRow])),
-    ...sketchesOf(model, passes).map(({ counters }) => counters),
-    ...floats.map(({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength)),
-  ];
-}
-
-/** What is counted of keys without a row. After the first pass nobody asks for it. */
-function sketchesOf({ embeddings }: LocalModel, passes: number): CountSketch[] {
-  if (passes > 0) return [];
-  return embeddings.flatMap(({ admission }) =>
-    (admission?.filters ?? []).flatMap(({ sketch }) => (sketch === undefined ? [] : [sketch])),
-  );
 }

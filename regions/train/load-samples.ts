@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import {
   createKeyBook,
   encodeSamples,
@@ -17,6 +18,9 @@ export interface LoadedSamples {
   /** How many keys of each table the samples to train have: the first of the book's. */
   readonly trainKeys: readonly number[];
   readonly train: SampleSet;
+  /** The file of the samples to train, and the line of each. */
+  readonly trainFile: string;
+  readonly trainLines: Uint32Array;
   readonly valid: SampleSet;
   readonly test: SampleSet | undefined;
   /** Of the test part. */
@@ -37,6 +41,7 @@ export async function loadSamples(
   const sets = new Map<Part, SampleSet>();
   let slicer = new SampleSlicer(model, book);
   let trainKeys: readonly number[] = [];
+  const trainLines: number[] = [];
   for (const part of PARTS) {
     const path = paths.get(part);
     if (path === undefined) continue;
@@ -45,6 +50,7 @@ export async function loadSamples(
     for await (const samples of readSamples(path, { model, report })) {
       const piece = encodeSamples(model, book, samples);
       pieces.push(piece);
+      if (part === "train") for (const { line } of samples) trainLines.push(line);
       if (part === "test") slicer.add(samples, piece);
     }
     sets.set(part, joinSamples(pieces));
@@ -58,7 +64,18 @@ export async function loadSamples(
   }
   const all = [train, valid, ...(sets.has("test") ? [sets.get("test") ?? valid] : [])];
   const digest = all.map((set) => `${set.size}-${checksum(set)}`).join(".");
-  return { book, trainKeys, train, valid, test: sets.get("test"), slices: slicer.slices, report, digest };
+  return {
+    book,
+    trainKeys,
+    train,
+    trainFile: basename(paths.get("train") ?? ""),
+    trainLines: Uint32Array.from(trainLines),
+    valid,
+    test: sets.get("test"),
+    slices: slicer.slices,
+    report,
+    digest,
+  };
 }
 
 function checksum({ rows, starts, dense, labels }: SampleSet): string {

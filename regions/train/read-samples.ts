@@ -37,29 +37,35 @@ export async function findParts(folder: string): Promise<ReadonlyMap<Part, strin
   return found;
 }
 
-/** Reads one file's samples, some at a time. Lines that are no samples are counted and left out. */
+/** A sample, and the line of its file. */
+export interface FileSample extends LabelledExample {
+  readonly line: number;
+}
+
+/**
+ * Reads one file's samples, some at a time. Lines that are no samples are counted and left out. An empty cell of a number is a number that is missing, as in
+ * an event.
+ */
 export async function* readSamples(
   path: string,
   { model, report }: { readonly model: ModelDeclaration; readonly report: DataReport },
-): AsyncGenerator<readonly LabelledExample[]> {
+): AsyncGenerator<readonly FileSample[]> {
   const { features, numbers } = columnsOf(model);
   const lists = new Set(model.tables.flatMap(({ key, sequence }) => (sequence === undefined ? [] : [key])));
   const columns = ["label", ...features, ...numbers];
   const file = basename(path);
   for await (const rows of readCsv(path, { columns, report })) {
-    const samples: LabelledExample[] = [];
+    const samples: FileSample[] = [];
     for (const { line, fields } of rows) {
       const [label = "", ...rest] = fields;
-      const dense = numbers.map((name, at) => [name, Number(rest[features.length + at])] as const);
-      const notFinite = dense.find(([, value]) => !Number.isFinite(value));
+      const given = numbers
+        .map((name, at) => [name, (rest[features.length + at] ?? "").trim()] as const)
+        .filter(([, text]) => text !== "");
+      const unfit = given.flatMap(([name, text]) => problemOfNumber(name, text) ?? []).at(0);
       const why =
         label !== "0" && label !== "1"
           ? `label ${JSON.stringify(label.slice(0, 40))} is neither 0 nor 1`
-          : notFinite !== undefined
-            ? `${notFinite[0]} is no number`
-            : report.rows >= SAMPLES_MAX
-              ? `more than ${SAMPLES_MAX} samples`
-              : undefined;
+          : (unfit ?? (report.rows >= SAMPLES_MAX ? `more than ${SAMPLES_MAX} samples` : undefined));
       if (why !== undefined) {
         noteBroken(report, { file, line, why });
         continue;
@@ -75,13 +81,23 @@ export async function* readSamples(
         user: named.get("user") ?? "",
         item: named.get("item") ?? "",
         features: Object.fromEntries(named),
-        dense: Object.fromEntries(dense),
+        dense: Object.fromEntries(given.map(([name, text]) => [name, Number(text)])),
         label: Number(label),
         weight: 1,
+        line,
       });
     }
     if (samples.length > 0) yield samples;
   }
+}
+
+const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
+
+function problemOfNumber(name: string, text: string): string | undefined {
+  if (!DECIMAL.test(text)) return `${name} is ${JSON.stringify(text.slice(0, 40))}, which is no decimal number`;
+  // Models compute with 32-bit numbers; events with larger ones are refused as well.
+  if (Number.isFinite(Math.fround(Number(text)))) return undefined;
+  return `${name} is ${text.slice(0, 40)}, which is larger than a 32-bit number may be (3.4e38)`;
 }
 
 /** What of a sample the model reads, or is judged by: texts and numbers. */

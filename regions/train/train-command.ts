@@ -1,14 +1,17 @@
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { plain } from "../../protocols/compute/plain.ts";
 import { type ModelDeclaration } from "../../protocols/model.ts";
 import { modelLayout } from "../../protocols/model-layout.ts";
 import { kernelsBackend } from "../../runtime/compute/kernels-backend.ts";
+import { lockStateFolder } from "../../runtime/state-lock.ts";
 import { type Terminal } from "../cli/command.ts";
 import { describeBroken } from "../data/data-report.ts";
 import { readConfig } from "../read-config.ts";
-import { checkpointPath, openCheckpoints } from "./checkpoint.ts";
+import { openCheckpoints } from "./checkpoint.ts";
+import { describeRefusal } from "./describe-refusal.ts";
 import { type LoadedSamples, loadSamples } from "./load-samples.ts";
+import { checkpointPath } from "./run-image.ts";
 import { figures, reportPage, type TrainingReport } from "./training-report.ts";
 import { type PassProgress, runTraining, type TrainingSettings } from "./training-run.ts";
 import { refuseAges, refuseTightBudgets } from "./unfit-tables.ts";
@@ -20,6 +23,7 @@ export interface TrainRequest {
   readonly out: string | undefined;
   readonly backend: "kernels" | "plain";
   readonly settings: TrainingSettings;
+  readonly saveMs: number;
   readonly restart: boolean;
   readonly json: boolean;
 }
@@ -45,12 +49,13 @@ export async function trainCommand(
   }
   const model = await chooseModel(request, terminal.env);
   refuseAges(model);
+  const out = resolve(request.out ?? `training-${model.name}`);
+  await using _ = await lockStateFolder(out, { owner: `freshet train ${model.name}` });
+  if (model.negativesKept !== undefined) say(ALL_NEGATIVES);
   const layout = modelLayout(model);
   const data = await loadSamples(request.data, { model, say });
   describeData(data, say);
   refuseTightBudgets(layout, data);
-  const out = resolve(request.out ?? `training-${model.name}`);
-  await mkdir(out, { recursive: true });
   const rules = model.tables.flatMap(({ name, admit, unknown }) =>
     admit === undefined && unknown === undefined ? [] : [{ name, admit, unknown }],
   );
@@ -73,13 +78,20 @@ export async function trainCommand(
     backend: request.backend === "plain" ? plain : kernelsBackend(),
     settings,
     checkpoints: openCheckpoints(out, { run }),
+    saveMs: request.saveMs,
     signal,
     onResume: (passes, done) => say(`Goes on after ${passes} passes and ${done} samples of the next`),
     onProgress(progress) {
       if (stream.isTTY) stream.write(`${ERASE_LINE}${describeProgress(progress)}`);
     },
-    onPass: ({ pass, trainLoss, valid }) =>
-      say(`pass ${pass}  train log loss ${trainLoss.toFixed(5)}  valid ${figures(valid)}`),
+    onPass: ({ pass, trainLoss, valid, refused }) =>
+      say(`pass ${pass}  train log loss ${trainLoss.toFixed(5)}  valid ${figures(valid)}${notLearned(refused)}`),
+    onRefused(pass, refused) {
+      function place(sample: number, column: string): string {
+        return `the ${column} of ${data.trainFile}:${data.trainLines[sample] ?? 0}`;
+      }
+      say(`pass ${pass}  ${describeRefusal(layout, { refused, place })}`);
+    },
   });
   const report: TrainingReport = {
     model,
@@ -111,6 +123,7 @@ export async function trainCommand(
   return ran.isOver ? 0 : 1;
 }
 
+const ALL_NEGATIVES = 'The model\'s "negativesKept" changes nothing here: all negatives are learned from';
 const ERASE_LINE = "\r\u001B[2K";
 
 async function chooseModel({ config, model: wanted }: TrainRequest, env: Terminal["env"]): Promise<ModelDeclaration> {
@@ -133,6 +146,11 @@ function describeData({ train, valid, test, report }: LoadedSamples, say: (line:
   if (report.broken === 0) return;
   say(`${report.broken} lines were left out:`);
   for (const line of report.firstBroken) say(`  ${describeBroken(line)}`);
+}
+
+/** How many batches a pass did not learn from, where there were some. */
+function notLearned(batches: number): string {
+  return batches === 0 ? "" : `; ${batches} batches not learned from`;
 }
 
 function describeProgress({ pass, done, samples, perSecond }: PassProgress): string {

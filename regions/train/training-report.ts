@@ -53,6 +53,7 @@ export function reportPage(report: TrainingReport): string {
         .join("; "),
     ],
     ["batch, seed, backend", `${settings.batch}, ${settings.seed}, ${backend}`],
+    ["batches not learned from", String(passes.reduce((sum, { refused }) => sum + refused, 0))],
     ["best pass", best === undefined ? "none" : `${best.pass} of ${passes.length}: ${figures(best.valid)} on valid`],
     ["test", test === undefined ? "not measured" : figures(test)],
     ["samples a second", report.samplesPerSecond.toFixed(0)],

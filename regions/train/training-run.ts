@@ -5,7 +5,7 @@
 import { type Backend } from "../../protocols/compute/backend.ts";
 import { type ExactMetrics, exactMetrics } from "../../protocols/learning/exact-metrics.ts";
 import { createLocalModel, type LocalModel } from "../../protocols/learning/local-model.ts";
-import { createLocalTrainer, type LocalTrainer } from "../../protocols/learning/local-trainer.ts";
+import { createLocalTrainer, type LocalTrainer, type RefusedBatch } from "../../protocols/learning/local-trainer.ts";
 import { judgePasses, passOrder, type PassResult, type PassRules } from "../../protocols/learning/passes.ts";
 import { addPrediction } from "../../protocols/learning/progressive-metrics.ts";
 import {
@@ -16,9 +16,10 @@ import {
 } from "../../protocols/learning/quality-history.ts";
 import { mixUint32 } from "../../protocols/random.ts";
 import { type ModelLayout } from "../../protocols/model-layout.ts";
-import { type Checkpoint, type CheckpointStore } from "./checkpoint.ts";
+import { type Checkpoint, type CheckpointStore, type PassState } from "./checkpoint.ts";
 import { type LoadedSamples } from "./load-samples.ts";
 import { slicedMetrics, type SliceMetrics } from "./sample-slices.ts";
+import { timedSaves } from "./timed-saves.ts";
 
 export interface TrainingSettings extends PassRules {
   readonly batch: number;
@@ -58,11 +59,15 @@ export interface TrainingOptions {
   readonly backend: Backend;
   readonly settings: TrainingSettings;
   readonly checkpoints: CheckpointStore | undefined;
+  /** How often a checkpoint is written within a pass, about: what a kill costs. */
+  readonly saveMs: number;
   readonly signal: AbortSignal;
   /** There was a checkpoint. */
   readonly onResume: (passes: number, done: number) => void;
   readonly onProgress: (progress: PassProgress) => void;
   readonly onPass: (result: PassResult) => void;
+  /** A batch was not learned from: one of the first. */
+  readonly onRefused: (pass: number, refused: RefusedBatch) => void;
 }
 
 /** Trains until the rules say that it is over, or the signal that it must stop. */
@@ -72,19 +77,20 @@ export async function runTraining(options: TrainingOptions): Promise<TrainingRun
   const model = createLocalModel(layout, data.book);
   using trainer = createLocalTrainer(model, { backend: options.backend, batchMax: settings.batch });
   const kept = await checkpoints?.load(model);
-  if (kept !== undefined) options.onResume(kept.results.length, kept.done);
+  if (kept !== undefined) options.onResume(kept.results.length, kept.pass.done);
   const results: PassResult[] = [...(kept?.results ?? [])];
   const history = kept?.history ?? createHistory({ pointsMax: WINDOWS_MAX, halfLifeMs: HALF_LIFE_MS });
   const { points: windows } = history;
   let bestValues = kept?.bestValues ?? valuesOf(model);
-  let resumed: { readonly done: number; readonly lossSum: number } = kept ?? START;
+  let resumed = kept?.pass ?? START;
   let samples = 0;
   let seconds = 0;
 
-  async function save(at: { readonly done: number; readonly lossSum: number }): Promise<void> {
-    const checkpoint: Checkpoint = { results, bestValues, history, ...at };
+  async function save(pass: PassState): Promise<void> {
+    const checkpoint: Checkpoint = { results, bestValues, history, pass };
     await checkpoints?.save(model, checkpoint);
   }
+  const saveInTime = timedSaves(options.saveMs, save);
 
   function ran(end: Pick<TrainingRun, "isOver" | "test" | "testSlices">): TrainingRun {
     const { best } = judgePasses(results, settings);
@@ -108,7 +114,7 @@ export async function runTraining(options: TrainingOptions): Promise<TrainingRun
     }
     const pass = results.length + 1;
     const order = passOrder(train.size, { seed: settings.seed, pass });
-    const at = await runPass(trainer, { options, order, from: resumed, pass, rate, history });
+    const at = await runPass(trainer, { options, order, from: resumed, pass, rate, history, save: saveInTime });
     samples += at.done - resumed.done;
     seconds += at.seconds;
     if (at.done < train.size) {
@@ -119,7 +125,8 @@ export async function runTraining(options: TrainingOptions): Promise<TrainingRun
     const result = {
       pass,
       rate,
-      trainLoss: at.lossSum / train.size,
+      trainLoss: at.lossSum / at.learned,
+      refused: at.refused,
       valid: exactMetrics(trainer.predict(valid), valid.labels),
     };
     results.push(result);
@@ -130,7 +137,9 @@ export async function runTraining(options: TrainingOptions): Promise<TrainingRun
   }
 }
 
-const START = { done: 0, lossSum: 0 };
+const START: PassState = { done: 0, learned: 0, lossSum: 0, refused: 0 };
+/** Refused batches that are told of one by one. */
+const REFUSED_TOLD_MAX = 5;
 const WINDOWS_A_PASS = 10;
 const WINDOWS_MAX = 1_000;
 /** The samples have no times here, and nothing asks for the recent past. */
@@ -143,16 +152,17 @@ async function runPass(
   pass: {
     readonly options: TrainingOptions;
     readonly order: Uint32Array;
-    readonly from: { readonly done: number; readonly lossSum: number };
+    readonly from: PassState;
     readonly pass: number;
     readonly rate: number;
     readonly history: QualityHistory;
+    readonly save: (at: PassState) => Promise<void>;
   },
-): Promise<{ readonly done: number; readonly lossSum: number; readonly seconds: number }> {
+): Promise<PassState & { readonly seconds: number }> {
   const { options, order } = pass;
   const { train } = options.data;
   const { batch, seed, l2, dropout } = options.settings;
-  let { done, lossSum } = pass.from;
+  let { done, learned, lossSum, refused } = pass.from;
   const startedMs = performance.now();
   let turnMs = startedMs;
   while (done < train.size && !options.signal.aborted) {
@@ -166,8 +176,13 @@ async function runPass(
       // A sample that comes again is no second sighting of its keys.
       ...(pass.pass === 1 && { sighting: 1 + Math.floor(done / batch) }),
     });
-    if (!Number.isFinite(loss.lossSum)) throw new TrainingDiverged(pass.pass, options.layout.model.name);
-    lossSum += loss.lossSum;
+    if (loss.refused === undefined) {
+      learned += samples.length;
+      lossSum += loss.lossSum;
+    } else {
+      if (refused < REFUSED_TOLD_MAX) options.onRefused(pass.pass, loss.refused);
+      refused += 1;
+    }
     for (const [at, sample] of samples.entries()) {
       const probability = loss.probabilities[at] ?? Number.NaN;
       const weight = train.weights[sample] ?? 0;
@@ -182,18 +197,23 @@ async function runPass(
       const perSecond = (1000 * (done - pass.from.done)) / (performance.now() - startedMs);
       options.onProgress({ pass: pass.pass, done, samples: train.size, perSecond });
       await new Promise((resolve) => setImmediate(resolve));
+      await pass.save({ done, learned, lossSum, refused });
       turnMs = performance.now();
     }
   }
-  return { done, lossSum, seconds: (performance.now() - startedMs) / 1000 };
+  if (done === train.size && learned === 0) throw new NothingLearned(pass.pass, options.layout.model.name);
+  return { done, learned, lossSum, refused, seconds: (performance.now() - startedMs) / 1000 };
 }
 
-/** The loss is no number any more. */
-class TrainingDiverged extends Error {
-  override readonly name = "TrainingDiverged";
+/** Every batch of a pass was refused. */
+class NothingLearned extends Error {
+  override readonly name = "NothingLearned";
 
   constructor(pass: number, model: string) {
-    super(`Cannot train model ${model}: in pass ${pass} its loss is no finite number; lower its learning rates`);
+    super(
+      `Cannot train model ${model}: every batch of pass ${pass} was refused, as their gradients must not enter a model. ` +
+        "Lower its learning rates, smaller batches may do, or scale its dense features down",
+    );
   }
 }
 

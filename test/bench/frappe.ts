@@ -55,6 +55,8 @@ async function trained(
     backend: kernelsBackend(),
     settings: { ...settings, seed },
     checkpoints: undefined,
+    saveMs: Infinity,
+    onRefused: () => undefined,
     signal,
     onResume: () => undefined,
     onProgress: () => undefined,
