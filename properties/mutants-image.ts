@@ -85,3 +85,37 @@ export const IMAGE_MUTANTS: readonly Mutant[] = [
     ],
   },
 ];
+
+/** Planted bugs in how a backup is taken apart and put in place. */
+export const BACKUP_MUTANTS: readonly Mutant[] = [
+  {
+    name: "backup-end-not-looked-for",
+    file: "regions/snapshot/unpack.ts",
+    edits: [["createTarDecoder({ strict: true })", "createTarDecoder()"]],
+  },
+  {
+    name: "backup-list-not-compared",
+    file: "regions/snapshot/unpack.ts",
+    edits: [["for (const { name, bytes } of of.list ?? []) {", "for (const { name, bytes } of [] as BackupFile[]) {"]],
+  },
+  {
+    name: "backup-not-written-through",
+    file: "regions/snapshot/unpack.ts",
+    edits: [["if (bytes > 0) await file.write(parts);", "if (bytes > 0) void file.write(parts);"]],
+  },
+  {
+    name: "restored-not-durable",
+    file: "regions/snapshot/restore.ts",
+    edits: [["  await disk.rename(from, to);\n  await disk.syncNames(to);", "  await disk.rename(from, to);"]],
+  },
+  {
+    name: "restored-before-it-is-there",
+    file: "regions/snapshot/unpack.ts",
+    edits: [
+      [
+        "await writeThrough(body, { disk, path: join(folder, name) });",
+        'await writeThrough(body, { disk, path: join("/shards", name) });',
+      ],
+    ],
+  },
+];

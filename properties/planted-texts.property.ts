@@ -7,7 +7,7 @@ import { ADMISSION_MUTANTS } from "./mutants-admission.ts";
 import { COLD_MUTANTS } from "./mutants-cold.ts";
 import { COLUMN_MUTANTS } from "./mutants-columns.ts";
 import { COST_MUTANTS } from "./mutants-cost.ts";
-import { IMAGE_MUTANTS } from "./mutants-image.ts";
+import { BACKUP_MUTANTS, IMAGE_MUTANTS } from "./mutants-image.ts";
 import { LOADING_MUTANTS } from "./mutants-loading.ts";
 import { POLL_MUTANTS } from "./mutants-polls.ts";
 import { PUSH_MUTANTS } from "./mutants-push.ts";
@@ -22,6 +22,7 @@ test("the text that each planted bug edits stands once in its file", () => {
     ...COLD_MUTANTS,
     ...COLUMN_MUTANTS,
     ...COST_MUTANTS,
+    ...BACKUP_MUTANTS,
     ...IMAGE_MUTANTS,
     ...ADMISSION_MUTANTS,
     ...LOADING_MUTANTS,

@@ -30,6 +30,7 @@ import {
 import { createPool } from "../runtime/pool.ts";
 import { type RegionConfig } from "./read-config.ts";
 import { type NodeProtocol, type NodeStatus } from "./status.ts";
+import { restoringFolder } from "./snapshot/image-names.ts";
 import { warmStart } from "./warm-start.ts";
 
 export interface NodeOptions {
@@ -67,6 +68,7 @@ export async function startNode(config: RegionConfig, options: NodeOptions): Pro
 
   await mkdir(config.state, { recursive: true, mode: 0o700 });
   undo.use(await lockStateFolder(config.state, { owner: `region ${config.region}, node ${config.node}` }));
+  await rm(restoringFolder(config.state), { recursive: true, force: true });
   await mkdir(imageFolder(config), { recursive: true, mode: 0o700 });
   await emptyScratch(config);
   const { signal } = options;

@@ -6,7 +6,7 @@
  * rename also makes its new name durable where the journal keeps order (ext4, XFS, APFS, NTFS) or logs a file's name with it (Btrfs).
  */
 import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { errorCode } from "./error-code.ts";
 
@@ -18,6 +18,7 @@ export interface Disk {
   create(path: string): Promise<NewFile>;
   /** Rejects for anything but a file. */
   open(path: string): Promise<OldFile>;
+  /** Of a file, or of a folder with all that is in it, at once. */
   rename(from: string, to: string): Promise<void>;
   /** Removes a file, if it is there. */
   remove(path: string): Promise<void>;
@@ -60,7 +61,7 @@ export const nodeDisk: Disk = {
   rename,
   remove: (path) => rm(path, { force: true }),
   async syncNames(path) {
-    if (!(await syncFolder(dirname(path)))) await syncAgain(path);
+    if (!(await syncFolder(dirname(path))) && (await stat(path)).isFile()) await syncAgain(path);
   },
 };
 

@@ -35,8 +35,8 @@ export class CrashDisk implements Disk {
 
   async makeFolder(): Promise<void> {}
 
-  async list(): Promise<string[]> {
-    return [...this.#names.keys()].map((path) => path.slice(path.lastIndexOf("/") + 1));
+  async list(folder: string): Promise<string[]> {
+    return [...this.#names.keys()].filter((path) => isIn(path, folder)).map((path) => path.slice(folder.length + 1));
   }
 
   async create(path: string): Promise<NewFile> {
@@ -48,7 +48,8 @@ export class CrashDisk implements Disk {
         this.#writes += 1;
         const bytes = Buffer.concat(parts);
         this.#do({ kind: "begin", write, file, bytes });
-        await new Promise((resolve) => setImmediate(resolve));
+        // Longer than names take: to wait for those is not to wait for bytes.
+        for (let turn = 0; turn < 4; turn += 1) await new Promise((resolve) => setImmediate(resolve));
         // A disk takes the bytes at any time until then.
         const isSame = Buffer.concat(parts).equals(bytes);
         if (!isSame) throw new Error("The memory of a write changed while it was on its way");
@@ -75,7 +76,9 @@ export class CrashDisk implements Disk {
   }
 
   async rename(from: string, to: string): Promise<void> {
-    if (!this.#names.has(from)) throw Object.assign(new Error(`Cannot rename '${from}'`), { code: "ENOENT" });
+    if (![...this.#names.keys()].some((path) => path === from || isIn(path, from))) {
+      throw Object.assign(new Error(`Cannot rename '${from}'`), { code: "ENOENT" });
+    }
     this.#do({ kind: "rename", from, to });
   }
 
@@ -148,9 +151,11 @@ export class CrashDisk implements Disk {
         this.#files.set(op.file, []);
         return;
       case "rename": {
-        const file = this.#names.get(op.from);
-        if (file !== undefined) this.#names.set(op.to, file);
-        this.#names.delete(op.from);
+        for (const [path, file] of this.#names) {
+          if (path !== op.from && !isIn(path, op.from)) continue;
+          this.#names.delete(path);
+          this.#names.set(op.to + path.slice(op.from.length), file);
+        }
         return;
       }
       case "remove":
@@ -164,6 +169,10 @@ export class CrashDisk implements Disk {
       case "told":
     }
   }
+}
+
+function isIn(path: string, folder: string): boolean {
+  return path.startsWith(`${folder}/`);
 }
 
 /** Whether it changes what names there are. */

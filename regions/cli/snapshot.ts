@@ -1,4 +1,6 @@
+import { type ImageSummary } from "../snapshot/survey.ts";
 import { type Command, type Terminal } from "./command.ts";
+import { stopSignal } from "./stop-signal.ts";
 
 const SHARD = { name: "shard", value: "NAME", about: "Only this shard, such as clicks-0" };
 const JSON_OPTION = { name: "json", about: "Print one JSON object a shard" };
@@ -26,10 +28,9 @@ export const snapshotLs: Command = {
         continue;
       }
       const when = image.writtenAtMs === undefined ? "-" : new Date(image.writtenAtMs).toISOString();
-      const increments = image.segments === 0 ? "in one piece" : `whole + ${image.segments - 1} increments`;
       const positions = Object.entries(image.positions).map(([trainer, at]) => `${trainer} at ${at}`);
       terminal.out.write(
-        `${image.shard.padEnd(20)}  ${sizeText(image.bytes).padStart(9)}  ${increments.padEnd(22)}  ${when}  ${[
+        `${image.shard.padEnd(20)}  ${(image.kind === "unreadable" ? "-" : sizeText(image.bytes)).padStart(9)}  ${kindText(image).padEnd(22)}  ${when}  ${[
           image.optimizerState === undefined ? "" : image.optimizerState ? "full" : "serving",
           ...positions,
         ].join("  ")}\n`,
@@ -52,13 +53,15 @@ export const snapshotVerify: Command = {
   examples: [["freshet snapshot verify ~/.local/state/freshet/oregon-a", "before a backup is thrown away"]],
   run: async (args, terminal) => {
     const { verifyImages } = await import("../snapshot/verify.ts");
-    let isWhole = true;
-    const options = { shard: args.text("shard"), progress: progressOf(terminal) };
-    for await (const verdict of verifyImages(args.operands[0] ?? "", options)) {
-      isWhole &&= verdict.problems.length === 0;
-      terminal.out.write(`${args.flag("json") ? JSON.stringify(verdict) : verdictLines(verdict)}\n`);
-    }
-    return isWhole ? 0 : 1;
+    return untilStopped("check images", async (signal) => {
+      let isWhole = true;
+      const options = { shard: args.text("shard"), progress: progressOf(terminal), signal };
+      for await (const verdict of verifyImages(args.operands[0] ?? "", options)) {
+        isWhole &&= verdict.problems.length === 0;
+        terminal.out.write(`${args.flag("json") ? JSON.stringify(verdict) : verdictLines(verdict)}\n`);
+      }
+      return isWhole ? 0 : 1;
+    });
   },
 };
 
@@ -96,17 +99,24 @@ export const backup: Command = {
   operandsMin: 2,
   operandsMax: 2,
   description: [
-    "Copies the newest image of each shard into FILE, a tar archive. The node may be running: each image is of one moment.",
-    "Streams of events and samples are nats-server's and are not in it.",
+    "Copies the newest image of each shard into FILE, a tar archive, once every byte of it was checked. Where the newest is damaged, the one",
+    "before it is taken and that is said on standard error; exit code 1, and no FILE, where no image of a shard is whole. The node may be",
+    "running: each image is of one moment. Ctrl-C leaves nothing behind; killed outright, it leaves .FILE.freshet-PID beside FILE, which the next",
+    "backup in that folder removes. Streams of events and samples are nats-server's and are not in it.",
   ].join("\n"),
   options: [],
   examples: [["freshet backup ~/.local/state/freshet/oregon-a oregon.tar", "restored by `freshet restore`"]],
   run: async (args, terminal) => {
     const { backUp } = await import("../snapshot/backup.ts");
     const [state = "", file = ""] = args.operands;
-    const { shards, bytes } = await backUp(state, file);
-    terminal.out.write(`${file}: ${shards} shards, ${sizeText(bytes)}\n`);
-    return 0;
+    return untilStopped("back up", async (signal) => {
+      const { shards, bytes, older } = await backUp(state, file, { signal, progress: progressOf(terminal) });
+      for (const { shard, why } of older) {
+        terminal.err.write(`${shard}: its newest image is damaged, and the one before it is in the backup: ${why}\n`);
+      }
+      terminal.out.write(`${file}: ${shards} shards, ${sizeText(bytes)}\n`);
+      return 0;
+    });
   },
 };
 
@@ -118,18 +128,43 @@ export const restoreBackup: Command = {
   operandsMin: 2,
   operandsMax: 2,
   description: [
-    "Checks every byte first. Refused while a node uses STATE, and where it has images. The node that starts there is a new writer: it",
-    "pulls what it lacks from its peers. The region that trains keeps its streams, or its shards wait for samples that they have had.",
+    "Checks every byte first, and that nothing of the backup is missing; then all shards are there at once, or, when it is stopped before, none.",
+    "Refused while a node uses STATE, and where it has images. The node that starts there is a new writer: it pulls what it lacks from its",
+    "peers. The region that trains keeps its streams, or its shards wait for samples that they have had.",
   ].join("\n"),
   options: [],
   examples: [["freshet restore frankfurt.tar ~/.local/state/freshet/frankfurt-a", "then `freshet start`"]],
   run: async (args, terminal) => {
-    const { restore } = await import("../snapshot/backup.ts");
+    const { restore } = await import("../snapshot/restore.ts");
     const [file = "", state = ""] = args.operands;
-    for (const verdict of await restore(file, state)) terminal.out.write(`${verdictLines(verdict)}\n`);
-    return 0;
+    return untilStopped("restore", async (signal) => {
+      const verdicts = await restore(file, state, { signal, progress: progressOf(terminal) });
+      for (const verdict of verdicts) terminal.out.write(`${verdictLines(verdict)}\n`);
+      return 0;
+    });
   },
 };
+
+/** A user did not wait for the end. */
+class Stopped extends Error {
+  override readonly name = "Stopped";
+}
+
+/** Runs what leaves nothing half-done when SIGINT or SIGTERM stops it. */
+async function untilStopped(what: string, run: (signal: AbortSignal) => Promise<number>): Promise<number> {
+  using stop = stopSignal();
+  try {
+    return await run(stop.signal);
+  } catch (error) {
+    if (!stop.signal.aborted || error !== stop.signal.reason) throw error;
+    throw new Stopped(`Cannot ${what}: it was stopped before its end`);
+  }
+}
+
+function kindText({ kind, segments }: { readonly kind: ImageSummary["kind"]; readonly segments: number }): string {
+  if (kind === "unreadable") return "unreadable";
+  return kind === "piece" ? "in one piece" : `whole + ${segments - 1} increments`;
+}
 
 function verdictLines(verdict: {
   readonly shard: string;

@@ -1,123 +1,143 @@
 /*
- * A copy of a node's images as one tar file, and back. Segments are never changed once they are written, so a link to each holds still what a
- * running node goes on replacing: manifest first, then what it names; where something is gone by then, there is a newer manifest.
+ * A copy of a node's images as one tar file: of each shard the newest image that is whole, of one moment, as a running node goes on replacing
+ * them. Every byte is checked before any is copied.
  */
-import { createReadStream, createWriteStream } from "node:fs";
-import { copyFile, link, mkdir, mkdtemp, open, readdir, rename, rm, stat } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { createWriteStream } from "node:fs";
+import { rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, resolve } from "node:path";
+import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { packTar, unpackTar } from "modern-tar/fs";
-import { nodeDisk } from "../../runtime/disk.ts";
+import { packTar, type TarSource } from "modern-tar/fs";
+import { nodeDisk, type OldFile } from "../../runtime/disk.ts";
 import { errorCode } from "../../runtime/error-code.ts";
-import { imagePath, type ImagePlace, readImageFile, segmentPath } from "../../runtime/image-files.ts";
-import { lockStateFolder } from "../../runtime/state-lock.ts";
+import { type ImagePlace } from "../../runtime/image-files.ts";
+import { encodeList, LIST_NAME } from "./backup-list.ts";
+import { type HeldImage, holdImage } from "./held-image.ts";
 import { imagePlaces } from "./image-names.ts";
-import { type Verdict, verifyImages } from "./verify.ts";
+import { savingPath, sweepSaving, troubleOf } from "./saving.ts";
+import { verifyImage } from "./verify.ts";
 
-const TRIES = 20;
+const CHUNK_BYTES = 1024 * 1024;
+const AGES = ["current", "previous"] as const;
 
-/** What was not done, and why. */
+/** What was not backed up, and why. */
 class BackupRefused extends Error {
   override readonly name = "BackupRefused";
 }
 
-/** Copies the newest image of each shard into a new file; gives what it holds. */
-export async function backUp(
-  state: string,
-  file: string,
-): Promise<{ readonly shards: number; readonly bytes: number }> {
+export interface BackupOptions {
+  readonly signal: AbortSignal;
+  readonly progress: (line: string) => void;
+}
+
+export interface BackedUp {
+  readonly shards: number;
+  readonly bytes: number;
+  /** Shards whose newest image is damaged; the one before is in the backup. */
+  readonly older: readonly { readonly shard: string; readonly why: string }[];
+}
+
+/** Copies the images of a state folder into a new file. Where it rejects, nothing of that is left. */
+export async function backUp(state: string, file: string, options: BackupOptions): Promise<BackedUp> {
   const target = resolve(file);
-  if (await exists(target)) throw new BackupRefused(`Cannot back up to '${target}': it is there already`);
   const places = await imagePlaces(state);
-  const held = await mkdtemp(join(places[0]?.folder ?? state, "backup-"));
-  const saving = join(dirname(target), `.${basename(target)}.saving`);
+  await using held = new AsyncDisposableStack();
   try {
-    for (const place of places) await holdImage(place, held);
-    await pipeline(packTar(held), createWriteStream(saving, { flags: "w", mode: 0o600 }));
-    await using written = await open(saving, "r+");
-    await written.sync();
+    if (await exists(target)) throw new BackupRefused(`Cannot back up to '${target}': it is there already`);
+    await sweepSaving(dirname(target));
+    options.progress("opening the images");
+    const candidates = await holdAll(places, held);
+    const images: HeldImage[] = [];
+    const older: { shard: string; why: string }[] = [];
+    for (const [at, place] of places.entries()) {
+      options.progress(`checking ${place.name}`);
+      const { image, why } = await firstWhole(candidates[at] ?? [], { place, state, ...options });
+      images.push(image);
+      if (why !== undefined) older.push({ shard: place.name, why });
+    }
+    options.progress(`writing ${target}`);
+    return { shards: places.length, bytes: await writeArchive(images, { target, ...options }), older };
+  } catch (error) {
+    options.signal.throwIfAborted();
+    if (error instanceof BackupRefused) throw error;
+    throw new BackupRefused(`Cannot back up to '${target}': ${troubleOf(error)}`, { cause: error });
+  }
+}
+
+/** An image of a shard, or why it cannot be used. */
+type Candidate =
+  | { readonly kind: "held"; readonly image: HeldImage }
+  | { readonly kind: "broken"; readonly why: string };
+
+/** What there is of each shard, newest first. All at once, so that their moments are close. */
+async function holdAll(places: readonly ImagePlace[], held: AsyncDisposableStack): Promise<Candidate[][]> {
+  const all: Candidate[][] = [];
+  for (const place of places) {
+    const candidates: Candidate[] = [];
+    for (const age of AGES) {
+      try {
+        const image = await holdImage(place, age);
+        // After a crash between two steps of a node there is no current image, and the one before is the newest.
+        if (image !== undefined) candidates.push({ kind: "held", image: held.use(image) });
+      } catch (error) {
+        if (["EMFILE", "ENFILE"].includes(errorCode(error) ?? "")) throw error;
+        candidates.push({ kind: "broken", why: error instanceof Error ? error.message : String(error) });
+      }
+    }
+    all.push(candidates);
+  }
+  return all;
+}
+
+/** Reads all bytes of a shard's images until one is as it was written; says what was wrong with the newest, where it is not that. */
+async function firstWhole(
+  candidates: readonly Candidate[],
+  { place, state, ...options }: BackupOptions & { readonly place: ImagePlace; readonly state: string },
+): Promise<{ readonly image: HeldImage; readonly why: string | undefined }> {
+  let why: string | undefined;
+  for (const candidate of candidates) {
+    if (candidate.kind === "broken") {
+      why ??= candidate.why;
+      continue;
+    }
+    const { problems } = await verifyImage(candidate.image.place, options);
+    const [problem] = problems;
+    if (problem === undefined) return { image: candidate.image, why };
+    why ??= problem;
+  }
+  throw new BackupRefused(
+    `Cannot back up '${state}': no image of shard '${place.name}' is whole: ${why ?? "it is gone"}. A node that runs writes a new one by itself; ` +
+      "else restore an older backup, or move the files of that shard away, which starts it empty",
+  );
+}
+
+/** Writes the archive under another name, through to the disk, and then names it; gives its bytes. */
+async function writeArchive(
+  images: readonly HeldImage[],
+  { target, signal }: { readonly target: string; readonly signal: AbortSignal },
+): Promise<number> {
+  const files = images.flatMap((image) => [...image.files].map(([path, file]) => ({ name: basename(path), file })));
+  const list = encodeList(files.map(({ name, file }) => ({ name, bytes: file.size })));
+  const saving = savingPath(target);
+  try {
+    const archive = packTar([
+      { type: "content", target: LIST_NAME, content: list, mode: 0o600 },
+      ...files.map(({ name, file }): TarSource => {
+        return { type: "stream", target: name, content: Readable.from(chunksOf(file)), size: file.size, mode: 0o600 };
+      }),
+    ]);
+    await pipeline(archive, createWriteStream(saving, { mode: 0o600, flush: true }), { signal });
     await rename(saving, target);
-    return { shards: places.length, bytes: (await stat(target)).size };
+    await nodeDisk.syncNames(target);
+    return (await stat(target)).size;
   } finally {
-    await rm(held, { recursive: true, force: true });
     await rm(saving, { force: true });
   }
 }
 
-/** Puts the images of a backup into a state folder that has none; gives what was found in them, all of it checked. */
-export async function restore(file: string, state: string): Promise<Verdict[]> {
-  const folder = resolve(state);
-  if (!(await exists(file))) throw new BackupRefused(`Cannot restore from '${file}': there is no such file`);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  // Held until all is in place: no node starts meanwhile, and none is running.
-  await using held = new AsyncDisposableStack();
-  held.use(await lockStateFolder(folder, { owner: "freshet restore" }));
-  const shards = join(folder, "shards");
-  if ((await exists(shards)) && (await readdir(shards)).some((name) => name.startsWith("image-"))) {
-    throw new BackupRefused(`Cannot restore into '${folder}': its 'shards' has images. Move them away first`);
-  }
-  const unpacked = await mkdtemp(join(folder, "restore-"));
-  try {
-    try {
-      await pipeline(createReadStream(file), unpackTar(unpacked, { strip: 0 }));
-    } catch (error) {
-      throw new BackupRefused(`Cannot restore from '${file}': it is no backup, or damaged`, { cause: error });
-    }
-    const strange = (await readdir(unpacked)).filter(
-      (name) => !/^image-[^./]+\.(?:current|[0-9a-f]{16}\.segment)$/.test(name),
-    );
-    if (strange.length > 0) {
-      throw new BackupRefused(
-        `Cannot restore from '${file}': it holds ${JSON.stringify(strange[0])}, which no backup does`,
-      );
-    }
-    const verdicts = await Array.fromAsync(verifyImages(unpacked, { shard: undefined, progress: () => undefined }));
-    const damaged = verdicts.find(({ problems }) => problems.length > 0);
-    if (damaged !== undefined) {
-      throw new BackupRefused(
-        `Cannot restore from '${file}': shard '${damaged.shard}' in it is damaged: ${damaged.problems[0]}`,
-      );
-    }
-    await mkdir(shards, { recursive: true, mode: 0o700 });
-    // Segments first: a manifest must never name what is not there.
-    for (const kind of [".segment", ".current"]) {
-      for (const name of await readdir(unpacked)) {
-        if (name.endsWith(kind)) await rename(join(unpacked, name), join(shards, name));
-      }
-    }
-    const [first] = verdicts;
-    if (first !== undefined) await nodeDisk.syncNames(join(shards, `image-${first.shard}.current`));
-    return verdicts;
-  } finally {
-    await rm(unpacked, { recursive: true, force: true });
-  }
-}
-
-/** Links what is the image now into a folder. */
-async function holdImage(place: ImagePlace, folder: string): Promise<void> {
-  const into = { ...place, folder };
-  for (let left = TRIES; ; left -= 1) {
-    try {
-      await hold(imagePath(place, "current"), imagePath(into, "current"));
-      const image = await readImageFile(into, "current");
-      for (const { id } of image?.kind === "manifest" ? image.segments : []) {
-        const path = segmentPath(into, id);
-        if (!(await exists(path))) await hold(segmentPath(place, id), path);
-      }
-      return;
-    } catch (error) {
-      if (errorCode(error) !== "ENOENT" || left === 1) throw error;
-      await rm(imagePath(into, "current"), { force: true });
-    }
-  }
-}
-
-async function hold(from: string, to: string): Promise<void> {
-  try {
-    await link(from, to);
-  } catch (error) {
-    if (!["EPERM", "ENOTSUP", "EXDEV", "EMLINK", "ENOSYS"].includes(errorCode(error) ?? "")) throw error;
-    await copyFile(from, to);
+async function* chunksOf(file: OldFile): AsyncGenerator<Uint8Array, void, undefined> {
+  for (let from = 0; from < file.size; from += CHUNK_BYTES) {
+    yield await file.read({ from, bytes: Math.min(CHUNK_BYTES, file.size - from) });
   }
 }
 

@@ -56,3 +56,8 @@ async function filesOf(folder: string, state: string): Promise<string[]> {
 export async function writtenAtMs(path: string): Promise<number> {
   return (await stat(path)).mtimeMs;
 }
+
+/** Where a restore that is not over has its files. Whoever holds the lock of the state folder may remove it. */
+export function restoringFolder(state: string): string {
+  return join(state, "restoring");
+}

@@ -6,6 +6,8 @@ import { newestSegments, readImages } from "./read-image.ts";
 /** What a state folder holds of one shard. */
 export interface ImageSummary {
   readonly shard: string;
+  /** Old versions wrote images in one piece. */
+  readonly kind: "segments" | "piece" | "unreadable";
   readonly bytes: number;
   /** The whole one and its increments; 0 for an image in one piece. */
   readonly segments: number;
@@ -33,6 +35,7 @@ async function summaryOf(place: ImagePlace): Promise<ImageSummary> {
   const said = problems.map(({ age, error }) => `${age}: ${error.message}`);
   const common = {
     shard: place.name,
+    kind: image?.kind ?? ("unreadable" as const),
     segments: segments.length,
     writtenAtMs: await writtenAtMs(imagePath(place, "current")).catch(() => undefined),
     hasPrevious: images.length > 1,

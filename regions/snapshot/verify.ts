@@ -14,15 +14,21 @@ export interface Verdict {
   readonly problems: readonly string[];
 }
 
+export interface VerifyOptions {
+  readonly signal: AbortSignal;
+  readonly progress: (line: string) => void;
+}
+
 /** Reads every byte of the newest images and checks it, shard by shard. */
 export async function* verifyImages(
   state: string,
-  options: { readonly shard: string | undefined; readonly progress: (line: string) => void },
+  options: VerifyOptions & { readonly shard: string | undefined },
 ): AsyncGenerator<Verdict> {
-  for (const place of await chosenPlaces(state, options.shard)) yield await verifyImage(place, options.progress);
+  for (const place of await chosenPlaces(state, options.shard)) yield await verifyImage(place, options);
 }
 
-async function verifyImage(place: ImagePlace, progress: (line: string) => void): Promise<Verdict> {
+/** The same of one. Rejects with the signal's reason. */
+export async function verifyImage(place: ImagePlace, { signal, progress }: VerifyOptions): Promise<Verdict> {
   const { images, problems } = await readImages(place);
   const found = problems.map(({ age, error }) => `${age}: ${error.message}`);
   const segments = newestSegments(images);
@@ -34,6 +40,7 @@ async function verifyImage(place: ImagePlace, progress: (line: string) => void):
   for (const [at, segment] of segments.entries()) {
     try {
       for await (const stored of blocksOf(place, segment)) {
+        signal.throwIfAborted();
         blocks += 1;
         bytes += stored.bytes.length;
         rows += stored.blocks.reduce((sum, block) => sum + (block.kind === "rows" ? block.rows.keys.length : 0), 0);
