@@ -1,16 +1,24 @@
 import { medianAges } from "../protocols/learning/delay-model.ts";
 import { type JoinerState } from "../protocols/learning/joiner-state.ts";
 import { waitOf } from "../protocols/learning/joiner.ts";
-import { type Metrics } from "../runtime/actor.ts";
+import { type Logger, type Metrics } from "../runtime/actor.ts";
 
 /**
  * Tells what a joiner holds, how far the watermark of each source is behind this clock, how long it lets impressions wait, how late half of the positives come, and what it
- * counted since the last time.
+ * counted since the last time; and says when its memory is full.
  */
-export function createJoinerMeter(metrics: Metrics): (joiner: JoinerState, nowMs: number) => void {
+export function createJoinerMeter({
+  metrics,
+  log,
+}: {
+  readonly metrics: Metrics;
+  readonly log: Logger;
+}): (joiner: JoinerState, nowMs: number) => void {
+  let saidFull = false;
   const counted = new Map<string, number>();
-  return ({ pending, scattered, sources, counts, ...rest }, nowMs) => {
+  return ({ pending, scattered, sources, counts, bytes, ...rest }, nowMs) => {
     metrics.gauge("freshet_joiner_pending", pending.size);
+    metrics.gauge("freshet_joiner_memory_bytes", bytes);
     metrics.gauge("freshet_joiner_scattered_now", scattered.length);
     for (const [source, { delays, newestTime }] of sources) {
       const behindMs = nowMs - (newestTime - rest.options.latenessMs);
@@ -21,6 +29,14 @@ export function createJoinerMeter(metrics: Metrics): (joiner: JoinerState, nowMs
       for (const [kind, ageMs] of medianAges(delays)) {
         metrics.gauge("freshet_joiner_delay_median_seconds", ageMs / 1000, { source, kind });
       }
+    }
+    // Once a life: what it costs from then on is counted.
+    if (!saidFull && counts.forgotten + counts.overflows > 0) {
+      saidFull = true;
+      log.warn(
+        "The joiner's memory is full: what came first is let go of; raise joiner.memory, or shorten window and correctionWindow",
+        { memoryBytesMax: rest.options.memoryBytesMax },
+      );
     }
     const all: Readonly<Record<string, number>> = { ...counts };
     for (const [name, count] of Object.entries(all)) {

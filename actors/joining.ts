@@ -85,7 +85,7 @@ export function createJoining(config: JoinerConfig, context: Context<JoinerProto
   let lastSeq = 0;
   let publishing = false;
   let publishedCount = 0;
-  const measure = createJoinerMeter(context.metrics);
+  const measure = createJoinerMeter(context);
   const neededBy = new Map<string, number>();
   /** Of the last message that is stored: what a joiner after this one begins with. */
   let keepFrom = 0;

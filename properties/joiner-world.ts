@@ -32,21 +32,30 @@ export class JoinerWorld {
   readonly published: { readonly seq: number; readonly samples: readonly PublishedSample[] }[] = [];
   readonly #firstSeqs = new Map<string, number>();
   readonly #away = new Set<string>();
+  readonly #batchMax: number;
   #log: { readonly seq: number; readonly body: Uint8Array }[] = [];
   #next = new Map<string, number>();
   #now = 1000;
   #joiner: ResumedJoiner;
+  /** Of joiners that died. */
+  #letGoBefore = 0;
 
-  constructor(streams: ReadonlyMap<string, readonly Stored[]>, options_: JoinerOptions) {
+  constructor(streams: ReadonlyMap<string, readonly Stored[]>, options_: JoinerOptions, batchMax = 2) {
+    this.#batchMax = batchMax;
     this.streams = streams;
     this.options = options_;
     this.sources = [...streams.keys()];
     this.#joiner = this.#begin();
   }
 
+  #restart(): void {
+    this.#letGoBefore = this.letGo;
+    this.#joiner = this.#begin();
+  }
+
   #begin(): ResumedJoiner {
     const last = this.#log.at(-1);
-    const found = { sources: this.sources, batchMax: 2 };
+    const found = { sources: this.sources, batchMax: this.#batchMax };
     const joiner =
       last === undefined
         ? resumeJoiner(this.options, found)
@@ -109,12 +118,18 @@ export class JoinerWorld {
       for (const { source, needed } of batch.positions) this.#firstSeqs.set(source, needed);
       if (dies === "not") noteAppended(this.#joiner, seq);
     }
-    if (dies !== "not") this.#joiner = this.#begin();
+    if (dies !== "not") this.#restart();
     return batch !== undefined;
   }
 
+  /** Finished impressions, and feedback, that some joiner had no room for. */
+  get letGo(): number {
+    const { forgotten, heldDropped } = this.#joiner.joiner.counts;
+    return this.#letGoBefore + forgotten + heldDropped;
+  }
+
   crash(): void {
-    this.#joiner = this.#begin();
+    this.#restart();
   }
 
   /** Another region goes on with the stream: the joiner here says so in its last message, and one that never ran takes its place. */
@@ -122,7 +137,7 @@ export class JoinerWorld {
     const seq = (this.#log.at(-1)?.seq ?? 0) + 1;
     const last = lastBatch(this.#joiner, { region: "tokyo", term: 1 });
     this.#log.push({ seq, body: encodeSampleBatch(last) });
-    this.#joiner = this.#begin();
+    this.#restart();
   }
 
   /** Messages that a new joiner would read. */

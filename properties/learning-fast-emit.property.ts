@@ -15,11 +15,10 @@ const options: JoinerOptions = {
   idleAfterMs: 1e9,
   correctionMs: 60_000,
   futureMsMax: 1e12,
-  pendingMax: 100_000,
+  memoryBytesMax: 1e9,
   heldMax: 1000,
   scatterMsMax: 0,
   scatteredMax: 0,
-  settledMax: 100_000,
 };
 
 /** An impression every 10 ms, clicked at the rate after a log-logistic delay below the horizon. */
@@ -54,7 +53,12 @@ test("weighed, what was given early or pushed out has the rate of clicks, and th
       fc.nat(),
       fc.constantFrom(0.05, 0.3, 0.6),
       fc.constantFrom(300, 5_000),
-      fc.constantFrom({ emitAfterShare: 0 }, { emitAfterShare: 0.5 }, { windowMs: 2_000 }, { pendingMax: 300 }),
+      fc.constantFrom(
+        { emitAfterShare: 0 },
+        { emitAfterShare: 0.5 },
+        { windowMs: 2_000 },
+        { memoryBytesMax: 1_000_000 },
+      ),
       (seed, rate, medianMs, way) => {
         const events = streamOf({ seed, rate, medianMs });
         const joiner = createJoiner({ ...options, ...way });

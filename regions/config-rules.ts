@@ -3,13 +3,16 @@ import { drawNonce } from "../actors/writer-nonce.ts";
 import { isToken } from "../protocols/subjects.ts";
 import { isWriterId, WRITER_CHARS_MAX } from "../protocols/sync/version.ts";
 import { repeated } from "./config-model.ts";
-import { isLoopback } from "./config-values.ts";
+import { HEAP, isLoopback, sizeBytes } from "./config-values.ts";
 import { nodeAddresses, TRAINING_NODE } from "./node-plan.ts";
 
 /*
  * What must hold between fields of a config file. Looked at apart from the schema and with little asked of the shape, so that
  * these problems are listed together with the others, and not only once those are mended.
  */
+
+/** The part of its heap that a joiner may be told to remember: a restart may need twice as much (protocols/learning/joiner-resume.ts). */
+const JOINER_PARTS_MIN = 3;
 
 const named = z
   .array(
@@ -37,6 +40,14 @@ const loose = z.looseObject({
       warmStart: z.record(z.string(), z.unknown()).catch({}).default({}),
     })
     .catch({ count: 1, warmStart: {} }),
+  joiner: z
+    .looseObject({ memory: z.string().optional().catch(undefined) })
+    .catch({})
+    .default({}),
+  supervision: z
+    .looseObject({ heap: z.string().catch(HEAP).default(HEAP) })
+    .catch({ heap: HEAP })
+    .default({ heap: HEAP }),
   nats: z
     .looseObject({
       listen: z.string().optional().catch(undefined),
@@ -57,7 +68,8 @@ export interface RuleProblem {
 export function brokenRules(value: unknown): readonly RuleProblem[] {
   const parsed = loose.safeParse(value);
   if (!parsed.success) return [];
-  const { region, node, training, standby, peers, grants, models, nats, trainer, urgency } = parsed.data;
+  const { region, node, training, standby, peers, grants, models, nats, trainer, urgency, joiner, supervision } =
+    parsed.data;
   const problems: RuleProblem[] = [...nodeRules(parsed.data)];
 
   for (const [list, what] of [
@@ -90,6 +102,11 @@ export function brokenRules(value: unknown): readonly RuleProblem[] {
       if (names.includes(name)) continue;
       problems.push({ path: [...path, name], allowed: `the name of a model here: ${names.join(", ")}` });
     }
+  }
+  const memoryMax = (sizeBytes(supervision.heap) ?? Infinity) / JOINER_PARTS_MIN;
+  if ((sizeBytes(joiner.memory ?? "") ?? 0) > memoryMax) {
+    const allowed = `at most a third of supervision.heap, ${Math.floor(memoryMax / 2 ** 20)}MB: a restart may need twice as much for a while`;
+    problems.push({ path: ["joiner", "memory"], allowed });
   }
   problems.push(...tooLong({ region, node, models, trainer }));
   const regions = [region, ...peers.map((peer) => peer.region)].filter((name) => name !== "");

@@ -9,6 +9,9 @@ import * as z from "zod";
 const DURATION_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const SIZE_BYTES = { B: 1, KB: 2 ** 10, MB: 2 ** 20, GB: 2 ** 30, TB: 2 ** 40 } as const;
 
+/** The most JavaScript memory of a worker, where a file does not say. */
+export const HEAP = "4GB";
+
 /** A duration such as `500ms` or `3d`, as whole milliseconds between two bounds that are written the same way. */
 export function duration(range: { readonly min: string; readonly max: string }): z.ZodType<number, string> {
   const allowed = `a duration from "${range.min}" to "${range.max}", a number with ms, s, m, h or d`;
@@ -66,7 +69,8 @@ function rateBytes(text: string): number | undefined {
   return text.endsWith("/s") ? sizeBytes(text.slice(0, -2)) : undefined;
 }
 
-function sizeBytes(text: string): number | undefined {
+/** Bytes of a size such as `64KB`, rounded, or undefined when it is none. */
+export function sizeBytes(text: string): number | undefined {
   const parts = /^(\d{1,9}(?:\.\d{1,3})?)(B|KB|MB|GB|TB)$/.exec(text);
   const unit = parts?.[2];
   if (unit !== "B" && unit !== "KB" && unit !== "MB" && unit !== "GB" && unit !== "TB") return undefined;

@@ -5,7 +5,7 @@ import { BACKEND_NAMES } from "../runtime/compute/backends.ts";
 import { modelSchema, repeated } from "./config-model.ts";
 import { externalNats, grant, nodeNames, ownNats, peer, regionName } from "./config-nats.ts";
 import { baseline, quality } from "./config-quality.ts";
-import { duration, integer, listen, path, secret, size, token } from "./config-values.ts";
+import { duration, HEAP, integer, listen, path, secret, size, token } from "./config-values.ts";
 
 /*
  * The config file of a region node. This schema is the one source of the types, the checks, the defaults and the
@@ -143,9 +143,10 @@ const joiner = z
     lateness: duration({ min: "0ms", max: "1h" })
       .prefault("5s")
       .meta({ description: "How long events may arrive out of order" }),
-    pendingMax: integer({ min: 1, max: 100_000_000 })
-      .default(1_000_000)
-      .meta({ description: "Impressions that wait for feedback at once" }),
+    memory: size({ min: "16MB", max: "1TB" }).optional().meta({
+      description:
+        "The most memory for impressions that wait for feedback, or that feedback can still correct; what came first gives way. At most a third of supervision.heap; default: a quarter",
+    }),
     correctionWindow: duration({ min: "0ms", max: "7d" })
       .prefault("1h")
       .meta({ description: "How long feedback after the window still corrects a sample" }),
@@ -178,7 +179,7 @@ const joiner = z
     positive: it.positive,
     windowMs: it.window,
     latenessMs: it.lateness,
-    pendingMax: it.pendingMax,
+    memoryBytesMax: it.memory,
     correctionWindowMs: it.correctionWindow,
     emitAfterShare: it.emit.kind === "fast" ? it.emit.afterShare : undefined,
     scatterMsMax: it.scatter,
@@ -291,7 +292,7 @@ const supervision = z
       .prefault("10s")
       .meta({ description: "A worker that does not answer for this long is replaced" }),
     heap: size({ min: "64MB", max: "1TB" })
-      .prefault("4GB")
+      .prefault(HEAP)
       .meta({ description: "The most JavaScript memory of one worker; beyond it the worker is replaced" }),
   })
   .transform((it) => ({

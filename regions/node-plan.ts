@@ -39,7 +39,8 @@ export interface NodeAddresses {
 export const TRAINING_NODE = "a";
 
 /** Finished impressions that a joiner remembers to tell copies from news: at least so many, and four for each that may wait. */
-const SETTLED_MIN = 1_000_000;
+/** Of its heap a joiner remembers a quarter: half while it reads again, and the rest is for what passes through and for the collector. */
+const JOINER_HEAP_PARTS = 4;
 const HELD_MAX = 100_000;
 const SCATTERED_MAX = 100_000;
 const FUTURE_MS_MAX = 60_000;
@@ -272,7 +273,7 @@ function stateManager(config: RegionConfig): ActorSpec {
 }
 
 function joiner(config: RegionConfig): ActorSpec {
-  const { windowMs, latenessMs, pendingMax, correctionWindowMs, positive, emitAfterShare, scatterMsMax } =
+  const { windowMs, latenessMs, memoryBytesMax, correctionWindowMs, positive, emitAfterShare, scatterMsMax } =
     config.joiner;
   const settings: JoinerConfig = {
     region: config.region,
@@ -287,15 +288,14 @@ function joiner(config: RegionConfig): ActorSpec {
     options: {
       windowMs,
       latenessMs,
-      pendingMax,
+      memoryBytesMax: memoryBytesMax ?? Math.floor(config.supervision.heapBytes / JOINER_HEAP_PARTS),
       correctionMs: correctionWindowMs,
       idleAfterMs: IDLE_AFTER_MS,
       futureMsMax: FUTURE_MS_MAX,
       heldMax: HELD_MAX,
       ...(emitAfterShare !== undefined && { emitAfterShare }),
       scatterMsMax,
-      scatteredMax: Math.min(SCATTERED_MAX, pendingMax),
-      settledMax: Math.max(SETTLED_MIN, 4 * pendingMax),
+      scatteredMax: SCATTERED_MAX,
     },
   };
   return { ...spec("joiner", "joiner", config.node, settings), restart: FOR_EVER };

@@ -34,6 +34,12 @@ test.each([
   ["an engine that there is not", { compute: "gpu" }, "compute"],
   ["the urgency of a model that there is not", { urgency: { views: "./urgency.mjs" } }, "urgency.views"],
   ["code in place of a module's path", { urgency: { clicks: { code: "() => 1" } } }, "urgency.clicks"],
+  ["a joiner's memory beyond a third of the heap", { joiner: { memory: "1.34GB" } }, "joiner.memory"],
+  [
+    "a joiner's memory beyond a third of a small heap",
+    { joiner: { memory: "100MB" }, supervision: { heap: "256MB" } },
+    "joiner.memory",
+  ],
   ["NATS beyond loopback without TLS", { nats: { listen: "0.0.0.0:4222" } }, "nats.listen"],
   ["NATS on every IPv6 address without TLS", { nats: { listen: "[::]:4222" } }, "nats.listen"],
   ["a name that only begins like loopback", { nats: { listen: "127.example.com:4222" } }, "nats.listen"],

@@ -50,7 +50,7 @@ test("parseConfig() fills in every default", () => {
     positive: ["click"],
     windowMs: 600_000,
     latenessMs: 5_000,
-    pendingMax: 1_000_000,
+    memoryBytesMax: undefined,
     correctionWindowMs: 3_600_000,
     emitAfterShare: undefined,
     scatterMsMax: 0,

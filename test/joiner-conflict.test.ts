@@ -22,11 +22,10 @@ const OPTIONS: JoinerOptions = {
   idleAfterMs: 3_600_000,
   correctionMs: 0,
   futureMsMax: 60_000,
-  pendingMax: 100,
+  memoryBytesMax: 1e9,
   heldMax: 100,
   scatterMsMax: 0,
   scatteredMax: 100,
-  settledMax: 1_000,
 };
 
 test("a joiner that finds that another appended starts again from what the stream says: nothing is lost, and nothing published twice", async () => {

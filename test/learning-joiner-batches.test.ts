@@ -24,11 +24,10 @@ const OPTIONS: JoinerOptions = {
   idleAfterMs: 200,
   correctionMs: 1_000,
   futureMsMax: 50,
-  pendingMax: 1000,
+  memoryBytesMax: 1e9,
   heldMax: 1000,
   scatterMsMax: 0,
   scatteredMax: 100,
-  settledMax: 1000,
 };
 
 function shown(request: string, time: number, feature = ""): FeedbackEvent {

@@ -3,13 +3,13 @@
  */
 import { expect, test } from "vitest";
 import { type Feedback, type Impression } from "../protocols/feedback.ts";
+import { clockToKeep, oldestNeeded } from "../protocols/learning/joiner-forgetting.ts";
 import {
-  clockToKeep,
   createJoiner,
+  EVENTS_PER_MESSAGE,
   impressionKey,
   type JoinerOptions,
   type JoinerState,
-  oldestNeeded,
   requestOf,
   restoreClock,
   type Sample,
@@ -22,11 +22,10 @@ const OPTIONS: JoinerOptions = {
   idleAfterMs: 5_000,
   correctionMs: 60_000,
   futureMsMax: 60_000,
-  pendingMax: 3,
+  memoryBytesMax: 1e9,
   heldMax: 2,
   scatterMsMax: 0,
   scatteredMax: 2,
-  settledMax: 100,
 };
 
 /** A joiner with numbers of events as they come. */
@@ -39,7 +38,7 @@ function joinerOf(change: Partial<JoinerOptions> = {}): {
   let sequence = 0;
   function take(event: Impression | Feedback, source: string, nowMs: number): readonly Sample[] {
     sequence += 1;
-    return step(state, { source, sequence, event }, nowMs);
+    return step(state, { source, sequence: sequence * EVENTS_PER_MESSAGE, event }, nowMs);
   }
   return {
     state,
@@ -58,7 +57,7 @@ function ids(samples: readonly Sample[]): string[] {
 }
 
 test("windows that end at once end in order of name, and others in order of time, in the same way on every run", () => {
-  const { show, state } = joinerOf({ pendingMax: 9 });
+  const { show, state } = joinerOf();
   for (const [request, time] of [
     ["c", 2],
     ["b", 3],
@@ -87,17 +86,78 @@ test("a source that is silent for longer than allowed has its windows closed by 
   expect(ids(tick(state, 11_000, (source) => source === "b"))).toEqual(["a:i:0"]);
 });
 
-test("where more is open than may be, the one that is due first of all sources is a negative", () => {
-  const { show, state, click } = joinerOf();
-  show("b", 50, "b");
-  show("a", 70, "a");
+/** What one of these impressions takes, open or finished as a negative. */
+const ONE = memoryAfter(({ show }) => show("a", 0));
+
+function memoryAfter(play: (joiner: ReturnType<typeof joinerOf>) => void): number {
+  const joiner = joinerOf();
+  play(joiner);
+  return joiner.state.bytes;
+}
+
+test("where memory is full and all is open, what came first of all sources is a negative, which can be corrected no more", () => {
+  const { show, state, click } = joinerOf({ memoryBytesMax: 3 * ONE });
+  show("a", 70, "b");
+  show("b", 50, "a");
   show("c", 60, "a");
-  click("b", 55, "b");
-  expect(ids(show("d", 80, "b"))).toEqual([]);
-  expect(show("e", 90, "b")).toMatchObject([{ id: "c:i:0", cause: "overflow" }]);
-  expect(ids(show("f", 70, "c"))).toEqual(["a:i:0"]);
-  expect(state.counts).toMatchObject({ overflows: 2, negatives: 2, positives: 1 });
-  expect(state.pending.size).toBe(3);
+  expect(show("d", 80, "b")).toMatchObject([{ id: "a:i:0", cause: "overflow" }]);
+  expect(ids(show("e", 70, "c"))).toEqual(["b:i:0"]);
+  expect([...state.pending.keys(), ...state.settled.keys()]).toEqual(["c:i", "d:i", "e:i"]);
+  expect(state.counts).toMatchObject({ overflows: 2, negatives: 2, forgotten: 2 });
+  // It waits as any feedback does whose impression is not known, and takes its place.
+  expect(ids(click("a", 90, "b"))).toEqual(["c:i:0"]);
+});
+
+test("where memory is full, finished impressions go first, in the order of their samples, and what is open stays so", () => {
+  const { show, click, state } = joinerOf({ memoryBytesMax: 3 * ONE });
+  show("a", 0);
+  show("b", 10);
+  expect(ids(show("c", 11_005))).toEqual(["a:i:0"]);
+  expect(ids(show("d", 11_006))).toEqual([]);
+  expect(ids(show("e", 11_010))).toEqual(["b:i:0"]);
+  expect([[...state.settled.keys()], [...state.pending.keys()]]).toEqual([[], ["c:i", "d:i", "e:i"]]);
+  expect(state.counts).toMatchObject({ overflows: 0, negatives: 2, forgotten: 2 });
+  // A positive takes less, as nothing corrects it.
+  expect(ids(click("c", 11_020))).toEqual(["c:i:1"]);
+  expect(state.bytes).toBeLessThan(3 * ONE);
+});
+
+test("before a finished impression goes, what is open since before it was shown is given, so that nobody reads again that it was", () => {
+  const { show, click, state } = joinerOf({ memoryBytesMax: 3 * ONE });
+  show("a", 0);
+  show("b", 1);
+  click("b", 2);
+  show("c", 3);
+  expect(oldestNeeded(state).get("a")).toBe(EVENTS_PER_MESSAGE);
+  expect(ids(show("d", 4))).toEqual(["a:i:0"]);
+  expect([[...state.settled.keys()], [...state.pending.keys()]]).toEqual([["a:i"], ["c:i", "d:i"]]);
+  // It was the second event, and the oldest open one is the fourth.
+  expect(oldestNeeded(state).get("a")).toBe(4 * EVENTS_PER_MESSAGE);
+  expect(state.counts).toMatchObject({ overflows: 1, forgotten: 0 });
+});
+
+test("feedback that waits goes with what was finished after it, and alone where there is nothing else", () => {
+  const { show, click, state } = joinerOf({ memoryBytesMax: 2 * ONE, heldMax: 100 });
+  click("x", 0);
+  show("a", 1);
+  click("a", 2);
+  click("y", 3);
+  show("b", 4);
+  expect([[...state.held.keys()], [...state.settled.keys()]]).toEqual([["y:i"], []]);
+  expect(state.counts).toMatchObject({ heldDropped: 1, overflows: 0, positives: 1 });
+  const alone = joinerOf({ memoryBytesMax: 2 * ONE, heldMax: 100 });
+  for (let at = 0; at < 9; at += 1) alone.click(String(at), at);
+  expect(alone.state.bytes).toBeLessThanOrEqual(2 * ONE);
+  expect([...alone.state.held.keys()].at(-1)).toBe("8:i");
+});
+
+test("where memory is full, positives that are held are given before anything is lost", () => {
+  const { show, click, state } = bursting({ scatteredMax: 100 });
+  click("3-0", 30_010);
+  expect(state.scattered).toHaveLength(1);
+  state.bytesMax = state.bytes;
+  expect(ids(show("next", 30_011))).toEqual(["3-0:i:1"]);
+  expect([state.scattered, state.counts.forgotten]).toEqual([[], 0]);
 });
 
 test("what was shown twice, or clicked twice, counts once", () => {
@@ -108,16 +168,19 @@ test("what was shown twice, or clicked twice, counts once", () => {
   expect([click("a", 6), show("a", 7)]).toEqual([[], []]);
   expect(state.counts).toMatchObject({ duplicates: 3, positives: 1 });
   const [entry] = state.settled.values();
-  expect(entry?.touched).toEqual(
-    new Map([
-      ["a", 5],
-      ["b", 2],
-    ]),
-  );
+  expect([entry?.source, entry?.last, entry?.others]).toEqual([
+    "a",
+    5 * EVENTS_PER_MESSAGE,
+    new Map([["b", 2 * EVENTS_PER_MESSAGE]]),
+  ]);
   expect(
     step(
       state,
-      { source: "a", sequence: 5, event: { type: "feedback", kind: "x", request: "z", item: "i", time: 9 } },
+      {
+        source: "a",
+        sequence: 5 * EVENTS_PER_MESSAGE,
+        event: { type: "feedback", kind: "x", request: "z", item: "i", time: 9 },
+      },
       9,
     ),
   ).toEqual([]);
@@ -160,7 +223,7 @@ test("feedback corrects a negative until the clock is past the window and the ti
 
 /** Three bursts of ten, 10 s apart: the next positive is held for a share of that. */
 function bursting(change: Partial<JoinerOptions> = {}): ReturnType<typeof joinerOf> {
-  const joiner = joinerOf({ scatterMsMax: 60_000, pendingMax: 100, windowMs: 100_000, ...change });
+  const joiner = joinerOf({ scatterMsMax: 60_000, windowMs: 100_000, ...change });
   for (let burst = 0; burst < 4; burst += 1) {
     for (let at = 0; at < 10; at += 1) {
       const time = burst * 10_000 + at;
@@ -188,7 +251,7 @@ test("held positives go by and by, and their windows give no negative meanwhile"
   const wanted = due.toSorted((a, b) => a.ms - b.ms).map(({ key }) => `${key}:1`);
   expect(clockToKeep(state, "a")).toBe(30_009);
   expect(clockToKeep(state, "b")).toBe(-Infinity);
-  expect(oldestNeeded(state).get("a")).toBeLessThan(80);
+  expect(oldestNeeded(state).get("a")).toBeLessThan(80 * EVENTS_PER_MESSAGE);
   const first = Math.min(...due.map(({ ms }) => ms));
   expect(tick(state, first - 0.001)).toEqual([]);
   expect(ids(tick(state, first))).toEqual(wanted.slice(0, 1));

@@ -1,11 +1,7 @@
 import { expect, test } from "vitest";
 import { type Feedback, type Impression } from "../protocols/feedback.ts";
-import {
-  createJoiner,
-  type JoinerOptions,
-  oldestNeeded,
-  oldestSampleNeeded,
-} from "../protocols/learning/joiner-state.ts";
+import { oldestNeeded, oldestSampleNeeded } from "../protocols/learning/joiner-forgetting.ts";
+import { createJoiner, type JoinerOptions } from "../protocols/learning/joiner-state.ts";
 import { step, tick } from "../protocols/learning/joiner.ts";
 
 const options: JoinerOptions = {
@@ -14,11 +10,10 @@ const options: JoinerOptions = {
   idleAfterMs: 5_000,
   correctionMs: 60_000,
   futureMsMax: 60_000,
-  pendingMax: 100,
+  memoryBytesMax: 1e9,
   heldMax: 100,
   scatterMsMax: 0,
   scatteredMax: 100,
-  settledMax: 100,
 };
 
 function shown(request: string, time: number): Impression {

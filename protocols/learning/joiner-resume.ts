@@ -6,25 +6,24 @@
  */
 import { EVENT_LIMITS, type FeedbackEvent } from "../feedback.ts";
 import { step, tick } from "./joiner.ts";
+import { forgetOldest, isOverfull, clockToKeep, oldestNeeded, oldestSampleNeeded } from "./joiner-forgetting.ts";
 import {
-  clockToKeep,
   createJoiner,
   type Entry,
+  EVENTS_PER_MESSAGE,
   type JoinerOptions,
   type JoinerState,
-  oldestNeeded,
-  oldestSampleNeeded,
   requestOf,
   restoreClock,
   type Sample,
   settle,
+  toldBy,
+  toShown,
 } from "./joiner-state.ts";
 import { storedDelays } from "./delay-model.ts";
 import { sampleBytesMax } from "./sample-frame.ts";
 import { type PublishedSample, type SampleBatch, type SampleMove, type SourcePosition } from "./sample-batch.ts";
 
-/** Events of one stream message are numbered within it; 1,024 leaves room for the most that one may hold. */
-const EVENTS_PER_MESSAGE = 1024;
 if (EVENT_LIMITS.eventsPerRequestMax > EVENTS_PER_MESSAGE) {
   throw new RangeError("Cannot number events: a message may hold too many");
 }
@@ -75,7 +74,7 @@ export function resumeJoiner(
     if (newestTime !== undefined) restoreClock(joiner, source, { newestTime, delays });
   }
   const before = new Map(positions.map((position) => [position.source, position]));
-  return {
+  const resumed: ResumedJoiner = {
     joiner,
     sources,
     before,
@@ -88,6 +87,19 @@ export function resumeJoiner(
     positions,
     keepFrom,
   };
+  allowMemory(resumed);
+  return resumed;
+}
+
+/**
+ * While events are read again what was finished may not be let go of before its events were seen, or it would be taken for new: for this alone
+ * there is as much room again. That does not cover a joiner that died within a run while its memory was full: the run's events lie after the
+ * positions, and a few of its samples may be given again.
+ */
+function allowMemory(resumed: ResumedJoiner): void {
+  const { joiner, sources } = resumed;
+  const isReading = sources.some((source) => isReplaying(resumed, source));
+  joiner.bytesMax = (isReading ? 2 : 1) * joiner.options.memoryBytesMax;
 }
 
 /** Makes samples that a joiner before this one published known to it. Events that tell of them again give nothing new. */
@@ -96,12 +108,22 @@ export function recall(resumed: ResumedJoiner, seq: number, samples: readonly Pu
   for (const sample of samples) {
     const key = sample.id.slice(0, sample.id.lastIndexOf(":"));
     const { source, user, item, time, features, dense } = sample;
-    const impression = { request: requestOf(sample.id), user, item, time, features, dense };
-    const origin = { source, sequence: 0 };
-    const start = { label: undefined, positive: undefined, after: 0, touched: new Map() };
-    const entry: Entry = { key, impression, origin, dueMs: time, ...start };
+    const impression = toShown({ request: requestOf(sample.id), user, item, time, features, dense });
+    const told = toldBy(joiner, { source, sequence: 0 });
+    const start = { label: undefined, positive: undefined, after: 0, bytes: 0 } as const;
+    const entry: Entry = {
+      key,
+      impression,
+      shownMs: time,
+      shownMessage: joiner.messages,
+      dueMs: time,
+      ...told,
+      ...start,
+    };
     settle(joiner, entry, sample.label > 0 ? 1 : 0);
     entry.after = seq - 1;
+    // More than this one may hold, by its options.
+    while (isOverfull(joiner) && forgetOldest(joiner));
   }
   joiner.publishedSeq = seq;
 }
@@ -116,6 +138,7 @@ export function takeMessage(resumed: ResumedJoiner, message: EventMessage, nowMs
   const { joiner, taken, waiting } = resumed;
   const { source, seq, storedMs } = message;
   if (seq <= (taken.get(source) ?? 0)) return;
+  allowMemory(resumed);
   for (const [index, event] of message.events.entries()) {
     waiting.push(...step(joiner, { source, sequence: seq * EVENTS_PER_MESSAGE + index, event, storedMs }, nowMs));
   }

@@ -5,6 +5,7 @@
  * published samples (joiner-resume.ts).
  */
 import { type Feedback, type Impression } from "../feedback.ts";
+import { entryBytes, heldBytes } from "./joiner-memory.ts";
 import { createDelayModel, type DelayCounts, type DelayModel } from "./delay-model.ts";
 import { type BurstMeter, createBurstMeter } from "./scatter.ts";
 
@@ -31,13 +32,18 @@ export interface JoinerOptions {
   readonly correctionMs: number;
   /** How far ahead of the time it was stored an event may move its source's clock. */
   readonly futureMsMax: number;
-  /** Open impressions; beyond it the oldest becomes a negative early. */
-  readonly pendingMax: number;
+  /**
+   * Bytes of memory, by estimate (joiner-memory.ts), for impressions that are open, those that are finished and remembered for duplicates and
+   * corrections, and feedback that waits. Beyond it what came first is let go of: what is open becomes a negative early, what is finished cannot
+   * be corrected any more. While events are read again after a restart it may be twice as much.
+   */
+  readonly memoryBytesMax: number;
   /** Feedback that waits for its impression; beyond it the oldest is dropped. */
   readonly heldMax: number;
-  /** Finished impressions remembered for duplicates and corrections. It should exceed the events of a window and its correction time. */
-  readonly settledMax: number;
 }
+
+/** Events of one stream message are numbered within it; 1,024 leaves room for the most that one may hold. Messages are read again whole. */
+export const EVENTS_PER_MESSAGE = 1024;
 
 /** Where an event came from: a stream's name and the event's number in it. Numbers rise; gaps are fine. */
 export interface Origin {
@@ -67,22 +73,40 @@ export interface JoinerCounts {
   positives: number;
   negatives: number;
   corrections: number;
-  /** Negatives that came early because too many impressions were open. They are among `negatives`. */
+  /** Negatives that came early because memory was full. They are among `negatives`. */
   overflows: number;
   duplicates: number;
   /** Feedback that came when its impression could not be corrected any more. */
   tooLate: number;
+  /** Negatives that memory had no room for before their time to be corrected was over: a positive that comes later is lost. */
+  forgotten: number;
   heldDropped: number;
   /** Positives that were held to be spread. They are among `positives` and `corrections` once they are given. */
   scattered: number;
 }
 
-/** An impression and what became of it. */
-export interface Entry {
-  readonly key: string;
-  readonly impression: Shown;
+/** Who told of something. Most are told of by one source alone. */
+export interface Told {
   /** The event that brought it; sequence 0 when it was recalled from a published sample. */
-  readonly origin: Origin;
+  readonly source: string;
+  readonly sequence: number;
+  /** The last event of that source that told of it. */
+  last: number;
+  /** The last event of each other source that did. */
+  others: Map<string, number> | undefined;
+  /** How many messages this joiner had taken in with that event's. */
+  readonly firstMessage: number;
+}
+
+/** An impression and what became of it. */
+export interface Entry extends Told {
+  readonly key: string;
+  /** When it was shown. */
+  readonly shownMs: number;
+  /** How many messages this joiner had taken in with the last one that showed it: it may be sent again. */
+  shownMessage: number;
+  /** Absent once it is a positive: nothing corrects it. */
+  impression: Shown | undefined;
   /** When its negative is given, by its source's clock. */
   readonly dueMs: number;
   label: 0 | 1 | undefined;
@@ -90,8 +114,8 @@ export interface Entry {
   positive: Positive | undefined;
   /** Samples published when it was finished; its own comes after them. */
   after: number;
-  /** The last event of each source that told of it. */
-  readonly touched: Map<string, number>;
+  /** What it takes of the memory. */
+  bytes: number;
 }
 
 /** What made an impression a positive. */
@@ -105,10 +129,8 @@ export interface Positive {
 }
 
 /** Feedback whose impression has not come. */
-export interface Held {
+export interface Held extends Told {
   readonly feedback: Feedback;
-  readonly origin: Origin;
-  readonly touched: Map<string, number>;
 }
 
 /** One source's clock. `windows` is a heap of its open impressions, with finished ones left in it until they surface. */
@@ -134,6 +156,11 @@ export interface JoinerState {
   readonly scattered: Entry[];
   readonly bursts: BurstMeter;
   readonly counts: JoinerCounts;
+  /** Bytes of all of the above, by estimate, and the most that they may be now. */
+  bytes: number;
+  bytesMax: number;
+  /** Messages taken in. */
+  messages: number;
   /** The position in the stream of samples of the last one published. */
   publishedSeq: number;
 }
@@ -146,6 +173,7 @@ export function createJoiner(options: JoinerOptions): JoinerState {
     overflows: 0,
     duplicates: 0,
     tooLate: 0,
+    forgotten: 0,
     heldDropped: 0,
     scattered: 0,
   };
@@ -159,6 +187,9 @@ export function createJoiner(options: JoinerOptions): JoinerState {
     scattered: [],
     bursts: createBurstMeter(),
     counts,
+    bytes: 0,
+    bytesMax: options.memoryBytesMax,
+    messages: 0,
     publishedSeq: 0,
   };
 }
@@ -203,85 +234,64 @@ export function requestOf(id: string): string {
   return id.slice(0, id.indexOf(":")).replaceAll("%3A", ":").replaceAll("%25", "%");
 }
 
-/** Notes that an event told of something. */
-export function touch(touched: Map<string, number>, { source, sequence }: Origin): void {
-  touched.set(source, Math.max(sequence, touched.get(source) ?? -Infinity));
+/** What a sample needs of an impression. */
+export function toShown({ request, user, item, time, features, dense }: Shown): Shown {
+  return { request, user, item, time, features: orNone(features), dense: orNone(dense) };
+}
+
+/** An object without fields takes as much memory as a text of 40 characters: all that have none share one. */
+function orNone<T>(fields: Readonly<Record<string, T>>): Readonly<Record<string, T>> {
+  return Object.keys(fields).length === 0 ? NONE : fields;
+}
+
+const NONE: Readonly<Record<string, never>> = {};
+
+/** The beginning of something that this event is the first to tell of. */
+export function toldBy({ messages }: JoinerState, { source, sequence }: Origin): Told {
+  return { source, sequence, last: sequence, others: undefined, firstMessage: messages };
+}
+
+/** Notes that an event told of something, again. */
+export function touch(told: Told, { source, sequence }: Origin): void {
+  if (source === told.source) told.last = Math.max(told.last, sequence);
+  else (told.others ??= new Map()).set(source, Math.max(sequence, told.others.get(source) ?? -Infinity));
+}
+
+/** Counts anew what an entry takes of the memory. */
+export function weigh(state: JoinerState, entry: Entry): void {
+  const bytes = entryBytes(entry);
+  state.bytes += bytes - entry.bytes;
+  entry.bytes = bytes;
 }
 
 /** Whether feedback may still turn this negative into a positive, by the clock of the source that brought it. */
-export function isCorrectable(state: JoinerState, { impression, origin }: Entry): boolean {
-  return !isOver(state, { source: origin.source, time: impression.time });
+export function isCorrectable(state: JoinerState, { shownMs, source }: Entry): boolean {
+  return !isOver(state, { source, time: shownMs });
 }
 
 /** Whether feedback waited as long as it may, by the clock of the source that brought it. */
-export function isStale(state: JoinerState, { feedback, origin }: Held): boolean {
-  return isOver(state, { source: origin.source, time: feedback.time });
+export function isStale(state: JoinerState, { feedback, source }: Held): boolean {
+  return isOver(state, { source, time: feedback.time });
 }
 
-/** Finishes an impression, or finishes it anew. The oldest finished one gives way. */
+/** Finishes an impression, or finishes it anew. */
 export function settle(state: JoinerState, entry: Entry, label: 0 | 1): void {
   entry.label = label;
   entry.positive = undefined;
+  if (label === 1) entry.impression = undefined;
   entry.after = state.publishedSeq;
   state.pending.delete(entry.key);
   // Out and in again, so that the order stays that of the samples.
   state.settled.delete(entry.key);
   state.settled.set(entry.key, entry);
-  shrink(state);
+  weigh(state, entry);
 }
 
-/** Per source, the smallest number of an event that made something still open. Feedback nobody can use any more is dropped first. */
-export function oldestNeeded(state: JoinerState): Map<string, number> {
-  const needed = new Map<string, number>();
-  function need({ source, sequence }: Origin): void {
-    if (sequence < (needed.get(source) ?? Infinity)) needed.set(source, sequence);
-  }
-  for (const { origin } of state.pending.values()) need(origin);
-  for (const { positive } of state.scattered) if (positive !== undefined) need(positive.origin);
-  for (const [key, held] of state.held) {
-    if (isStale(state, held)) {
-      state.held.delete(key);
-      state.counts.heldDropped += 1;
-    } else need(held.origin);
-  }
-  return needed;
-}
-
-/**
- * The clock that a next joiner must begin with for a source, so that it judges the feedback of positives that are held now as this one did: it
- * reads their events again, and all that came after.
- */
-export function clockToKeep(state: JoinerState, source: string): number {
-  let clock = state.sources.get(source)?.newestTime ?? -Infinity;
-  for (const { origin, positive } of state.scattered) {
-    if (origin.source === source && positive !== undefined) clock = Math.min(clock, positive.clockMs);
-  }
-  return clock;
-}
-
-/**
- * The first published sample that a next joiner must know: those that can be corrected, and those it would read an event of again.
- * What lies before is remembered by name alone. `isReadAgain` says whether an event would be.
- */
-export function oldestSampleNeeded(state: JoinerState, isReadAgain: (origin: Origin) => boolean): number {
-  for (const [key, entry] of state.settled) {
-    const isTouched = [...entry.touched].some(([source, sequence]) => isReadAgain({ source, sequence }));
-    if (isTouched || isCorrectable(state, entry)) return entry.after + 1;
-    state.settled.delete(key);
-    if (entry.label !== undefined) state.past.set(key, entry.label);
-  }
-  return state.publishedSeq + 1;
-}
-
-function shrink({ settled, past, options }: JoinerState): void {
-  for (const oldest of past.keys()) {
-    if (settled.size + past.size <= options.settledMax) return;
-    past.delete(oldest);
-  }
-  for (const oldest of settled.keys()) {
-    if (settled.size <= options.settledMax) return;
-    settled.delete(oldest);
-  }
+/** Lets go of feedback that waits. */
+export function dropHeld(state: JoinerState, key: string, held: Held): void {
+  state.held.delete(key);
+  state.bytes -= heldBytes(held);
+  state.counts.heldDropped += 1;
 }
 
 /** Whether a source's clock passed the window and the correction time of something that happened at `time`. */

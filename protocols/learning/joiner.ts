@@ -16,9 +16,13 @@ import { popHeap, pushHeap } from "../binary-heap.ts";
 import { type Feedback, type FeedbackEvent, type Impression } from "../feedback.ts";
 import { hashText } from "../keys.ts";
 import { ageOfShare, completeSlices, noteDelay, shareAfter } from "./delay-model.ts";
+import { forgetName, forgetOldest, isOverfull } from "./joiner-forgetting.ts";
+import { heldBytes } from "./joiner-memory.ts";
 import {
   clockOf,
+  dropHeld,
   type Entry,
+  EVENTS_PER_MESSAGE,
   type Held,
   impressionKey,
   isCorrectable,
@@ -28,8 +32,12 @@ import {
   type Positive,
   type Sample,
   settle,
+  type Shown,
   type SourceClock,
+  toldBy,
+  toShown,
   touch,
+  weigh,
 } from "./joiner-state.ts";
 import { notePositive, scatterWidth } from "./scatter.ts";
 
@@ -48,6 +56,7 @@ export function step(state: JoinerState, input: Input, nowMs: number): Sample[] 
     state.counts.duplicates += 1;
     return [];
   }
+  if (messageOf(sequence) !== messageOf(clock.applied)) state.messages += 1;
   clock.applied = sequence;
   clock.heardMs = nowMs;
   const origin = { source, sequence };
@@ -58,6 +67,7 @@ export function step(state: JoinerState, input: Input, nowMs: number): Sample[] 
   clock.newestTime = Math.max(clock.newestTime, Math.min(event.time, storedMs + state.options.futureMsMax));
   completeSlices(clock.delays, clock.newestTime);
   closeWindows(state, { clock, until: clock.newestTime - state.options.latenessMs, into: samples });
+  samples.push(...makeRoom(state));
   return samples;
 }
 
@@ -75,6 +85,10 @@ export function tick(state: JoinerState, nowMs: number, isAway: (source: string)
     closeWindows(state, { clock, until: clock.newestTime - latenessMs + silentMs, into: samples });
   }
   return samples;
+}
+
+function messageOf(sequence: number): number {
+  return Math.floor(sequence / EVENTS_PER_MESSAGE);
 }
 
 /** An event's number, and when it is taken in. */
@@ -98,20 +112,36 @@ function takeImpression(state: JoinerState, impression: Impression, { origin, no
   const known = state.pending.get(key) ?? state.settled.get(key);
   if (known !== undefined || state.past.has(key)) {
     state.counts.duplicates += 1;
-    if (known !== undefined) touch(known.touched, origin);
+    if (known !== undefined) {
+      tellAgain(state, known, origin);
+      known.shownMessage = state.messages;
+    }
     return [];
   }
-  const { request, user, item, time, features, dense } = impression;
-  const shown = { request, user, item, time, features, dense };
+  const { time } = impression;
   const dueMs = time + waitOf(state, origin.source);
-  const start = { label: undefined, positive: undefined, after: 0, touched: new Map() };
-  const entry: Entry = { key, impression: shown, origin, dueMs, ...start };
-  touch(entry.touched, origin);
+  const entry: Entry = {
+    key,
+    impression: toShown(impression),
+    shownMs: time,
+    dueMs,
+    ...toldBy(state, origin),
+    shownMessage: state.messages,
+    label: undefined,
+    positive: undefined,
+    after: 0,
+    bytes: 0,
+  };
+  weigh(state, entry);
   const waiting = state.held.get(key);
   if (waiting !== undefined) {
     state.held.delete(key);
-    for (const [by, last] of waiting.touched) touch(entry.touched, { source: by, sequence: last });
-    if (!isStale(state, waiting)) return takePositive(state, entry, { ...waiting, nowMs });
+    state.bytes -= heldBytes(waiting);
+    const { source, last, others = [] } = waiting;
+    for (const [by, sequence] of [[source, last] as const, ...others]) touch(entry, { source: by, sequence });
+    weigh(state, entry);
+    const { feedback } = waiting;
+    if (!isStale(state, waiting)) return takePositive(state, entry, { feedback, origin: waiting, nowMs });
     state.counts.tooLate += 1;
   }
   state.pending.set(key, entry);
@@ -119,22 +149,27 @@ function takeImpression(state: JoinerState, impression: Impression, { origin, no
   pushHeap(windows, entry, endsBefore);
   // Positives leave before their window ends and stay behind in the heap: sweep them out once they are the most of it.
   if (windows.length > 2 * state.pending.size + 64) sweep(windows);
-  return state.pending.size > state.options.pendingMax ? overflow(state) : [];
+  return [];
 }
 
 function takeFeedback(state: JoinerState, feedback: Feedback, { origin, nowMs }: Taking): Sample[] {
   const key = impressionKey(feedback);
   const entry = state.pending.get(key) ?? state.settled.get(key);
   const label = entry === undefined ? state.past.get(key) : entry.label;
-  if (entry !== undefined) touch(entry.touched, origin);
+  if (entry !== undefined) tellAgain(state, entry, origin);
   else if (label === undefined) {
-    hold(state, { feedback, origin, touched: new Map() });
+    hold(state, { feedback, ...toldBy(state, origin) });
     return [];
   }
   if (label === 1 || entry?.positive !== undefined) state.counts.duplicates += 1;
   else if (entry === undefined || (label === 0 && !isCorrectable(state, entry))) state.counts.tooLate += 1;
   else return takePositive(state, entry, { feedback, origin, nowMs });
   return [];
+}
+
+function tellAgain(state: JoinerState, entry: Entry, origin: Origin): void {
+  touch(entry, origin);
+  weigh(state, entry);
 }
 
 /** Gives the sample, or holds it for a while where positives come in bursts. */
@@ -144,16 +179,16 @@ function takePositive(
   { feedback, origin, nowMs }: Taking & { readonly feedback: Feedback },
 ): Sample[] {
   const { options, bursts, scattered, pending } = state;
-  const clockMs = clockOf(state, entry.origin.source).newestTime;
+  const clockMs = clockOf(state, entry.source).newestTime;
   const { scatterMsMax } = options;
   if (scatterMsMax > 0) notePositive(bursts, nowMs, scatterMsMax);
   const widthMs = scatterMsMax > 0 ? scatterWidth(bursts, scatterMsMax) : 0;
   const releaseMs = nowMs + widthMs * (hashText(entry.key, SCATTER) / 0x1_0000_0000);
-  entry.positive = { feedback, origin, clockMs, releaseMs };
+  entry.positive = { feedback, origin: { source: origin.source, sequence: origin.sequence }, clockMs, releaseMs };
   const isNew = entry.label === undefined && !pending.has(entry.key);
-  const isFull = scattered.length >= options.scatteredMax || (isNew && pending.size >= options.pendingMax);
-  if (widthMs === 0 || isFull) return [settlePositive(state, entry, entry.positive)];
+  if (widthMs === 0 || scattered.length >= options.scatteredMax) return [settlePositive(state, entry, entry.positive)];
   if (isNew) pending.set(entry.key, entry);
+  weigh(state, entry);
   pushHeap(scattered, entry, isReleasedBefore);
   state.counts.scattered += 1;
   return [];
@@ -165,11 +200,9 @@ const SCATTER = 0x73636174;
 function releaseScattered(state: JoinerState, nowMs: number): Sample[] {
   const { scattered } = state;
   const samples: Sample[] = [];
-  for (let first = scattered[0]; first?.positive !== undefined; first = scattered[0]) {
-    if (first.positive.releaseMs > nowMs) break;
-    const { positive } = first;
-    popHeap(scattered, isReleasedBefore);
-    samples.push(settlePositive(state, first, positive));
+  while ((scattered[0]?.positive?.releaseMs ?? Infinity) <= nowMs) {
+    const sample = giveHeld(state);
+    if (sample !== undefined) samples.push(sample);
   }
   return samples;
 }
@@ -186,31 +219,34 @@ function hold(state: JoinerState, waiting: Held): void {
   const { held, counts, options } = state;
   const key = impressionKey(waiting.feedback);
   const known = held.get(key);
-  touch((known ?? waiting).touched, waiting.origin);
-  if (known !== undefined && !isStale(state, known)) {
-    counts.duplicates += 1;
-    return;
+  if (known !== undefined) {
+    state.bytes -= heldBytes(known);
+    if (!isStale(state, known)) {
+      touch(known, waiting);
+      state.bytes += heldBytes(known);
+      counts.duplicates += 1;
+      return;
+    }
   }
   held.delete(key);
   held.set(key, waiting);
-  for (const oldest of held.keys()) {
+  state.bytes += heldBytes(waiting);
+  for (const [oldest, of] of held) {
     if (held.size <= options.heldMax) break;
-    held.delete(oldest);
-    counts.heldDropped += 1;
+    dropHeld(state, oldest, of);
   }
 }
 
 function settlePositive(state: JoinerState, entry: Entry, { feedback, clockMs }: Positive): Sample {
-  const { delays } = clockOf(state, entry.origin.source);
-  const shownMs = entry.impression.time;
+  const { key, shownMs, source } = entry;
+  const impression = shownOf(entry);
   const ageMs = Math.max(clockMs, feedback.time) - shownMs;
-  noteDelay(delays, { kind: feedback.kind, shownMs, ageMs });
+  noteDelay(clockOf(state, source).delays, { kind: feedback.kind, shownMs, ageMs });
   const correction = entry.label === 0;
   if (correction) state.counts.corrections += 1;
   else state.counts.positives += 1;
   settle(state, entry, 1);
-  const { key, impression, origin } = entry;
-  return { id: `${key}:1`, label: 1, correction, cause: "feedback", impression, source: origin.source, feedback };
+  return { id: `${key}:1`, label: 1, correction, cause: "feedback", impression, source, feedback };
 }
 
 function settleNegative(
@@ -220,11 +256,17 @@ function settleNegative(
 ): Sample {
   state.counts.negatives += 1;
   settle(state, entry, 0);
-  const { key, impression, origin } = entry;
-  const { delays, newestTime } = clockOf(state, origin.source);
-  const late = shareAfter(delays, given.atMs - impression.time, newestTime) ?? 0;
+  const { key, shownMs, source } = entry;
+  const { delays, newestTime } = clockOf(state, source);
+  const late = shareAfter(delays, given.atMs - shownMs, newestTime) ?? 0;
+  const impression = shownOf(entry);
   const sample = { id: `${key}:0`, label: 0, correction: false, cause: given.cause, impression } as const;
-  return { ...sample, source: origin.source, ...(late > 0 && { late }) };
+  return { ...sample, source, ...(late > 0 && { late }) };
+}
+
+function shownOf({ key, impression }: Entry): Shown {
+  if (impression === undefined) throw new RangeError(`Cannot label '${key}': it is a positive already`);
+  return impression;
 }
 
 function closeWindows(
@@ -240,18 +282,38 @@ function closeWindows(
   }
 }
 
-/** Closes the oldest open impression of all sources. */
-function overflow(state: JoinerState): Sample[] {
-  let oldest: Entry | undefined;
-  for (const { windows } of state.sources.values()) {
-    while (windows[0] !== undefined && !isOpen(windows[0])) popHeap(windows, endsBefore);
-    const entry = windows[0];
-    if (entry !== undefined && (oldest === undefined || endsBefore(entry, oldest))) oldest = entry;
+/**
+ * Lets go of what came first until the rest has room: names nobody needs, then finished impressions in the order of their samples, and before
+ * one of these whatever is open since before it was shown. So a next joiner, which reads again from what is open, never reads that something
+ * was shown which nobody knows any more. What is held to be spread is given before anything is lost.
+ */
+function makeRoom(state: JoinerState): Sample[] {
+  const samples: Sample[] = [];
+  while (isOverfull(state)) {
+    if (forgetName(state)) continue;
+    const sample = giveHeld(state) ?? giveEarly(state);
+    if (sample !== undefined) samples.push(sample);
+    else if (!forgetOldest(state)) break;
   }
-  if (oldest === undefined) return [];
+  return samples;
+}
+
+/** Gives the next positive of those that are held to be spread. */
+function giveHeld(state: JoinerState): Sample | undefined {
+  const entry = popHeap(state.scattered, isReleasedBefore);
+  return entry?.positive === undefined ? undefined : settlePositive(state, entry, entry.positive);
+}
+
+/** Gives the oldest open impression as a negative, if the oldest finished one was shown since. */
+function giveEarly(state: JoinerState): Sample | undefined {
+  const [oldest] = state.pending.values();
+  const [finished] = state.settled.values();
+  if (oldest === undefined || (finished !== undefined && finished.shownMessage < oldest.firstMessage)) return undefined;
+  const { newestTime, windows } = clockOf(state, oldest.source);
+  const sample = settleNegative(state, oldest, { cause: "overflow", atMs: newestTime });
+  while (windows[0] !== undefined && !isOpen(windows[0])) popHeap(windows, endsBefore);
   state.counts.overflows += 1;
-  const atMs = clockOf(state, oldest.origin.source).newestTime;
-  return [settleNegative(state, oldest, { cause: "overflow", atMs })];
+  return sample;
 }
 
 function isOpen({ label, positive }: Entry): boolean {

@@ -64,11 +64,10 @@ const JOINER: JoinerOptions = {
   correctionMs: 1_800_000,
   emitAfterShare: 0.5,
   futureMsMax: 1e12,
-  pendingMax: 1_000_000,
+  memoryBytesMax: 1e9,
   heldMax: 1000,
   scatterMsMax: 0,
   scatteredMax: 1_000_000,
-  settledMax: 1_000_000,
 };
 
 /** Impressions all the time; each click is told of at the end of the ten minutes in which it happened. */

@@ -45,11 +45,10 @@ export function joinClicks(
     idleAfterMs: 1000,
     correctionMs: 86_400_000 - windowMs,
     futureMsMax: 1e12,
-    pendingMax: 1_000_000,
+    memoryBytesMax: 1e9,
     heldMax: 1000,
     scatterMsMax: 0,
     scatteredMax: 0,
-    settledMax: 1_000_000,
   });
   const events = clicks.flatMap(({ clickMs, installMs }, at): FeedbackEvent[] => {
     const request = String(at);

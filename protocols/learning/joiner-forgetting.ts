@@ -1,0 +1,89 @@
+/*
+ * What a joiner may forget: what no next one must know, and, where its memory is full, what came first. joiner.ts says in which order that goes,
+ * as what is open gives a sample when it does.
+ */
+import { JOINER_ENTRIES_MAX, nameBytes } from "./joiner-memory.ts";
+import { dropHeld, isCorrectable, isStale, type JoinerState, type Origin, type Told } from "./joiner-state.ts";
+
+/** Per source, the smallest number of an event that made something still open. Feedback nobody can use any more is dropped first. */
+export function oldestNeeded(state: JoinerState): Map<string, number> {
+  const needed = new Map<string, number>();
+  function need({ source, sequence }: Origin): void {
+    if (sequence < (needed.get(source) ?? Infinity)) needed.set(source, sequence);
+  }
+  for (const entry of state.pending.values()) need(entry);
+  for (const { positive } of state.scattered) if (positive !== undefined) need(positive.origin);
+  for (const [key, held] of state.held) {
+    if (isStale(state, held)) dropHeld(state, key, held);
+    else need(held);
+  }
+  return needed;
+}
+
+/**
+ * The clock that a next joiner must begin with for a source, so that it judges the feedback of positives that are held now as this one did: it
+ * reads their events again, and all that came after.
+ */
+export function clockToKeep(state: JoinerState, source: string): number {
+  let clock = state.sources.get(source)?.newestTime ?? -Infinity;
+  for (const { source: from, positive } of state.scattered) {
+    if (from === source && positive !== undefined) clock = Math.min(clock, positive.clockMs);
+  }
+  return clock;
+}
+
+/**
+ * The first published sample that a next joiner must know: those that can be corrected, and those it would read an event of again.
+ * What lies before is remembered by name alone. `isReadAgain` says whether an event would be.
+ */
+export function oldestSampleNeeded(state: JoinerState, isReadAgain: (origin: Origin) => boolean): number {
+  for (const [key, entry] of state.settled) {
+    if (isToldAgain(entry, isReadAgain) || isCorrectable(state, entry)) return entry.after + 1;
+    state.settled.delete(key);
+    state.bytes -= entry.bytes;
+    if (entry.label === undefined) continue;
+    state.past.set(key, entry.label);
+    state.bytes += nameBytes(key);
+  }
+  return state.publishedSeq + 1;
+}
+
+function isToldAgain({ source, last, others }: Told, isReadAgain: (origin: Origin) => boolean): boolean {
+  if (isReadAgain({ source, sequence: last })) return true;
+  return others !== undefined && [...others].some(([from, sequence]) => isReadAgain({ source: from, sequence }));
+}
+
+/** Whether there is more than there is room for. */
+export function isOverfull({ pending, settled, past, held, bytes, bytesMax }: JoinerState): boolean {
+  return bytes > bytesMax || pending.size + settled.size + past.size + held.size > JOINER_ENTRIES_MAX;
+}
+
+/**
+ * Lets go of the finished impression whose sample is the oldest, and of its name; of feedback that waits where there is none. Feedback that waited
+ * since before it was shown goes first: for it a next joiner would read again that it was shown, and give its sample another time.
+ */
+export function forgetOldest(state: JoinerState): boolean {
+  const [oldest] = state.settled.values();
+  for (const [key, held] of state.held) {
+    if (oldest !== undefined && held.firstMessage > oldest.shownMessage) break;
+    dropHeld(state, key, held);
+    if (!isOverfull(state)) return true;
+  }
+  if (oldest === undefined) return false;
+  state.settled.delete(oldest.key);
+  state.bytes -= oldest.bytes;
+  if (oldest.label === 0 && isCorrectable(state, oldest)) state.counts.forgotten += 1;
+  // A heap of windows may know it yet.
+  oldest.impression = undefined;
+  return true;
+}
+
+/** Lets go of the oldest name of a finished impression that no next joiner must know. */
+export function forgetName(state: JoinerState): boolean {
+  for (const name of state.past.keys()) {
+    state.past.delete(name);
+    state.bytes -= nameBytes(name);
+    return true;
+  }
+  return false;
+}
