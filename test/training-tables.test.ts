@@ -31,7 +31,7 @@ test("a table whose rows go for their age, or for more keys than its budget has 
   const aging = { ...model, tables: model.tables.map((table) => ({ ...table, ttlMs: 60_000 })) };
   expect(() => refuseAges(model)).not.toThrow();
   expect(() => refuseAges(aging)).toThrow(
-    'Cannot train model "likes" on files: its table "users" has a "ttl", and samples in files have no times',
+    'Cannot train model "likes" on files: its table "users" has a "ttl", and here no row goes',
   );
   const data = await loadSamples(folder.path, { model, say: () => undefined });
   function budget(rows: number): ModelLayout {

@@ -1,5 +1,5 @@
 /** Where a stranger gets data in the formats that are understood. */
-const WHERE_DATA_IS = [
+export const CLICK_FILES = [
   'clicks_hour_*.csv.gz, from Kaggle "News Portal User Interactions by Globo.com" (gzip each file of its clicks folder; .csv is read as well)',
   'ratings.csv and movies.csv, from GroupLens "ml-latest-small" or another MovieLens release with these files',
 ] as const;
@@ -11,7 +11,7 @@ export class UnknownDataFormat extends Error {
 
   constructor(folder: string, why: string) {
     super(
-      `Cannot read data from ${JSON.stringify(folder)}: ${why}. It must hold one of:\n  - ${WHERE_DATA_IS.join("\n  - ")}`,
+      `Cannot read data from ${JSON.stringify(folder)}: ${why}. It must hold one of:\n  - ${CLICK_FILES.join("\n  - ")}`,
     );
     this.folder = folder;
   }
@@ -35,7 +35,7 @@ export class NoUsableData extends Error {
 
   constructor(folder: string, why: string) {
     super(
-      `Cannot use the data in ${JSON.stringify(folder)}: ${why}. It must hold one of:\n  - ${WHERE_DATA_IS.join("\n  - ")}`,
+      `Cannot use the data in ${JSON.stringify(folder)}: ${why}. It must hold one of:\n  - ${CLICK_FILES.join("\n  - ")}`,
     );
     this.folder = folder;
   }

@@ -1,7 +1,8 @@
 import { type ModelDeclaration } from "../../protocols/model.ts";
 import { describeBroken } from "../data/data-report.ts";
 import { type DataSet } from "../data/open-data.ts";
-import { Replay, REPLAY_DENSE, type UserEvent } from "../data/replay.ts";
+import { Replay, type UserEvent } from "../data/replay.ts";
+import { replayModel } from "../data/replay-model.ts";
 
 /** Events of one turn; `requests` is where the feed is after them, for going on from there another time. */
 export interface FeedBatch {
@@ -81,16 +82,4 @@ async function* replayBatches(
 function describeWindow(windowMs: number): string {
   const days = windowMs / 86_400_000;
   return days >= 1 ? `${days} days` : `${windowMs / 60_000} minutes`;
-}
-
-function replayModel(data: DataSet): ModelDeclaration {
-  return {
-    name: data.kind,
-    shards: 4,
-    architecture: { kind: "dlrm", embedding: 16, bottom: [32], top: [32, 16] },
-    tables: ["user", "item", ...data.features].map((key) => ({ name: key, key })),
-    dense: REPLAY_DENSE,
-    optimizer: { kind: "adagrad", learningRate: 0.05 },
-    denseOptimizer: { kind: "adagrad", learningRate: 0.02 },
-  };
 }

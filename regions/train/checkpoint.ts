@@ -47,7 +47,7 @@ const tally = z.object({
 });
 
 /** One window of quality. */
-const qualityPoint = z.object({
+export const qualityPoint = z.object({
   at: z.number(),
   samples: z.number(),
   auc: z.number().exactOptional(),
@@ -57,7 +57,7 @@ const qualityPoint = z.object({
 });
 
 /** What was measured so far. */
-const progressiveMetrics = z.object({
+export const progressiveMetrics = z.object({
   halfLifeMs: z.number(),
   landmarkMs: z.number(),
   newestMs: z.number(),

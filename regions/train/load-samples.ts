@@ -63,7 +63,7 @@ export async function loadSamples(
     throw new NoSamples(folder, `${report.rows} lines are samples, ${report.broken} are not`);
   }
   const all = [train, valid, ...(sets.has("test") ? [sets.get("test") ?? valid] : [])];
-  const digest = all.map((set) => `${set.size}-${checksum(set)}`).join(".");
+  const digest = all.map((set) => `${set.size}-${sampleChecksum(set)}`).join(".");
   return {
     book,
     trainKeys,
@@ -78,7 +78,8 @@ export async function loadSamples(
   };
 }
 
-function checksum({ rows, starts, dense, labels }: SampleSet): string {
+/** Equal for equal samples. */
+export function sampleChecksum({ rows, starts, dense, labels }: SampleSet): string {
   return [rows, ...(starts === undefined ? [] : [starts]), dense, labels]
     .map(({ buffer, byteOffset, byteLength }) => crc32c(new Uint8Array(buffer, byteOffset, byteLength)).toString(36))
     .join("-");

@@ -2,6 +2,7 @@ import { access } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { type LabelledExample } from "../../protocols/learning/training-batch.ts";
 import { type ModelDeclaration } from "../../protocols/model.ts";
+import { CLICK_FILES } from "../data/data-errors.ts";
 import { type DataReport, noteBroken } from "../data/data-report.ts";
 import { readCsv } from "../data/read-csv.ts";
 
@@ -16,13 +17,19 @@ export class NoSamples extends Error {
   constructor(folder: string, why: string) {
     super(
       `Cannot train on ${JSON.stringify(folder)}: ${why}. It must hold train.csv and valid.csv, and may hold test.csv, each also as .csv.gz,\n` +
-        `whose first line names a column "label" (0 or 1) and one for each table's key, each dense feature and each of the "slices" of the model`,
+        `whose first line names a column "label" (0 or 1) and one for each table's key, each dense feature and each of the "slices" of the model;\n` +
+        `or clicks: ${CLICK_FILES.join(", or ")}`,
     );
   }
 }
 
 /** Samples held at once; about 300 bytes each while they are read. */
 const SAMPLES_MAX = 20_000_000;
+
+/** Whether a folder has samples to train on, in their own file. */
+export async function hasSamples(folder: string): Promise<boolean> {
+  return (await isThere(join(folder, "train.csv"))) || (await isThere(join(folder, "train.csv.gz")));
+}
 
 /** Where each part lies. Throws `NoSamples` where one that is needed is missing. */
 export async function findParts(folder: string): Promise<ReadonlyMap<Part, string>> {
@@ -101,7 +108,7 @@ function problemOfNumber(name: string, text: string): string | undefined {
 }
 
 /** What of a sample the model reads, or is judged by: texts and numbers. */
-function columnsOf({ tables, dense, derived = [], slices = [] }: ModelDeclaration): {
+export function columnsOf({ tables, dense, derived = [], slices = [] }: ModelDeclaration): {
   readonly features: readonly string[];
   readonly numbers: readonly string[];
 } {

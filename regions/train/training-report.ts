@@ -58,19 +58,21 @@ export function reportPage(report: TrainingReport): string {
     ["test", test === undefined ? "not measured" : figures(test)],
     ["samples a second", report.samplesPerSecond.toFixed(0)],
   ];
-  return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escapeHtml(model.name)}</title><style>${PAGE_STYLE}</style></head><body>
-<h1>${escapeHtml(model.name)}</h1>
-<table>${rows.map(([name, value]) => `<tr><th>${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>`).join("")}</table>
-${drawLines({
-  title: "Log loss by pass",
-  x: "pass",
-  lines: [
-    { name: "train (before learning)", colour: BLUE, points: passes.map(({ pass, trainLoss }) => [pass, trainLoss]) },
-    { name: "valid", colour: ORANGE, points: passes.map(({ pass, valid }) => [pass, valid.logLoss]) },
-  ],
-  ...(mark === undefined ? {} : { mark }),
-})}
+  return page(model.name, {
+    rows,
+    body: `${drawLines({
+      title: "Log loss by pass",
+      x: "pass",
+      lines: [
+        {
+          name: "train (before learning)",
+          colour: BLUE,
+          points: passes.map(({ pass, trainLoss }) => [pass, trainLoss]),
+        },
+        { name: "valid", colour: ORANGE, points: passes.map(({ pass, valid }) => [pass, valid.logLoss]) },
+      ],
+      ...(mark === undefined ? {} : { mark }),
+    })}
 ${drawLines({
   title: "AUC on valid by pass",
   x: "pass",
@@ -80,7 +82,7 @@ ${drawLines({
 <h2>Training samples, each predicted before it is learned from</h2>
 <p>In brackets: how many samples the last point is of.</p>
 ${qualityCharts([{ name: "train", points: report.windows }], { x: "passes", xOf: ({ at }) => at })}
-${slicesTable(report.testSlices ?? [])}
+${slicesTable("Test part by slice", report.testSlices?.map((each) => ({ ...each, clickRate: each.positives / each.samples })) ?? [])}
 <h2>Passes</h2>
 <table><tr><th>pass</th><th>rate</th><th>train log loss</th><th>valid log loss</th><th>valid AUC</th></tr>
 ${passes
@@ -89,19 +91,41 @@ ${passes
       `<tr><td>${pass}</td><td>${rate}</td><td>${trainLoss.toFixed(5)}</td><td>${valid.logLoss.toFixed(5)}</td><td>${valid.auc?.toFixed(5) ?? ""}</td></tr>`,
   )
   .join("\n")}
-</table></body></html>
+</table>`,
+  });
+}
+
+/** A page of a report: a table of what it is about, and what follows. */
+export function page(
+  title: string,
+  { rows, body }: { readonly rows: readonly (readonly [string, string])[]; readonly body: string },
+): string {
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escapeHtml(title)}</title><style>${PAGE_STYLE}</style></head><body>
+<h1>${escapeHtml(title)}</h1>
+<table>${rows.map(([name, value]) => `<tr><th>${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>`).join("")}</table>
+${body}
+</body></html>
 `;
 }
 
-function slicesTable(slices: readonly SliceMetrics[]): string {
+/** Figures by slice; nothing where there are none. */
+export function slicesTable(
+  title: string,
+  slices: readonly (Partial<Pick<ExactMetrics, "auc" | "logLoss" | "calibration">> & {
+    readonly slice: string;
+    readonly samples: number;
+    readonly clickRate?: number;
+  })[],
+): string {
   if (slices.length === 0) return "";
   const rows = slices.map(
-    ({ slice, samples, positives, auc, logLoss, calibration }) =>
-      `<tr><td>${escapeHtml(slice)}</td><td>${samples}</td><td>${positives}</td><td>${auc?.toFixed(5) ?? ""}</td>` +
-      `<td>${logLoss.toFixed(5)}</td><td>${calibration?.toFixed(3) ?? ""}</td></tr>`,
+    ({ slice, samples, clickRate, auc, logLoss, calibration }) =>
+      `<tr><td>${escapeHtml(slice)}</td><td>${samples}</td><td>${clickRate?.toFixed(4) ?? ""}</td><td>${auc?.toFixed(5) ?? ""}</td>` +
+      `<td>${logLoss?.toFixed(5) ?? ""}</td><td>${calibration?.toFixed(3) ?? ""}</td></tr>`,
   );
-  return `<h2>Test part by slice</h2>
-<table><tr><th>slice</th><th>samples</th><th>positives</th><th>AUC</th><th>log loss</th><th>calibration</th></tr>
+  return `<h2>${escapeHtml(title)}</h2>
+<table><tr><th>slice</th><th>samples</th><th>share of positives</th><th>AUC</th><th>log loss</th><th>calibration</th></tr>
 ${rows.join("\n")}
 </table>`;
 }

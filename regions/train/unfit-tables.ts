@@ -15,15 +15,15 @@ class UnfitTable extends Error {
   }
 }
 
-/** Throws `UnfitTable` where rows go for their age: samples in files have no times. */
+/** Throws `UnfitTable` where rows go for their age: that is by the clock of the shard that holds them. */
 export function refuseAges({ name: model, tables }: ModelDeclaration): void {
   const aging = tables.find(({ ttlMs }) => ttlMs !== undefined);
   if (aging === undefined) return;
-  const why = 'has a "ttl", and samples in files have no times that a row could be too old by. Let its rows stay';
+  const why = 'has a "ttl", and here no row goes: its age is by the clock of a shard. Let its rows stay';
   throw new UnfitTable({ model, table: aging.name, why });
 }
 
-/** Throws `UnfitTable` where a table's budget is too small for the keys that are learned from: which rows would go depends on when samples come. */
+/** Throws `UnfitTable` where a table's budget is too small for the keys that are learned from: here none goes. */
 export function refuseTightBudgets(
   layout: ModelLayout,
   { book, trainKeys }: Pick<LoadedSamples, "book" | "trainKeys">,
@@ -40,7 +40,7 @@ export function refuseTightBudgets(
     }
     const most = Math.max(...keys);
     if (most <= rowsMax) continue;
-    const why = `has a "budget" of ${rowsMax} rows in each of ${shards} shards, and one gets ${most} keys from these samples; which rows would go depends on when samples come, and files do not say. Raise the budget`;
+    const why = `has a "budget" of ${rowsMax} rows in each of ${shards} shards, and one gets ${most} keys from these samples; here no row goes, as that depends on when a shard gets them. Raise the budget`;
     throw new UnfitTable({ model, table: name, why });
   }
 }
