@@ -17,8 +17,8 @@ import { memoriesOf } from "../protocols/table-memories.ts";
 import { createSpreadRowStore } from "../runtime/compute/table/spread-row-store.ts";
 import { nodeDisk } from "../runtime/disk.ts";
 import { type ImagePlace, prepareImageFolder, readImageFile, writePiece } from "../runtime/image-files.ts";
-import { imagePlaces } from "./snapshot/image-names.ts";
-import { loadStore } from "./snapshot/read-image.ts";
+import { imagePlaces, modelOf } from "./snapshot/image-names.ts";
+import { keysOf, loadStore } from "./snapshot/read-image.ts";
 
 export interface WarmStart {
   readonly model: ModelDeclaration;
@@ -80,9 +80,9 @@ export async function warmStart(start: WarmStart): Promise<readonly WarmTable[] 
   const found = new Map<string, { rows: number; hasState: boolean; why?: string }>();
   let isFound = false;
   for (const place of await imagePlaces(start.from)) {
-    if (place.name.slice(0, place.name.lastIndexOf("-")) !== start.as) continue;
+    if (modelOf(place.name) !== start.as) continue;
     isFound = true;
-    const store = await loadStore(place, () => undefined);
+    const store = await loadStore(place);
     const matches = matchTables(layout, store);
     for (const { table, why, hasState } of matches.values()) {
       const known = found.get(table.name) ?? { rows: 0, hasState };
@@ -122,7 +122,7 @@ interface TableMatch {
 
 /** By index of the old table. */
 function matchTables(layout: ModelLayout, old: RowStore): ReadonlyMap<number, TableMatch> {
-  const keys = keysOf(old);
+  const keys = keysOf(old.declared);
   const matches = new Map<number, TableMatch>();
   for (const [index, table] of layout.tables.entries()) {
     const at = old.declared.findIndex(({ name }) => name === table.name);
@@ -140,13 +140,6 @@ function matchTables(layout: ModelLayout, old: RowStore): ReadonlyMap<number, Ta
     matches.set(at, { index, table, hasState, ...(why !== undefined && { why }) });
   }
   return matches;
-}
-
-/** What a model's tables were keyed by, as its declaration's digest says beside the first of them (protocols/model-layout.ts). */
-function keysOf({ declared }: RowStore): readonly string[] {
-  const meaning: unknown = JSON.parse(declared[0]?.optimizer ?? "{}");
-  const keys = typeof meaning === "object" && meaning !== null && "keys" in meaning ? meaning.keys : undefined;
-  return Array.isArray(keys) ? keys.map(String) : [];
 }
 
 /** Writes the live rows of a batch into the shards where they live now; gives how many. */

@@ -62,7 +62,7 @@ test("images of a shard that goes on writing are listed, checked, backed up, res
     expect(rows).toHaveLength(store.rows(table));
     const keys = BigUint64Array.from(rows, ({ key }) => key);
     const named = rows.filter(({ item }) => item !== null);
-    expect(named.length).toBeGreaterThan(0);
+    expect(named.length > 0).toBe(name === "items"); // numbers of users are no items
     expect(named.filter(({ key, item }) => item !== String(key))).toEqual([]);
     const expected = floatsOf(store.tables[table] ?? { precision: "f32", dim: 1 }, store.read(table, keys).values);
     expect(rows.flatMap(({ values }) => values)).toEqual([...expected]);

@@ -73,8 +73,9 @@ export const snapshotExport: Command = {
   operandsMin: 2,
   operandsMax: 2,
   description: [
-    "Writes DIR/MODEL-SHARD.TABLE.parquet, for pandas, DuckDB and others: key, values, t (microseconds since the epoch),",
-    "writer, and the item's name where the catalogue has the key. Deleted rows are left out. The node may be running.",
+    "Writes DIR/MODEL-SHARD.TABLE.parquet, for pandas, DuckDB and others: key, values, t (microseconds since the epoch), writer, and in tables",
+    "that are keyed by items the item's name, where the catalogue of any shard has it. Deleted rows are left out. Files get their names when all",
+    "are written, and take the place of earlier ones; Ctrl-C leaves those as they were. The node may be running.",
   ].join("\n"),
   options: [SHARD, { name: "table", value: "NAME", about: "Only this table" }],
   examples: [
@@ -83,11 +84,21 @@ export const snapshotExport: Command = {
   run: async (args, terminal) => {
     const { exportImages } = await import("../snapshot/export.ts");
     const [state = "", folder = ""] = args.operands;
-    const options = { shard: args.text("shard"), table: args.text("table"), progress: progressOf(terminal) };
-    for await (const { path, rows } of exportImages(state, folder, options)) {
-      terminal.out.write(`${path}  ${rows} rows\n`);
-    }
-    return 0;
+    return untilStopped("export", async (signal) => {
+      const [shard, table] = [args.text("shard"), args.text("table")];
+      const options = { shard, table, signal, progress: progressOf(terminal) };
+      const { tables, unnamed, others } = await exportImages(state, folder, options);
+      for (const { path, rows } of tables) terminal.out.write(`${path}  ${rows} rows\n`);
+      for (const { shard: which, why } of unnamed) {
+        terminal.err.write(`${which}: its items have no names in this, as its image cannot be read: ${why}\n`);
+      }
+      if (shard === undefined && table === undefined && others.length > 0) {
+        terminal.err.write(
+          `${folder} has files of other exports as well, which are as they were: ${others.join(", ")}\n`,
+        );
+      }
+      return 0;
+    });
   },
 };
 

@@ -39,6 +39,11 @@ export async function chosenPlaces(state: string, shard: string | undefined): Pr
   );
 }
 
+/** The model that a shard is of. */
+export function modelOf(shard: string): string {
+  return shard.slice(0, shard.lastIndexOf("-"));
+}
+
 async function filesOf(folder: string, state: string): Promise<string[]> {
   try {
     return await readdir(folder);

@@ -53,8 +53,18 @@ class ImageUnreadable extends Error {
   override readonly name = "ImageUnreadable";
 }
 
+/** What a model's tables are keyed by, as its image says beside the first of them (protocols/model-layout.ts). Index 0 is the second table. */
+export function keysOf(declared: readonly TableSpec[]): readonly string[] {
+  const meaning: unknown = JSON.parse(declared[0]?.optimizer ?? "{}");
+  const keys = typeof meaning === "object" && meaning !== null && "keys" in meaning ? meaning.keys : undefined;
+  return Array.isArray(keys) ? keys.map(String) : [];
+}
+
 /** All rows of a shard's newest image. `progress` is told of each segment. */
-export async function loadStore(place: ImagePlace, progress: (line: string) => void): Promise<RowStore> {
+export async function loadStore(
+  place: ImagePlace,
+  { signal, progress }: { readonly signal?: AbortSignal; readonly progress?: (line: string) => void } = {},
+): Promise<RowStore> {
   const { images, problems } = await readImages(place);
   const segments = newestSegments(images);
   const [first] = segments;
@@ -72,8 +82,11 @@ export async function loadStore(place: ImagePlace, progress: (line: string) => v
   const loader = createImageLoader(store);
   for (const [at, segment] of segments.entries()) {
     loader.begin(segment.head);
-    for await (const { bytes } of blocksOf(place, segment)) loader.add(bytes);
-    progress(`${place.name}: ${at + 1} of ${segments.length} segments read`);
+    for await (const { bytes } of blocksOf(place, segment)) {
+      signal?.throwIfAborted();
+      loader.add(bytes);
+    }
+    progress?.(`${place.name}: ${at + 1} of ${segments.length} segments read`);
   }
   loader.finish();
   return store;
