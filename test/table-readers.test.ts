@@ -43,6 +43,16 @@ test(
   },
 );
 
+test("no key is said to have no row, while the index grows", { timeout: 60_000 }, async () => {
+  await using written = await WrittenTable.start({ spec: rowsOf(1), rows: 96, more: 4_000_000, perSecond: undefined });
+  const reports = await written.read(2, 200_000, { byKey: true });
+  expect(reports.map(({ torn, missing }) => [torn, missing])).toEqual([
+    [0, 0],
+    [0, 0],
+  ]);
+  expect(written.rowsHeld).toBeGreaterThan(100_000);
+});
+
 test("a reader of a row that stays in the middle of a write gives up after its tries, says so, and gives the others", () => {
   const table = filled();
   const sequence = sequenceOf(table, 1);

@@ -8,7 +8,7 @@ import { type RowBatch } from "../../protocols/sync/row-store.ts";
 import { SimulatedScratch } from "../../properties/simulated-scratch.ts";
 import { KernelTable } from "../../runtime/compute/table/kernel-table.ts";
 import { tableMemory } from "../../runtime/compute/table/table-memory.ts";
-import { FOUND, TableReader } from "../../runtime/compute/table/table-reader.ts";
+import { FOUND, MISSING, TableReader } from "../../runtime/compute/table/table-reader.ts";
 import { type ReadOrder, type ReadReport, type TableOrder } from "./table-threads.ts";
 
 const BATCH = 256;
@@ -24,22 +24,22 @@ parentPort?.once("message", (order: TableOrder) => {
 });
 
 /** Writes all rows once, says so, and then some of them again and again, at a pace or as fast as it can, until told to stop. */
-function write({ spec, rows, warmRows, perSecond, stop }: TableOrder & { kind: "write" }): void {
+function write({ spec, rows, warmRows, more = 0, perSecond, stop }: TableOrder & { kind: "write" }): void {
   const cold = warmRows === undefined ? undefined : { bytes: warmRows * spec.valueBytes, ...CUT };
   const table = new KernelTable(spec, tableMemory(), cold && { ...cold, file: new SimulatedScratch().open("rows") });
   table.setRanks(new Uint32Array(1));
   const words = spec.valueBytes / 4;
   let round = 0;
-  function put(from: number, count: number): void {
+  function put(from: number, count: number, of = rows): void {
     round += 1;
     const values = new Uint32Array(count * words);
     for (let at = 0; at < count; at += 1) {
-      const word = (mixUint32(round, from + at) & ~ROW_BITS) | (((from + at) % rows) & ROW_BITS);
+      const word = (mixUint32(round, from + at) & ~ROW_BITS) | (((from + at) % of) & ROW_BITS);
       values.fill(word, at * words, (at + 1) * words);
     }
     const batch: RowBatch = {
       table: 0,
-      keys: BigUint64Array.from({ length: count }, (_, at) => BigInt((from + at) % rows)),
+      keys: BigUint64Array.from({ length: count }, (_, at) => BigInt((from + at) % of)),
       t: new Float64Array(count).fill(round),
       writers: new Uint16Array(count),
       flags: new Uint8Array(count),
@@ -59,7 +59,8 @@ function write({ spec, rows, warmRows, perSecond, stop }: TableOrder & { kind: "
   parentPort?.postMessage({ memory: table.memory, spec });
   const beganMs = performance.now();
   for (let written = 0; Atomics.load(stop, 0) === 0; written += BATCH) {
-    put(mixUint32(7, round) % rows, BATCH);
+    if (written < more) put(rows + written, BATCH, rows + more);
+    else put(mixUint32(7, round) % rows, BATCH);
     if (cold !== undefined) bring(mixUint32(9, round) % rows);
     const aheadMs = perSecond === undefined ? 0 : (written / perSecond) * 1_000 - (performance.now() - beganMs);
     if (aheadMs > 1) Atomics.wait(stop, 0, 0, aheadMs);
@@ -70,7 +71,7 @@ function read({ table, rows, reads, seed }: ReadOrder): ReadReport {
   const reader = new TableReader(table);
   const batch = Math.min(reader.places.length, 1_024);
   const numbers = Uint32Array.from({ length: 64 * batch }, (_, at) => mixUint32(seed, at) % rows);
-  const report = { reads: 0, torn: 0, gaveUp: 0, onDisk: 0, retries: 0, ms: 0 };
+  const report = { reads: 0, torn: 0, gaveUp: 0, onDisk: 0, missing: 0, retries: 0, ms: 0 };
   const beganMs = performance.now();
   for (let turn = 0; report.reads < reads; turn += 1) {
     const from = (turn % 64) * batch;
@@ -88,13 +89,14 @@ function read({ table, rows, reads, seed }: ReadOrder): ReadReport {
 function readByKey({ table, rows, reads, seed }: ReadOrder): ReadReport {
   const reader = new TableReader(table);
   const words = table.spec.valueBytes / 4;
-  const report = { reads: 0, torn: 0, gaveUp: 0, onDisk: 0, retries: 0, ms: 0 };
+  const report = { reads: 0, torn: 0, gaveUp: 0, onDisk: 0, missing: 0, retries: 0, ms: 0 };
   const beganMs = performance.now();
   const values = new Uint32Array(BATCH * words);
   for (let turn = 0; report.reads < reads; turn += 1) {
     const keys = BigUint64Array.from({ length: BATCH }, (_, at) => BigInt(mixUint32(seed, turn * BATCH + at) % rows));
     const statuses = reader.gather(keys, new Uint8Array(values.buffer));
     for (const [at, key] of keys.entries()) {
+      if (statuses[at] === MISSING) report.missing += 1;
       if (statuses[at] !== FOUND) continue;
       const row = values.subarray(at * words, (at + 1) * words);
       const [first = 0] = row;

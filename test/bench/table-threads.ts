@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { type TableSpec } from "../../protocols/sync/row-store.ts";
+import { HEAD } from "../../runtime/compute/table/table-code.ts";
 import { type SharedTable } from "../../runtime/compute/table/table-reader.ts";
 
 /** What a thread of table-thread.ts is to do. */
@@ -10,6 +11,8 @@ export type TableOrder =
       readonly rows: number;
       /** So many of them have their contents in memory; all where it is not said. Others are read back as fast as rows are written. */
       readonly warmRows?: number;
+      /** So many rows of other keys are added once these are written, so that the index grows. */
+      readonly more?: number;
       /** Rows a second; as many as it can when there is none. */
       readonly perSecond: number | undefined;
       readonly stop: Int32Array;
@@ -32,6 +35,8 @@ export interface ReadReport {
   /** Rows that were not given, and of these those that were on disk. */
   readonly gaveUp: number;
   readonly onDisk: number;
+  /** Keys that were said to have no row. */
+  readonly missing: number;
   readonly retries: number;
   readonly ms: number;
 }
@@ -54,12 +59,18 @@ export class WrittenTable implements AsyncDisposable {
     readonly spec: TableSpec;
     readonly rows: number;
     readonly warmRows?: number;
+    readonly more?: number;
     readonly perSecond: number | undefined;
   }): Promise<WrittenTable> {
     const stop = new Int32Array(new SharedArrayBuffer(4));
     const { worker, answer } = startThread<SharedTable>({ kind: "write", stop, ...order });
     const table = await answer;
     return new WrittenTable({ table, rows: order.rows, worker, stop });
+  }
+
+  /** How many rows there are by now, as the head of its memory says (assembly/table/layout.ts). */
+  get rowsHeld(): number {
+    return new Uint32Array(this.table.memory.buffer, HEAD.end, 1)[0] ?? 0;
   }
 
   /** So many threads read so many rows each, at random, at the same time. */

@@ -2,8 +2,8 @@
  * Rows for keys that have none, a group at a time: first all rows are taken and filled, which nobody finds, then one fence, then they are filed. Publishing each by an atomic
  * store of its own would wait each time for all stores before it, and these miss the cache.
  */
-import { addressOf, END, HELD, INDEX } from "./layout";
-import { fileMissing, publish, reserveKeys, touchIndex } from "./key-index";
+import { addressOf, END, HELD } from "./layout";
+import { fileMissing, publish, reserveKeys } from "./key-index";
 import { findGroup, GROUP } from "./probe";
 import { emptyRow, fillRow, takeRow, writeRow } from "./rows";
 
@@ -21,10 +21,7 @@ export function countMissing(rows: usize, count: u32): u32 {
 export function reserveRows(total: u32): bool {
   const held = load<u32>(HELD);
   if (total <= held) return true;
-  const before = load<u32>(INDEX);
-  if (!reserveKeys(total - held)) return false;
-  if (load<u32>(INDEX) != before) touchIndex();
-  return true;
+  return reserveKeys(total - held);
 }
 
 /** Takes a row for a key that has none, with these contents. Returns false where memory is at its end. */

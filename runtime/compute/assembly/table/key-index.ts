@@ -1,39 +1,49 @@
 /*
  * The index of keys: lines of the cache, of eight places each. A place is a row + 1 in its low half, 0 where it is empty, and the hash of its key
  * in the high one. A key is in the line that its hash says, or, where that is full, in the next that is not; the places of a line fill in order, so
- * a line is full when its last place is taken. Almost every search ends in its first line, which is looked at without a branch.
+ * a line is full when its last place is taken. Almost every search ends in its first line, which is looked at without a branch. An index that grows is twice as
+ * large: it has memory of its own for half of its lines only (index-chunks.ts).
  */
 import {
   addressOf,
-  allocate,
   END,
+  FRESH_CHUNKS,
+  FRESH_CHUNKS_END,
   HELD,
   INDEX,
-  INDEX_LINES,
   INDEX_SEQUENCE,
   INDEX_USED,
   KEY,
   leaveSpare,
+  LEFT_CHUNKS_COUNT,
   MOVED,
   OLD_INDEX,
-  OLD_LINES,
   UNREAD,
   WAITING,
 } from "./layout";
+import {
+  allocateLines,
+  CHUNK_LINES,
+  leaveLines,
+  lineAt,
+  lineIfAny,
+  lineMade,
+  LINE_LOG,
+  makeLines,
+} from "./index-chunks";
 
-const LINE_LOG: usize = 6;
-/** Of the system, at least: 4 KiB. */
-const PAGE_LOG: usize = 12;
 export const LINE_PLACES: u32 = 8;
 /** The row of the last place of a line. */
 const LAST: usize = 56;
-/** The index grows where so many places of a line are taken, on average: a small one doubles, a larger one, of which that would take more memory than it saves time, by a half. */
-const FULL: u32 = 7;
-const SMALL_LINES: u32 = 1 << 16;
+/** The index grows where so many places of a line are taken, on average. With seven a key that is not there is looked for in 4.7 lines, with six in 1.7. */
+const FULL: u32 = 6;
 const LINES_MAX: u32 = 1 << 25;
-/** No line is so far. */
-const ALL_MOVED: u32 = 0xffff_ffff;
 const DELETED: u32 = 0xffff_ffff;
+
+/** No row is there. */
+const NONE: i32 = -1;
+/** None is there in the old index, and what would stand behind its last line is in the new one. */
+const BEYOND: i32 = -2;
 
 export function hashOf(key: u64): u32 {
   let word = (key ^ (key >> 32)) * 0x9e37_79b9_7f4a_7c15;
@@ -46,8 +56,13 @@ export function homeOf(hash: u32, lines: u32): u32 {
   return <u32>((<u64>hash * lines) >> 32);
 }
 
-export function lineAt(index: usize, line: u32): usize {
-  return index + ((<usize>line) << LINE_LOG);
+/** Where the directory of an index is, of a word that says that and how many lines there are. */
+export function directoryOf(index: u64): usize {
+  return <usize>(<u32>index);
+}
+
+export function linesOf(index: u64): u32 {
+  return <u32>(index >> 32);
 }
 
 /** The places of a line that have a hash, a bit for each; `wanted` is four times the hash. Some may be empty or of a key that is gone. */
@@ -63,43 +78,41 @@ export function isFull(line: usize): bool {
 
 /** The row of a key, or -1. Bounded by what is there: a reader may look while the index changes, and must ask again then. */
 export function find(key: u64): i32 {
-  const hash = hashOf(key);
+  return search(hashOf(key), key, true);
+}
+
+/** The first row whose key has this hash, or -1. */
+export function likelyRow(hash: u32): i32 {
+  return search(hash, 0, false);
+}
+
+function search(hash: u32, key: u64, isExact: bool): i32 {
   // Before the indexes: a key moves first.
   const moved = atomic.load<u32>(MOVED);
-  const old = load<u32>(OLD_INDEX);
-  const lines = load<u32>(OLD_LINES);
-  return old != 0 && homeOf(hash, lines) >= moved
-    ? findIn(old, lines, hash, key)
-    : findIn(load<u32>(INDEX), load<u32>(INDEX_LINES), hash, key);
+  const old = atomic.load<u64>(OLD_INDEX);
+  if (old != 0 && homeOf(hash, linesOf(old)) >= moved) {
+    const row = searchIn(old, hash, key, isExact, moved != 0);
+    if (row != BEYOND) return row;
+  }
+  return searchIn(atomic.load<u64>(INDEX), hash, key, isExact, false);
 }
 
-function findIn(index: usize, lines: u32, hash: u32, key: u64): i32 {
+/** `ends`: behind the last line comes nothing, as the first has moved. */
+function searchIn(index: u64, hash: u32, key: u64, isExact: bool, ends: bool): i32 {
   const end = load<u32>(END);
   const wanted = i32x4.splat(hash);
+  const lines = linesOf(index);
   for (let line = homeOf(hash, lines), seen: u32 = 0; seen < lines; line = next(line, lines), seen++) {
-    const at = lineAt(index, line);
+    if (ends && seen != 0 && line == 0) return BEYOND;
+    const at = lineIfAny(directoryOf(index), line);
+    if (at == 0) return NONE;
     for (let places = placesOf(at, wanted); places != 0; places &= places - 1) {
       const row = load<u32>(at + ((<usize>ctz(places)) << 3)) - 1;
-      if (row < end && load<u64>(addressOf(row), KEY) == key) return <i32>row;
+      if (row < end && (!isExact || load<u64>(addressOf(row), KEY) == key)) return <i32>row;
     }
-    if (!isFull(at)) return -1;
+    if (!isFull(at)) return NONE;
   }
-  return -1;
-}
-
-/** The first row in an index whose key has this hash, or -1. */
-export function likelyRow(index: usize, lines: u32, hash: u32): i32 {
-  const end = load<u32>(END);
-  const wanted = i32x4.splat(hash);
-  for (let line = homeOf(hash, lines), seen: u32 = 0; seen < lines; line = next(line, lines), seen++) {
-    const at = lineAt(index, line);
-    for (let places = placesOf(at, wanted); places != 0; places &= places - 1) {
-      const row = load<u32>(at + ((<usize>ctz(places)) << 3)) - 1;
-      if (row < end) return <i32>row;
-    }
-    if (!isFull(at)) return -1;
-  }
-  return -1;
+  return NONE;
 }
 
 function next(line: u32, lines: u32): u32 {
@@ -125,37 +138,32 @@ export function publish(): void {
  */
 export function fileMissing(key: u64, row: u32): u32 {
   const hash = hashOf(key);
-  const old = load<u32>(OLD_INDEX);
-  const lines = load<u32>(OLD_LINES);
+  const old = load<u64>(OLD_INDEX);
   const moved = load<u32>(MOVED);
-  return old != 0 && homeOf(hash, lines) >= moved
-    ? fileIn(old, lines, hash, key, row, moved)
-    : fileIn(load<u32>(INDEX), load<u32>(INDEX_LINES), hash, key, row, ALL_MOVED);
+  if (old != 0 && homeOf(hash, linesOf(old)) >= moved) {
+    const filed = fileIn(old, hash, key, row, moved != 0);
+    if (filed == row) store<u32>(WAITING, load<u32>(WAITING) + 1);
+    if (<i32>filed != BEYOND) return filed;
+  }
+  const filed = fileIn(load<u64>(INDEX), hash, key, row, false);
+  if (filed == row) store<u32>(INDEX_USED, load<u32>(INDEX_USED) + 1);
+  return filed;
 }
 
-/** `moved`: how many lines of this index have moved, where it is the old one. */
-function fileIn(index: usize, lines: u32, hash: u32, key: u64, row: u32, moved: u32): u32 {
+function fileIn(index: u64, hash: u32, key: u64, row: u32, ends: bool): u32 {
   const wanted = i32x4.splat(hash);
+  const lines = linesOf(index);
   // What was filed since stands before the first empty place.
-  for (let line = homeOf(hash, lines); ; line = next(line, lines)) {
-    const at = lineAt(index, line);
+  for (let line = homeOf(hash, lines), seen: u32 = 0; ; line = next(line, lines), seen++) {
+    if (ends && seen != 0 && line == 0) return <u32>BEYOND;
+    const at = lineMade(directoryOf(index), line);
     const empty = emptyIn(at);
     for (let places = placesOf(at, wanted) & ~empty; places != 0; places &= places - 1) {
       const other = load<u32>(at + ((<usize>ctz(places)) << 3));
       if (other != DELETED && load<u64>(addressOf(other - 1), KEY) == key) return other - 1;
     }
     if (empty == 0) continue;
-    const word = ((<u64>hash) << 32) | (row + 1);
-    store<u64>(at + ((<usize>ctz(empty)) << 3), word);
-    if (line >= moved) store<u32>(WAITING, load<u32>(WAITING) + 1);
-    else {
-      // Behind the last line comes the first, which has moved.
-      if (moved != ALL_MOVED) {
-        const newLines = load<u32>(INDEX_LINES);
-        store<u64>(emptyPlace(load<u32>(INDEX), newLines, homeOf(hash, newLines)), word);
-      }
-      store<u32>(INDEX_USED, load<u32>(INDEX_USED) + 1);
-    }
+    store<u64>(at + ((<usize>ctz(empty)) << 3), ((<u64>hash) << 32) | (row + 1));
     return row;
   }
 }
@@ -166,40 +174,31 @@ function fileIn(index: usize, lines: u32, hash: u32, key: u64, row: u32, moved: 
 export function reserveKeys(count: u32): bool {
   growIndex(count * 2);
   if (hasRoom(count)) return true;
-  // Almost always all lines have moved by now: there is room for three keys for each, and each key moves two.
+  // Almost always all lines have moved by now: there is room for six keys for each, and each key moves two.
   growIndex(0xffff_ffff);
   if (hasRoom(count)) return true;
-  let lines = load<u32>(INDEX_LINES);
+  let lines = linesOf(load<u64>(INDEX));
   // Where a fifth of the places are of keys that are gone, the next one is as large.
-  while ((<u64>load<u32>(HELD) + count) * 5 > <u64>lines * (FULL * 4))
-    lines += lines < SMALL_LINES ? lines : lines >> 1;
+  while ((<u64>load<u32>(HELD) + count) * 5 > <u64>lines * (FULL * 4)) lines <<= 1;
   if (lines > LINES_MAX || !replaceIndex(lines)) return false;
   growIndex(count * 2);
   return true;
 }
 
-/** Writes to each page of an index that is empty, so that the system gives it at once, and not a page of zeros when it is read first. */
-export function touchIndex(): void {
-  const index = <usize>load<u32>(INDEX);
-  const end = lineAt(index, load<u32>(INDEX_LINES));
-  for (let at = index; at < end; at += 1 << PAGE_LOG) atomic.add<u32>(at, 0);
-}
-
 function hasRoom(count: u32): bool {
-  return <u64>load<u32>(INDEX_USED) + load<u32>(WAITING) + count <= <u64>load<u32>(INDEX_LINES) * FULL;
+  return <u64>load<u32>(INDEX_USED) + load<u32>(WAITING) + count <= <u64>linesOf(load<u64>(INDEX)) * FULL;
 }
 
 /** An empty index in front of the one that there is, which moves over line by line. */
 function replaceIndex(lines: u32): bool {
-  const places = allocate(lines << (<u32>LINE_LOG));
-  if (places == 0) return false;
+  const before = load<u64>(INDEX);
+  const index = allocateLines(lines, linesOf(before));
+  if (index == 0) return false;
   atomic.add<u32>(INDEX_SEQUENCE, 1);
-  store<u32>(OLD_INDEX, load<u32>(INDEX));
-  store<u32>(OLD_LINES, load<u32>(INDEX_LINES));
   store<u32>(MOVED, 0);
+  atomic.store<u64>(OLD_INDEX, before);
   store<u32>(WAITING, load<u32>(HELD));
-  store<u32>(INDEX, <u32>places);
-  store<u32>(INDEX_LINES, lines);
+  atomic.store<u64>(INDEX, ((<u64>lines) << 32) | index);
   store<u32>(INDEX_USED, 0);
   atomic.add<u32>(INDEX_SEQUENCE, 1);
   return true;
@@ -207,9 +206,8 @@ function replaceIndex(lines: u32): bool {
 
 /** A place of an index for a key that is not there, and for which there is room. */
 function emptyPlace(index: usize, lines: u32, home: u32): usize {
-  let line = home;
-  while (isFull(lineAt(index, line))) line = next(line, lines);
-  const at = lineAt(index, line);
+  let at = lineMade(index, home);
+  for (let line = home; isFull(at); at = lineMade(index, line)) line = next(line, lines);
   // One place after the other, and no vectors: what was stored into this line a moment ago is not there yet for a load that is wider.
   let place = at + (load<u32>(at, 24) != 0 ? 32 : 0);
   place += load<u32>(place, 8) != 0 ? 16 : 0;
@@ -226,33 +224,33 @@ export function emptyIn(line: usize): u32 {
 
 /**
  * Moves so many lines of an old index, if there is one, and goes on to the end of a line that is not full: so a key whose home has moved has moved
- * too. What moved stays readable where it was until all has.
+ * too. What moved stays readable where it was until that is to be seen.
  */
-export function growIndex(lines: u32): void {
-  const old = <usize>load<u32>(OLD_INDEX);
-  if (old == 0) return;
-  const size = load<u32>(OLD_LINES);
-  let line = load<u32>(MOVED);
-  let left = min(size - line, lines);
+export function growIndex(count: u32): void {
+  const word = load<u64>(OLD_INDEX);
+  if (word == 0) return;
+  const old = directoryOf(word);
+  const size = linesOf(word);
+  const from = load<u32>(MOVED);
+  const index = directoryOf(load<u64>(INDEX));
+  const lines = linesOf(load<u64>(INDEX));
+  // Both are powers of two.
+  const log = ctz(lines) - ctz(size);
+  let left = min(size - from, count);
   let moved: u32 = 0;
-  const index = <usize>load<u32>(INDEX);
-  const newLines = load<u32>(INDEX_LINES);
-  let touched: usize = 0;
-  for (; line < size; line++) {
-    const at = lineAt(old, line);
-    if (left == 0 && (line == 0 || !isFull(at - (1 << LINE_LOG)))) break;
+  let line = from;
+  // The line before is not full: so it was when it had moved, and nothing was filed there since.
+  for (let isOpen = true; line < size; line++) {
+    if (left == 0 && isOpen) break;
     if (left > 0) left -= 1;
+    const at = lineAt(old, line);
+    isOpen = !isFull(at);
+    makeLines(index, (line + 1) << log);
     for (let place = at; place < at + (1 << LINE_LOG); place += 8) {
-      const word = load<u64>(place);
-      if (<u32>word == 0) break;
-      if (<u32>word == DELETED) continue;
-      const hash = <u32>(word >> 32);
-      const home = homeOf(hash, newLines);
-      // A page that was never touched is written before it is read: the system would give one of zeros to be read, and then another.
-      const page = lineAt(index, home) >> PAGE_LOG;
-      if (page != touched) atomic.add<u32>(lineAt(index, home), 0);
-      touched = page;
-      store<u64>(emptyPlace(index, newLines, home), word);
+      const held = load<u64>(place);
+      if (<u32>held == 0) break;
+      if (<u32>held == DELETED) continue;
+      store<u64>(emptyPlace(index, lines, homeOf(<u32>(held >> 32), lines)), held);
       moved += 1;
     }
   }
@@ -260,24 +258,29 @@ export function growIndex(lines: u32): void {
   store<u32>(WAITING, load<u32>(WAITING) - moved);
   // Not before what has moved is to be seen.
   atomic.store<u32>(MOVED, line);
+  leaveLines(old, from, line);
   if (line < size) return;
   atomic.add<u32>(INDEX_SEQUENCE, 1);
-  store<u32>(OLD_INDEX, 0);
+  store<u64>(OLD_INDEX, 0);
   store<u32>(WAITING, 0);
-  leaveSpare(old, size << (<u32>LINE_LOG));
+  if (size < CHUNK_LINES) leaveSpare(lineAt(old, 0), size << (<u32>LINE_LOG));
   atomic.add<u32>(INDEX_SEQUENCE, 1);
 }
 
 /** An empty index for the rows that are held, in the place of whatever index there was. */
 export function renewIndex(): bool {
-  const lines = max<u32>(2, load<u32>(HELD) / (FULL - 2) + 1);
-  const places = allocate(lines << (<u32>LINE_LOG));
-  if (places == 0) return false;
+  let lines: u32 = 2;
+  while (lines * (FULL - 1) <= load<u32>(HELD)) lines <<= 1;
+  // What the last owner did with these it may not have done to its end.
+  store<u32>(LEFT_CHUNKS_COUNT, 0);
+  store<u32>(FRESH_CHUNKS_END, load<u32>(FRESH_CHUNKS));
+  const index = allocateLines(lines, 0);
+  if (index == 0) return false;
+  makeLines(index, lines);
   store<u32>(INDEX_SEQUENCE, load<u32>(INDEX_SEQUENCE) | 1);
-  store<u32>(OLD_INDEX, 0);
+  store<u64>(OLD_INDEX, 0);
   store<u32>(WAITING, 0);
-  store<u32>(INDEX, <u32>places);
-  store<u32>(INDEX_LINES, lines);
+  atomic.store<u64>(INDEX, ((<u64>lines) << 32) | index);
   store<u32>(INDEX_USED, 0);
   atomic.add<u32>(INDEX_SEQUENCE, 1);
   return true;
@@ -286,24 +289,30 @@ export function renewIndex(): bool {
 /** Takes a key out of the index. */
 export function unfileKey(key: u64): void {
   const hash = hashOf(key);
-  remove(load<u32>(INDEX), load<u32>(INDEX_LINES), hash, key);
-  const old = load<u32>(OLD_INDEX);
-  if (old != 0) remove(old, load<u32>(OLD_LINES), hash, key);
+  const old = load<u64>(OLD_INDEX);
+  const moved = load<u32>(MOVED);
+  if (old != 0 && homeOf(hash, linesOf(old)) >= moved && remove(old, hash, key, moved != 0)) return;
+  remove(load<u64>(INDEX), hash, key, false);
 }
 
-function remove(index: usize, lines: u32, hash: u32, key: u64): void {
+/** Returns whether it was there. */
+function remove(index: u64, hash: u32, key: u64, ends: bool): bool {
   const end = load<u32>(END);
   const wanted = i32x4.splat(hash);
+  const lines = linesOf(index);
   for (let line = homeOf(hash, lines), seen: u32 = 0; seen < lines; line = next(line, lines), seen++) {
-    const at = lineAt(index, line);
+    if (ends && seen != 0 && line == 0) return false;
+    const at = lineIfAny(directoryOf(index), line);
+    if (at == 0) return false;
     for (let places = placesOf(at, wanted); places != 0; places &= places - 1) {
       const to = at + ((<usize>ctz(places)) << 3);
       const row = load<u32>(to) - 1;
       if (row >= end || load<u64>(addressOf(row), KEY) != key) continue;
       // The line stays as full as it was, or a search might end here; the place is taken for good, until the index grows.
       store<u32>(to, DELETED);
-      return;
+      return true;
     }
-    if (!isFull(at)) return;
+    if (!isFull(at)) return false;
   }
+  return false;
 }

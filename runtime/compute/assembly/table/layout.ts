@@ -16,12 +16,13 @@ export const LIVE: usize = 28;
 export const HELD: usize = 32;
 /** Memory that was never given out, in units of 64 bytes. */
 export const TOP: usize = 36;
-/** The index of keys (key-index.ts), its lines, places of it that are not empty; and the one that it replaces while it grows, or 0. */
+/** The index of keys (key-index.ts): where its directory is and, in the high half, how many lines it has, so that nobody sees one of two without the other; places of it that are not empty. */
 export const INDEX: usize = 40;
-export const INDEX_LINES: usize = 44;
 export const INDEX_USED: usize = 48;
-export const OLD_INDEX: usize = 52;
-export const OLD_LINES: usize = 56;
+/** Chunks of the index that have memory, from the first on; others may (index-chunks.ts). */
+export const NEW_CHUNKS: usize = 52;
+/** Chunks that are no index's, as a list, and how many these are. */
+export const LEFT_CHUNKS: usize = 56;
 /** Lines of the old index that have moved. */
 export const MOVED: usize = 60;
 /** Odd while the words about the index change. */
@@ -54,6 +55,12 @@ export const REGION_LIVE: usize = 128;
 export const LOADING: usize = 132;
 export const LOAD_BYTES: usize = 136;
 export const LOAD_LEFT: usize = 140;
+/** The index that is replaced while it grows, as INDEX, or 0. */
+export const OLD_INDEX: usize = 144;
+export const LEFT_CHUNKS_COUNT: usize = 152;
+/** Memory for chunks that was never used. */
+export const FRESH_CHUNKS: usize = 156;
+export const FRESH_CHUNKS_END: usize = 160;
 /** By index of the writer: the place of its epoch, and of its text, among all, 16 bits each. */
 export const RANKS: usize = 256;
 const DIRECTORY: usize = 8512;
@@ -95,10 +102,11 @@ export function createTable(valueBytes: u32, stateBytes: u32, frames: u32, regio
   store<u32>(SEGMENT_LOG, log);
   store<u32>(SEGMENT_BYTES, stride << log);
   store<u32>(TOP, <u32>(DATA / UNIT));
-  const index = allocate(INDEX_LINES_FIRST * <u32>UNIT);
+  // A directory of one, and its lines.
+  const index = allocate((1 + INDEX_LINES_FIRST) * <u32>UNIT);
   if (index == 0) return -1;
-  store<u32>(INDEX, <u32>index);
-  store<u32>(INDEX_LINES, INDEX_LINES_FIRST);
+  store<u32>(index, <u32>(index + UNIT));
+  store<u64>(INDEX, ((<u64>INDEX_LINES_FIRST) << 32) | index);
   return frames == 0 || createFrames((valueBytes + stateBytes + 7) & ~7, frames, regions, regionLog) ? 0 : -1;
 }
 

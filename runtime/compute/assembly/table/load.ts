@@ -8,7 +8,6 @@ import {
   allocate,
   HELD,
   INDEX,
-  INDEX_LINES,
   INDEX_SEQUENCE,
   INDEX_USED,
   KEY,
@@ -21,7 +20,18 @@ import {
   VALUE_BYTES,
   WRITER,
 } from "./layout";
-import { emptyIn, growIndex, hashOf, homeOf, LINE_PLACES, lineAt, placesOf, reserveKeys } from "./key-index";
+import { CHUNK_BYTES, lineAt, LINE_LOG } from "./index-chunks";
+import {
+  directoryOf,
+  emptyIn,
+  growIndex,
+  hashOf,
+  homeOf,
+  LINE_PLACES,
+  linesOf,
+  placesOf,
+  reserveKeys,
+} from "./key-index";
 import { emptyRow, fillRow, isNewer, takeRow } from "./rows";
 
 /** Lines of a part: 512 KiB, and no more for what goes there. The last one has up to twice as many. */
@@ -52,7 +62,7 @@ function scratchBytes(lines: u32, total: u32): u32 {
 export function beginLoading(total: u32): bool {
   if (!reserveKeys(total)) return false;
   growIndex(0xffff_ffff);
-  const bytes = scratchBytes(load<u32>(INDEX_LINES), total);
+  const bytes = scratchBytes(linesOf(load<u64>(INDEX)), total);
   const counts = allocate(bytes);
   if (counts == 0) return false;
   store<u32>(LOADING, <u32>counts);
@@ -78,8 +88,8 @@ export function loadRows(
   const valueBytes = <usize>load<u32>(VALUE_BYTES);
   const stateBytes = <usize>load<u32>(STATE_BYTES);
   const counts = <usize>load<u32>(LOADING);
-  const index = <usize>load<u32>(INDEX);
-  const lines = load<u32>(INDEX_LINES);
+  const index = directoryOf(load<u64>(INDEX));
+  const lines = linesOf(load<u64>(INDEX));
   const last = partsOf(lines) - 1;
   const lastRoom = roomOf(last, lines);
   for (let i: usize = 0; i < count; i++) {
@@ -103,7 +113,8 @@ export function loadRows(
       values + i * valueBytes,
       rowState,
     );
-    store<u64>(lineAt(index, part << PART_LOG) + ((<usize>held) << 3), ((<u64>hash) << 32) | (row + 1));
+    const line = (part << PART_LOG) + held / LINE_PLACES;
+    store<u64>(lineAt(index, line) + ((<usize>(held % LINE_PLACES)) << 3), ((<u64>hash) << 32) | (row + 1));
     store<u32>(place, held + 1);
   }
   return true;
@@ -112,17 +123,20 @@ export function loadRows(
 /** Files all rows that were loaded; of those of one key the newest. */
 export function fileLoaded(): void {
   const counts = <usize>load<u32>(LOADING);
-  const index = <usize>load<u32>(INDEX);
-  const lines = load<u32>(INDEX_LINES);
+  const index = directoryOf(load<u64>(INDEX));
+  const lines = linesOf(load<u64>(INDEX));
   const parts = partsOf(lines);
   const words = wordsOf(counts, parts);
   // From the last to the first: what a part has no room for goes to the next, which is filed by then. Behind the last comes the first, which is not.
   let rest: usize = 0;
   for (let part = parts; part-- > 0;) {
-    const from = lineAt(index, part << PART_LOG);
     const bytes = (<usize>load<u32>(counts + ((<usize>part) << 2))) << 3;
-    memory.copy(words + rest, from, bytes);
-    memory.fill(from, 0, (<usize>roomOf(part, lines)) << 3);
+    const room = (<usize>roomOf(part, lines)) << 3;
+    for (let at: usize = 0; at < room; at += CHUNK_BYTES) {
+      const from = lineAt(index, (part << PART_LOG) + <u32>(at >> LINE_LOG));
+      if (at < bytes) memory.copy(words + rest + at, from, min<usize>(bytes - at, CHUNK_BYTES));
+      memory.fill(from, 0, min<usize>(room - at, CHUNK_BYTES));
+    }
     for (let at = words + rest, end = at + bytes; at < end; at += 8) {
       const word = load<u64>(at);
       if (fileFrom(homeOf(<u32>(word >> 32), lines), index, lines, word)) continue;

@@ -2,22 +2,9 @@
  * Keys looked for together. WebAssembly cannot prefetch, so loads that miss the cache overlap only where none of them waits for another, nor for a
  * branch that another decides: first the home places of all keys are loaded, then what stands in them is looked at, then all rows are loaded.
  */
-import {
-  addressOf,
-  contentsOf,
-  END,
-  FLAGS,
-  FRAME_BYTES,
-  INDEX,
-  INDEX_LINES,
-  KEY,
-  MOVED,
-  OLD_INDEX,
-  OLD_LINES,
-  STRIDE,
-  UNREAD,
-} from "./layout";
-import { find, hashOf, homeOf, isFull, likelyRow, lineAt, placesOf } from "./key-index";
+import { addressOf, contentsOf, END, FLAGS, FRAME_BYTES, INDEX, KEY, MOVED, OLD_INDEX, STRIDE, UNREAD } from "./layout";
+import { lineAt } from "./index-chunks";
+import { directoryOf, find, hashOf, homeOf, isFull, likelyRow, linesOf, placesOf } from "./key-index";
 
 /** As many as keep their places, rows and pages of both in the caches of one core, and more than it has loads on their way. */
 export const GROUP: u32 = 256;
@@ -54,18 +41,13 @@ export function findLiveRows(keys: usize, count: u32, rows: usize): void {
 export function findGroup(keys: usize, count: u32, rows: usize): void {
   // Before the indexes: a key moves first.
   const moved = atomic.load<u32>(MOVED);
-  const index = <usize>load<u32>(INDEX);
-  const lines = load<u32>(INDEX_LINES);
-  const old = <usize>load<u32>(OLD_INDEX);
-  const oldLines = load<u32>(OLD_LINES);
-  if (old == 0) lookAtHomes(keys, count, rows, index, lines);
-  else lookAtEither(keys, count, rows, index, lines, old, oldLines, moved);
+  const old = atomic.load<u64>(OLD_INDEX);
+  const index = atomic.load<u64>(INDEX);
+  if (old == 0) lookAtHomes(keys, count, rows, directoryOf(index), linesOf(index));
+  else lookAtEither(keys, count, rows, index, old, moved);
   for (let at: u32 = 0; at < count; at++) {
     if (load<i32>(rows + ((<usize>at) << 2)) != ELSEWHERE) continue;
-    const hash = hashOf(load<u64>(keys + ((<usize>at) << 3)));
-    const isOld = old != 0 && homeOf(hash, oldLines) >= moved;
-    const row = isOld ? likelyRow(old, oldLines, hash) : likelyRow(index, lines, hash);
-    store<i32>(rows + ((<usize>at) << 2), row);
+    store<i32>(rows + ((<usize>at) << 2), likelyRow(hashOf(load<u64>(keys + ((<usize>at) << 3)))));
   }
   for (let at: u32 = 0; at < count; at++) {
     const row = load<i32>(rows + ((<usize>at) << 2));
@@ -91,21 +73,16 @@ function lookAtHomes(keys: usize, count: u32, rows: usize, index: usize, lines: 
 }
 
 /** The same while the index grows: keys whose home has not moved are in the old one. */
-function lookAtEither(
-  keys: usize,
-  count: u32,
-  rows: usize,
-  index: usize,
-  lines: u32,
-  old: usize,
-  oldLines: u32,
-  moved: u32,
-): void {
+function lookAtEither(keys: usize, count: u32, rows: usize, index: u64, old: u64, moved: u32): void {
   const end = load<u32>(END);
+  const lines = linesOf(index);
+  const oldLines = linesOf(old);
   for (let at: u32 = 0; at < count; at++) {
     const hash = hashOf(load<u64>(keys + ((<usize>at) << 3)));
     const home = homeOf(hash, oldLines);
-    const line = select<usize>(lineAt(old, home), lineAt(index, homeOf(hash, lines)), home >= moved);
+    const isOld = home >= moved;
+    const directory = select<usize>(directoryOf(old), directoryOf(index), isOld);
+    const line = lineAt(directory, select<u32>(home, homeOf(hash, lines), isOld));
     // As above, a bit of what is loaded.
     store<u32>(rows + ((<usize>at) << 2), <u32>line | (load<u8>(line) & 1));
   }
