@@ -1,9 +1,11 @@
 import { expect, test } from "vitest";
+import { SYNC_LIMITS } from "../protocols/limits.ts";
 import { type LogLine } from "../runtime/log.ts";
 import { ActorSystem } from "../runtime/system.ts";
 import { temporaryFolder } from "./file-store-support.ts";
 import { clicksModel, REGION, soon, startShard, USERS } from "./shard-support.ts";
 import { packPush } from "../actors/packed-push.ts";
+import { type PushOutcome } from "../actors/shard-protocol.ts";
 
 const DIM = 4;
 const BATCHES = 40;
@@ -66,4 +68,18 @@ test("a late gradient is corrected for what others wrote; one that would be refu
   expect(lines.flatMap(({ level, fields }) => (level === "warn" ? [fields] : []))).toEqual([
     { shard: "clicks-0", trainer: "u", reason: "norm", table: "users", key: "8" },
   ]);
+}, 60_000);
+
+test("what a shard takes no batch for that is nothing of the batch's is a refusal to answer, so that the trainer asks again and passes nothing over", async () => {
+  await using folder = await temporaryFolder();
+  await using system = await ActorSystem.start({ region: REGION, sink: () => undefined });
+  const shard = await startShard(system, { node: "a", model: clicksModel(DIM), folder: folder.path });
+  shard.tell("role", { duty: "trains", training: REGION, term: 0, epoch: 0 });
+  function push(trainer: string, batch: number): Promise<PushOutcome> {
+    const empty = packPush({ trainer, batch, previous: batch - 1, parts: [], sightings: [] });
+    return shard.ask("push", empty, { signal: soon() });
+  }
+  for (let trainer = 0; trainer < SYNC_LIMITS.trainersMax; trainer += 1) await push(`t${trainer}`, 1);
+  await expect(push("one-more", 1)).rejects.toThrow("shard clicks-0 takes no batch: more than 1024 trainers");
+  expect(await push("t7", 2)).toMatchObject({ kind: "applied" });
 }, 60_000);
