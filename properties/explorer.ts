@@ -7,6 +7,7 @@ import { SYNC_LIMITS } from "../protocols/limits.ts";
 import { mixUint32 } from "../protocols/random.ts";
 import { encodeImage, loadImage } from "../protocols/sync/image.ts";
 import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
+import { cachedSlots } from "../protocols/sync/update-cache.ts";
 import {
   createReplica,
   type Replica,
@@ -209,7 +210,7 @@ class TinyWorld {
         [...knowledge].map(String).sort().join(),
         `${version.counter} ${version.generator} ${stamper.last} ${stamper.greatestSeen} ${answersOpened}`,
         [...early].map(String).sort().join(),
-        `${cache.floor.join()} ${[...cache.place.keys()].map(String).sort().join()}`,
+        `${cache.floor.join()} ${[...cachedSlots(cache, replica)].map(String).sort().join()}`,
         pull && `${pull.pullId} ${pull.peer} ${pull.rows} ${pull.progress} ${pull.retries}`,
         answer && `${answer.id.responder} ${answer.id.number} ${answer.received.join()} ${answer.asked}`,
         ...[...answers].map(([key, { id, list, end }]) =>

@@ -17,12 +17,17 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
   {
     name: "restart-caches-no-early-rows",
     file: "protocols/sync/replica.ts",
-    edits: [["  fileRows(replica.cache, rows, known);", ""]],
+    edits: [
+      [
+        "  fileRows(replica.cache, { ...rows, before }, { known, early: replica.early });",
+        "  for (const slot of early.slots) replica.early.add(slot);",
+      ],
+    ],
   },
   {
     name: "early-rows-skip-the-cache",
     file: CACHE,
-    edits: [["(isEarly ? cache.early : cache.open)", "(isEarly ? undefined : cache.open)"]],
+    edits: [["if (time > (cache.floor[writer] ?? 0)) cache.early.add(slot);\n      else cache.early.delete(slot);", ""]],
   },
   {
     name: "answers-without-the-open-slice",
@@ -32,7 +37,7 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
   {
     name: "cache-without-bound",
     file: CACHE,
-    edits: [["while (cache.place.size > cache.rowsMax) makeRoom(cache, store);", ""]],
+    edits: [["while (cachedCount(cache) > cache.rowsMax) makeRoom(cache, rows);", ""]],
   },
   {
     name: "floor-zero-on-restart",
@@ -42,27 +47,32 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
   {
     name: "early-rows-age-like-others",
     file: CACHE,
-    edits: [["(isEarly ? cache.early : cache.open)", "cache.open"]],
-  },
-  {
-    name: "full-cache-drops-silently",
-    file: CACHE,
     edits: [
       [
-        "    leave(cache, store, cache.early);",
-        "    for (const slot of cache.early.slots) cache.place.delete(slot);\n    cache.early.end = cache.early.size = 0;",
+        "if (time > (cache.floor[writer] ?? 0)) cache.early.add(slot);\n      else cache.early.delete(slot);",
+        "if (time > (cache.floor[writer] ?? 0)) append(cache.open, slot);",
       ],
     ],
   },
   {
+    name: "full-cache-drops-silently",
+    file: CACHE,
+    edits: [["    leave(cache, rows.store.versionsAt(cache.early.column()));\n", ""]],
+  },
+  {
     name: "rewritten-row-stays-in-its-slice",
     file: CACHE,
-    edits: [["if (before === after) return;", "if (before !== undefined && after !== undefined) return;"]],
+    edits: [["if (entered === left) continue;", "if (left !== undefined) continue;"]],
   },
   {
     name: "newest-slice-leaves-first",
     file: CACHE,
-    edits: [["const oldest = cache.closed.shift();", "const oldest = cache.closed.pop();"]],
+    edits: [
+      [
+        "    leave(cache, rowsOf(cache, 0, rows));\n    cache.closed.shift();\n  } else",
+        "    leave(cache, rowsOf(cache, cache.closed.length - 1, rows));\n    cache.closed.pop();\n  } else",
+      ],
+    ],
   },
   {
     name: "slices-passed-over-by-one-writer",
@@ -81,19 +91,34 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
     file: "protocols/sync/row-notes.ts",
     edits: [
       [
-        "    fileRows(cache, rows, known);\n  }\n  boundCache(cache, store);",
-        "    fileRows(cache, rows, known);\n    boundCache(cache, store);\n  }",
+        "  for (const rows of batches) fileRows(cache, rows, { known, early });\n  boundCache(cache, replica);",
+        "  for (const rows of batches) {\n    fileRows(cache, rows, { known, early });\n    boundCache(cache, replica);\n  }",
       ],
     ],
   },
   {
-    name: "slices-renumbered-over-each-other",
+    name: "slot-twice-in-an-answer",
     file: CACHE,
-    edits: [["    first += slice.end;\n", ""]],
+    edits: [["  slice.size -= 1;\n  slice.repeats = true;", "  slice.size -= 1;"]],
+  },
+  {
+    name: "entries-that-mean-nothing-stay",
+    file: CACHE,
+    edits: [["<= ENTRIES * cache.rowsMax) return;", ">= 0) return;"]],
+  },
+  {
+    name: "floor-raised-by-what-stays",
+    file: CACHE,
+    edits: [[" || (upTo !== undefined && t > (upTo[writer] ?? 0))", ""]],
+  },
+  {
+    name: "floor-raised-by-early-rows",
+    file: CACHE,
+    edits: [["    if (early.size > 0 && early.has(slot)) continue;\n    kept", "    kept"]],
   },
   {
     name: "cached-below-the-floor",
     file: CACHE,
-    edits: [["const isNew = (t[at] ?? 0) > (cache.floor[writer] ?? 0);", "const isNew = true;"]],
+    edits: [["if (t <= (floor[writer] ?? 0)) return undefined;", ""]],
   },
 ];

@@ -155,15 +155,15 @@ export const EXCHANGE_MUTANTS: readonly Mutant[] = [
   {
     name: "early-set-cleared",
     file: "protocols/sync/row-notes.ts",
-    edits: [["if (early.size > 0) noteRows(replica, store.versionsAt(early.column()));", "early.clear();"]],
+    edits: [["  noteRows(replica, { ...rows, before: rows });", "  early.clear();"]],
   },
   {
     name: "early-row-advances-knowledge",
     file: "protocols/sync/row-notes.ts",
     edits: [
       [
-        "if (isEarly) early.add(slot);",
-        "if (isEarly) replica.knowledge.set(store.writers[writers[at] ?? 0] ?? replica.writer, t[at] ?? 0);",
+        "  const known = knownTimes(store, knownOf(replica));\n  for (const rows of batches)",
+        "  for (const { t, writers } of batches) for (const [at, time] of t.entries()) { const by = store.writers[writers[at] ?? 0] ?? replica.writer; replica.knowledge.set(by, Math.max(time, replica.knowledge.get(by) ?? 0)); }\n  const known = knownTimes(store, knownOf(replica));\n  for (const rows of batches)",
       ],
     ],
   },

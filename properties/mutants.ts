@@ -79,8 +79,8 @@ export const MUTANTS: readonly Mutant[] = [
     file: "protocols/sync/replica.ts",
     edits: [
       [
-        "    replica.early.add(slot);",
-        "    const row = store.versionAt(slot); join(replica.knowledge, new Map([[store.writers[row.writer] ?? writer, row.t]]));",
+        "  fileRows(replica.cache, { ...rows, before }, { known, early: replica.early });",
+        "  for (const [at, t] of rows.t.entries()) join(replica.knowledge, new Map([[store.writers[rows.writers[at] ?? 0] ?? writer, t]]));",
       ],
     ],
   },

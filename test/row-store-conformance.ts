@@ -190,7 +190,8 @@ export function testRowStore(name: string, create: CreateStore): void {
     const list = store.collect(NOTHING);
     write(1n, 3);
     const second = store.dropWhere((row) => row.table === 0 && row.key === 2n && row.t === 2 && row.flags === 0);
-    expect(second).toEqual([{ table: 0, keys: BigUint64Array.of(2n), slots: list.slots.slice(1) }]);
+    const version = { t: Float64Array.of(2), writers: Uint16Array.of(writer) };
+    expect(second).toEqual([{ table: 0, keys: BigUint64Array.of(2n), slots: list.slots.slice(1), ...version }]);
     write(4n, 4);
     const [batch] = store.pack(list, { from: 0, to: 2 });
     expect([batch?.keys, batch?.t]).toEqual([BigUint64Array.of(1n), Float64Array.of(3)]);

@@ -1,8 +1,10 @@
 /* What every row store must do with local writes, beside what test/row-store-conformance.ts says. */
+import fc from "fast-check";
 import { expect, test } from "vitest";
+import { type MergeOutcome, type RowBatch, type StoredVersions } from "../protocols/sync/row-store.ts";
 import { parseWriterId } from "../protocols/sync/version.ts";
 import { type CreateStore } from "./row-store-conformance.ts";
-import { TABLES } from "./row-store-model.ts";
+import { batchOf, modelRow, NOTHING, TABLES } from "./row-store-model.ts";
 
 /** Registers the suite's tests under a name. */
 export function testRowWrites(name: string, create: CreateStore): void {
@@ -23,6 +25,7 @@ export function testRowWrites(name: string, create: CreateStore): void {
       t: Float64Array.of(10, 11, 12),
       writers: new Uint16Array(3).fill(writer),
       slots: Float64Array.of(first ?? -1, second ?? -1, first ?? -1),
+      before: { t: Float64Array.of(0, 0, 10), writers: Uint16Array.of(0, 0, writer) },
       refused: 0,
       stamped: 3,
     });
@@ -46,5 +49,63 @@ export function testRowWrites(name: string, create: CreateStore): void {
       t: Float64Array.of(21, 11, 20, 10, 22, 12),
       writers: new Uint16Array(6).fill(writer),
     });
+    const [dropped] = store.dropWhere(({ table, key }) => table === 1 && key === 6n);
+    expect(dropped).toMatchObject({ t: Float64Array.of(21), writers: Uint16Array.of(writer) });
+    expect([...store.versionsAt(slots).t]).toEqual([0, 11, 20, 10, 22, 12]);
   });
+
+  test(`${name}: of each row that is stored the version before is told, of a deleted one as well, and 0 where there was none`, () => {
+    const change = fc.record({
+      kind: fc.constantFrom("merge" as const, "update" as const, "delete" as const, "drop" as const),
+      table: fc.nat(3),
+      rows: fc.array(modelRow, { minLength: 1, maxLength: 8 }),
+    });
+    fc.assert(
+      fc.property(fc.array(change, { maxLength: 20 }), (changes) => {
+        const store = create(TABLES, { state: true });
+        const held = new Map<string, { readonly t: number; readonly writer: number }>();
+        const writer = store.writerIndex(parseWriterId("0.a.n.z"));
+        for (const [at, { kind, table, rows }] of changes.entries()) {
+          const keys = BigUint64Array.from(rows, ({ key }) => key);
+          if (kind === "drop") {
+            for (const key of keys) {
+              store.dropKeys({ table, keys: BigUint64Array.of(key) });
+              held.delete(`${table} ${key}`);
+            }
+            continue;
+          }
+          const mutate = (): "delete" | undefined => (kind === "delete" ? "delete" : undefined);
+          const { indexes, t, writers, before } =
+            kind === "merge"
+              ? indexed(store.merge(joined(rows.map((row) => batchOf(store, { ...row, table }))), NOTHING))
+              : store.update({ table, keys, writer, firstT: 7 + 10 * at, mutate });
+          for (const [place, index] of indexes.entries()) {
+            const name = `${table} ${keys[index]}`;
+            expect([before.t[place], before.writers[place]]).toEqual([held.get(name)?.t ?? 0, held.get(name)?.writer ?? 0]);
+            held.set(name, { t: t[place] ?? 0, writer: writers[place] ?? 0 });
+          }
+        }
+      }),
+    );
+  });
+}
+
+function indexed({ applied, ...rest }: MergeOutcome): StoredVersions & { readonly indexes: Uint32Array } {
+  return { ...rest, indexes: applied };
+}
+
+/** Batches of one table as one. */
+function joined(batches: readonly RowBatch[]): RowBatch {
+  function bytes(of: (batch: RowBatch) => Uint8Array): Uint8Array {
+    return Uint8Array.from(batches.flatMap((batch) => [...of(batch)]));
+  }
+  return {
+    table: batches[0]?.table ?? 0,
+    keys: BigUint64Array.from(batches.flatMap(({ keys }) => [...keys])),
+    t: Float64Array.from(batches.flatMap(({ t }) => [...t])),
+    writers: Uint16Array.from(batches.flatMap(({ writers }) => [...writers])),
+    flags: bytes(({ flags }) => flags),
+    values: bytes(({ values }) => values),
+    state: bytes(({ state }) => state ?? new Uint8Array()),
+  };
 }

@@ -10,6 +10,7 @@ import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
 import { createReplica, type Replica, stepReplica } from "../../protocols/sync/replica.ts";
 import { knownTimes } from "../../protocols/sync/row-notes.ts";
 import { type TableSpec } from "../../protocols/sync/row-store.ts";
+import { cachedCount, cachedSlots } from "../../protocols/sync/update-cache.ts";
 import { parseWriterId } from "../../protocols/sync/version.ts";
 import { drawPullId } from "../../protocols/wire/pull.ts";
 
@@ -151,8 +152,6 @@ class Schedule {
       limits: this.#limits,
       ...(before === undefined ? { store } : loadImage(encodeImage(before), store)),
     });
-    // Entries' numbers begin anew at 2^30, which no schedule lives to see otherwise.
-    replica.cache.open.first += 2 ** 30 - nextBelow(this.#random, 40);
     this.#nodes[node] = replica;
     this.lives.push(replica);
   }
@@ -202,25 +201,33 @@ class Schedule {
 }
 
 /** X1, S20: what is outside the cache is at or below the floor, what is in it above; its size is bounded, and early rows stay in it. */
-export function checkFloor({ store, cache, early, knowledge, horizon }: Replica): Problem | undefined {
+export function checkFloor(replica: Replica): Problem | undefined {
+  const { store, cache, early, knowledge, horizon } = replica;
+  const cached = new Set(cachedSlots(cache, replica));
   const all = store.collect(new Float64Array());
   store.release(all);
   for (const slot of all.slots) {
     const { t, writer } = store.versionAt(slot);
     const isAbove = t > (cache.floor[writer] ?? 0);
-    const isCached = cache.place.has(slot);
+    const isCached = cached.has(slot);
     if (isAbove !== isCached) {
       return problem(
         "X1",
         `slot ${slot} is ${isAbove ? "above" : "below"} the floor and ${isCached ? "" : "not "}cached`,
       );
     }
-    if (cache.counts.gaveUp === 0 && early.has(slot) !== cache.place.get(slot) >= cache.early.first) {
+    if (cache.counts.gaveUp === 0 && early.has(slot) !== cache.early.has(slot)) {
       return problem("X1", `slot ${slot} is ${early.has(slot) ? "" : "not "}early, unlike in the cache`);
     }
   }
-  if (cache.place.size > cache.rowsMax) {
-    return problem("S20", `${cache.place.size} rows are cached, of at most ${cache.rowsMax}`);
+  if (cached.size > cache.rowsMax) {
+    return problem("S20", `${cached.size} rows are cached, of at most ${cache.rowsMax}`);
+  }
+  // As `ENTRIES` of the cache.
+  const listed = cache.closed.reduce((sum, { end }) => sum + end, cache.open.end);
+  if (listed > 4 * cache.rowsMax) return problem("S20", `${listed} entries for at most ${cache.rowsMax} rows`);
+  if (cached.size !== cachedCount(cache)) {
+    return problem("S20", `${cached.size} rows are cached, and ${cachedCount(cache)} are counted`);
   }
   const known = knownTimes(store, { epoch: 0, settled: horizon.settled, knowledge });
   if (cache.counts.gaveUp === 0 && cache.floor.some((t, writer) => t > (known[writer] ?? 0))) {

@@ -11,6 +11,7 @@ import {
   type SendEffect,
 } from "../../protocols/sync/replica-state.ts";
 import { type Version, type WriterId } from "../../protocols/sync/version.ts";
+import { cachedCount, cachedSlots } from "../../protocols/sync/update-cache.ts";
 import { type ChangesMessage } from "../../protocols/wire/poll.ts";
 import { FLAG_URGENT } from "../../protocols/wire/frame.ts";
 import { type ParsedPull, parseRefuse, parseRelease } from "../../protocols/wire/pull.ts";
@@ -139,12 +140,14 @@ export class StepChecker {
     if (urgent.places.size > this.#knobs.urgentRowsMax) {
       this.#judge.breach("S20", `${where} lists ${urgent.places.size} urgent rows`);
     }
-    if (cache.place.size > cache.rowsMax) {
-      this.#judge.breach("S20", `${where} caches ${cache.place.size} rows of at most ${cache.rowsMax}`);
+    const cached = new Set(cachedSlots(cache, replica));
+    if (cached.size > cache.rowsMax || cached.size !== cachedCount(cache)) {
+      const counted = `${cached.size} rows, ${cachedCount(cache)} as it counts`;
+      this.#judge.breach("S20", `${where} caches ${counted}, of at most ${cache.rowsMax}`);
     }
     if (cache.counts.gaveUp === 0) {
       for (const slot of replica.early) {
-        if (!cache.place.has(slot)) this.#judge.breach("S9", `${where} has an early row that is not in its cache`);
+        if (!cached.has(slot)) this.#judge.breach("S9", `${where} has an early row that is not in its cache`);
       }
     }
     for (const answer of replica.answers.values()) {

@@ -3,7 +3,7 @@ import { rowBytesMax } from "./answers.ts";
 import { refusedTimes } from "./lay-horizon.ts";
 import { type Replica, type ReplicaEffect } from "./replica-state.ts";
 import { knownOf, knownTimes, noteRows } from "./row-notes.ts";
-import { type SlotVersions } from "./row-store.ts";
+import { type StoredVersions } from "./row-store.ts";
 import { observe } from "./stamper.ts";
 import { noteUrgent } from "./urgent-rows.ts";
 
@@ -17,7 +17,7 @@ export function applyRows(
     frame,
     origin,
     fresh,
-  }: { readonly frame: Frame; readonly origin: "peer" | "urgent"; readonly fresh?: SlotVersions[] },
+  }: { readonly frame: Frame; readonly origin: "peer" | "urgent"; readonly fresh?: StoredVersions[] },
 ): ReplicaEffect[] {
   const { store, stamper } = replica;
   const indexes = Uint16Array.from(frame.writers, (writer) => store.writerIndex(writer));

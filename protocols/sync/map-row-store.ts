@@ -105,9 +105,12 @@ class MapRowStore implements RowStore {
   }
 
   versionsAt(slots: Float64Array): SlotVersions {
-    const stored = new StoredRows(slots.length);
-    for (const [index, slot] of slots.entries()) stored.add({ index, slot, ...this.versionAt(slot) });
-    return stored.versions;
+    const rows = Array.from(slots, (slot) => this.#rows[slot]);
+    return {
+      slots,
+      t: Float64Array.from(rows, (row) => row?.t ?? 0),
+      writers: Uint16Array.from(rows, (row) => row?.writer ?? 0),
+    };
   }
 
   update({ table, keys, writer, firstT, mutate }: UpdateRequest): UpdateOutcome {
@@ -128,7 +131,7 @@ class MapRowStore implements RowStore {
         refused += 1;
         return;
       }
-      stored.add({ index, slot: this.#put(row), t: row.t, writer });
+      stored.add({ index, slot: this.#put(row), t: row.t, writer, ...versionBefore(old) });
     });
     return stored.outcome(new BigUint64Array(keys), { refused, stamped });
   }
@@ -181,7 +184,7 @@ class MapRowStore implements RowStore {
         values: new Uint8Array(values),
         state: new Uint8Array(state),
       });
-      onStored({ index, slot, t, writer });
+      onStored({ index, slot, t, writer, ...versionBefore(old) });
     }
     return ignored;
   }
@@ -299,7 +302,8 @@ class MapRowStore implements RowStore {
     for (const [at, row] of rows.entries()) this.#drop(row, slots[at] ?? 0);
     const keys = BigUint64Array.from(rows, ({ key }) => key);
     this.#gone.push({ table, keys });
-    return { table, keys, slots: Float64Array.from(slots) };
+    const [t, writers] = [Float64Array.from(rows, (row) => row.t), Uint16Array.from(rows, ({ writer }) => writer)];
+    return { table, keys, slots: Float64Array.from(slots), t, writers };
   }
 
   #drop({ table, key, flags }: Row, slot: Slot): void {
@@ -337,4 +341,8 @@ class MapRowStore implements RowStore {
   #countLive(table: number, by: number): void {
     this.#live[table] = (this.#live[table] ?? 0) + by;
   }
+}
+
+function versionBefore(old: Row | undefined): { readonly beforeT: number; readonly beforeWriter: number } {
+  return { beforeT: old?.t ?? 0, beforeWriter: old?.writer ?? 0 };
 }

@@ -30,7 +30,7 @@ import {
 } from "./replica-state.ts";
 import { dropRows, knownTimes, newVersion, noteRows, settleEarly } from "./row-notes.ts";
 import { takePositions } from "./positions.ts";
-import { type SlotVersions } from "./row-store.ts";
+import { type StoredVersions } from "./row-store.ts";
 import { speakUp } from "./settling.ts";
 import { sameVersion, versionAfterMerge } from "./shard-version.ts";
 import { observe } from "./stamper.ts";
@@ -129,7 +129,7 @@ export function acceptFrame(
 
   const effects: ReplicaEffect[] = [];
   // With the last frame comes the knowledge that covers its rows, so they need not become early first.
-  const fresh: SlotVersions[] = [];
+  const fresh: StoredVersions[] = [];
   if (frame.replaces) pull.staged.push(frame);
   else effects.push(...applyRows(replica, { frame, origin: "peer", fresh }));
   pull.rows += countRows(effects);
@@ -225,7 +225,7 @@ export function timePull(replica: Replica, name: string): ReplicaEffect[] {
 function complete(
   replica: Replica,
   pull: OwnPull,
-  { answer, end, fresh }: { answer: ReceivedAnswer; end: AnswerEnd; fresh: readonly SlotVersions[] },
+  { answer, end, fresh }: { answer: ReceivedAnswer; end: AnswerEnd; fresh: readonly StoredVersions[] },
 ): ReplicaEffect[] {
   const { stamper, knowledge, version: before, horizon } = replica;
   const isCopy = pull.staged.length > 0;

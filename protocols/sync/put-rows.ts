@@ -25,11 +25,12 @@ export function putRows(
     flags: new Uint8Array(rows),
     state: store.hasState ? new Uint8Array(rows * stateBytes) : undefined,
   };
-  const { applied, slots, t, writers } = store.merge(batch, NOTHING);
+  const { applied, slots, t, writers, before } = store.merge(batch, NOTHING);
   return {
     slots,
     t,
     writers,
+    before,
     keys: applied.length === rows ? keys : BigUint64Array.from(applied, (at) => keys[at] ?? 0n),
     indexes: indexes === undefined ? applied : applied.map((at) => indexes[at] ?? 0),
     refused: request.keys.length - applied.length,

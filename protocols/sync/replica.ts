@@ -97,19 +97,17 @@ export function createReplica({
   const known = knownTimes(store, knownOf(replica));
   const early = store.collect(known);
   const rows = store.versionsAt(early.slots);
-  for (const [at, slot] of early.slots.entries()) {
-    replica.early.add(slot);
-    observe(replica.stamper, rows.t[at] ?? 0);
-  }
-  fileRows(replica.cache, rows, known);
-  boundCache(replica.cache, store);
+  for (const t of rows.t) observe(replica.stamper, t);
+  const before = { t: new Float64Array(rows.t.length), writers: rows.writers };
+  fileRows(replica.cache, { ...rows, before }, { known, early: replica.early });
+  boundCache(replica.cache, replica);
   store.release(early);
   return replica;
 }
 
 /** Takes one event and returns what is to be done, in order. Bad messages change nothing and come back as `refused`. */
 export function stepReplica(replica: Replica, event: ReplicaEvent, nowMs: number): ReplicaEffect[] {
-  turnCache(replica.cache, replica.store, { nowMs, known: () => knownTimes(replica.store, knownOf(replica)) });
+  turnCache(replica.cache, replica, { nowMs, known: () => knownTimes(replica.store, knownOf(replica)) });
   const { version } = replica;
   const effects = take(replica, event, nowMs);
   if (replica.version !== version) effects.push(...answerHeld(replica));

@@ -4,9 +4,9 @@
 import { type Known, settledOf } from "./horizon.ts";
 import { closeAnswer } from "./over-pulls.ts";
 import { type Replica, type ReplicaEffect } from "./replica-state.ts";
-import { type Among, type RowGlance, type RowStore, type Slot, type SlotVersions } from "./row-store.ts";
+import { type Among, type RowGlance, type RowStore, type Slot, type StoredVersions } from "./row-store.ts";
 import { type ShardVersion } from "./shard-version.ts";
-import { boundCache, fileRows, forgetSlot } from "./update-cache.ts";
+import { boundCache, fileRows, forgetRows } from "./update-cache.ts";
 import { epochOf, type Version } from "./version.ts";
 
 /** Makes a new version of the shard: whoever had the old one must look again. */
@@ -44,26 +44,19 @@ export function knownTimes(store: RowStore, known: Known): Float64Array {
 }
 
 /** Files all rows just stored, at these versions: as early or not, and in the update cache. */
-export function noteRows(replica: Replica, ...batches: readonly SlotVersions[]): void {
+export function noteRows(replica: Replica, ...batches: readonly StoredVersions[]): void {
   const { store, early, cache } = replica;
   const known = knownTimes(store, knownOf(replica));
-  for (const rows of batches) {
-    const { slots, t, writers } = rows;
-    for (let at = 0; at < slots.length; at += 1) {
-      const slot = slots[at] ?? 0;
-      const isEarly = (t[at] ?? 0) > (known[writers[at] ?? 0] ?? 0);
-      if (isEarly) early.add(slot);
-      else if (early.size > 0) early.delete(slot);
-    }
-    fileRows(cache, rows, known);
-  }
-  boundCache(cache, store);
+  for (const rows of batches) fileRows(cache, rows, { known, early });
+  boundCache(cache, replica);
 }
 
 /** After knowledge grew: rows that it covers now are early no more. */
 export function settleEarly(replica: Replica): void {
   const { early, store } = replica;
-  if (early.size > 0) noteRows(replica, store.versionsAt(early.column()));
+  if (early.size === 0) return;
+  const rows = store.versionsAt(early.column());
+  noteRows(replica, { ...rows, before: rows });
 }
 
 /** Takes rows out for good, wherever they are noted. */
@@ -75,11 +68,10 @@ export function dropRows(
   const { store, early, cache, urgent, answers } = replica;
   const dropped = store.dropWhere(isDoomed, among);
   const gone = new Set<Slot>();
-  for (const { slots } of dropped) {
-    for (const slot of slots) {
+  for (const rows of dropped) {
+    forgetRows(cache, rows, early);
+    for (const slot of rows.slots) {
       gone.add(slot);
-      early.delete(slot);
-      forgetSlot(cache, slot);
       urgent.places.delete(slot);
     }
   }

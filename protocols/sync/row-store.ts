@@ -90,7 +90,13 @@ export interface SlotVersions {
   readonly writers: Uint16Array;
 }
 
-export interface UpdateOutcome extends SlotVersions {
+/** Rows just stored. */
+export interface StoredVersions extends SlotVersions {
+  /** The version of each row before; t is 0 where there was none. */
+  readonly before: Pick<SlotVersions, "t" | "writers">;
+}
+
+export interface UpdateOutcome extends StoredVersions {
   /** Those of the request, or a copy: nobody changes them. */
   readonly keys: BigUint64Array;
   /** Which of the request's keys these are: a key that stands there twice is there twice. */
@@ -101,7 +107,7 @@ export interface UpdateOutcome extends SlotVersions {
   readonly stamped: number;
 }
 
-export interface MergeOutcome extends SlotVersions {
+export interface MergeOutcome extends StoredVersions {
   /** Indexes, in the batch, of the rows that were newer and are now stored. */
   readonly applied: Uint32Array;
   /** Rows whose version is known: held, superseded, deleted or come too late, so left out. */
@@ -126,11 +132,10 @@ export interface Among {
   readonly deleted?: boolean;
 }
 
-/** Rows of one table that were dropped, and the slots they had. */
-export interface DroppedRows {
+/** Rows of one table that were dropped, the slots they had and the versions. */
+export interface DroppedRows extends SlotVersions {
   readonly table: number;
   readonly keys: BigUint64Array;
-  readonly slots: Float64Array;
 }
 
 /** Keys of one table. */
@@ -194,7 +199,7 @@ export interface RowStore {
   slotOf(table: number, key: bigint): Slot | undefined;
   /** The version in a slot as (t, index of writer). */
   versionAt(slot: Slot): { readonly t: number; readonly writer: number };
-  /** The versions of the rows in these slots, none of which is empty. */
+  /** The versions of the rows in these slots; t is 0 where one is empty. */
   versionsAt(slots: Float64Array): SlotVersions;
   update(request: UpdateRequest): UpdateOutcome;
   /** Does what an update by `mutateBySteps` does, to the last bit; which key is stamped before another is the store's own matter. */

@@ -91,14 +91,6 @@ export class SlotNumbers {
     this.#mask = PLACES_FIRST - 1;
   }
 
-  /** In no order. */
-  *keys(): Generator<Slot> {
-    for (let at = 0; at < this.#pairs.length; at += 2) {
-      const held = this.#pairs[at] ?? 0;
-      if (held > 0) yield held - 1;
-    }
-  }
-
   #grow(): void {
     const pairs = this.#pairs;
     this.#pairs = new Uint32Array(2 * pairs.length);

@@ -23,11 +23,16 @@ export class SlotSet implements Iterable<Slot> {
   }
 
   add(slot: Slot): void {
-    if (this.#places.has(slot)) return;
-    if (this.#end === this.#log.length) this.#makeRoom();
+    const place = this.#places.placeOf(slot);
+    if (this.#places.numberAt(place) > 0) return;
+    if (this.#end === this.#log.length) {
+      this.#makeRoom();
+      this.add(slot);
+      return;
+    }
     this.#log[this.#end] = slot;
     this.#end += 1;
-    this.#places.set(slot, this.#end);
+    this.#places.setAt(place, slot, this.#end);
   }
 
   delete(slot: Slot): boolean {

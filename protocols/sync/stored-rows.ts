@@ -1,4 +1,14 @@
-import { type Slot, type SlotVersions, type UpdateOutcome } from "./row-store.ts";
+import { type Slot, type StoredVersions, type UpdateOutcome } from "./row-store.ts";
+
+/** A row as it was stored, and the version that was there before: a t of 0 for none. */
+export interface StoredRow {
+  readonly index: number;
+  readonly slot: Slot;
+  readonly t: number;
+  readonly writer: number;
+  readonly beforeT: number;
+  readonly beforeWriter: number;
+}
 
 /** Rows of one change as they are stored, in columns that are as long as the change at most. */
 export class StoredRows {
@@ -6,23 +16,29 @@ export class StoredRows {
   readonly #slots: Float64Array<ArrayBuffer>;
   readonly #t: Float64Array<ArrayBuffer>;
   readonly #writers: Uint16Array<ArrayBuffer>;
+  readonly #beforeT: Float64Array<ArrayBuffer>;
+  readonly #beforeWriters: Uint16Array<ArrayBuffer>;
   #count = 0;
 
   constructor(rowsMax: number) {
     // In one piece: writes come in many parts, and memory of its own for each column would be dearer than to fill it.
-    const bytes = new ArrayBuffer(22 * rowsMax);
+    const bytes = new ArrayBuffer(32 * rowsMax);
     this.#slots = new Float64Array(bytes, 0, rowsMax);
     this.#t = new Float64Array(bytes, 8 * rowsMax, rowsMax);
-    this.#indexes = new Uint32Array(bytes, 16 * rowsMax, rowsMax);
-    this.#writers = new Uint16Array(bytes, 20 * rowsMax, rowsMax);
+    this.#beforeT = new Float64Array(bytes, 16 * rowsMax, rowsMax);
+    this.#indexes = new Uint32Array(bytes, 24 * rowsMax, rowsMax);
+    this.#writers = new Uint16Array(bytes, 28 * rowsMax, rowsMax);
+    this.#beforeWriters = new Uint16Array(bytes, 30 * rowsMax, rowsMax);
   }
 
   /** `index` is the row's place in the change. */
-  add(row: { readonly index: number; readonly slot: Slot; readonly t: number; readonly writer: number }): void {
+  add(row: StoredRow): void {
     this.#indexes[this.#count] = row.index;
     this.#slots[this.#count] = row.slot;
     this.#t[this.#count] = row.t;
     this.#writers[this.#count] = row.writer;
+    this.#beforeT[this.#count] = row.beforeT;
+    this.#beforeWriters[this.#count] = row.beforeWriter;
     this.#count += 1;
   }
 
@@ -30,12 +46,16 @@ export class StoredRows {
     return this.#isFull ? this.#indexes : this.#indexes.subarray(0, this.#count);
   }
 
-  get versions(): SlotVersions {
-    if (this.#isFull) return { slots: this.#slots, t: this.#t, writers: this.#writers };
+  get versions(): StoredVersions {
+    if (this.#isFull) {
+      const before = { t: this.#beforeT, writers: this.#beforeWriters };
+      return { slots: this.#slots, t: this.#t, writers: this.#writers, before };
+    }
     return {
       slots: this.#slots.subarray(0, this.#count),
       t: this.#t.subarray(0, this.#count),
       writers: this.#writers.subarray(0, this.#count),
+      before: { t: this.#beforeT.subarray(0, this.#count), writers: this.#beforeWriters.subarray(0, this.#count) },
     };
   }
 

@@ -6,18 +6,21 @@
  *   1. Every row outside the cache has t <= floor[writer]. So for whoever knows all up to the floor, the lacking rows of the cache
  *      are the lacking rows of the store.
  *   2. Every row in the cache has t > floor[writer]: the floor was raised by exactly what left.
- *   3. A closed slice holds rows that the knowledge `upTo`, taken when it was closed, covers, and that those of older slices do
+ *   3. A closed slice holds the rows that the knowledge `upTo`, taken when it was closed, covers, and that those of older slices do
  *      not. So whoever knows `upTo` lacks nothing in it or in older slices.
  *   4. Early rows are in a set of their own, and enter the open slice when knowledge covers them: their age counts from then.
  *   5. There are never more rows than `rowsMax`. Full, the oldest slices leave; full of early rows alone, these leave too, and only
  *      then is the floor ahead of knowledge somewhere. Pulls then scan; none misses a row.
  *
+ * By 2 and 3 the version of a row says in which slice it is, so nothing is kept by slot: who files a row says which version it had before, and the
+ * row that enters a later slice stays in the list of the one it left. Such entries mean nothing; a row is looked up only when its slice leaves.
+ *
  * A slice leaves when it was closed `TURNS` turns ago; turns are at least a step apart, so a clock that jumps ahead makes one turn and
  * not many. Ekko tunes for few misses: so a pull that had to scan lengthens the age, and one answered from here shortens it a little.
  */
 import { type SyncLimits } from "../limits.ts";
-import { type RowStore, type Slot, type SlotVersions } from "./row-store.ts";
-import { SlotNumbers } from "./slot-numbers.ts";
+import { type RowStore, type Slot, type SlotVersions, type StoredVersions } from "./row-store.ts";
+import { SlotSet } from "./slot-set.ts";
 
 /** Turns that a closed slice stays: its age is that many steps. */
 const TURNS = 8;
@@ -25,6 +28,9 @@ const TURNS = 8;
 const SLICES = 16;
 /** Slices closed early at one time, the bound on slices together with `TURNS`. */
 const SLICES_MAX = 32;
+/** Entries of slices at most, for each row of the bound. Those that mean nothing go when there are more. */
+const ENTRIES = 4;
+const SLICE_ENTRIES_FIRST = 16;
 /** At rest, misses and hits balance: log(LONGER) * misses = -log(SHORTER) * hits, at 4 misses in 1,000 pulls. */
 const LONGER = 1.5;
 const SHORTER = 0.99837;
@@ -39,28 +45,25 @@ export interface UpdateCache {
   readonly floor: number[];
   /** The floor at the start: no age would have answered a pull from below it. */
   readonly base: readonly number[];
-  readonly early: Slice;
+  /** Early rows: all of them, until it is full of them. */
+  readonly early: SlotSet;
   open: Slice;
   /** Oldest first. */
   closed: ClosedSlice[];
-  /** Each cached slot -> its number in the slice that holds it. */
-  readonly place: SlotNumbers;
   turn: number;
   turnedAtMs: number;
   /** Since the start: pulls answered from here, pulls that scanned, slots that the former visited, and times it was full of early rows. */
   readonly counts: { hits: number; scans: number; visited: number; gaveUp: number };
 }
 
-/**
- * Slots in order of coming, numbered one after the other from `first`. Who left for another slice, or came again later, has another
- * number by then, so that its entry here means nothing. Numbers of a later slice are higher, and those of early rows higher than all.
- */
+/** The slots of its rows in order of coming, among those of rows that left it. */
 interface Slice {
-  first: number;
   slots: Float64Array<ArrayBuffer>;
   end: number;
-  /** Entries that mean something. */
+  /** Rows that are in it. */
   size: number;
+  /** A slot may stand in it twice. */
+  repeats: boolean;
 }
 
 interface ClosedSlice extends Slice {
@@ -68,13 +71,14 @@ interface ClosedSlice extends Slice {
   readonly turn: number;
 }
 
-const EARLY_FIRST = 2 ** 31;
-/** Numbers begin anew when they get here, long before those of early rows. */
-const NUMBERS_MAX = 2 ** 30;
-const SLICE_ENTRIES_FIRST = 16;
-
 /** The bounds of a cache, as in `SYNC_LIMITS`. */
 export type CacheLimits = Pick<SyncLimits, "cacheRowsMax" | "cacheAgeMs" | "cacheAgeMsMin" | "cacheAgeMsMax">;
+
+/** Where rows are, and which of them knowledge does not cover. */
+export interface CachedRows {
+  readonly store: RowStore;
+  readonly early: SlotSet;
+}
 
 /** An empty cache. `covered` is the knowledge behind the store: the caller files every row ahead of it. */
 export function createUpdateCache(covered: Float64Array, limits: CacheLimits): UpdateCache {
@@ -85,115 +89,123 @@ export function createUpdateCache(covered: Float64Array, limits: CacheLimits): U
     ageMs: limits.cacheAgeMs,
     floor: [...covered],
     base: [...covered],
-    early: emptySlice(EARLY_FIRST),
-    open: emptySlice(1),
+    early: new SlotSet(),
+    open: emptySlice(),
     closed: [],
-    place: new SlotNumbers(),
     turn: 0,
     turnedAtMs: 0,
     counts: { hits: 0, scans: 0, visited: 0, gaveUp: 0 },
   };
 }
 
-/** Files rows just stored, or just covered by `known`, our knowledge. After all rows of one change, call `boundCache`. */
-export function fileRows(cache: UpdateCache, { slots, t, writers }: SlotVersions, known: Float64Array): void {
+/**
+ * Files rows just stored, or just covered by `known`, our knowledge: in the cache, and as early or not in `early`, which has all that knowledge does
+ * not cover. After all rows of one change, call `boundCache`.
+ */
+export function fileRows(
+  cache: UpdateCache,
+  { slots, t, writers, before }: StoredVersions,
+  { known, early }: { readonly known: Float64Array; readonly early: SlotSet },
+): void {
   for (let at = 0; at < slots.length; at += 1) {
+    const slot = slots[at] ?? 0;
+    const time = t[at] ?? 0;
     const writer = writers[at] ?? 0;
-    const isEarly = (t[at] ?? 0) > (known[writer] ?? 0);
-    const isNew = (t[at] ?? 0) > (cache.floor[writer] ?? 0);
-    file(cache, slots[at] ?? 0, isNew ? (isEarly ? cache.early : cache.open) : undefined);
+    const wasEarly = early.size > 0 && early.has(slot);
+    const left = wasEarly ? undefined : sliceOf(cache, before.t[at] ?? 0, before.writers[at] ?? 0);
+    if (time > (known[writer] ?? 0)) {
+      early.add(slot);
+      if (time > (cache.floor[writer] ?? 0)) cache.early.add(slot);
+      else cache.early.delete(slot);
+      if (left !== undefined) takeOut(left);
+      continue;
+    }
+    if (wasEarly) {
+      early.delete(slot);
+      cache.early.delete(slot);
+    }
+    const entered = sliceOf(cache, time, writer);
+    if (entered === left) continue;
+    if (left !== undefined) left.size -= 1;
+    if (entered !== undefined) append(entered, slot);
+    // Only a copy brings what was known before, and it may have been here.
+    if (entered !== undefined && entered !== cache.open) entered.repeats = true;
   }
 }
 
-/** Puts a slot into a slice, out of that where it was; where it is there already it keeps its place. */
-function file(cache: UpdateCache, slot: Slot, after: Slice | undefined): void {
-  const { place } = cache;
-  const at = place.placeOf(slot);
-  const before = sliceOf(cache, place.numberAt(at));
-  if (before === after) return;
-  if (before !== undefined) before.size -= 1;
-  if (after === undefined) {
-    place.delete(slot);
-    return;
+/** Forgets rows that were dropped from the store, at these versions. */
+export function forgetRows(cache: UpdateCache, { slots, t, writers }: SlotVersions, early: SlotSet): void {
+  for (let at = 0; at < slots.length; at += 1) {
+    const slot = slots[at] ?? 0;
+    cache.early.delete(slot);
+    if (early.delete(slot)) continue;
+    const left = sliceOf(cache, t[at] ?? 0, writers[at] ?? 0);
+    if (left !== undefined) takeOut(left);
   }
-  if (after.end === after.slots.length) makeSpace(cache, after);
-  after.slots[after.end] = slot;
-  place.setAt(at, slot, after.first + after.end);
-  after.end += 1;
-  after.size += 1;
 }
 
-/** The slice of a number, 0 being of none. */
-function sliceOf({ early, open, closed }: UpdateCache, number: number): Slice | undefined {
-  if (number >= EARLY_FIRST) return early;
-  if (number >= open.first) return open;
-  if (number === 0) return undefined;
+/** The slice of a row that is not early; undefined for one at or below the floor. */
+function sliceOf({ floor, open, closed }: UpdateCache, t: number, writer: number): Slice | undefined {
+  if (t <= (floor[writer] ?? 0)) return undefined;
+  let slice: Slice = open;
   // What changes again has mostly changed lately.
   for (let at = closed.length - 1; at >= 0; at -= 1) {
-    const slice = closed[at];
-    if (slice !== undefined && number >= slice.first) return slice;
+    const older = closed[at];
+    if (older === undefined || t > (older.upTo[writer] ?? 0)) break;
+    slice = older;
   }
-  throw new RangeError(`Cannot find the slice of entry ${number}: it has left`);
+  return slice;
 }
 
-function emptySlice(first: number): Slice {
-  return { first, slots: new Float64Array(SLICE_ENTRIES_FIRST), end: 0, size: 0 };
+/** A row leaves a slice for none, or becomes early. So it may come back, or another in its slot. */
+function takeOut(slice: Slice): void {
+  slice.size -= 1;
+  slice.repeats = true;
 }
 
-/** The slots of a slice that are still its own, into a column; returns where they end. */
-function copySlots({ place }: UpdateCache, slice: Slice, { into, from }: { into: Float64Array; from: number }): number {
-  let end = from;
-  for (let at = 0; at < slice.end; at += 1) {
-    const slot = slice.slots[at] ?? 0;
-    if (place.get(slot) !== slice.first + at) continue;
-    into[end] = slot;
-    end += 1;
-  }
-  return end;
+function emptySlice(): Slice {
+  return { slots: new Float64Array(SLICE_ENTRIES_FIRST), end: 0, size: 0, repeats: false };
 }
 
-/** Makes room for more in a slice: twice what means something, so that its memory is bounded by that. */
-function makeSpace(cache: UpdateCache, slice: Slice): void {
-  const slots = new Float64Array(Math.max(SLICE_ENTRIES_FIRST, 2 * slice.size));
-  if (slice.size === slice.end) {
+function append(slice: Slice, slot: Slot): void {
+  if (slice.end === slice.slots.length) {
+    const slots = new Float64Array(Math.max(SLICE_ENTRIES_FIRST, 2 * slice.end));
     slots.set(slice.slots.subarray(0, slice.end));
     slice.slots = slots;
-    return;
   }
-  slice.end = copySlots(cache, slice, { into: slots, from: 0 });
-  slice.slots = slots;
-  for (let at = 0; at < slice.end; at += 1) cache.place.set(slots[at] ?? 0, slice.first + at);
+  slice.slots[slice.end] = slot;
+  slice.end += 1;
+  slice.size += 1;
 }
 
-/** Gives all entries but the early ones low numbers, in the same order. */
-function renumber(cache: UpdateCache): void {
-  let first = 1;
-  for (const slice of [...cache.closed, cache.open]) {
-    const slots = new Float64Array(Math.max(SLICE_ENTRIES_FIRST, slice.size));
-    slice.end = copySlots(cache, slice, { into: slots, from: 0 });
-    slice.slots = slots;
-    slice.first = first;
-    first += slice.end;
-  }
-  for (const { first: number, slots, end } of [...cache.closed, cache.open]) {
-    for (let at = 0; at < end; at += 1) cache.place.set(slots[at] ?? 0, number + at);
+/** Lets rows leave until the bounds hold. Not within a change: the store would tell versions of rows that are not filed yet. */
+export function boundCache(cache: UpdateCache, rows: CachedRows): void {
+  while (cachedCount(cache) > cache.rowsMax) makeRoom(cache, rows);
+  const { closed, open } = cache;
+  if (closed.reduce((sum, { end }) => sum + end, open.end) <= ENTRIES * cache.rowsMax) return;
+  for (const [at, slice] of [...closed, open].entries()) {
+    const { slots } = rowsOf(cache, at, rows);
+    slice.slots = slice.repeats ? once([slots]) : slots.slice();
+    slice.end = slice.slots.length;
+    slice.repeats = false;
   }
 }
 
-/** Forgets a row that was dropped from the store. */
-export function forgetSlot(cache: UpdateCache, slot: Slot): void {
-  file(cache, slot, undefined);
+/** How many rows are in the cache. */
+export function cachedCount({ early, open, closed }: UpdateCache): number {
+  return closed.reduce((sum, { size }) => sum + size, early.size + open.size);
 }
 
-/** Lets rows leave until the bound holds. Not within a change: the store would tell versions of rows that are not filed yet. */
-export function boundCache(cache: UpdateCache, store: RowStore): void {
-  while (cache.place.size > cache.rowsMax) makeRoom(cache, store);
+/** The slots of all rows in the cache, as they are found there. */
+export function cachedSlots(cache: UpdateCache, rows: CachedRows): Float64Array {
+  const inSlices = [...cache.closed, cache.open].map((_, at) => rowsOf(cache, at, rows).slots);
+  return once([cache.early.column(), ...inSlices]);
 }
 
 /** Lets time pass: closes the open slice, and lets the oldest leave. Call it between events; `known` is our knowledge. */
 export function turnCache(
   cache: UpdateCache,
-  store: RowStore,
+  rows: CachedRows,
   { nowMs, known }: { readonly nowMs: number; readonly known: () => Float64Array },
 ): void {
   // A clock that was set back starts its step anew.
@@ -202,16 +214,13 @@ export function turnCache(
   const isLarge = cache.open.size >= cache.rowsMax / SLICES && cache.closed.length < SLICES_MAX;
   if (!isDue && !isLarge) return;
   cache.closed = cache.closed.filter(({ size }) => size > 0);
-  if (cache.open.size > 0) {
-    cache.closed.push({ ...cache.open, upTo: known(), turn: cache.turn });
-    cache.open = emptySlice(cache.open.first + cache.open.end);
-    if (cache.open.first > NUMBERS_MAX) renumber(cache);
-  }
+  if (cache.open.size > 0) cache.closed.push({ ...cache.open, upTo: known(), turn: cache.turn });
+  cache.open = emptySlice();
   if (!isDue) return;
   cache.turn += 1;
   cache.turnedAtMs = nowMs;
   while (cache.closed[0] !== undefined && cache.closed[0].turn < cache.turn - TURNS) {
-    leave(cache, store, cache.closed[0]);
+    leave(cache, rowsOf(cache, 0, rows));
     cache.closed.shift();
   }
 }
@@ -230,7 +239,7 @@ export function lackingSlots(
   }
   cache.counts.hits += 1;
   cache.ageMs = Math.max(cache.ageMs * SHORTER, cache.ageMsMin);
-  const slices = [cache.early];
+  const slices: Slice[] = [];
   if (!reaches(known, ours)) {
     slices.push(cache.open);
     for (let at = cache.closed.length - 1; at >= 0; at -= 1) {
@@ -239,16 +248,25 @@ export function lackingSlots(
       slices.push(slice);
     }
   }
-  return visit(cache, slices);
+  const slots = slotsIn(slices, cache.early);
+  cache.counts.visited += slots.length;
+  return slots;
 }
 
-/** The slots of these slices, one after the other, counted as visited. */
-function visit(cache: UpdateCache, slices: readonly Slice[]): Float64Array {
-  const slots = new Float64Array(slices.reduce((sum, { size }) => sum + size, 0));
-  let end = 0;
-  for (const slice of slices) end = copySlots(cache, slice, { into: slots, from: end });
-  cache.counts.visited += end;
-  return slots;
+/** The slots of these slices and of early rows, each once. A row that left one for a later slice is visited there anyway. */
+function slotsIn(slices: readonly Slice[], early: SlotSet): Float64Array {
+  const columns = slices.flatMap(({ slots, end }) => (end === 0 ? [] : [slots.subarray(0, end)]));
+  if (early.size > 0) columns.unshift(early.column());
+  const [only] = columns;
+  const isOnce = columns.length === 1 && !slices.some(({ repeats }) => repeats);
+  return only !== undefined && isOnce ? only.slice() : once(columns);
+}
+
+/** What stands in these columns, once. */
+function once(columns: readonly Float64Array[]): Float64Array<ArrayBuffer> {
+  const all = new SlotSet();
+  for (const slots of columns) for (let at = 0; at < slots.length; at += 1) all.add(slots[at] ?? 0);
+  return all.column();
 }
 
 /** Whether `known` is at least `bound` for every writer. */
@@ -259,42 +277,54 @@ function reaches(known: Float64Array, bound: readonly number[] | Float64Array): 
   return true;
 }
 
-function makeRoom(cache: UpdateCache, store: RowStore): void {
-  const oldest = cache.closed.shift();
-  if (oldest !== undefined) {
-    leave(cache, store, oldest);
+function makeRoom(cache: UpdateCache, rows: CachedRows): void {
+  if (cache.closed.length > 0) {
+    leave(cache, rowsOf(cache, 0, rows));
+    cache.closed.shift();
   } else if (cache.open.size > 0) {
-    leave(cache, store, cache.open);
+    leave(cache, rowsOf(cache, 0, rows));
+    cache.open = emptySlice();
   } else {
     cache.counts.gaveUp += 1;
-    leave(cache, store, cache.early);
+    leave(cache, rows.store.versionsAt(cache.early.column()));
+    cache.early.clear();
   }
 }
 
-/** Takes the rows of a slice out and raises the floor by exactly them. */
-function leave(cache: UpdateCache, store: RowStore, slice: Slice): void {
-  const { t: times, writers } = store.versionsAt(takeSlots(cache, slice));
+/**
+ * The rows that are in a closed slice, or in the open one, which comes after the last of these. All that is in its list and is not, went to a later slice, is early, or
+ * is gone. A slot that stands there twice is given twice.
+ */
+function rowsOf({ floor, open, closed }: UpdateCache, at: number, { store, early }: CachedRows): SlotVersions {
+  const { slots: listed, end } = closed[at] ?? open;
+  const [after, upTo] = [closed[at - 1]?.upTo ?? floor, closed[at]?.upTo];
+  const found = store.versionsAt(listed.subarray(0, end));
+  const kept = { slots: new Float64Array(end), t: new Float64Array(end), writers: new Uint16Array(end) };
+  let rows = 0;
+  for (let entry = 0; entry < end; entry += 1) {
+    const slot = found.slots[entry] ?? 0;
+    const t = found.t[entry] ?? 0;
+    const writer = found.writers[entry] ?? 0;
+    if (t <= (after[writer] ?? 0) || (upTo !== undefined && t > (upTo[writer] ?? 0))) continue;
+    if (early.size > 0 && early.has(slot)) continue;
+    kept.slots[rows] = slot;
+    kept.t[rows] = t;
+    kept.writers[rows] = writer;
+    rows += 1;
+  }
+  return {
+    slots: kept.slots.subarray(0, rows),
+    t: kept.t.subarray(0, rows),
+    writers: kept.writers.subarray(0, rows),
+  };
+}
+
+/** Raises the floor by exactly these rows. */
+function leave(cache: UpdateCache, { t: times, writers }: SlotVersions): void {
   for (let at = 0; at < times.length; at += 1) {
     const t = times[at] ?? 0;
     const writer = writers[at] ?? 0;
     while (cache.floor.length <= writer) cache.floor.push(0);
     if (t > (cache.floor[writer] ?? 0)) cache.floor[writer] = t;
   }
-  slice.end = 0;
-  slice.size = 0;
-}
-
-/** The slots of a slice that are still its own, which are in none from now on. */
-function takeSlots({ place }: UpdateCache, slice: Slice): Float64Array {
-  const slots = new Float64Array(slice.size);
-  let end = 0;
-  for (let at = 0; at < slice.end; at += 1) {
-    const slot = slice.slots[at] ?? 0;
-    const stands = place.placeOf(slot);
-    if (place.numberAt(stands) !== slice.first + at) continue;
-    place.deleteAt(stands);
-    slots[end] = slot;
-    end += 1;
-  }
-  return slots;
 }

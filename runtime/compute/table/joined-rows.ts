@@ -2,7 +2,7 @@
 import {
   type MergeOutcome,
   type RowBatch,
-  type SlotVersions,
+  type StoredVersions,
   type UpdateOutcome,
 } from "../../../protocols/sync/row-store.ts";
 
@@ -70,11 +70,21 @@ function joinRows(table: number, all: readonly RowBatch[]): RowBatch {
   };
 }
 
-function joinVersions(all: readonly SlotVersions[]): SlotVersions {
+function joinVersions(all: readonly StoredVersions[]): StoredVersions {
   const slots = all.map((part) => part.slots);
   const rows = lengthOf(slots);
   return {
     slots: filled(new Float64Array(rows), slots),
+    ...joinTimes(all, rows),
+    before: joinTimes(
+      all.map(({ before }) => before),
+      rows,
+    ),
+  };
+}
+
+function joinTimes(all: readonly StoredVersions["before"][], rows: number): StoredVersions["before"] {
+  return {
     t: filled(
       new Float64Array(rows),
       all.map(({ t }) => t),

@@ -150,7 +150,7 @@ export class KernelTable implements FreezableRows {
     return flags.view[0] === EMPTY ? undefined : { t: t.view[0] ?? 0, writer: writers.view[0] ?? 0 };
   }
 
-  /** The versions of rows, none of which is empty, into these places of two columns. */
+  /** The versions of rows into these places of two columns; of those that are empty, a t of 0. */
   readVersions(
     rows: Uint32Array,
     to: { readonly places: Uint32Array; readonly t: Float64Array; readonly writers: Uint16Array },
@@ -159,12 +159,9 @@ export class KernelTable implements FreezableRows {
     for (const { from, count } of columns.pieces(rows.length)) {
       columns.rows.view.set(rows.subarray(from, from + count));
       code.readVersions(columns.rows.at, count, columns.t.at, columns.writers.at, columns.flags.at);
-      if (columns.flags.view.subarray(0, count).includes(EMPTY)) {
-        throw new RangeError("Cannot read the versions of rows: one is empty");
-      }
       for (let at = 0; at < count; at += 1) {
         const place = to.places[from + at] ?? 0;
-        to.t[place] = columns.t.view[at] ?? 0;
+        to.t[place] = columns.flags.view[at] === EMPTY ? 0 : (columns.t.view[at] ?? 0);
         to.writers[place] = columns.writers.view[at] ?? 0;
       }
     }
@@ -237,7 +234,7 @@ export class KernelTable implements FreezableRows {
     this.cold.copy(rows, count, { values: values.at, valueBytes, state: 0, stateBytes: 0 });
   }
 
-  /** Stores the rows of a piece that are newer and not known: their places in it, where they lie, and whether each was added (1), until the next call. */
+  /** Stores the rows of a piece that are newer and not known: their places in it, where they lie, and whether each was added (1), until the next call; as long `columns` have the versions before. */
   mergePiece(
     batch: RowBatch,
     piece: MergePiece & ContentsPiece,
@@ -251,6 +248,7 @@ export class KernelTable implements FreezableRows {
       ...([count, columns.keys.at, columns.t.at, columns.writers.at, columns.flags.at] as const),
       ...([columns.values.at, state, columns.known.at, known.length] as const),
       ...([columns.places.at, columns.rows.at, columns.added.at] as const),
+      ...([columns.beforeT.at, columns.beforeWriters.at] as const),
     );
     if (stored < 0) throw new TableFull();
     return {

@@ -11,7 +11,7 @@ const FORMS = { f32: 0, f16: 1, i8: 2, bytes: 0 } as const;
 
 /**
  * Steps one piece of a request that it can step, and gives how many rows were stored. Until the code is called again the table's columns have
- * the places of what was stored and, in that order, their times, norms, and whether each is new (1) in a place of its own (2); by place, the rows.
+ * the places of what was stored and, in that order, their times, norms, versions before, and whether each is new (1) in a place of its own (2); by place, the rows.
  */
 export function learnPiece(
   table: KernelTable,
@@ -53,6 +53,8 @@ export function learnPiece(
     columns.t.at,
     columns.added.at,
     columns.norms.at,
+    columns.beforeT.at,
+    columns.beforeWriters.at,
   );
   if (stored < 0) throw new TableFull();
   return { stored, stamped: table.answer, refused: table.answerToo };

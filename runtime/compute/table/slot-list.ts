@@ -54,7 +54,7 @@ function tableOf(slot: number, tables: number): number {
   return slot - Math.floor(slot / tables) * tables;
 }
 
-/** The versions of the rows in these slots, none of which is empty, read table by table. */
+/** The versions of the rows in these slots, read table by table; of empty ones a t of 0. */
 export function versionsAt(tables: readonly KernelTable[], slots: Float64Array): SlotVersions {
   const versions = { slots, t: new Float64Array(slots.length), writers: new Uint16Array(slots.length) };
   for (const [table, { rows, places }] of rowsByTable(slots, tables.length).entries()) {

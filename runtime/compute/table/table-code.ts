@@ -37,6 +37,7 @@ export interface TableCode {
     ...batch: [
       ...[count: number, keys: number, t: number, writers: number, flags: number, values: number, state: number],
       ...[known: number, knownWriters: number, places: number, rows: number, added: number],
+      ...[beforeTimes: number, beforeWriters: number],
     ]
   ) => number;
   readonly rowsToMerge: (
@@ -87,7 +88,7 @@ export interface TableCode {
     ...steps: [
       ...[kind: number, numbers: number, form: number, count: number, keys: number, rows: number, gradients: number],
       ...[initial: number, read: number, firstT: number, writer: number, scratch: number],
-      ...[places: number, times: number, added: number, norms: number],
+      ...[places: number, times: number, added: number, norms: number, beforeTimes: number, beforeWriters: number],
     ]
   ) => number;
 }
@@ -114,7 +115,7 @@ const ARITIES: Arities<TableCode> = {
   beginLoading: 1,
   loadRows: 7,
   fileLoaded: 0,
-  mergeRows: 12,
+  mergeRows: 14,
   rowsToMerge: 7,
   collectAmong: 4,
   collectRows: 5,
@@ -125,7 +126,7 @@ const ARITIES: Arities<TableCode> = {
   gatherKeys: 8,
   gatherRows: 8,
   readRows: 5,
-  stepRows: 16,
+  stepRows: 18,
 };
 
 /** Words of a table's head, in bytes from the start of its memory (assembly/table/layout.ts). */

@@ -38,6 +38,9 @@ export class TableColumns {
   readonly keys: Column<BigUint64Array>;
   readonly t: Column<Float64Array>;
   readonly norms: Column<Float64Array>;
+  /** The versions that rows had before they were stored. */
+  readonly beforeT: Column<Float64Array>;
+  readonly beforeWriters: Column<Uint16Array>;
   readonly known: Column<Float64Array>;
   readonly numbers: Column<Float64Array>;
   readonly rows: Column<Uint32Array>;
@@ -69,7 +72,7 @@ export class TableColumns {
   ) {
     this.#valueBytes = valueBytes;
     this.#stateBytes = stateBytes;
-    const rowBytes = 8 + 8 + 8 + 4 + 4 + 2 + 1 + 1 + valueBytes + stateBytes + 3 * 4 * dim;
+    const rowBytes = 8 + 8 + 8 + 8 + 4 + 4 + 2 + 2 + 1 + 1 + valueBytes + stateBytes + 3 * 4 * dim;
     this.rowsMax = Math.max(1, Math.min(PIECE_ROWS_MAX, rowsMax, Math.floor(PIECE_BYTES / rowBytes)));
     const rows = this.rowsMax;
     const scratchBytes = 4096 + 3 * (16 * dim + valueBytes + stateBytes + 64);
@@ -78,11 +81,13 @@ export class TableColumns {
       8 * rows,
       8 * rows,
       8 * rows,
+      8 * rows,
       8 * SYNC_LIMITS.writersMax,
       128,
       4 * rows,
       4 * rows,
       4 * SYNC_LIMITS.writersMax,
+      2 * rows,
       2 * rows,
       rows,
       rows,
@@ -110,12 +115,14 @@ export class TableColumns {
     this.keys = take((at) => new BigUint64Array(buffer, at, rows));
     this.t = take((at) => new Float64Array(buffer, at, rows));
     this.norms = take((at) => new Float64Array(buffer, at, rows));
+    this.beforeT = take((at) => new Float64Array(buffer, at, rows));
     this.known = take((at) => new Float64Array(buffer, at, SYNC_LIMITS.writersMax));
     this.numbers = take((at) => new Float64Array(buffer, at, 16));
     this.rows = take((at) => new Uint32Array(buffer, at, rows));
     this.places = take((at) => new Uint32Array(buffer, at, rows));
     this.writerHashes = take((at) => new Uint32Array(buffer, at, SYNC_LIMITS.writersMax));
     this.writers = take((at) => new Uint16Array(buffer, at, rows));
+    this.beforeWriters = take((at) => new Uint16Array(buffer, at, rows));
     this.flags = take((at) => new Uint8Array(buffer, at, rows));
     this.added = take((at) => new Uint8Array(buffer, at, rows));
     this.values = take((at) => new Uint8Array(buffer, at, valueBytes * rows));

@@ -184,6 +184,7 @@ export class TableRowStore implements RowStore {
       // What the code gave is read where it lies: rows that had to be kept aside were, so nothing below calls it.
       const [places, rows, times] = [columns.places.view, columns.rows.view, columns.t.view];
       const [added, norms] = [columns.added.view, columns.norms.view];
+      const [beforeT, beforeWriters] = [columns.beforeT.view, columns.beforeWriters.view];
       for (let at = 0; at < piece.stored; at += 1) {
         const place = places[at] ?? 0;
         const row = rows[place] ?? 0;
@@ -192,7 +193,14 @@ export class TableRowStore implements RowStore {
         else frozen?.added(row);
         steps.norms[from + place] = norms[at] ?? 0;
         steps.created[from + place] = isNew & 1;
-        stored.add({ index: from + place, slot: row * this.tables.length + index, t: times[at] ?? 0, writer });
+        stored.add({
+          index: from + place,
+          slot: row * this.tables.length + index,
+          t: times[at] ?? 0,
+          writer,
+          beforeT: beforeT[at] ?? 0,
+          beforeWriter: beforeWriters[at] ?? 0,
+        });
       }
       refused += piece.refused;
       stamped += piece.stamped;
@@ -264,7 +272,8 @@ export class TableRowStore implements RowStore {
       if (doomed.rows.length === 0) return [];
       const keys = BigUint64Array.from(doomed.keys);
       this.#drop(table, doomed.rows, keys);
-      return [{ table, keys, slots: Float64Array.from(doomed.rows, (row) => row * this.tables.length + table) }];
+      const slots = Float64Array.from(doomed.rows, (row) => row * this.tables.length + table);
+      return [{ table, keys, slots, t: Float64Array.from(doomed.t), writers: Uint16Array.from(doomed.writers) }];
     });
   }
 
@@ -325,8 +334,14 @@ export class TableRowStore implements RowStore {
       const index = from + (merged.places[at] ?? 0);
       if (merged.added[at] === 1) frozen?.added(row);
       else frozen?.touch(row);
-      const slot = row * this.tables.length + batch.table;
-      stored.add({ index, slot, t: batch.t[index] ?? 0, writer: batch.writers[index] ?? 0 });
+      stored.add({
+        index,
+        slot: row * this.tables.length + batch.table,
+        t: batch.t[index] ?? 0,
+        writer: batch.writers[index] ?? 0,
+        beforeT: table.columns.beforeT.view[at] ?? 0,
+        beforeWriter: table.columns.beforeWriters.view[at] ?? 0,
+      });
     }
     return merged.ignored;
   }

@@ -48,13 +48,22 @@ export function updateRows(
         refused += 1;
         continue;
       }
-      if (row < 0) {
+      const isAdded = row < 0;
+      if (isAdded) {
         row = rows.add(key);
         added += 1;
         frozen?.added(row);
       } else frozen?.touch(row);
       edit.store(row, { t, writer, flags: verdict === "delete" ? TOMBSTONE : 0 });
-      stored.add({ index, slot: row * tables + table, t, writer });
+      const { version } = edit;
+      stored.add({
+        index,
+        slot: row * tables + table,
+        t,
+        writer,
+        beforeT: isAdded ? 0 : version.t,
+        beforeWriter: isAdded ? 0 : version.writer,
+      });
     }
   }
   return stored.outcome(owned, { refused, stamped });

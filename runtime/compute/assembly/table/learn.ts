@@ -39,7 +39,7 @@ const LAMBDA: usize = 88;
  * Applies one gradient to each of these rows and stamps them with consecutive times. `rows` has -1 where a key has no row; such a row starts
  * from the next `dim` floats of `initial`. `read`, where it is not 0, has the values that the gradients were computed at. `values` and `state` are
  * room for one row, in its own form and as floats. Gives how many rows were stored (negative: memory ended after that many, less 1), with
- * their places, times, rows, whether they are new, and the sums of what their values changed by; in ANSWER how many times were taken, in ANSWER_TOO how
+ * their places, times, rows, whether they are new, the versions they had before (a time of 0 for none), and the sums of what their values changed by; in ANSWER how many times were taken, in ANSWER_TOO how
  * many rows were refused.
  */
 export function stepRows(
@@ -59,6 +59,8 @@ export function stepRows(
   times: usize,
   added: usize,
   norms: usize,
+  beforeTimes: usize,
+  beforeWriters: usize,
 ): i32 {
   const valueBytes = <usize>load<u32>(VALUE_BYTES);
   const stateBytes = <usize>load<u32>(STATE_BYTES);
@@ -127,6 +129,9 @@ export function stepRows(
       row = addRow(key);
       if (row < 0) return -1 - <i32>stored;
     }
+    // Of a row that was just added both are 0.
+    store<f64>(beforeTimes + ((<usize>stored) << 3), load<f64>(addressOf(row), T));
+    store<u16>(beforeWriters + ((<usize>stored) << 1), load<u16>(addressOf(row), WRITER));
     let state = s;
     if (form != 0) {
       copy(whole, w, exactBytes);

@@ -42,7 +42,7 @@ export function rowsToMerge(
 
 /**
  * Stores each row of a batch that is newer than what is held and not known already. Gives how many were stored; their places in the batch, their
- * rows, and whether each is new here (1), as columns; in ANSWER how many were known. Negative: memory ended after that many, less 1.
+ * rows, whether each is new here (1), and the versions before, of new ones a time of 0, as columns; in ANSWER how many were known. Negative: memory ended after that many, less 1.
  */
 export function mergeRows(
   count: u32,
@@ -57,6 +57,8 @@ export function mergeRows(
   places: usize,
   rows: usize,
   added: usize,
+  beforeTimes: usize,
+  beforeWriters: usize,
 ): i32 {
   const valueBytes = <usize>load<u32>(VALUE_BYTES);
   const stateBytes = <usize>load<u32>(STATE_BYTES);
@@ -93,15 +95,21 @@ export function mergeRows(
       }
       const isNew = load<i32>(place) < 0 && fileTaken(place, load<u64>(keys + ((<usize>at) << 3)));
       const row = load<u32>(place);
+      let beforeTime: f64 = 0;
+      let beforeWriter: u32 = 0;
       if (!isNew) {
         const held = addressOf(row);
-        if (!isNewer(time, writer, load<f64>(held, T), load<u16>(held, WRITER))) continue;
+        beforeTime = load<f64>(held, T);
+        beforeWriter = load<u16>(held, WRITER);
+        if (!isNewer(time, writer, beforeTime, beforeWriter)) continue;
         const rowState = state ? state + <usize>at * stateBytes : 0;
         writeRow(held, time, writer, load<u8>(flags + at), values + <usize>at * valueBytes, rowState);
       }
       store<u32>(places + ((<usize>stored) << 2), at);
       store<u32>(rows + ((<usize>stored) << 2), row);
       store<u8>(added + stored, isNew ? 1 : 0);
+      store<f64>(beforeTimes + ((<usize>stored) << 3), beforeTime);
+      store<u16>(beforeWriters + ((<usize>stored) << 1), <u16>beforeWriter);
       stored += 1;
     }
     if (taken < from + size) return -1 - <i32>stored;
