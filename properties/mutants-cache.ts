@@ -27,7 +27,9 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
   {
     name: "early-rows-skip-the-cache",
     file: CACHE,
-    edits: [["if (time > (cache.floor[writer] ?? 0)) cache.early.add(slot);\n      else cache.early.delete(slot);", ""]],
+    edits: [
+      ["if (time > (cache.floor[writer] ?? 0)) cache.early.add(slot);\n      else cache.early.delete(slot);", ""],
+    ],
   },
   {
     name: "answers-without-the-open-slice",

@@ -74,15 +74,16 @@ export function testRowWrites(name: string, create: CreateStore): void {
             }
             continue;
           }
-          const mutate = (): "delete" | undefined => (kind === "delete" ? "delete" : undefined);
+          const verdict = kind === "delete" ? "delete" : undefined;
           const { indexes, t, writers, before } =
             kind === "merge"
               ? indexed(store.merge(joined(rows.map((row) => batchOf(store, { ...row, table }))), NOTHING))
-              : store.update({ table, keys, writer, firstT: 7 + 10 * at, mutate });
+              : store.update({ table, keys, writer, firstT: 7 + 10 * at, mutate: () => verdict });
           for (const [place, index] of indexes.entries()) {
-            const name = `${table} ${keys[index]}`;
-            expect([before.t[place], before.writers[place]]).toEqual([held.get(name)?.t ?? 0, held.get(name)?.writer ?? 0]);
-            held.set(name, { t: t[place] ?? 0, writer: writers[place] ?? 0 });
+            const row = `${table} ${keys[index]}`;
+            const { t: heldT = 0, writer: heldWriter = 0 } = held.get(row) ?? {};
+            expect([before.t[place], before.writers[place]]).toEqual([heldT, heldWriter]);
+            held.set(row, { t: t[place] ?? 0, writer: writers[place] ?? 0 });
           }
         }
       }),

@@ -23,7 +23,7 @@ import {
   type UpdateRequest,
 } from "./row-store.ts";
 import { mutateBySteps } from "./gradient-steps.ts";
-import { editRow, isAmong, packRows, type Row, takeRows } from "./map-row.ts";
+import { editRow, isAmong, packRows, type Row, takeRows, versionBefore, versionsOf } from "./map-row.ts";
 import { StoredRows } from "./stored-rows.ts";
 import { type Version, type WriterId } from "./version.ts";
 import { WriterDictionary } from "./writer-dictionary.ts";
@@ -106,11 +106,7 @@ class MapRowStore implements RowStore {
 
   versionsAt(slots: Float64Array): SlotVersions {
     const rows = Array.from(slots, (slot) => this.#rows[slot]);
-    return {
-      slots,
-      t: Float64Array.from(rows, (row) => row?.t ?? 0),
-      writers: Uint16Array.from(rows, (row) => row?.writer ?? 0),
-    };
+    return versionsOf(rows, [...slots]);
   }
 
   update({ table, keys, writer, firstT, mutate }: UpdateRequest): UpdateOutcome {
@@ -302,8 +298,7 @@ class MapRowStore implements RowStore {
     for (const [at, row] of rows.entries()) this.#drop(row, slots[at] ?? 0);
     const keys = BigUint64Array.from(rows, ({ key }) => key);
     this.#gone.push({ table, keys });
-    const [t, writers] = [Float64Array.from(rows, (row) => row.t), Uint16Array.from(rows, ({ writer }) => writer)];
-    return { table, keys, slots: Float64Array.from(slots), t, writers };
+    return { table, keys, ...versionsOf(rows, slots) };
   }
 
   #drop({ table, key, flags }: Row, slot: Slot): void {
@@ -341,8 +336,4 @@ class MapRowStore implements RowStore {
   #countLive(table: number, by: number): void {
     this.#live[table] = (this.#live[table] ?? 0) + by;
   }
-}
-
-function versionBefore(old: Row | undefined): { readonly beforeT: number; readonly beforeWriter: number } {
-  return { beforeT: old?.t ?? 0, beforeWriter: old?.writer ?? 0 };
 }

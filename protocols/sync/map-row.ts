@@ -1,6 +1,14 @@
 import { emptyBatch } from "./empty-batch.ts";
 import { areFinite, areFloatsFinite, exactBytesOf, exactNumbers, isRounded, rounded } from "./precision.ts";
-import { type Among, type Mutate, type RowBatch, type TableSpec, TOMBSTONE } from "./row-store.ts";
+import {
+  type Among,
+  type Mutate,
+  type RowBatch,
+  type Slot,
+  type SlotVersions,
+  type TableSpec,
+  TOMBSTONE,
+} from "./row-store.ts";
 
 /** A row of the reference store, replaced whole by each change. */
 export interface Row {
@@ -47,6 +55,20 @@ function numbersOf(
   if (precision === "bytes") return new Float32Array();
   if (!isRounded(precision)) return new Float32Array(values.buffer);
   return exactNumbers({ precision, dim }, values, new Float32Array(state.buffer));
+}
+
+/** The version that was there before a row. */
+export function versionBefore(old: Row | undefined): { readonly beforeT: number; readonly beforeWriter: number } {
+  return { beforeT: old?.t ?? 0, beforeWriter: old?.writer ?? 0 };
+}
+
+/** The versions of rows in their slots; of no row a t of 0. */
+export function versionsOf(rows: readonly (Row | undefined)[], slots: readonly Slot[]): SlotVersions {
+  return {
+    slots: Float64Array.from(slots),
+    t: Float64Array.from(rows, (row) => row?.t ?? 0),
+    writers: Uint16Array.from(rows, (row) => row?.writer ?? 0),
+  };
 }
 
 /** Whether a row is one of those asked for. */

@@ -10,6 +10,15 @@ export interface StoredRow {
   readonly beforeWriter: number;
 }
 
+/** Columns of a table's memory. */
+interface StoredColumns {
+  readonly places: { readonly view: Uint32Array };
+  readonly rows: { readonly view: Uint32Array };
+  readonly t: { readonly view: Float64Array };
+  readonly beforeT: { readonly view: Float64Array };
+  readonly beforeWriters: { readonly view: Uint16Array };
+}
+
 /** Rows of one change as they are stored, in columns that are as long as the change at most. */
 export class StoredRows {
   readonly #indexes: Uint32Array<ArrayBuffer>;
@@ -40,6 +49,40 @@ export class StoredRows {
     this.#beforeT[this.#count] = row.beforeT;
     this.#beforeWriters[this.#count] = row.beforeWriter;
     this.#count += 1;
+  }
+
+  /** Adds so many rows that a table has just stored: of each its place from `from` on and, by that, the row, whose slot is row * tables + table. */
+  addColumns(
+    { places, rows, t, beforeT, beforeWriters }: StoredColumns,
+    {
+      from,
+      count,
+      writer,
+      tables,
+      table,
+    }: {
+      readonly from: number;
+      readonly count: number;
+      readonly writer: number;
+      readonly tables: number;
+      readonly table: number;
+    },
+  ): void {
+    const first = this.#count;
+    const [slots, indexes] = [this.#slots, this.#indexes];
+    for (let at = 0; at < count; at += 1) {
+      const place = places.view[at] ?? 0;
+      indexes[first + at] = from + place;
+      slots[first + at] = (rows.view[place] ?? 0) * tables + table;
+    }
+    const [times, timesBefore, writersBefore] = [this.#t, this.#beforeT, this.#beforeWriters];
+    for (let at = 0; at < count; at += 1) {
+      times[first + at] = t.view[at] ?? 0;
+      timesBefore[first + at] = beforeT.view[at] ?? 0;
+      writersBefore[first + at] = beforeWriters.view[at] ?? 0;
+    }
+    this.#writers.fill(writer, first, first + count);
+    this.#count += count;
   }
 
   get indexes(): Uint32Array {

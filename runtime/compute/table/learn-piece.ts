@@ -1,10 +1,11 @@
 import { stateFloats } from "../../../protocols/learning/optimizer.ts";
+import { type FrozenTable } from "../../../protocols/sync/frozen-table.ts";
 import { type GradientSteps } from "../../../protocols/sync/gradient-steps.ts";
 import { exactBytesOf } from "../../../protocols/sync/precision.ts";
 import { type LearnRequest } from "../../../protocols/sync/row-store.ts";
 import { type KernelTable, NO_ROW } from "./kernel-table.ts";
 import { type OptimizerNumbers, optimizerNumbers } from "./optimizer-numbers.ts";
-import { TableFull } from "./table-columns.ts";
+import { type TableColumns, TableFull } from "./table-columns.ts";
 
 /** How the code calls the forms of numbers that it can step. */
 const FORMS = { f32: 0, f16: 1, i8: 2, bytes: 0 } as const;
@@ -58,6 +59,29 @@ export function learnPiece(
   );
   if (stored < 0) throw new TableFull();
   return { stored, stamped: table.answer, refused: table.answerToo };
+}
+
+/** The row is in a place of its own now. */
+const ADDED = 2;
+
+/**
+ * Notes what was just stored of a piece: as changed, and by its place in the request. What the code gave is read where it lies: rows that had to be kept aside were, so
+ * nothing here calls it.
+ */
+export function noteLearned(
+  { places, rows, added, norms }: TableColumns,
+  steps: GradientSteps,
+  { from, count, frozen }: { readonly from: number; readonly count: number; readonly frozen: FrozenTable | undefined },
+): void {
+  for (let at = 0; at < count; at += 1) {
+    const place = places.view[at] ?? 0;
+    const row = rows.view[place] ?? 0;
+    const isNew = added.view[at] ?? 0;
+    if ((isNew & ADDED) === 0) frozen?.touch(row);
+    else frozen?.added(row);
+    steps.norms[from + place] = norms.view[at] ?? 0;
+    steps.created[from + place] = isNew & 1;
+  }
 }
 
 /** What `learnPiece` needs to know of the optimizer of these steps; undefined where it cannot do them. */

@@ -27,7 +27,7 @@ import { StoredRows } from "../../../protocols/sync/stored-rows.ts";
 import { type Version, type WriterId } from "../../../protocols/sync/version.ts";
 import { EditedRow } from "./edited-row.ts";
 import { KernelTable } from "./kernel-table.ts";
-import { learnPiece, numbersOf } from "./learn-piece.ts";
+import { learnPiece, noteLearned, numbersOf } from "./learn-piece.ts";
 import { rowsByTable, slotListOf, versionsAt } from "./slot-list.ts";
 import { rowsWhere } from "./rows-where.ts";
 import { oldestOf } from "./oldest-rows.ts";
@@ -51,8 +51,6 @@ export function createTableRowStore(tables: readonly TableSpec[], options: Table
 }
 
 const NO_ROWS = new Uint32Array();
-/** The row is in a place of its own now. */
-const ADDED = 2;
 
 /** A slot is row * tables + table. */
 export class TableRowStore implements RowStore {
@@ -181,27 +179,8 @@ export class TableRowStore implements RowStore {
         for (const row of table.fetch(keys.subarray(from, to))) if (row >= 0) frozen.touch(row);
       }
       const piece = learnPiece(table, request, { from, count, firstT: firstT + stamped, optimizer });
-      // What the code gave is read where it lies: rows that had to be kept aside were, so nothing below calls it.
-      const [places, rows, times] = [columns.places.view, columns.rows.view, columns.t.view];
-      const [added, norms] = [columns.added.view, columns.norms.view];
-      const [beforeT, beforeWriters] = [columns.beforeT.view, columns.beforeWriters.view];
-      for (let at = 0; at < piece.stored; at += 1) {
-        const place = places[at] ?? 0;
-        const row = rows[place] ?? 0;
-        const isNew = added[at] ?? 0;
-        if ((isNew & ADDED) === 0) frozen?.touch(row);
-        else frozen?.added(row);
-        steps.norms[from + place] = norms[at] ?? 0;
-        steps.created[from + place] = isNew & 1;
-        stored.add({
-          index: from + place,
-          slot: row * this.tables.length + index,
-          t: times[at] ?? 0,
-          writer,
-          beforeT: beforeT[at] ?? 0,
-          beforeWriter: beforeWriters[at] ?? 0,
-        });
-      }
+      noteLearned(columns, steps, { from, count: piece.stored, frozen });
+      stored.addColumns(columns, { from, count: piece.stored, writer, tables: this.tables.length, table: index });
       refused += piece.refused;
       stamped += piece.stamped;
     }
