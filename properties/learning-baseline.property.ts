@@ -75,6 +75,39 @@ test("a baseline passes over a batch whose gradients are too large, counts it, a
   expect(broken).toEqual({ ...whole, refused: 1 });
 });
 
+/** A stretch of a stream of which each impression is clicked with probability .3, half of the clicks so many impressions after the negative. */
+function lateStream(seed: number, delay: number): PublishedSample[] {
+  const random = createRandom(seed);
+  const published: PublishedSample[][] = Array.from({ length: 16_000 + delay }, () => []);
+  for (let at = 0; at < 16_000; at += 1) {
+    const item = String(nextBelow(random, 20));
+    const isClicked = nextFloat(random) < 0.3;
+    const isLate = isClicked && nextFloat(random) < 0.5;
+    const named = { item, correction: false };
+    if (isClicked && !isLate) published[at]?.push(sample(`r${at}`, { ...named, label: 1 }));
+    else published[at]?.push({ ...sample(`r${at}`, { ...named, label: 0 }), late: 0.5 });
+    if (isLate) published[at + delay]?.push(sample(`r${at}`, { item, label: 1, correction: true }));
+  }
+  return published.slice(6_000, 16_000).flat();
+}
+
+test.each([20, 2_000, 6_000])(
+  "a baseline of negatives that were given early is calibrated, if their positives come %i samples later, before its end or after",
+  (delay) => {
+    const slow: ModelDeclaration = {
+      ...model,
+      optimizer: { kind: "adagrad", learningRate: 0.1 },
+      denseOptimizer: { kind: "adagrad", learningRate: 0.1 },
+    };
+    const stream = lateStream(delay, delay);
+    const [train, judge] = [stream.slice(0, 6_000), stream.slice(6_000)];
+    const { measured } = judgeBaseline(slow, { backend: plain, batch: 64, train, judge });
+    const { calibration = 0 } = summarize(measured, "total");
+    expect(calibration).toBeGreaterThan(0.92);
+    expect(calibration).toBeLessThan(1.08);
+  },
+);
+
 test("withFinalLabels(): a negative is left out just where its own correction is there", () => {
   const impressions = fc.uniqueArray(
     fc.record({ request: fc.constantFrom("a", "b", "c:d"), item: fc.constantFrom("1", "x:0", "0") }),

@@ -21,7 +21,10 @@ export interface JudgedBaseline {
   readonly refused: number;
 }
 
-/** Trains on some samples, then predicts others, without learning from them. What was given as a negative and corrected by then is learned as the positive alone. */
+/**
+ * Trains on some samples, then predicts others, without learning from them. A negative that was corrected by then is learned as the positive alone, or,
+ * where it was given early, weighed as the online model weighs it.
+ */
 export function judgeBaseline(
   model: ModelDeclaration,
   given: {
@@ -54,10 +57,15 @@ export function judgeBaseline(
   return { measured, refused };
 }
 
-/** Without the negatives that a correction among them took back. */
+/**
+ * Without the negatives that a correction among them took back. One that says how many positives come later stays: it is weighed for all of them
+ * (label-weights.ts), so those that came by now must not be taken out once more.
+ */
 export function withFinalLabels(samples: readonly PublishedSample[]): readonly PublishedSample[] {
   const corrected = new Set(samples.filter(({ correction }) => correction).map(impressionOf));
-  return samples.filter((sample) => sample.label > 0 || !corrected.has(impressionOf(sample)));
+  return samples.filter(
+    (sample) => sample.label > 0 || sample.late !== undefined || !corrected.has(impressionOf(sample)),
+  );
 }
 
 /** A sample's id without its label. */

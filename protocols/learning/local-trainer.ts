@@ -5,6 +5,7 @@
 import { type Backend, type BatchLoss } from "../compute/backend.ts";
 import { addGradient, poolRows, type Pooling } from "../compute/pooling.ts";
 import { firstBroken, GRADIENT_NORM_MAX, type Refusal } from "./guard.ts";
+import { weighLabels } from "./label-weights.ts";
 import { type LocalModel, type LocalTable } from "./local-model.ts";
 import { firstDenseTable } from "../model-layout.ts";
 import { createRandom, nextUint32 } from "../random.ts";
@@ -130,6 +131,11 @@ export function createLocalTrainer(
       place(set, samples);
       if (dropout > 0) masked.draw(inputs.embeddings, { floats, dropout, seed });
       const probabilities = compiled.forward(samples.length);
+      if (set.late !== undefined) {
+        const { late, labels, weights } = set;
+        const of = { labels: pick(labels, samples), weights: pick(weights, samples), late: pick(late, samples) };
+        weighLabels(inputs.weights, { labels: of, probabilities, kept: 1 });
+      }
       const loss = { ...compiled.backward(), probabilities };
       if (dropout > 0) masked.multiply(compiled.embeddingGradients, floats);
       for (const [table, rows] of touched.entries()) {
@@ -158,6 +164,10 @@ export function createLocalTrainer(
       compiled[Symbol.dispose]();
     },
   };
+}
+
+function pick(of: Float32Array, samples: Uint32Array): Float64Array {
+  return Float64Array.from(samples, (sample) => of[sample] ?? Number.NaN);
 }
 
 /** Whether a sample has a row of a table. */

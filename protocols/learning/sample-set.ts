@@ -15,6 +15,8 @@ export interface SampleSet {
   readonly dense: Float32Array;
   readonly labels: Float32Array;
   readonly weights: Float32Array;
+  /** Of negatives that were given early: the share of positives that come later (label-weights.ts); NaN of others. Absent where there is none. */
+  readonly late?: Float32Array;
 }
 
 /** The distinct keys of each of a model's tables, numbered as they were met. */
@@ -40,7 +42,12 @@ export function encodeSamples(model: ModelDeclaration, book: KeyBook, samples: r
     dense,
     labels: Float32Array.from(samples, ({ label }) => label),
     weights: Float32Array.from(samples, ({ weight }) => weight),
+    ...(samples.some(({ late }) => late !== undefined) && { late: lateOf(samples) }),
   };
+}
+
+function lateOf(samples: readonly LabelledExample[]): Float32Array<ArrayBuffer> {
+  return Float32Array.from(samples, ({ late = Number.NaN }) => late);
 }
 
 /** From table by table to sample by sample. */
@@ -73,6 +80,7 @@ export function joinSamples(sets: readonly SampleSet[]): SampleSet {
     return sets.reduce((sum, set) => sum + partOf(set).length, 0);
   }
   const starts = joinStarts(sets);
+  const isLate = sets.some(({ late }) => late !== undefined);
   return {
     size: sets.reduce((sum, { size }) => sum + size, 0),
     ...(starts && { starts }),
@@ -80,6 +88,12 @@ export function joinSamples(sets: readonly SampleSet[]): SampleSet {
     dense: joined(new Float32Array(length(({ dense }) => dense)), ({ dense }) => dense),
     labels: joined(new Float32Array(length(({ labels }) => labels)), ({ labels }) => labels),
     weights: joined(new Float32Array(length(({ weights }) => weights)), ({ weights }) => weights),
+    ...(isLate && {
+      late: joined(
+        new Float32Array(length(({ labels }) => labels)),
+        ({ late, size }) => late ?? new Float32Array(size).fill(Number.NaN),
+      ),
+    }),
   };
 }
 
