@@ -7,6 +7,12 @@ import {
   type Optimizer,
   stateFloats,
 } from "../protocols/learning/optimizer.ts";
+import { exactBytesOf, floatsOf, valueBytesOf } from "../protocols/sync/precision.ts";
+import { type RowStore, type TableSpec } from "../protocols/sync/row-store.ts";
+import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
+import { parseWriterId } from "../protocols/sync/version.ts";
+import { createTableRowStore } from "../runtime/compute/table/table-row-store.ts";
+import steps from "./fixtures/optimizer-steps.json" with { type: "json" };
 import golden from "./fixtures/optimizer-golden.json" with { type: "json" };
 
 const { adagrad, ftrl } = golden;
@@ -86,6 +92,82 @@ test("ogd, row-wise adagrad, adamom and adam take the first step that their form
   // m = 0.1 g, v / c = g^2
   expectClose(first({ kind: "adamom", learningRate: 0.1 }), [0.99, 0.99], 1e-6);
   expectClose(first({ kind: "adam", learningRate: 0.1 }), [0.9, 0.9], 1e-6);
+});
+
+interface Run {
+  readonly optimizer: { readonly kind: string; readonly learningRate: number; readonly epsilonPlace?: string };
+  readonly delayed: boolean;
+  readonly rows: readonly (readonly number[])[];
+}
+
+function optimizerOf({ kind, epsilonPlace, ...numbers }: Run["optimizer"]): Optimizer {
+  const inside = epsilonPlace === "inside" ? { epsilonPlace: "inside" as const } : {};
+  if (kind === "ogd" || kind === "adamom" || kind === "adam") return { kind, ...numbers };
+  if (kind === "rowwise-adagrad") return { kind, ...numbers, ...inside };
+  throw new RangeError(`Cannot step by '${kind}': the fixture has none`);
+}
+
+/** The row that a step's gradient was computed at, where it is late. */
+function readAt({ delayed, rows }: Run, at: number): readonly number[] | undefined {
+  if (!delayed || at < steps.stale) return undefined;
+  return at === steps.stale ? steps.values : rows[at - steps.stale - 1];
+}
+
+const runs = steps.cases.map((run: Run): [string, Run] => [
+  `${JSON.stringify(run.optimizer)}${run.delayed ? ", late" : ""}`,
+  run,
+]);
+
+test.each(runs)("five steps give the rows that the papers' sums give: %s", (_, run) => {
+  const values = Float32Array.from(steps.values);
+  const optimizer = optimizerOf(run.optimizer);
+  const state = initialState(optimizer, values);
+  for (const [at, row] of run.rows.entries()) {
+    const read = readAt(run, at);
+    const gradient = Float32Array.from(steps.gradients[at] ?? []);
+    const delay = read && { lambda: steps.lambda, valuesRead: Float32Array.from(read) };
+    apply(optimizer, { values, state, gradient, ...(delay && { delay }) });
+    expectClose([...values], row, 1e-6);
+  }
+});
+
+test.each(runs)("tables, of kernels and of Maps, hold the rows of five steps: %s", (_, run) => {
+  const optimizer = optimizerOf(run.optimizer);
+  const dim = steps.values.length;
+  const table: TableSpec = {
+    name: "rows",
+    dim,
+    valueBytes: valueBytesOf("f32", dim),
+    stateBytes: exactBytesOf("f32", dim) + 4 * stateFloats(optimizer, dim),
+    precision: "f32",
+    optimizer: "",
+  };
+  const keys = BigUint64Array.of(7n);
+  const stores: readonly RowStore[] = [
+    createTableRowStore([table], { state: true }),
+    createMapRowStore([table], { state: true }),
+  ];
+  for (const store of stores) {
+    for (const [at, row] of run.rows.entries()) {
+      const read = readAt(run, at);
+      const delay = read && { lambda: steps.lambda, valuesRead: Float32Array.from(read) };
+      store.learn({
+        table: 0,
+        writer: store.writerIndex(parseWriterId("0.a.n.x")),
+        keys,
+        firstT: 1 + at,
+        steps: {
+          optimizer,
+          gradients: Float32Array.from(steps.gradients[at] ?? []),
+          initial: () => Float32Array.from(steps.values),
+          norms: new Float64Array(1),
+          created: new Uint8Array(1),
+          ...(delay && { delay }),
+        },
+      });
+      expectClose([...floatsOf(table, store.read(0, keys).values)], row, 1e-6);
+    }
+  }
 });
 
 test("ogd's second step is smaller by sqrt(2), and a given step replaces the row's count", () => {
