@@ -186,8 +186,10 @@ class ImagesUnusable extends Error {
 
   constructor(name: string, why: string) {
     super(
-      `Cannot restore shard '${name}': none of its images can be used (${why}). Undo the change to the model's declaration, or move the images of the ` +
-        "shard out of the state folder's 'shards' to start it empty: it then pulls what its peers hold",
+      `Cannot restore shard '${name}': none of its images can be used (${why}). Undo the change to the model's declaration; or give the model a new name, and ` +
+        "trainer.warmStart this state folder and the old name, so that it begins with the rows of these images, over any number of shards; or restore a backup, " +
+        "where they are damaged; or move the images of the shard out of the state folder's 'shards' to start it empty: it then pulls what its peers hold, and " +
+        "where none does, as in a region that trains alone, it learns anew",
     );
   }
 }

@@ -148,7 +148,10 @@ const dense = z
 export const modelSchema = z
   .strictObject({
     name: token.meta({ description: "The model's name, the same in every region" }),
-    shards: integer({ min: 1, max: 1024 }).default(4).meta({ description: "Hash slices; the same in every region" }),
+    shards: integer({ min: 1, max: 1024 }).default(4).meta({
+      description:
+        "Hash slices; the same in every region. For another number a model needs a new name, and trainer.warmStart",
+    }),
     architecture: architecture.prefault({}),
     tables: tables.default([
       { name: "users", key: "user", precision: "f32" },

@@ -3,12 +3,15 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdir, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { backUp } from "../regions/snapshot/backup.ts";
+import { CrashDisk } from "../properties/world/crash-disk.ts";
 import { restore } from "../regions/snapshot/restore.ts";
+import { unpackBackup } from "../regions/snapshot/unpack.ts";
+import { verifyImages } from "../regions/snapshot/verify.ts";
 import { contentOf, leftIn, workplace } from "./backup-workplace.ts";
 import { freshet } from "./run-freshet.ts";
 
@@ -33,6 +36,27 @@ test("a backup or a restore that is stopped at any step leaves nothing, or all t
     expect(step).toBeLessThan(10);
   }
   expect(await contentOf(join(folder.copy, "shards"))).toEqual(await contentOf(folder.shards));
+});
+
+test("what takes long ends soon after it is stopped: unpacking, and checking", async () => {
+  await using folder = await workplace();
+  await backUp(folder.state, folder.file, stopAt(Infinity));
+  const archive = await readFile(folder.file);
+  const stop = new AbortController();
+  let left = archive.length;
+  async function* pieces(): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < archive.length; at += 1024) {
+      left -= 1024;
+      yield archive.subarray(at, at + 1024);
+      if (at >= 4096) stop.abort();
+    }
+  }
+  const disk = new CrashDisk();
+  const unpacked = unpackBackup(pieces(), { disk, folder: "/new", signal: stop.signal });
+  await expect(unpacked).rejects.toThrow("This operation was aborted");
+  expect(left).toBeGreaterThan(archive.length / 2);
+  const checked = verifyImages(folder.state, { ...stopAt(Infinity), shard: undefined, signal: stop.signal });
+  await expect(Array.fromAsync(checked)).rejects.toBe(stop.signal.reason);
 });
 
 test("SIGINT and SIGKILL at any step of the commands: nothing, or all; what a killed one left goes with the next", async () => {

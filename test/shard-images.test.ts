@@ -80,7 +80,15 @@ test("a model that no longer fits its image is refused, and what is different is
   }
   const model = { ...MODEL, architecture: { ...MODEL.architecture, embedding: 8 } };
   await expect(start(folder.path, { model })).rejects.toThrow(
-    /^Cannot restore shard 'clicks-0': none of its images can be used .*'users' has dim 4 in the image, now 8.* Undo the change to the model's declaration, or move/,
+    /^Cannot restore shard 'clicks-0': none of its images can be used .*'users' has dim 4 in the image, now 8.* Undo the change to the model's declaration; or give the model a new name, and trainer\.warmStart /,
+  );
+  // A number of shards changes nothing of a table, so it must be named itself.
+  await expect(start(folder.path, { model: { ...MODEL, shards: 3 } })).rejects.toThrow(
+    /'catalogue' has shards 1 in the image, now 3.* over any number of shards; .* as in a region that trains alone, it learns anew$/,
+  );
+  const slower = { ...MODEL, optimizer: { ...MODEL.optimizer, learningRate: 0.05 } };
+  await expect(start(folder.path, { model: slower })).rejects.toThrow(
+    "'users' has learningRate 0.1 in the image, now 0.05",
   );
   await using node = await start(folder.path);
   expect(await node.shard.ask("position", { trainer: TRAINER }, { signal: soon() })).toMatchObject({ applied: 1 });

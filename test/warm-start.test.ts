@@ -3,6 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { packPush } from "../actors/packed-push.ts";
 import { shard } from "../actors/shard.ts";
+import { type ShardConfig } from "../actors/shard-config.ts";
 import { type ShardProtocol } from "../actors/shard-protocol.ts";
 import { shardOf } from "../protocols/keys.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
@@ -11,6 +12,7 @@ import { loadImage } from "../protocols/sync/image.ts";
 import { floatsOf } from "../protocols/sync/precision.ts";
 import { type RowStore } from "../protocols/sync/row-store.ts";
 import { warmStart } from "../regions/warm-start.ts";
+import { type ActorRef } from "../runtime/actor.ts";
 import { ActorHost } from "../runtime/actor-host.ts";
 import { createTableRowStore } from "../runtime/compute/table/table-row-store.ts";
 import { nodeDisk } from "../runtime/disk.ts";
@@ -77,6 +79,35 @@ test("a new model begins with the rows of another, wherever they live now; what 
   );
 });
 
+test("a model whose number of shards was changed is refused, and goes on under a new name with the rows of its own state folder, as the error says", async () => {
+  await using folder = await temporaryFolder();
+  const shards = join(folder.path, "shards");
+  await writeOld(shards);
+  const config = shardConfig({ snapshotMs: 1_000_000 });
+  await expect(startShard(shards, { ...config, model: { ...MODEL, shards: 2 } })).rejects.toThrow(
+    /'catalogue' has shards 1 in the image, now 2.*trainer\.warmStart/,
+  );
+  const model = { ...MODEL, name: "clicks-2", shards: 2 };
+  const place = { region: REGION, node: "a", nowMs: 1_770_000_000_000 };
+  await warmStart({ model, from: folder.path, as: "clicks", folder: shards, ...place });
+  const { store } = replicaAfter(BATCHES);
+  let found = 0;
+  for (const at of [0, 1]) {
+    await using started = await startShard(shards, { ...config, model, shard: at, name: `clicks-2-${at}` });
+    for (const [table, precision] of [
+      [USERS, "f32"],
+      [ITEMS, "f16"],
+    ] as const) {
+      const keys = ALL_KEYS.filter((key) => shardOf(table, key, 2) === at);
+      const held = keys.filter((key) => store.read(table, BigUint64Array.of(key)).found[0] === 1);
+      const { values } = await started.shard.ask("gather", { lists: [{ table, keys: held }] }, { signal: soon() });
+      expect(values[0]).toEqual(floatsOf({ precision, dim: 1 }, store.read(table, held).values));
+      found += held.length;
+    }
+  }
+  expect(found).toBe(store.rows(USERS) + store.rows(ITEMS));
+});
+
 test("a warm start names a model of the config, and a path that is relative to it", () => {
   const warm = { clicks: { from: "../last-year", model: "clicks-1" } };
   expect(parse({ ...LEAST, trainer: { warmStart: warm } }).trainer.warmStart).toEqual({
@@ -90,18 +121,32 @@ test("a warm start names a model of the config, and a path that is relative to i
 /** Images of a shard that has learned so many batches. */
 async function writeOld(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
-  const host = new ActorHost({ region: REGION, thread: "main", sink: () => undefined, onFailure: () => undefined });
-  host.declare({ definition: fileStore, id: "a", config: { folder } });
-  const address = host.declare({ definition: shard, id: "clicks-0-a", config: shardConfig({ snapshotMs: 20 }) });
-  await host.start();
-  const ref = host.ref<ShardProtocol>(address);
-  ref.tell("role", { duty: "trains", training: REGION, term: 0, epoch: 0 });
+  await using started = await startShard(folder, shardConfig({ snapshotMs: 20 }));
+  const { shard: ref } = started;
   for (let batch = 1; batch <= BATCHES; batch += 1) await ref.ask("push", packPush(batchOf(batch)), { signal: soon() });
   await eventually("the image has all batches", async () => {
     const { durable } = await ref.ask("position", { trainer: TRAINER }, { signal: soon() });
     return durable === BATCHES ? true : undefined;
   });
-  await host.stop(5_000);
+}
+
+/** A shard that trains, with its images in a folder. */
+async function startShard(
+  folder: string,
+  config: ShardConfig,
+): Promise<AsyncDisposable & { readonly shard: ActorRef<ShardProtocol> }> {
+  const host = new ActorHost({ region: REGION, thread: "main", sink: () => undefined, onFailure: () => undefined });
+  host.declare({ definition: fileStore, id: "a", config: { folder } });
+  const address = host.declare({ definition: shard, id: `${config.name}-a`, config });
+  try {
+    await host.start();
+  } catch (error) {
+    await host.stop(1_000);
+    throw error;
+  }
+  const ref = host.ref<ShardProtocol>(address);
+  ref.tell("role", { duty: "trains", training: REGION, term: 0, epoch: 0 });
+  return { shard: ref, [Symbol.asyncDispose]: () => host.stop(5_000) };
 }
 
 async function loaded(folder: string, at: number): Promise<RowStore> {

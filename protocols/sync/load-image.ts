@@ -1,10 +1,11 @@
 import { DecodeError } from "../wire/decode-error.ts";
+import { declaredDifference } from "./declared-difference.ts";
 import { declarationDigest } from "./declaration.ts";
 import { type LoadedImage } from "./image.ts";
 import { decodeBlocks } from "./image-block.ts";
 import { decodeHead, type ImageHead } from "./image-head.ts";
 import { type Knowledge } from "./knowledge.ts";
-import { type RowStore, type TableSpec } from "./row-store.ts";
+import { type RowStore } from "./row-store.ts";
 
 /** Fills an empty store from the segments of an image, in their order. Whatever throws `DecodeError` leaves a store of no use. */
 export interface ImageLoader {
@@ -78,24 +79,6 @@ function checkFit({ hasState, declared }: ImageHead, store: RowStore): void {
   if (declarationDigest(declared) === declarationDigest(store.declared)) return;
   throw new DecodeError(
     "image",
-    `its tables are declared otherwise than these: ${difference(declared, store.declared)}`,
+    `its tables are declared otherwise than these: ${declaredDifference(declared, store.declared)}`,
   );
-}
-
-/** The first thing in which two declarations differ; how they learn last, as that is long and changes with all else. */
-function difference(held: readonly TableSpec[], wanted: readonly TableSpec[]): string {
-  for (const [index, table] of held.entries()) {
-    const now = wanted[index];
-    if (now?.name !== table.name) return `table '${table.name}' is ${now === undefined ? "gone" : `now '${now.name}'`}`;
-  }
-  for (const field of ["dim", "precision", "valueBytes", "stateBytes", "optimizer"] as const) {
-    for (const [index, { name, [field]: was }] of held.entries()) {
-      const is = wanted[index]?.[field];
-      if (was === is) continue;
-      return field === "optimizer"
-        ? `'${name}' is learned otherwise, or by another model`
-        : `'${name}' has ${field} ${was} in the image, now ${is}`;
-    }
-  }
-  return `table '${wanted[held.length]?.name ?? ""}' is new`;
 }
