@@ -1,4 +1,5 @@
 import { parseArguments } from "./cli/arguments.ts";
+import { endWithReader } from "./cli/broken-pipe.ts";
 import { type Command, type Terminal, WrongUsage } from "./cli/command.ts";
 import { configCheck, configSchema } from "./cli/config.ts";
 import { dataCheck } from "./cli/data.ts";
@@ -17,7 +18,8 @@ import { nearestName } from "./nearest-name.ts";
 import { freshetVersion } from "./version.ts";
 
 /*
- * The command line. Exit codes: 0 done, 1 could not, 2 called wrongly, 130 ended at once by a second signal.
+ * The command line. Exit codes: 0 done, 1 could not, 2 called wrongly, 130 ended at once by a second signal,
+ * 141 ended as nobody read its output any more.
  */
 
 const COMMANDS: readonly Command[] = [
@@ -95,6 +97,7 @@ function findCommand(words: readonly string[]): { readonly command: Command; rea
 }
 
 if (import.meta.main) {
+  endWithReader([process.stdout, process.stderr]);
   process.exitCode = await main(process.argv.slice(2), {
     out: process.stdout,
     err: process.stderr,

@@ -105,6 +105,15 @@ test("config check --secrets says which are missing", async () => {
   expect(missing.out).toContain("Cannot read the HTTP token from the environment variable FRESHET_TEST_NONE");
 });
 
+test("a command whose reader is gone ends without a word", async () => {
+  const child = spawn(process.execPath, ["regions/cli.ts", "config", "schema"]);
+  let err = "";
+  child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()));
+  child.stdout.destroy();
+  expect(await new Promise((resolve) => child.once("close", resolve))).toBe(141);
+  expect(err).toBe("");
+});
+
 test("config schema prints a JSON Schema", async () => {
   const ran = await freshet(["config", "schema"]);
   expect(JSON.parse(ran.out)).toMatchObject({ type: "object", additionalProperties: false });

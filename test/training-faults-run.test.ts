@@ -52,6 +52,20 @@ test("a batch with too large a gradient is passed over, with the line of its sam
   expect(refused.err).toContain("every batch of pass 1 was refused");
 });
 
+test("a run whose reader is gone stops quietly, and the same command goes on from there", async () => {
+  await using folder = await madeData();
+  const out = join(folder.path, "out");
+  const args = await commandFor(folder.path, ["--out", out, "--patience", "100000", "--slowdown", "1"]);
+  const child = spawn(process.execPath, ["regions/cli.ts", ...args, "--passes", "100000"]);
+  let err = "";
+  child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()));
+  child.stdout.once("data", () => child.stdout.destroy());
+  expect(await new Promise((resolve) => child.once("close", resolve))).toBe(1);
+  expect(err).toBe("");
+  const again = await freshet([...args, "--passes", "1"]);
+  expect(again).toMatchObject({ code: 0, err: "" });
+});
+
 test("a run that is killed within a pass goes on from its last checkpoint to the report of one that was not", async () => {
   await using folder = await madeData();
   const random = createRandom(3);
