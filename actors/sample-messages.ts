@@ -58,7 +58,11 @@ export function keptOf(parts: readonly SampleColumns[], model: ModelDeclaration)
 }
 
 /** What samples are labelled with, and when they were shown. */
-export function labelsIn(parts: readonly SampleColumns[]): Labels & { readonly times: Float64Array } {
+export interface SampleLabels extends Labels {
+  readonly times: Float64Array;
+}
+
+export function labelsIn(parts: readonly SampleColumns[]): SampleLabels {
   const size = sizeOf(parts);
   const [labels, weights, times] = [new Float64Array(size), new Float64Array(size), new Float64Array(size)];
   const late = parts.some((part) => part.late !== undefined) ? new Float64Array(size).fill(Number.NaN) : undefined;

@@ -1,9 +1,9 @@
 import { keyOf } from "../protocols/keys.ts";
-import { firstBroken, GRADIENT_NORM_MAX, type Refusal } from "../protocols/learning/guard.ts";
-import { type ShardGradients } from "../protocols/learning/learner.ts";
+import { firstBroken, GRADIENT_NORM_MAX, isSurelyBelow, type Refusal } from "../protocols/learning/guard.ts";
+import { type learn } from "../protocols/learning/learner.ts";
 import { type SampleColumns, samplesOf } from "../protocols/learning/sample-frame.ts";
 import { keyTexts } from "../protocols/learning/training-batch.ts";
-import { type ModelLayout } from "../protocols/model-layout.ts";
+import { firstDenseTable, type ModelLayout } from "../protocols/model-layout.ts";
 
 /** A shard does not stand where the trainer left it: one of them restarted. */
 export class ShardElsewhere extends Error {
@@ -21,10 +21,15 @@ export interface BrokenGradient {
   readonly key: bigint;
 }
 
-/** The first of a batch's gradients that must not enter the model, or undefined. */
-export function brokenGradient(gradients: readonly (readonly ShardGradients[])[]): BrokenGradient | undefined {
+/** The first of a batch's gradients that must not enter the model, or undefined. `rowSquares` is as `learn` gives it: where it is small nothing is wrong with any row of a table. */
+export function brokenGradient(
+  layout: ModelLayout,
+  { gradients, rowSquares }: Pick<ReturnType<typeof learn>, "gradients" | "rowSquares">,
+): BrokenGradient | undefined {
+  const first = isSurelyBelow(rowSquares, GRADIENT_NORM_MAX) ? firstDenseTable(layout) : 0;
   for (const list of gradients) {
     for (const part of list) {
+      if (part.table < first) continue;
       // Row by row, as the shards do: a row that one of them refuses must reach none.
       const broken = firstBroken(part.gradients, { rows: part.keys.length, normMax: GRADIENT_NORM_MAX });
       if (broken !== undefined) {

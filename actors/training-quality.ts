@@ -4,17 +4,23 @@ import { addPrediction, createMetrics, type ProgressiveMetrics } from "../protoc
 import { addToSlices, type Slices } from "../protocols/learning/quality-slices.ts";
 import { type SampleColumns } from "../protocols/learning/sample-frame.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
-import { labelsIn, valuesIn } from "./sample-messages.ts";
+import { type SampleLabels, valuesIn } from "./sample-messages.ts";
 
 /** Reports of quality until one with its slices, which are many and nobody waits for. */
 const SLICES_EVERY = 8;
 /** Recent quality forgets half of what it knew in this much event time. */
 const HALF_LIFE_MS = 3_600_000;
 
+/** What was predicted of some samples, and whether the rows of their users and items had never been trained. */
+interface Predicted {
+  readonly probabilities: Float32Array;
+  readonly isNew: NewRows;
+}
+
 /** What one trainer predicted before it learned, since it was last told. */
 export interface TrainingQuality {
-  /** Takes in what was predicted of some samples. */
-  measure(parts: readonly SampleColumns[], probabilities: Float32Array, isNewRow: NewRows): void;
+  /** Takes in what was predicted of some samples, which are labelled so. */
+  measure(parts: readonly SampleColumns[], labels: SampleLabels, predicted: Predicted): void;
   /** What is to be told now; undefined where nothing was predicted. */
   take(): { readonly window: ProgressiveMetrics; readonly slices: Slices } | undefined;
 }
@@ -24,8 +30,7 @@ export function createTrainingQuality({ slices: features = [], negativesKept = 1
   let slices: Slices = new Map();
   let reports = 0;
   return {
-    measure(parts, probabilities, isNewRow) {
-      const labels = labelsIn(parts);
+    measure(parts, labels, { probabilities, isNew }) {
       const values = features.length === 0 ? [] : valuesIn(parts, features);
       for (let at = 0; at < labels.labels.length; at += 1) {
         const label = labels.labels[at] ?? 0;
@@ -34,8 +39,8 @@ export function createTrainingQuality({ slices: features = [], negativesKept = 1
         const weight = (labels.weights[at] ?? 0) * by;
         const measured = { probability, label, weight, timeMs: labels.times[at] ?? 0 };
         addPrediction(window, measured);
-        const isNewUser = isNewRow.user(at);
-        const isNewItem = isNewRow.item(at);
+        const isNewUser = isNew.user(at);
+        const isNewItem = isNew.item(at);
         if (!isNewUser && !isNewItem && features.length === 0) continue;
         const sliced = { ...measured, values: values[at] ?? [], isNewUser, isNewItem };
         addToSlices(slices, sliced, { features, halfLifeMs: HALF_LIFE_MS });

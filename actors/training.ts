@@ -26,7 +26,15 @@ import { type ActorRef, type Context } from "../runtime/actor.ts";
 import { type StreamProtocol } from "../runtime/stream-protocol.ts";
 import { type JoinerProtocol } from "./joiner.ts";
 import { type GradientPart, type PushOutcome, type ShardProtocol, type Sighting } from "./shard-protocol.ts";
-import { type Batch, decode, keptOf, labelsIn, type Queued, sightingsOf } from "./sample-messages.ts";
+import {
+  type Batch,
+  decode,
+  keptOf,
+  labelsIn,
+  type Queued,
+  type SampleLabels,
+  sightingsOf,
+} from "./sample-messages.ts";
 import { packPush } from "./packed-push.ts";
 import { createPushRoom } from "./push-room.ts";
 import { createSharedRows } from "./shared-rows.ts";
@@ -79,7 +87,7 @@ export function startTraining(given: {
   let lateMean = 0;
   const quality = createTrainingQuality(model);
 
-  function deadline(): { signal: AbortSignal } {
+  function deadline(): Until {
     return { signal: context.deadline(ASK_MS) };
   }
 
@@ -180,36 +188,43 @@ export function startTraining(given: {
     // After a restart some shards may have learned this already: then it was counted and measured before.
     const isNew = lacking.length === shards.length;
     const learned = keptOf(samples, model);
-    const { parts, probabilities, isNew: isNewRow } = learned.length === 0 ? NOTHING : await compute(learned);
+    const labelled = labelsIn(learned);
+    // One for all that is asked: each is a timer, and an error once nobody waits any more.
+    const until = deadline();
+    const computed = learned.length === 0 ? NOTHING : await compute(learned, { labelled, until });
+    const { parts } = computed;
     const sightings = parts.length === 0 && learned.length > 0 ? [] : sightingsOf(samples, shards.length);
-    let outcome = await pushAll(known, { seq, parts, sightings });
+    let outcome = await pushAll(known, { seq, parts, sightings, until });
     if (outcome.refused !== undefined) {
       // Never by a gradient: what a shard asks of those was asked before any of them had one.
       context.metrics.count("freshet_batches_refused_total", 1, { ...labels, reason: outcome.refused });
       context.log.warn("A batch was refused and passed over", { reason: outcome.refused, upTo: seq });
-      outcome = await pushAll(outcome.positions, { seq, parts: [], sightings: [] });
+      outcome = await pushAll(outcome.positions, { seq, parts: [], sightings: [], until });
     }
     positions = outcome.positions;
     if (!isNew) return;
-    quality.measure(learned, probabilities, isNewRow);
+    quality.measure(learned, labelled, computed);
     samplesLearned += size;
     context.metrics.count("freshet_samples_total", size, labels);
   }
 
-  async function compute(samples: readonly SampleColumns[]): Promise<Computed> {
+  async function compute(
+    samples: readonly SampleColumns[],
+    { labelled, until }: { readonly labelled: SampleLabels; readonly until: Until },
+  ): Promise<Computed> {
     const planned = planColumns(layout, samples, learner.planKeys);
     // Where rows are to be sent along as they were read, they must not be the learner's own memory.
     const into = config.compensation === 0 ? roomFor(learner, planned) : [];
-    const gathered = await rows.gatherAll(planned.lists, context.deadline(ASK_MS), { into });
+    const gathered = await rows.gatherAll(planned.lists, until.signal, { into });
     placeRows(
       learner,
       planned,
       gathered.map(({ values }) => values),
     );
-    const learned = learn(learner, planned, labelsIn(samples), (shard, floats) => room.take(shard, floats));
+    const learned = learn(learner, planned, labelled, (shard, floats) => room.take(shard, floats));
     const { loss, gradients } = learned;
     const probabilities = learned.probabilities.slice();
-    const broken = brokenGradient(gradients);
+    const broken = brokenGradient(layout, learned);
     const reason = broken?.reason ?? (Number.isFinite(loss.lossSum) ? undefined : "loss");
     if (reason !== undefined) {
       context.metrics.count("freshet_batches_refused_total", 1, { ...labels, reason });
@@ -234,10 +249,13 @@ export function startTraining(given: {
 
   async function pushAll(
     known: SamplePositions,
-    batch: { readonly seq: number; readonly sightings: readonly (readonly Sighting[])[] } & Pick<Computed, "parts">,
+    batch: {
+      readonly seq: number;
+      readonly sightings: readonly (readonly Sighting[])[];
+      readonly until: Until;
+    } & Pick<Computed, "parts">,
   ): Promise<{ positions: SamplePositions; refused?: string }> {
     const lacking = shardsLacking(known, batch.seq);
-    const until = deadline();
     const asked = Promise.all(
       lacking.map(async ({ shard, previous }) => {
         const { compensation } = config;
@@ -252,7 +270,7 @@ export function startTraining(given: {
         const push = packPush({ ...named, ...gradients, ...(compensation > 0 && { compensation }) });
         // Nobody here needs the keys any more.
         const transfer = [push.parts.keys.buffer].filter((buffer) => buffer instanceof ArrayBuffer);
-        const outcome: PushOutcome = (await shards[shard]?.ask("push", push, { ...until, transfer })) ?? {
+        const outcome: PushOutcome = (await shards[shard]?.ask("push", push, { ...batch.until, transfer })) ?? {
           kind: "refused",
           reason: "no-shard",
         };
@@ -306,6 +324,11 @@ export function startTraining(given: {
 }
 
 const READ_WAIT_MS = 1_000;
+
+/** Until when what is asked waits. */
+interface Until {
+  readonly signal: AbortSignal;
+}
 
 /** Where a trainer stands on one shard. */
 interface Located {

@@ -28,6 +28,11 @@ export const SEQUENCE_MUTANTS: readonly Mutant[] = [
     file: KERNELS,
     edits: [["layout.deltas(EMBEDDINGS).address + 4 * table * dim", "layout.deltas(EMBEDDINGS).address"]],
   },
+  {
+    name: "kernels-say-that-gradients-are-nothing",
+    file: KERNELS,
+    edits: [["places.sums, rows.length), squares }", "places.sums, rows.length), squares: 0 }"]],
+  },
   { name: "room-is-not-looked-at", file: KERNELS, edits: [["|| entries > places.entriesMax", ""]] },
   {
     name: "first-entries-in-place-of-the-last",

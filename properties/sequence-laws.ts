@@ -64,7 +64,7 @@ function gradientsAreTheAdjoint(): void {
     const gradients = Float32Array.from({ length: size * dim }, () => nextNormal(drawn.random));
     const pooling = plainPooling({ tables: 1, dim }, { embeddings, gradients });
     pooling.spread({ size, table: 0, choice }, rows);
-    const sums = pooling.sum({ size, table: 0, choice }, rows);
+    const { sums } = pooling.sum({ size, table: 0, choice }, rows);
     const [there, back] = [dot(gradients, embeddings), dot(sums, rows)];
     assert(Math.abs(there - back) < 1e-3 * (1 + Math.abs(there)), `seed ${seed}: ${there} against ${back}`);
   }
@@ -93,10 +93,20 @@ function kernelsAreTheReference(): void {
       // The same gradients for both: those of the backends differ in their last bits.
       const gradients = createRandom(seed);
       for (const at of compiled.embeddingGradients.keys()) compiled.embeddingGradients[at] = nextNormal(gradients);
-      return { placed, sums: compiled.pooling.sum({ size, table, choice }, given).slice() };
+      if (seed % 5 === 0) compiled.embeddingGradients[table * dim] = seed % 2 === 0 ? Number.NaN : Infinity;
+      const { sums, squares } = compiled.pooling.sum({ size, table, choice }, given);
+      squaresAreOfSums(sums, squares);
+      return { placed, sums: sums.slice() };
     });
     assert.deepEqual(outcomes[0], outcomes[1]);
   }
+}
+
+function squaresAreOfSums(sums: Float32Array, squares: number): void {
+  const wanted = sums.reduce((sum, each) => sum + each * each, 0);
+  // Not finite where a number is not.
+  if (Number.isFinite(wanted)) assert(Math.abs(squares - wanted) <= 0.01 * wanted, `${squares} in place of ${wanted}`);
+  else assert(!Number.isFinite(squares));
 }
 
 /** A list's last entries are its table's keys, and no others; what is left out of a sample has none. */

@@ -27,8 +27,13 @@ test("a gradient that must not enter is found on any shard, and its origin is na
   const fine = { table: 1, keys: BigUint64Array.of(7n), gradients: Float32Array.of(1, 2) };
   const keys = BigUint64Array.of(keyOf("shoe"), keyOf("hat"));
   const bad = { table: 2, keys, gradients: Float32Array.of(1, 2, Number.NaN, 0) };
-  expect(brokenGradient([[fine], []])).toBeUndefined();
-  const broken = brokenGradient([[fine], [bad]]);
+  expect(brokenGradient(LAYOUT, { gradients: [[fine], []], rowSquares: 5 })).toBeUndefined();
+  // Great together and each small.
+  expect(brokenGradient(LAYOUT, { gradients: [[fine], []], rowSquares: Infinity })).toBeUndefined();
+  const group = { table: 3, keys: BigUint64Array.of(0n), gradients: Float32Array.of(1, 2_000) };
+  const ofGroup = brokenGradient(LAYOUT, { gradients: [[fine], [group]], rowSquares: 5 });
+  expect(ofGroup).toEqual({ reason: "norm", table: 3, key: 0n });
+  const broken = brokenGradient(LAYOUT, { gradients: [[fine], [bad]], rowSquares: Number.NaN });
   expect(broken).toEqual({ reason: "nan", table: 2, key: keyOf("hat") });
   if (broken === undefined) return;
   const samples = [sample("r1", "shoe"), sample("r2", "hat"), sample("r3", "hat")];

@@ -20,11 +20,15 @@ export interface RowPooling {
   rows(table: number, count: number): Float32Array;
   /** Puts the rows of a table (distinct rows x dim) where the program reads each sample's. */
   spread(batch: TableOfBatch, rows: Float32Array): void;
-  /**
-   * After `backward`: the gradient by each row (distinct rows x dim), a view that lasts until the next call. `rows` are as they were spread. The largest
-   * number of a list is of the first row that has it.
-   */
-  sum(batch: TableOfBatch, rows: Float32Array): Float32Array;
+  /** After `backward`: the gradients by the rows. `rows` are as they were spread. The largest number of a list is of the first row that has it. */
+  sum(batch: TableOfBatch, rows: Float32Array): RowGradients;
+}
+
+export interface RowGradients {
+  /** Distinct rows x dim, a view that lasts until the next call. */
+  readonly sums: Float32Array;
+  /** About the sum of the squares of all of them: to a hundredth; not finite where one of them is not, and where it is greater than 32-bit floats are. */
+  readonly squares: number;
 }
 
 /** One table of the program, and the samples of a batch. */
@@ -53,7 +57,9 @@ export function plainPooling(
         const from = (sample * tables + table) * dim;
         addGradient({ choice, sample, dim, rows }, gradients.subarray(from, from + dim), sums);
       }
-      return sums;
+      let squares = 0;
+      for (const each of sums) squares += each * each;
+      return { sums, squares };
     },
   };
 }

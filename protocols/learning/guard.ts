@@ -54,8 +54,13 @@ function areSurelySmall(floats: Float32Array, normMax: number): boolean {
     fourth += d * d;
   }
   for (let at = whole; at < floats.length; at += 1) first += (floats[at] ?? 0) ** 2;
-  return first + second + (third + fourth) <= SURELY * normMax * normMax;
+  return isSurelyBelow(first + second + (third + fourth), normMax);
 }
 
-/** In another order sums differ in their last bits: by less than this leaves room for. */
+/** Whether numbers whose squares have about this sum are finite, and none of them, nor any together, above the norm. */
+export function isSurelyBelow(squares: number, normMax: number): boolean {
+  return squares <= SURELY * normMax * normMax;
+}
+
+/** In another order, or in shorter floats, sums differ in their last bits: by less than this leaves room for. */
 const SURELY = 0.5;

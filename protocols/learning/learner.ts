@@ -133,6 +133,8 @@ export function learn(
   readonly probabilities: Float32Array;
   readonly loss: BatchLoss;
   readonly gradients: readonly (readonly ShardGradients[])[];
+  /** About the sum of the squares of all gradients by rows of tables (`RowGradients`). */
+  readonly rowSquares: number;
 } {
   const { dim } = layout.program;
   compiled.inputs.labels.set(labels.labels);
@@ -155,20 +157,23 @@ export function learn(
     });
   });
   const { size, tables } = batch.plan;
+  let rowSquares = 0;
+  // Lists are in the order of tables: of each shard, the next one.
+  const next = batch.lists.map(() => 0);
   for (const [index, choice] of tables.entries()) {
-    const view = compiled.pooling.sum({ size, table: index, choice }, rows[index] ?? NONE);
-    for (const [shard, lists] of batch.lists.entries()) {
-      const at = lists.findIndex(({ table }) => table === index + 1);
-      const list = lists[at];
-      if (list !== undefined) {
-        gradients[shard]?.[at]?.gradients.set(view.subarray(list.from * dim, (list.from + list.keys.length) * dim));
-      }
+    const { sums, squares } = compiled.pooling.sum({ size, table: index, choice }, rows[index] ?? NONE);
+    rowSquares += squares;
+    for (const [shard, at] of next.entries()) {
+      const list = batch.lists[shard]?.[at];
+      if (list?.table !== index + 1) continue;
+      next[shard] = at + 1;
+      gradients[shard]?.[at]?.gradients.set(sums.subarray(list.from * dim, (list.from + list.keys.length) * dim));
     }
   }
   for (const { table, gradients: out } of gradients.flat()) {
     if (table >= denseFrom) out.set(compiled.gradients[table - denseFrom] ?? []);
   }
-  return { probabilities, loss, gradients };
+  return { probabilities, loss, gradients, rowSquares };
 }
 
 const NONE = new Float32Array();

@@ -43,6 +43,7 @@ export interface MetricsSummary {
 
 /** Bins over log-odds in [-16, 16], each 1/32 wide: two predictions in one bin differ by under 3.2 % in odds. */
 const AUC_BINS = 1024;
+const NO_BINS: readonly number[] = Array.from({ length: AUC_BINS }, () => 0);
 
 const CLIP = 1e-7;
 /** Weights beyond this move the landmark. */
@@ -161,10 +162,8 @@ function area({ positives, negatives }: Tally): { auc: number; aucError: number 
 }
 
 function createTally(): Tally {
-  function bins(): number[] {
-    return Array.from({ length: AUC_BINS }, () => 0);
-  }
-  return { samples: 0, weight: 0, loss: 0, predicted: 0, clicked: 0, positives: bins(), negatives: bins() };
+  const [positives, negatives] = [NO_BINS.slice(), NO_BINS.slice()];
+  return { samples: 0, weight: 0, loss: 0, predicted: 0, clicked: 0, positives, negatives };
 }
 
 function addTally(tally: Tally, other: Tally, by: number): void {

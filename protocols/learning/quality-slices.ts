@@ -30,7 +30,8 @@ export function addToSlices(
   prediction: SlicedPrediction,
   options: { readonly features: readonly string[]; readonly halfLifeMs: number },
 ): void {
-  const { values, isNewUser, isNewItem, ...measured } = prediction;
+  const { values, isNewUser, isNewItem, probability, label, weight, timeMs } = prediction;
+  const measured = { probability, label, weight, timeMs };
   function add(slice: string): void {
     let metrics = slices.get(slice);
     if (metrics === undefined) slices.set(slice, (metrics = createMetrics({ halfLifeMs: options.halfLifeMs })));

@@ -87,7 +87,7 @@ export function kernelPooling(
       if (!place(batch, rows)) return reference.sum(batch, rows);
       const [starts, pooling] = listArguments(choice);
       const from = layout.deltas(EMBEDDINGS).address + 4 * table * dim;
-      kernels.sumRows(
+      const squares = kernels.sumRows(
         size,
         dim,
         rows.length / Math.max(1, dim),
@@ -100,7 +100,7 @@ export function kernelPooling(
         places.sums,
         places.share,
       );
-      return new Float32Array(buffer, places.sums, rows.length);
+      return { sums: new Float32Array(buffer, places.sums, rows.length), squares };
     },
   };
 }

@@ -29,7 +29,7 @@ export interface Kernels {
       toRow: number,
     ]
   ) => void;
-  /** Sums samples' gradients into those by rows. */
+  /** Sums samples' gradients into those by rows; gives about the sum of their squares. */
   readonly sumRows: (
     ...values: [
       size: number,
@@ -44,7 +44,7 @@ export interface Kernels {
       sums: number,
       share: number,
     ]
-  ) => void;
+  ) => number;
   /** Makes 7-bit codes of a row; `about` is a 32-bit scale and, 8 and 16 bytes on, in 64 bits the row's length and the length of what is lost. */
   readonly encodeRow: (...values: [row: number, dim: number, codes: number, about: number]) => void;
   /** Looks through rows of codes for those that may have one of the `k` largest inner products. */
