@@ -49,12 +49,12 @@ export function readNumbers(reader: ByteReader, size: number): NumberColumn {
   if (width === undefined) throw reader.fail("numbers have an unknown form");
   const base = form < SINGLES ? viewOf(reader.view(8)).getFloat64(0, true) : 0;
   const column = { ...head, form, base, bytes: viewOf(reader.view(head.values * width)) };
+  let before = 0;
   for (let value = 0; value < head.values; value += 1) {
     const number = valueAt(column, value);
     if (!Number.isFinite(number)) throw reader.fail("a number is not finite");
-    if (value > 0 && Object.is(number, valueAt(column, value - 1))) {
-      throw reader.fail("a number is that of the sample before");
-    }
+    if (value > 0 && Object.is(number, before)) throw reader.fail("a number is that of the sample before");
+    before = number;
   }
   const wanted = formOf(head.values, (value) => valueAt(column, value));
   if (wanted.form !== form || !Object.is(wanted.base, base)) {

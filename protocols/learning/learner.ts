@@ -17,6 +17,8 @@ export interface Learner {
   readonly planKeys: PlanKeys | undefined;
   /** The rows of the batch that was placed last: distinct keys x dim, one array a table. */
   rows: readonly Float32Array[];
+  /** Where the rows of a batch were last told to be best put. */
+  room: { readonly batch: PlannedBatch; readonly lists: readonly (readonly Float32Array[])[] } | undefined;
 }
 
 /** Rows of one table, and at which of the batch's distinct keys the first of them stands. */
@@ -49,7 +51,13 @@ export function createLearner(
   options: { readonly backend: Backend; readonly batchMax: number },
 ): Learner {
   const { backend, batchMax } = options;
-  return { layout, compiled: backend.compile(layout.program, { batchMax }), planKeys: backend.keys?.(), rows: [] };
+  return {
+    layout,
+    compiled: backend.compile(layout.program, { batchMax }),
+    planKeys: backend.keys?.(),
+    rows: [],
+    room: undefined,
+  };
 }
 
 /** Which rows the examples need, by shard; dense groups are rows of their own tables. */
@@ -87,28 +95,32 @@ export function planColumns(layout: ModelLayout, parts: readonly ExampleColumns[
  * Where the rows of a batch are best put, in the order of the lists: `placeRows` copies none that stand there. They are the learner's own memory, so a
  * batch that is gathered into them is placed before another is.
  */
-export function roomFor(learner: Learner, { plan, lists }: PlannedBatch): readonly (readonly Float32Array[])[] {
+export function roomFor(learner: Learner, batch: PlannedBatch): readonly (readonly Float32Array[])[] {
   const { layout, compiled } = learner;
+  const { plan, lists } = batch;
   const { dim } = layout.program;
   const denseFrom = firstDenseTable(layout);
   learner.rows = plan.tables.map(({ keys }, table) => compiled.pooling.rows(table, keys.length));
-  return lists.map((ofShard) =>
+  const room = lists.map((ofShard) =>
     ofShard.map(({ table, keys, from }) =>
       table >= denseFrom
         ? (compiled.parameters[table - denseFrom] ?? NONE)
         : (learner.rows[table - 1]?.subarray(from * dim, (from + keys.length) * dim) ?? NONE),
     ),
   );
+  learner.room = { batch, lists: room };
+  return room;
 }
 
 /** Puts the batch and the gathered rows, in the order of the lists, where the program reads them. */
 export function placeRows(learner: Learner, batch: PlannedBatch, gathered: readonly (readonly Float32Array[])[]): void {
   const { layout, compiled } = learner;
-  for (const [shard, room] of roomFor(learner, batch).entries()) {
+  const lists = learner.room?.batch === batch ? learner.room.lists : roomFor(learner, batch);
+  for (const [shard, room] of lists.entries()) {
     for (const [index, into] of room.entries()) {
       const values = gathered[shard]?.[index];
       if (values === undefined) throw new RangeError(`Cannot place rows: shard ${shard} gave no list ${index}`);
-      if (values.buffer !== into.buffer || values.byteOffset !== into.byteOffset) into.set(values);
+      if (values !== into) into.set(values);
     }
   }
   const { size, tables } = batch.plan;

@@ -19,10 +19,9 @@ export function newRows(
     const { keys, rowOf } = plan.tables[table - 1] ?? NO_KEYS;
     const isKnown = new Uint8Array(keys.length);
     for (const [shard, shardLists] of lists.entries()) {
-      for (const [index, list] of shardLists.entries()) {
-        if (list.table !== table) continue;
-        isKnown.set(gathered[shard]?.found[index] ?? [], list.from);
-      }
+      const index = shardLists.findIndex((list) => list.table === table);
+      const list = shardLists[index];
+      if (list !== undefined) isKnown.set(gathered[shard]?.found[index] ?? [], list.from);
     }
     return (sample) => isKnown[rowOf[sample] ?? 0] === 0;
   }
