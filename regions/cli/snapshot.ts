@@ -1,4 +1,5 @@
 import { type ImageSummary } from "../snapshot/survey.ts";
+import { type VerifyOptions } from "../snapshot/verify.ts";
 import { type Command, type Terminal } from "./command.ts";
 import { stopSignal } from "./stop-signal.ts";
 
@@ -53,11 +54,12 @@ export const snapshotVerify: Command = {
   examples: [["freshet snapshot verify ~/.local/state/freshet/oregon-a", "before a backup is thrown away"]],
   run: async (args, terminal) => {
     const { verifyImages } = await import("../snapshot/verify.ts");
-    return untilStopped("check images", async (signal) => {
+    return untilStopped("check images", terminal, async ({ signal, progress }) => {
       let isWhole = true;
-      const options = { shard: args.text("shard"), progress: progressOf(terminal), signal };
+      const options = { shard: args.text("shard"), progress, signal };
       for await (const verdict of verifyImages(args.operands[0] ?? "", options)) {
         isWhole &&= verdict.problems.length === 0;
+        progress("");
         terminal.out.write(`${args.flag("json") ? JSON.stringify(verdict) : verdictLines(verdict)}\n`);
       }
       return isWhole ? 0 : 1;
@@ -84,10 +86,11 @@ export const snapshotExport: Command = {
   run: async (args, terminal) => {
     const { exportImages } = await import("../snapshot/export.ts");
     const [state = "", folder = ""] = args.operands;
-    return untilStopped("export", async (signal) => {
+    return untilStopped("export", terminal, async ({ signal, progress }) => {
       const [shard, table] = [args.text("shard"), args.text("table")];
-      const options = { shard, table, signal, progress: progressOf(terminal) };
+      const options = { shard, table, signal, progress };
       const { tables, unnamed, others } = await exportImages(state, folder, options);
+      progress("");
       for (const { path, rows } of tables) terminal.out.write(`${path}  ${rows} rows\n`);
       for (const { shard: which, why } of unnamed) {
         terminal.err.write(`${which}: its items have no names in this, as its image cannot be read: ${why}\n`);
@@ -120,8 +123,9 @@ export const backup: Command = {
   run: async (args, terminal) => {
     const { backUp } = await import("../snapshot/backup.ts");
     const [state = "", file = ""] = args.operands;
-    return untilStopped("back up", async (signal) => {
-      const { shards, bytes, older } = await backUp(state, file, { signal, progress: progressOf(terminal) });
+    return untilStopped("back up", terminal, async ({ signal, progress }) => {
+      const { shards, bytes, older } = await backUp(state, file, { signal, progress });
+      progress("");
       for (const { shard, why } of older) {
         terminal.err.write(`${shard}: its newest image is damaged, and the one before it is in the backup: ${why}\n`);
       }
@@ -148,8 +152,9 @@ export const restoreBackup: Command = {
   run: async (args, terminal) => {
     const { restore } = await import("../snapshot/restore.ts");
     const [file = "", state = ""] = args.operands;
-    return untilStopped("restore", async (signal) => {
-      const verdicts = await restore(file, state, { signal, progress: progressOf(terminal) });
+    return untilStopped("restore", terminal, async ({ signal, progress }) => {
+      const verdicts = await restore(file, state, { signal, progress });
+      progress("");
       for (const verdict of verdicts) terminal.out.write(`${verdictLines(verdict)}\n`);
       return 0;
     });
@@ -161,13 +166,22 @@ class Stopped extends Error {
   override readonly name = "Stopped";
 }
 
-/** Runs what leaves nothing half-done when SIGINT or SIGTERM stops it. */
-async function untilStopped(what: string, run: (signal: AbortSignal) => Promise<number>): Promise<number> {
+/** Runs what leaves nothing half-done when SIGINT or SIGTERM stops it. Its progress stands on one line of a terminal, which an empty one clears. */
+async function untilStopped(
+  what: string,
+  { err }: Terminal,
+  run: (options: VerifyOptions) => Promise<number>,
+): Promise<number> {
   using stop = stopSignal();
+  const { signal } = stop;
+  function progress(line: string): void {
+    if (err.isTTY) err.write(`\r${line}\u001b[K`);
+  }
   try {
-    return await run(stop.signal);
+    return await run({ signal, progress });
   } catch (error) {
-    if (!stop.signal.aborted || error !== stop.signal.reason) throw error;
+    progress("");
+    if (!signal.aborted || error !== signal.reason) throw error;
     throw new Stopped(`Cannot ${what}: it was stopped before its end`);
   }
 }
@@ -188,13 +202,6 @@ function verdictLines(verdict: {
   const { shard, rows, blocks, bytes, segments, problems } = verdict;
   const line = `${shard.padEnd(20)}  ${problems.length === 0 ? "whole" : "DAMAGED"}  ${rows} rows, ${sizeText(bytes)} in ${blocks} blocks of ${segments} segments`;
   return [line, ...problems.map((problem) => `  ${problem}`)].join("\n");
-}
-
-/** To standard error, on one line of a terminal. */
-function progressOf({ err }: Terminal): (line: string) => void {
-  return (line) => {
-    if (err.isTTY) err.write(`\r${line}\u001b[K`);
-  };
 }
 
 function sizeText(bytes: number): string {

@@ -62,6 +62,7 @@ export async function exportImages(state: string, folder: string, options: Expor
       await exportStore(store, from, options);
     }
     if (!isFound) throw new ExportRefused(`Cannot export table '${options.table}': no shard has it`);
+    options.signal.throwIfAborted();
     for (const file of saving) await rename(file.saving, file.path);
     const tables = saving.map(({ path, rows }) => ({ path, rows }));
     return { tables, unnamed, others: await otherFiles(folder, tables) };

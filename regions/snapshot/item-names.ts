@@ -1,6 +1,6 @@
 import { readCatalogueRow } from "../../protocols/learning/catalogue-row.ts";
 import { type ImageBlock } from "../../protocols/sync/image-block.ts";
-import { type TableSpec, TOMBSTONE } from "../../protocols/sync/row-store.ts";
+import { type TableSpec } from "../../protocols/sync/row-store.ts";
 import { type ImagePlace } from "../../runtime/image-files.ts";
 import { blocksOf, newestSegments, readImages } from "./read-image.ts";
 
@@ -38,12 +38,12 @@ function takeNames(names: Map<bigint, string>, block: ImageBlock, catalogue: num
     for (const key of block.dropped.table === catalogue ? block.dropped.keys : []) names.delete(key);
     return;
   }
-  const { table, keys, flags, values } = block.rows;
+  const { table, keys, values } = block.rows;
   if (table !== catalogue) return;
   const width = values.length / keys.length;
   for (const [row, key] of keys.entries()) {
-    const isDeleted = flags[row] === TOMBSTONE;
-    const item = isDeleted ? undefined : readCatalogueRow(values.subarray(row * width, (row + 1) * width))?.item;
+    // Of a deleted row there are zeros, which name nothing.
+    const item = readCatalogueRow(values.subarray(row * width, (row + 1) * width))?.item;
     if (item === undefined) names.delete(key);
     else names.set(key, item);
   }
