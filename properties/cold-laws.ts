@@ -1,6 +1,6 @@
 /*
  * What must hold of a table of which a part is on disk. It is the table that it would be in memory, whatever is done to it (C1); its readers get what it holds, or are told to ask (C2); rows in use
- * stay in memory (C3); the disk holds not much more than what is needed (C4); and what a full or faulty disk did not keep is never given, nor anything else from then on (C5).
+ * stay in memory, and what was wanted is counted (C3); the disk holds not much more than what is needed (C4); and what a full or faulty disk did not keep is never given, nor anything else from then on (C5).
  */
 import assert from "node:assert/strict";
 import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
@@ -22,6 +22,7 @@ import {
   CUT,
   DIM,
   KEYS,
+  NOTHING,
   REGION_ROWS,
   ROWS_IN_MEMORY,
   someKeys,
@@ -45,6 +46,7 @@ const OPTIMIZER = {
 } as const;
 
 export function checkLaws(): void {
+  whatIsWantedIsCounted();
   for (let seed = 0; seed < 14; seed += 1) isTheSameTable(seed);
   anyMemoryWillDo();
   rowsInUseStay();
@@ -181,6 +183,33 @@ function rowsInUseStay(): void {
     misses += missesOf(store) - before;
   }
   assert(misses <= 3, `rows in use were brought back ${misses} times`);
+}
+
+/** Each row that a list names, once: as one that was in memory, or one that was not. */
+function whatIsWantedIsCounted(): void {
+  const { store } = coldStore({ rows: 12 });
+  const random = createRandom(5);
+  const keys = BigUint64Array.from({ length: KEYS }, (_, at) => BigInt(at));
+  store.merge({ ...someRows(keys, { t: 1, random }), flags: new Uint8Array(keys.length) }, NOTHING);
+  const reader = new SpreadReader(sharedTables(store)[TABLE] ?? []);
+  const sums = [0, 0];
+  for (let round = 0; round < 60; round += 1) {
+    const some = someKeys(random).subarray(0, 6);
+    const wanted = BigUint64Array.of(...some, ...some);
+    const statuses = reader.gather(wanted, new Uint8Array(wanted.length * 4 * DIM));
+    const each = [...new Map([...wanted].map((key, at) => [key, statuses[at]] as const)).values()];
+    // While a moment is kept, rows are fetched before they learn.
+    const moment = round % 3 === 1 ? undefined : store.freeze("all");
+    if (round % 3 === 0) store.read(TABLE, wanted);
+    else learn(store, { table: TABLE, keys: wanted, writer: 0, firstT: 100 * round }, random);
+    moment?.close("lost");
+    for (const [at, status] of [FOUND, ON_DISK].entries()) {
+      sums[at] = (sums[at] ?? 0) + each.filter((one) => one === status).length;
+    }
+    const { hits, misses } = coldCounts(store)[TABLE]?.[0] ?? {};
+    assert.deepEqual([hits, misses], sums);
+  }
+  assert(Math.min(...sums) > 20);
 }
 
 function theDiskHoldsLittleMore(): void {

@@ -21,13 +21,24 @@ export const COLD_MUTANTS: readonly Mutant[] = [
   {
     name: "steps-bring-nothing",
     file: "runtime/compute/table/learn-piece.ts",
-    edits: [["table.cold?.bring(columns.rows, count, { more: missing });", ""]],
+    edits: [["table.cold?.bring(columns.rows, count, { more: missing, counted: !isFetched });", ""]],
   },
   {
     name: "use-is-ignored",
     file: COLD,
     edits: [["this.#used[frame] === 1 && looked < 2 * frames", "this.#used[frame] === 2 && looked < 2 * frames"]],
   },
+  {
+    name: "row-wanted-twice-is-two-hits",
+    file: COLD,
+    edits: [["hits += 1 - (this.#needed[frame - 1] ?? 0);", "hits += 1;"]],
+  },
+  {
+    name: "fetched-rows-are-wanted-again",
+    file: "runtime/compute/table/learn-piece.ts",
+    edits: [["counted: !isFetched", "counted: true || isFetched"]],
+  },
+  { name: "hits-count-twice", file: COLD, edits: [["this.#hits += hits;", "this.#hits += 2 * hits;"]] },
   {
     name: "needed-rows-leave",
     file: COLD,

@@ -30,12 +30,12 @@ export const TWO_TRAINERS_MUTANTS: readonly Mutant[] = [
     file: "runtime/compute/table/table-row-store.ts",
     edits: [
       [
-        "const piece = learnPiece(table, request, { from, count, firstT: firstT + stamped, optimizer });",
+        "const piece = learnPiece(table, request, { from, count, firstT: firstT + stamped, optimizer, isFetched });",
         "const seen = new Set<bigint>();\n" +
           "      for (let at = from; at < to; at += 1) {\n" +
           "        if (seen.has(keys[at] ?? 0n)) steps.gradients.fill(0, at * table.spec.dim, (at + 1) * table.spec.dim);\n" +
           "        seen.add(keys[at] ?? 0n);\n      }\n" +
-          "      const piece = learnPiece(table, request, { from, count, firstT: firstT + stamped, optimizer });",
+          "      const piece = learnPiece(table, request, { from, count, firstT: firstT + stamped, optimizer, isFetched });",
       ],
     ],
   },

@@ -6,10 +6,15 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { expect, test } from "vitest";
 import { type ShardProtocol } from "../actors/shard-protocol.ts";
+import { createColdMeter } from "../actors/cold-meter.ts";
 import { createSharedRows } from "../actors/shared-rows.ts";
 import { modelLayout } from "../protocols/model-layout.ts";
+import { parseWriterId } from "../protocols/sync/version.ts";
+import { SimulatedScratch } from "../properties/simulated-scratch.ts";
 import { type ActorRef } from "../runtime/actor.ts";
+import { createSpreadRowStore } from "../runtime/compute/table/spread-row-store.ts";
 import { openScratch } from "../runtime/compute/table/scratch.ts";
+import { createMetrics } from "../runtime/metrics.ts";
 import { ActorSystem } from "../runtime/system.ts";
 import { COLD_DIM, COLD_MODEL, keysOf } from "./cold-model.ts";
 import { eventually } from "./e2e-support.ts";
@@ -41,7 +46,10 @@ test("a shard with most rows on disk learns and gives what one with all in memor
   const expected = await warm.ask("gather", { lists }, { signal: soon() });
   expect(await rows.gather(0, lists, soon())).toEqual(expected);
   expect(await cold.ask("gather", { lists }, { signal: soon() })).toEqual(expected);
-  expect([...counts.values()]).toEqual([ROWS - 100, ROWS - 100]);
+  expect(Object.fromEntries(counts)).toEqual({
+    freshet_gather_asked_rows_total: ROWS - 100,
+    freshet_gather_disk_rows_total: ROWS - 100,
+  });
   const text = await eventually("it is shown", async () => {
     const shown = await system.metricsText();
     return /freshet_table_misses_total\{.*\} [1-9]/.test(shown) ? shown : undefined;
@@ -50,6 +58,75 @@ test("a shard with most rows on disk learns and gives what one with all in memor
   expect((await stat(join(scratch, "clicks-0", "table-1"))).size).toBeGreaterThan(0);
   await system.stop({ deadlineMs: 10_000 });
   expect(await readdir(scratch)).toEqual([]);
+});
+
+test("the rows of a batch that were in memory, and those that were not, are counted once each", async () => {
+  await using folder = await temporaryFolder();
+  await using system = await ActorSystem.start({ region: REGION, sink: () => undefined });
+  const scratch = join(folder.path, "scratch");
+  const cold = await startShard(system, { node: "a", model: COLD_MODEL, folder: folder.path, scratch, snapshotMs: 50 });
+  cold.tell("role", { duty: "trains", training: REGION, term: 0, epoch: 0 });
+  // The second hundred takes all the room that the first had.
+  await push(cold, { keys: keysOf(100), dim: COLD_DIM });
+  await push(cold, { keys: keysOf(100, 100), dim: COLD_DIM });
+  const keys = BigUint64Array.of(0n, 0n, 1n, 100n, 100n, 101n, 102n, 500n);
+  await countsAre(0, 0);
+  await cold.ask("gather", { lists: [{ table: USERS, keys }] }, { signal: soon() });
+  function countsAre(...counts: readonly number[]): Promise<true> {
+    return eventually(`hits and misses are ${counts.join(" and ")}`, async () => {
+      const shown = await system.metricsText();
+      const now = ["hits", "misses"].map((what) => shown.match(`freshet_table_${what}_total\\{.*\\} (\\d+)`)?.[1]);
+      return now.join() === counts.join() || undefined;
+    });
+  }
+  await countsAre(3, 2);
+  // One of the two rows is in memory by now, whether an image is being read meanwhile or not.
+  await push(cold, { keys: [0n, 2n], dim: COLD_DIM });
+  await countsAre(4, 3);
+});
+
+test("all that a table with rows on disk does is shown under its name", () => {
+  const layout = modelLayout(COLD_MODEL);
+  const scratch = new SimulatedScratch();
+  // Of six rows of 24 bytes; eight records of 32 to a region, of which three are written at once.
+  const cold = { bytes: [undefined, 6 * 24], regionBytes: 8 * 32, bufferBytes: 3 * 32, scratch };
+  const store = createSpreadRowStore(layout.tables, { state: true, memories: [], cold });
+  const metrics = createMetrics();
+  const show = createColdMeter(metrics, { layout, store, shard: "clicks-0" });
+  function write(from: number, count: number, t: number): void {
+    const { valueBytes, stateBytes } = layout.tables[USERS] ?? expect.unreachable("it has users");
+    store.merge(
+      {
+        table: USERS,
+        keys: BigUint64Array.from(keysOf(count, from)),
+        t: Float64Array.from({ length: count }, (_, at) => t + at),
+        writers: new Uint16Array(count).fill(store.writerIndex(parseWriterId("0.a.n.x"))),
+        flags: new Uint8Array(count),
+        values: new Uint8Array(count * valueBytes),
+        state: new Uint8Array(count * stateBytes),
+      },
+      new Float64Array(),
+    );
+  }
+  function shown(): readonly unknown[] {
+    show();
+    const series = metrics.snapshot();
+    for (const { labels } of series) expect(labels).toEqual({ shard: "clicks-0", table: "users" });
+    const values = new Map(series.map(({ name, value }) => [name, value]));
+    const names = ["disk_rows", "disk_bytes", "hits_total", "misses_total"];
+    const ofDisk = ["read_bytes_total", "written_bytes_total", "moved_rows_total"].map((what) => `disk_${what}`);
+    return [...names, ...ofDisk].map((name) => values.get(`freshet_table_${name}`));
+  }
+  write(0, 18, 1);
+  // Eight rows fill a region, and three of the other four were written.
+  expect(shown()).toEqual([12, 11 * 32, 0, 0, 0, 11 * 32, 0]);
+  // Two that are neighbours on disk are read together. The two that leave in their place wait, with one that did, for a fourth.
+  store.read(USERS, BigUint64Array.of(0n, 0n, 1n, 12n, 12n, 100n));
+  expect(shown()).toEqual([12, 11 * 32, 1, 2, 2 * 32, 11 * 32, 0]);
+  // Every sixth row alone stays as it is, and with it regions, until it is moved on.
+  for (let t = 100; t < 1000; t += 100) for (const from of [1, 7, 13]) write(from, 5, t);
+  const read = (2 + 33) * 32;
+  expect(shown()).toEqual([12, scratch.bytes, 1, 2, read, 155 * 32, 9]);
 });
 
 test("what a killed process left on disk is not looked at: the shard is what its image says", async () => {

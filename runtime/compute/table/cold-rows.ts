@@ -20,7 +20,7 @@ export interface ColdOptions {
 export interface ColdCounts {
   readonly rowsOnDisk: number;
   readonly bytesOnDisk: number;
-  /** Rows whose contents were wanted, and were in memory; and were not. */
+  /** Rows whose contents were wanted, and were in memory; and were not. One that is wanted twice in a list counts once. */
   readonly hits: number;
   readonly misses: number;
   readonly readBytes: number;
@@ -115,9 +115,13 @@ export class ColdRows {
   }
 
   /** These rows (-1: none) have their contents in memory until the next list is prepared, and as many `more` rows find frames that are free. */
-  bring(rows: Column<Uint32Array>, count: number, { more }: { readonly more: number }): void {
+  bring(
+    rows: Column<Uint32Array>,
+    count: number,
+    { more, counted = true }: { readonly more: number; readonly counted?: boolean },
+  ): void {
     this.#guarded(() => {
-      const wanted = this.#prepare(rows, count, { more, counted: true });
+      const wanted = this.#prepare(rows, count, { more, counted });
       this.#log.read(this.#records(wanted), (index, at) => {
         if (this.#code.bringRow(rows.view[this.#places[index] ?? 0] ?? 0, at) === 0) throw new Damaged();
       });
@@ -162,7 +166,7 @@ export class ColdRows {
     for (let at = 0; at < count; at += 1) {
       const frame = frameOf[at] ?? 0;
       if (frame === 0) continue;
-      hits += 1;
+      hits += 1 - (this.#needed[frame - 1] ?? 0);
       this.#used[frame - 1] = 1;
       this.#needed[frame - 1] = 1;
     }

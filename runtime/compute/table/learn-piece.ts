@@ -10,6 +10,15 @@ import { type TableColumns, TableFull } from "./table-columns.ts";
 /** How the code calls the forms of numbers that it can step. */
 const FORMS = { f32: 0, f16: 1, i8: 2, bytes: 0 } as const;
 
+interface LearnedPiece {
+  readonly from: number;
+  readonly count: number;
+  readonly firstT: number;
+  readonly optimizer: OptimizerNumbers;
+  /** Its rows were fetched just now: that they are wanted was counted. */
+  readonly isFetched: boolean;
+}
+
 /**
  * Steps one piece of a request that it can step, and gives how many rows were stored. Until the code is called again the table's columns have
  * the places of what was stored and, in that order, their times, norms, versions before, and whether each is new (1) in a place of its own (2); by place, the rows.
@@ -17,7 +26,7 @@ const FORMS = { f32: 0, f16: 1, i8: 2, bytes: 0 } as const;
 export function learnPiece(
   table: KernelTable,
   request: LearnRequest,
-  { from, count, firstT, optimizer }: { from: number; count: number; firstT: number; optimizer: OptimizerNumbers },
+  { from, count, firstT, optimizer, isFetched }: LearnedPiece,
 ): { readonly stored: number; readonly stamped: number; readonly refused: number } {
   const { columns, code, spec } = table;
   const { dim } = spec;
@@ -36,7 +45,7 @@ export function learnPiece(
     for (let place = 0; place < dim; place += 1) columns.initial.view[missing * dim + place] = first[place] ?? 0;
     missing += 1;
   }
-  table.cold?.bring(columns.rows, count, { more: missing });
+  table.cold?.bring(columns.rows, count, { more: missing, counted: !isFetched });
   const stored = code.stepRows(
     optimizer.kind,
     columns.numbers.at,

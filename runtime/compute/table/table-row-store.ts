@@ -175,10 +175,11 @@ export class TableRowStore implements RowStore {
     let stamped = 0;
     const { columns } = table;
     for (const { from, to, count } of columns.pieces(keys.length)) {
-      if (frozen?.isFrozen === true) {
+      const isFetched = frozen?.isFrozen === true;
+      if (isFetched) {
         for (const row of table.fetch(keys.subarray(from, to))) if (row >= 0) frozen.touch(row);
       }
-      const piece = learnPiece(table, request, { from, count, firstT: firstT + stamped, optimizer });
+      const piece = learnPiece(table, request, { from, count, firstT: firstT + stamped, optimizer, isFetched });
       noteLearned(columns, steps, { from, count: piece.stored, frozen });
       stored.addColumns(columns, { from, count: piece.stored, writer, tables: this.tables.length, table: index });
       refused += piece.refused;
