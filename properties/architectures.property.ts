@@ -1,16 +1,23 @@
 // Goal: each architecture is the model of its paper, lays out its parameters soundly, and learns.
-// Method: models written from the papers' formulas alone, in 64 bits; the laws of programs; a pattern that only the interaction of two keys explains.
+// Method: models written from the papers' formulas alone, in 64 bits; the laws of programs; finite differences; all of that on every backend, which agree; and a pattern that
+// only the interaction of two keys explains.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type Declared } from "../protocols/architectures/layers.ts";
 import { programOf } from "../protocols/architectures/architecture.ts";
 import { recallQuery } from "../protocols/architectures/recall.ts";
+import { type Backend } from "../protocols/compute/backend.ts";
 import { plain } from "../protocols/compute/plain.ts";
 import { type Program } from "../protocols/compute/program.ts";
 import { initialDense, initialRow } from "../protocols/learning/initial-values.ts";
 import { apply, initialState } from "../protocols/learning/optimizer.ts";
 import { type ArchitectureDeclaration } from "../protocols/model.ts";
 import { createRandom, nextFloat, nextNormal } from "../protocols/random.ts";
+import { kernelsBackend } from "../runtime/compute/kernels-backend.ts";
+import { tensorflowBackend } from "../runtime/compute/tensorflow/backend.ts";
+import { tensorflowHome } from "../runtime/compute/tensorflow/home.ts";
+import { isSetUp, loadTensorflow } from "../runtime/compute/tensorflow/load.ts";
+import { expectAlike } from "./alike-results.ts";
 import { checkGradients } from "./backend-laws.ts";
 import { checkProgram } from "./check-program.ts";
 import { drawBatch, fill } from "./drawn-program.ts";
@@ -35,6 +42,14 @@ const kinds: Readonly<Record<ArchitectureDeclaration["kind"], fc.Arbitrary<Archi
   }),
 };
 
+const home = tensorflowHome(process.env);
+/** All that there are on this machine, besides the reference. */
+const others: readonly Backend[] = [
+  { ...kernelsBackend({ build: "relaxed" }), name: "kernels, relaxed" },
+  { ...kernelsBackend({ build: "plain" }), name: "kernels, plain" },
+  ...(isSetUp(home) ? [tensorflowBackend(loadTensorflow(home))] : []),
+];
+
 for (const [kind, architecture] of Object.entries(kinds)) {
   const declared: fc.Arbitrary<Declared> = fc
     .record({ architecture, more: fc.integer({ min: 3, max: 5 }), dense: fc.nat({ max: 4 }) })
@@ -46,9 +61,11 @@ for (const [kind, architecture] of Object.entries(kinds)) {
       dense: Array.from({ length: kind === "two-tower" ? 2 + drawn.dense : drawn.dense }, (_, i) => `dense${i}`),
     }));
 
+  const draws = [declared, fc.integer({ min: 1, max: 6 }), fc.integer()] as const;
+
   test(`${kind}: well formed, and its probabilities are those of the paper's formulas`, () => {
     fc.assert(
-      fc.property(declared, fc.integer({ min: 1, max: 6 }), fc.integer(), (model, size, seed) => {
+      fc.property(...draws, (model, size, seed) => {
         const program = programOf(model);
         checkProgram(program);
         const batch = drawBatch(program, { size, seed });
@@ -63,12 +80,24 @@ for (const [kind, architecture] of Object.entries(kinds)) {
 
   test(`${kind}: its gradients are those of finite differences`, () => {
     fc.assert(
-      fc.property(declared, fc.integer({ min: 1, max: 6 }), fc.integer(), (model, size, seed) =>
-        checkGradients(plain, programOf(model), { size, seed }),
-      ),
+      fc.property(...draws, (model, size, seed) => void checkGradients(plain, programOf(model), { size, seed })),
       { numRuns: 40 },
     );
   });
+
+  for (const backend of others) {
+    test(`${kind}, ${backend.name}: its gradients are those of finite differences, and all it gives is what the reference gives`, () => {
+      fc.assert(
+        fc.property(...draws, (model, size, seed) => {
+          const program = programOf(model);
+          const largest = checkGradients(backend, program, { size, seed });
+          const batch = drawBatch(program, { size, seed });
+          expectAlike(backend, { to: plain, program, batch, within: 1e-4 * (1 + largest) });
+        }),
+        { numRuns: 15 },
+      );
+    });
+  }
 }
 
 test.each<ArchitectureDeclaration>([

@@ -102,12 +102,12 @@ export function backendLaws(backend: Backend, { runs }: { readonly runs: number 
   });
 }
 
-/** Of a drawn batch: some gradients by parameters and embeddings, against finite differences of what the program means. */
+/** Of a drawn batch: some gradients by parameters and embeddings, against finite differences of what the program means. Gives the largest number in that. */
 export function checkGradients(
   backend: Backend,
   program: Program,
   { size, seed }: { readonly size: number; readonly seed: number },
-): void {
+): number {
   const batch = drawBatch(program, { size, seed });
   const exact = exactBatch(batch);
   const meaning = tame(meaningOf(program, exact));
@@ -133,6 +133,7 @@ export function checkGradients(
     const expected = slope(exact.embeddings, { place, of: () => lossAt(exact) });
     near(compiled.embeddingGradients[place], { to: expected, within: within * (1 + Math.abs(expected)) });
   }
+  return meaning.largest;
 }
 
 function tame(meaning: Meaning): Meaning {

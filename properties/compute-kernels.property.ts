@@ -1,14 +1,14 @@
 // Goal: the kernels compute what programs mean, with either build, in batches of any size and whatever numbers come in.
 // Method: the laws of every backend; drawn programs against the reference backend, in batches of several parts, and with NaN and infinities.
 import fc from "fast-check";
-import { expect, test } from "vitest";
-import { type CompiledProgram } from "../protocols/compute/backend.ts";
+import { test } from "vitest";
 import { plain } from "../protocols/compute/plain.ts";
 import { FIRST_RESULT, inputsOf, type Program } from "../protocols/compute/program.ts";
 import { createRandom, nextBelow } from "../protocols/random.ts";
 import { kernelsBackend } from "../runtime/compute/kernels-backend.ts";
+import { expectAlike } from "./alike-results.ts";
 import { backendLaws } from "./backend-laws.ts";
-import { type Batch, drawBatch, drawnPrograms, fill } from "./drawn-program.ts";
+import { drawBatch, drawnPrograms } from "./drawn-program.ts";
 import { exactBatch, meaningOf } from "./program-oracle.ts";
 
 const builds = [
@@ -26,11 +26,8 @@ for (const backend of builds) {
         const meaning = meaningOf(program, exactBatch(batch));
         // Where 32 bits may decide a ReLU otherwise than 64, gradients differ.
         fc.pre(meaning.largest < 50 && meaning.nearestToKink > 2e-5);
-        using expected = plain.compile(program, { batchMax: size });
-        using given = backend.compile(program, { batchMax: size + (seed & 1) });
         const within = 1e-3 * (1 + meaning.largest);
-        for (const compiled of [expected, given]) run(compiled, batch);
-        alike(given, { to: expected, size, within });
+        expectAlike(backend, { to: plain, program, batch, within, batchMax: size + (seed & 1) });
       }),
       { numRuns: 40 },
     );
@@ -50,10 +47,7 @@ for (const backend of builds) {
           const array = arrays[nextBelow(random, arrays.length)];
           if (array !== undefined) array[nextBelow(random, array.length)] = oddities[nextBelow(random, 5)] ?? 0;
         }
-        using expected = plain.compile(program, { batchMax: size });
-        using given = backend.compile(program, { batchMax: size });
-        for (const compiled of [expected, given]) run(compiled, batch);
-        alike(given, { to: expected, size, within: 1e-2 * (1 + meaning.largest) });
+        expectAlike(backend, { to: plain, program, batch, within: 1e-2 * (1 + meaning.largest) });
       }),
       { numRuns: 100 },
     );
@@ -67,33 +61,4 @@ function isAllRead(program: Program): boolean {
     for (const input of inputsOf(operation)) read.add(input);
   }
   return true;
-}
-
-const probabilities = new WeakMap<CompiledProgram, Float32Array>();
-
-function run(compiled: CompiledProgram, batch: Batch): void {
-  fill(compiled, batch);
-  probabilities.set(compiled, compiled.forward(batch.size));
-  compiled.backward();
-}
-
-function alike(
-  given: CompiledProgram,
-  { to, size, within }: { readonly to: CompiledProgram; readonly size: number; readonly within: number },
-): void {
-  const columns = size * given.program.tables * given.program.dim;
-  const pairs = [
-    { what: "probabilities", a: probabilities.get(given), b: probabilities.get(to) },
-    { what: "embedding gradients", a: given.embeddingGradients.subarray(0, columns), b: to.embeddingGradients },
-    ...to.gradients.map((b, at) => ({ what: `gradients ${at}`, a: given.gradients[at], b })),
-    ...to.outputs.map((b, at) => ({ what: `output ${at}`, a: given.outputs[at]?.subarray(0, size), b })),
-  ];
-  for (const { what, a, b } of pairs) {
-    for (const [i, value] of a?.entries() ?? []) {
-      const wanted = b?.[i] ?? Number.NaN;
-      const same =
-        Object.is(value, wanted) || value === wanted || Math.abs(value - wanted) <= within * (1 + Math.abs(wanted));
-      if (!same) expect.fail(`${what}: ${value} at ${i} is not ${wanted}, within ${within}`);
-    }
-  }
 }
