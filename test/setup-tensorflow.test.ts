@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -87,6 +87,53 @@ test("what was set up and does not work stays until something better is there, a
   expect(isSetUp(home)).toBe(true);
   expect(await removeTensorflow(home)).toBe(true);
   expect(existsSync(home)).toBe(false);
+});
+
+/** A route that has what is set up on this machine, and tells for what it was asked each time. */
+function links(asked: boolean[]): Route {
+  return {
+    name: "a link",
+    async install({ folder, gpu }) {
+      asked.push(gpu);
+      await symlink(join(tensorflowHome(process.env), "node_modules"), join(folder, "node_modules"));
+    },
+  };
+}
+
+test.runIf(isSetUp(tensorflowHome(process.env)))(
+  "what was set up without support for GPUs is replaced when that is asked for, and stays when nothing is, or when no way to get it works",
+  async () => {
+    await using folder = await temporaryFolder();
+    const home = join(folder.path, "tf");
+    const [asked, said]: [boolean[], string[]] = [[], []];
+    const options = { home, env: process.env, signal: UP, say: (line: string) => said.push(line) };
+    const routes = [links(asked)];
+    await setUpTensorflow({ ...options, routes, gpu: false });
+    await setUpTensorflow({ ...options, routes });
+    expect([asked, said]).toEqual([[false], []]);
+    await expect(setUpTensorflow({ ...options, routes: [fails], gpu: true })).rejects.toThrow(CannotSetUp);
+    expect(said[0]).toBe(`what is in ${home} was set up without support for GPUs, and is replaced`);
+    expect(isSetUp(home)).toBe(true);
+    for (const each of [routes, [fails]]) await setUpTensorflow({ ...options, routes: each, gpu: true });
+    expect(asked).toEqual([false, true]);
+  },
+);
+
+test("--gpu and --cpu replace what does not say what it was set up for; without them it is only proven", async () => {
+  await using folder = await temporaryFolder();
+  const home = join(folder.path, "tf");
+  await leaves("of an earlier Freshet").install({ folder: home, env: {}, signal: UP, gpu: false, say: () => {} });
+  for (const [gpu, expected] of [
+    [true, "does not say whether it was set up for GPUs, and is replaced"],
+    [false, "does not say whether it was set up for GPUs, and is replaced"],
+    [undefined, "of an earlier Freshet"],
+  ] as const) {
+    const said: string[] = [];
+    const options = { home, env: process.env, signal: UP, say: (line: string) => said.push(line), routes: [fails] };
+    await expect(setUpTensorflow({ ...options, ...(gpu !== undefined && { gpu }) })).rejects.toThrow(CannotSetUp);
+    expect(said[0]).toContain(expected);
+    expect(isSetUp(home)).toBe(true);
+  }
 });
 
 test("a folder that holds something else is not removed", async () => {

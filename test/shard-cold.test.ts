@@ -70,19 +70,21 @@ test("the rows of a batch that were in memory, and those that were not, are coun
   await push(cold, { keys: keysOf(100), dim: COLD_DIM });
   await push(cold, { keys: keysOf(100, 100), dim: COLD_DIM });
   const keys = BigUint64Array.of(0n, 0n, 1n, 100n, 100n, 101n, 102n, 500n);
-  await countsAre(0, 0);
-  await cold.ask("gather", { lists: [{ table: USERS, keys }] }, { signal: soon() });
-  function countsAre(...counts: readonly number[]): Promise<true> {
-    return eventually(`hits and misses are ${counts.join(" and ")}`, async () => {
-      const shown = await system.metricsText();
-      const now = ["hits", "misses"].map((what) => shown.match(`freshet_table_${what}_total\\{.*\\} (\\d+)`)?.[1]);
-      return now.join() === counts.join() || undefined;
+  async function expectCounts(hits: number, misses: number): Promise<void> {
+    const wanted = [hits, misses].map(String);
+    const shown = await eventually(`hits and misses are ${wanted.join(" and ")}`, async () => {
+      const text = await system.metricsText();
+      const now = ["hits", "misses"].map((what) => text.match(`freshet_table_${what}_total\\{.*\\} (\\d+)`)?.[1]);
+      return now.join() === wanted.join() ? now : undefined;
     });
+    expect(shown).toEqual(wanted);
   }
-  await countsAre(3, 2);
+  await expectCounts(0, 0);
+  await cold.ask("gather", { lists: [{ table: USERS, keys }] }, { signal: soon() });
+  await expectCounts(3, 2);
   // One of the two rows is in memory by now, whether an image is being read meanwhile or not.
   await push(cold, { keys: [0n, 2n], dim: COLD_DIM });
-  await countsAre(4, 3);
+  await expectCounts(4, 3);
 });
 
 test("all that a table with rows on disk does is shown under its name", () => {

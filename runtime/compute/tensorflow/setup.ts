@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rename, rm, stat, statfs } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, stat, statfs, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -25,7 +25,7 @@ export interface SetupOptions {
   readonly signal: AbortSignal;
   /** Told each step, one line each. */
   readonly say: (line: string) => void;
-  /** Get support for NVIDIA GPUs too. Default: where there is one. */
+  /** Get support for NVIDIA GPUs too, or none. Default: as it is there, or else where there is a GPU. */
   readonly gpu?: boolean;
   /** Tried in this order until one works. */
   readonly routes?: readonly Route[];
@@ -51,10 +51,18 @@ const PROVE_MS = 60_000;
 const SETTING_UP = ".setting-up-";
 const LEFT_BEHIND_MS = 3_600_000;
 
-/** Sets TensorFlow up in `home` and proves it. Where that is done already, it is proven again and nothing is fetched. */
+/** In the folder: what it was set up for. */
+const SET_UP_FOR = "freshet.json";
+
+/**
+ * Sets TensorFlow up in `home` and proves it. Where that is done already, it is proven again and nothing is fetched, unless support for GPUs is asked for, or none, and it was set up
+ * otherwise. What is there stays until what replaces it was proven.
+ */
 export async function setUpTensorflow(options: SetupOptions): Promise<ProvenTensorflow> {
   const { home, say, signal, env, routes = ROUTES, gpu = existsSync("/proc/driver/nvidia/version") } = options;
-  if (isSetUp(home)) {
+  const other = options.gpu === undefined || !isSetUp(home) ? undefined : await otherThan(options.gpu, home);
+  if (other !== undefined) say(`what is in ${home} ${other}, and is replaced`);
+  else if (isSetUp(home)) {
     try {
       return await proveTensorflow(home, { signal });
     } catch (error) {
@@ -73,6 +81,7 @@ export async function setUpTensorflow(options: SetupOptions): Promise<ProvenTens
     try {
       await mkdir(folder);
       await install({ folder, env, signal, gpu, say });
+      await writeFile(join(folder, SET_UP_FOR), JSON.stringify({ gpu }));
       await proveTensorflow(folder, { signal });
       // In one step: whoever loads it meanwhile finds all of it or nothing.
       await rm(home, { recursive: true, force: true });
@@ -88,6 +97,24 @@ export async function setUpTensorflow(options: SetupOptions): Promise<ProvenTens
     }
   }
   throw new CannotSetUp(tried, { cause });
+}
+
+/** In which way what is there is not what is asked for. */
+async function otherThan(gpu: boolean, home: string): Promise<string | undefined> {
+  const was = await setUpFor(home);
+  if (was === gpu) return undefined;
+  if (was === undefined) return "does not say whether it was set up for GPUs";
+  return was ? "was set up for GPUs" : "was set up without support for GPUs";
+}
+
+/** Undefined where an earlier Freshet set it up. */
+async function setUpFor(home: string): Promise<boolean | undefined> {
+  const file = join(home, SET_UP_FOR);
+  if (!existsSync(file)) return undefined;
+  const told: unknown = JSON.parse(await readFile(file, "utf8"));
+  return typeof told === "object" && told !== null && "gpu" in told && typeof told.gpu === "boolean"
+    ? told.gpu
+    : undefined;
 }
 
 /** Loads what is in `home` in a process of its own, and compares what it computes with the reference. */
