@@ -9,6 +9,7 @@ import { KernelTable } from "../../runtime/compute/table/kernel-table.ts";
 import { TableReader } from "../../runtime/compute/table/table-reader.ts";
 import { createTableRowStore } from "../../runtime/compute/table/table-row-store.ts";
 import { type BenchFigure, type BenchOptions } from "./bench-figure.ts";
+import { measureOverhead } from "./store-overhead.ts";
 import { measureSpread } from "./store-spread.ts";
 import { compileC, type CompiledProgram } from "./compile-c.ts";
 import { rowKey } from "./sync-end-rows.ts";
@@ -28,6 +29,7 @@ export async function* store(options: BenchOptions): AsyncGenerator<BenchFigure>
   const parts = [
     () => measureKeys(quick ? KEYS / 10 : KEYS, { reference, signal }),
     () => measureFrames(quick ? 100_000 : 500_000),
+    () => measureOverhead(),
     () =>
       measureGather({ dim: 16, atLeast: 30, bytes: quick ? GATHER_BYTES / 30 : GATHER_BYTES }, { reference, signal }),
     () =>
@@ -127,31 +129,12 @@ function* measureFrames(count: number): Generator<BenchFigure> {
   yield atLeast("pack", bytes / packMs / 1e6, "GB/s", 1);
   yield atLeast("merge of rows that are new", bytes / mergeMs / 1e3, "MB/s", 500);
   yield atLeast("merge of rows that are held", bytes / overMs / 1e3, "MB/s", 500);
-  yield* measureOverhead();
 }
 
 function frameStore(): RowStore {
   const rows = createTableRowStore([specOf(16)], { state: false });
   rows.writerIndex(parseWriterId("0.bench.a.x"));
   return rows;
-}
-
-/** What a row of 64 bytes takes beside them, where the index is fullest and where it has just grown. */
-function* measureOverhead(): Generator<BenchFigure> {
-  for (const [what, count] of [
-    ["index fullest", 1_572_000],
-    ["index just grown", 1_573_000],
-  ] as const) {
-    const table = new KernelTable(specOf(16));
-    const before = table.bytes;
-    for (const { from, count: piece } of table.columns.pieces(count)) {
-      table.mergePiece(batchOf(from, piece, 0), { known: NOTHING, from: 0, count: piece, state: false });
-    }
-    // A bit a row says what changed since the last snapshot; the update cache holds 65,536 rows at most, whatever there are.
-    const overhead = (table.bytes - before) / count - 64 + 1 / 8;
-    const target = what === "index fullest" ? {} : { target: "<= 48", met: overhead <= 48 };
-    yield { ...figure(`overhead of a 64 B row, ${count} rows, ${what}`, overhead, "B"), ...target };
-  }
 }
 
 /** Rows by number, at random, from more memory than any cache holds, each whole as a reader in another thread takes it. */
