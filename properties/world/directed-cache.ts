@@ -14,7 +14,7 @@ import { cachedCount, cachedSlots } from "../../protocols/sync/update-cache.ts";
 import { parseWriterId } from "../../protocols/sync/version.ts";
 import { drawPullId } from "../../protocols/wire/pull.ts";
 
-const TABLES: readonly TableSpec[] = ["left", "right"].map((name) => ({
+export const CACHED_TABLES: readonly TableSpec[] = ["left", "right"].map((name) => ({
   name,
   dim: 1,
   valueBytes: 4,
@@ -119,7 +119,7 @@ class Schedule {
   #write(node: number): void {
     const keys = BigUint64Array.from({ length: 1 + nextBelow(this.#random, 4) }, (_, index) => BigInt(index));
     const from = BigInt(nextBelow(this.#random, KEYS - 3));
-    const table = nextBelow(this.#random, TABLES.length);
+    const table = nextBelow(this.#random, CACHED_TABLES.length);
     const writes = [{ table, keys: keys.map((key) => key + from), mutate: () => undefined }];
     stepReplica(this.#node(node), { kind: "write", writes }, this.#nowMs);
   }
@@ -146,7 +146,7 @@ class Schedule {
   /** Starts a node, or starts it again from its image. */
   #start(node: number): void {
     const before = this.#nodes[node];
-    const store = createMapRowStore(TABLES, { state: true });
+    const store = createMapRowStore(CACHED_TABLES, { state: true });
     const replica = createReplica({
       writer: parseWriterId(`0.sim.n${node}.l${this.lives.length}`),
       limits: this.#limits,

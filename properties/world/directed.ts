@@ -30,6 +30,7 @@ import {
   supersededRests,
 } from "./directed-epochs.ts";
 import { answersAsAScan, cacheBounded, floorInPlace } from "./directed-cache.ts";
+import { entriesBounded, floorBelowEarlyRows } from "./directed-full-cache.ts";
 import {
   deathBetweenAnswers,
   earlyRowsHoldBack,
@@ -168,7 +169,9 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   // These take as long as all before them.
   ["V9", manyLives],
   ["S20", cacheBounded],
+  ["S20", entriesBounded],
   ["X1", floorInPlace],
+  ["X1", floorBelowEarlyRows],
   ["X2", answersAsAScan],
 ];
 
