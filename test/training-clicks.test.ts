@@ -237,6 +237,11 @@ test("freshet train learns clicks, with a config or without, and reports; what d
   for (const [code, args, said] of [
     [0, ["--data", GLOBO, "--out", own], "all samples  AUC 0."],
     [2, ["--data", GLOBO, "--passes", "3"], "--passes is for samples in train.csv"],
+    [
+      2,
+      ["--data", GLOBO, "--window", "1s", "--out", join(folder.path, "windows")],
+      "--window is 1000ms; allowed: at least",
+    ],
     [2, ["--data", GLOBO, "--model", "x"], "--model names a model of --config FILE, which is missing"],
     [2, ["--data", samples.path], "--config FILE is missing: the samples"],
     [2, ["--data", samples.path, "--config", frappe, "--window", "1h"], "--window is for clicks"],

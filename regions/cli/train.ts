@@ -15,7 +15,7 @@ export const train: Command = {
     "a row were no better, and is then judged on test as it was after the best pass. This is for the small public sets that need it.",
     "Clicks: DIR holds clicks_hour_*.csv.gz of Globo.com, or ratings.csv and movies.csv of MovieLens. They are replayed as by `freshet demo --data`, and",
     "learned once, in time order, as regions do it, but in this process alone. Each sample is predicted before it is learned from: AUC, log loss and",
-    "calibration are shown by window of the clicks' own time, of all samples, of new users and items, and of values of the model's slices (of windows, the newest 1,000). They are",
+    "calibration are shown by window of the clicks' own time, of all samples, of new users and items, and of values of the model's slices. They are",
     "read twice: first to know their keys. A model may read user, item, the features of the clicks, and the numbers age and popularity.",
     "Rules of admission (admit, unknown) of the model's tables hold: of samples, keys get their rows in the first pass, or not at all. A table with a ttl is refused,",
     "as no row goes here, and so is one whose budget has room for fewer rows than the samples have keys. precision, memory and negativesKept change nothing.",

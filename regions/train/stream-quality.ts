@@ -41,8 +41,8 @@ export interface StreamQuality {
 /** The slice that every sample is of. */
 export const ALL = "all";
 
-/** Windows that are kept of a slice: the newest. */
-const WINDOWS_MAX = 1_000;
+/** Into how many windows a stream's time may be parted. One more is kept, for what comes at its very end. */
+export const WINDOWS_MAX = 1_000;
 
 /** Begins with a window that starts at `startMs`, or goes on from what was kept. */
 export function createStreamQuality(given: {
@@ -63,7 +63,7 @@ export function createStreamQuality(given: {
   }
 
   function historyOf(windows: readonly QualityPoint[]): QualityHistory {
-    return { ...createHistory({ pointsMax: WINDOWS_MAX, halfLifeMs: windowMs }), points: [...windows] };
+    return { ...createHistory({ pointsMax: WINDOWS_MAX + 1, halfLifeMs: windowMs }), points: [...windows] };
   }
 
   function pastOf(slice: string): { readonly history: QualityHistory; readonly total: ProgressiveMetrics } {

@@ -116,7 +116,8 @@ export async function runStream(options: StreamOptions): Promise<StreamRun> {
       await saveInTime();
     } else startedMs = performance.now();
     if (performance.now() - turnMs < TURN_MS) continue;
-    options.onProgress(at.done, (1000 * (at.done - doneBefore)) / (performance.now() - startedMs));
+    const tookMs = performance.now() - startedMs;
+    options.onProgress(at.done, tookMs > 0 ? (1000 * (at.done - doneBefore)) / tookMs : 0);
     await new Promise((resolve) => setImmediate(resolve));
     turnMs = performance.now();
     if (!options.signal.aborted) continue;

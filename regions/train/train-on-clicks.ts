@@ -1,3 +1,4 @@
+import { WrongUsage } from "../cli/command.ts";
 import { describeBroken } from "../data/data-report.ts";
 import { type DataSet, openData } from "../data/open-data.ts";
 import { clickSamples } from "./click-samples.ts";
@@ -7,6 +8,7 @@ import { NoSamples } from "./read-samples.ts";
 import { describeProgress } from "./run-terminal.ts";
 import { openStreamCheckpoints } from "./stream-checkpoint.ts";
 import { qualityOf, streamFigures, streamPage, type StreamReport } from "./stream-report.ts";
+import { WINDOWS_MAX } from "./stream-quality.ts";
 import { runStream } from "./stream-run.ts";
 import { type PreparedRun } from "./train-request.ts";
 import { refuseTightBudgets } from "./unfit-tables.ts";
@@ -42,7 +44,7 @@ export async function trainOnClicks(
   describeClicks(data, say);
   if (data.samples === 0) throw new NoSamples(folder, `none of its ${data.counts.clicks} clicks makes a request`);
   refuseTightBudgets(layout, { book: data.book, trainKeys: data.book.map(({ size }) => size) });
-  const windowMs = request.windowMs ?? Math.ceil((data.lastMs + 1 - data.firstMs) / WINDOWS);
+  const windowMs = windowOf(data, request.windowMs);
   const settings = { batch, seed, windowMs };
   const run = JSON.stringify(["clicks", layout.digest, ...rules, data.digest, batch, seed, windowMs, request.backend]);
   const ran = await runStream({
@@ -95,6 +97,18 @@ export async function trainOnClicks(
   else say("Stopped; the same command goes on from here");
   await terminal.report(out, report, streamPage(report));
   return ran.isOver ? 0 : 1;
+}
+
+/** Throws `WrongUsage` where the windows that were asked for are too many. */
+function windowOf({ firstMs, lastMs }: CountedClicks, wantedMs: number | undefined): number {
+  const spanMs = lastMs + 1 - firstMs;
+  const leastMs = Math.ceil(spanMs / WINDOWS_MAX);
+  if (wantedMs === undefined) return Math.ceil(spanMs / WINDOWS);
+  if (wantedMs >= leastMs) return wantedMs;
+  throw new WrongUsage(
+    "train",
+    `--window is ${wantedMs}ms; allowed: at least ${Math.ceil(leastMs / 1000)}s, a thousandth of the clicks' time`,
+  );
 }
 
 function describeClicks({ title, counts, samples, report }: CountedClicks, say: (line: string) => void): void {
