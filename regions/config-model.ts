@@ -159,8 +159,8 @@ export const modelSchema = z
     ]),
     dense: dense.default([]).meta({ description: "Names of the numeric features, in order" }),
     derived: derived.exactOptional().meta({ description: "Features made of others, for tables to be keyed by" }),
-    optimizer: optimizer(0.05).prefault({}),
-    denseOptimizer: optimizer(0.02).prefault({}),
+    optimizer: optimizer(0.05).prefault({}).meta({ description: "How the rows of the model's tables learn" }),
+    denseOptimizer: optimizer(0.02).prefault({}).meta({ description: "How its dense layers learn" }),
     slices: z
       .array(featureName)
       .max(8, { error: "at most 8 features" })
