@@ -87,7 +87,7 @@ export async function runCrashes(options: CrashOptions): Promise<CrashReport> {
   for (const post of stream.due(Date.now(), { all: true })) posting.send(post);
   const rows = new CrashRows(world.operator, { region: TRAINING, model: MODEL, trainers: TRAINERS });
   await rest({ posting, log, stream, rows }, say);
-  const verdict = await judge(stream.shown, { log, rows });
+  const verdict = await judge(stream.shown, { log, rows, isStepPerMessage: true });
   return {
     ...verdict,
     seed,

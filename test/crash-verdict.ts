@@ -58,9 +58,9 @@ export function lacking(shown: Iterable<readonly [string, Shown]>, { published }
 /** Compares what was sent with what was published, and that with what every row counts. */
 export async function judge(
   shown: ReadonlyMap<string, Shown>,
-  found: { readonly log: SampleLog; readonly rows: CrashRows },
+  found: { readonly log: SampleLog; readonly rows: CrashRows; readonly isStepPerMessage?: boolean },
 ): Promise<CrashVerdict> {
-  const { log, rows } = found;
+  const { log, rows, isStepPerMessage = false } = found;
   const items = new Map<string, { time: number; clicks: number }>();
   for (const { item, time, clicked } of shown.values()) {
     items.set(item, { time, clicks: (items.get(item)?.clicks ?? 0) + (clicked ? 1 : 0) });
@@ -71,7 +71,9 @@ export async function judge(
   });
   const stepped = await forEachOf([...shown.values()], async ({ user }) => {
     const messages = log.messagesOf.get(user)?.size ?? 0;
-    return { what: `steps of ${user}`, messages, found: await rows.steps(user) };
+    // Messages that were taken in one batch make one step of a row between them; where none is taken with another, a lost one shows.
+    const least = isStepPerMessage ? messages : Math.min(1, messages);
+    return { what: `steps of ${user}`, least, most: messages, found: await rows.steps(user) };
   });
   return {
     impressions: shown.size,
@@ -83,9 +85,8 @@ export async function judge(
     lostSamples: lacking(shown, log),
     doubledSamples: doubled(shown, log),
     steps: stepped.reduce((sum, { found: steps }) => sum + steps, 0),
-    // Messages that were taken in one batch make one step of a row between them.
-    lostSteps: stepped.filter((each) => !(each.found >= Math.min(1, each.messages))).map(describeSteps),
-    doubledSteps: stepped.filter((each) => each.found > each.messages).map(describeSteps),
+    lostSteps: stepped.filter(({ found: steps, least }) => !(steps >= least)).map(describeSteps),
+    doubledSteps: stepped.filter(({ found: steps, most }) => steps > most).map(describeSteps),
   };
 }
 
@@ -112,6 +113,16 @@ function doubled(shown: ReadonlyMap<string, Shown>, { published }: SampleLog): D
   return wrong;
 }
 
-function describeSteps(each: { readonly what: string; readonly messages: number; readonly found: number }): Deviation {
-  return { what: each.what, expected: `${Math.min(1, each.messages)} to ${each.messages}`, found: each.found };
+function describeSteps({
+  what,
+  least,
+  most,
+  found,
+}: {
+  readonly what: string;
+  readonly least: number;
+  readonly most: number;
+  readonly found: number;
+}): Deviation {
+  return { what, expected: least === most ? String(most) : `${least} to ${most}`, found };
 }

@@ -115,7 +115,8 @@ export function learning(): Pick<RegionConfigInput, "models" | "joiner" | "train
       },
     ],
     joiner: { window: "1s", lateness: "200ms", correctionWindow: "2m" },
-    trainer: { count: TRAINERS.length, batch: 32, maxWait: "10ms" },
+    // Each message is a step of its own, so that each row's steps can be told from the messages.
+    trainer: { count: TRAINERS.length, batch: 1, maxWait: "0ms" },
     snapshot: { every: "200ms" },
   };
 }
