@@ -72,6 +72,22 @@ test("a backup that lacks a file, or has one too many, is refused also without a
   expect(await unpack(files)).toEqual(["clicks-0", "clicks-1"]);
 });
 
+test("a backup with a bit that is another in any of its files is refused, with the shard's name", async () => {
+  await using folder = await workplace();
+  await folder.backUp();
+  const entries = await unpackTar(await readFile(folder.file));
+  for (const [at, { header, data }] of entries.entries()) {
+    const damaged = Buffer.from(data ?? []);
+    damaged[20] = (damaged[20] ?? 0) ^ 1;
+    await writeFile(folder.file, await packTar(entries.with(at, { header, data: new Uint8Array(damaged) })));
+    const [shard] = /clicks-[01]/.exec(header.name) ?? [];
+    await expect(folder.restore(), header.name).rejects.toThrow(
+      shard === undefined ? "its backup.json is none that Freshet wrote" : `shard '${shard}' in it is damaged: `,
+    );
+    expect(await leftIn(folder.copy)).toEqual([]);
+  }
+});
+
 test("an archive with anything that no backup has is refused before it is written: paths, links, devices, odd names, noise", async () => {
   await using folder = await workplace();
   await folder.backUp();

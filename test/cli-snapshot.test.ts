@@ -95,7 +95,8 @@ test("what is damaged is named, by verify, export and restore; and nothing is re
   const files = [...archive.toString("latin1").matchAll(/image-clicks-0\.(?:current|[0-9a-f]{16}\.segment)/g)];
   const headers = files.filter(({ index }) => index % 512 === 0); // its list has these names too
   expect(headers.length).toBeGreaterThan(1);
-  for (const { index } of headers) {
+  // One of them; every other: backup.test.ts.
+  for (const { index } of headers.slice(-1)) {
     const damaged = Buffer.from(archive);
     // A file's bytes come after its header, in blocks of 512; what fills up the last block is nobody's.
     const at = index + 512 + 20;
