@@ -31,10 +31,8 @@ import {
   LINE_LOG,
   makeLines,
 } from "./index-chunks";
+import { directoryOf, emptyIn, hashOf, homeOf, isFull, linesOf, placesOf } from "./index-lines";
 
-export const LINE_PLACES: u32 = 8;
-/** The row of the last place of a line. */
-const LAST: usize = 56;
 /** The index grows where so many places of a line are taken, on average. With seven a key that is not there is looked for in 4.7 lines, with six in 1.7. */
 const FULL: u32 = 6;
 const LINES_MAX: u32 = 1 << 25;
@@ -44,37 +42,6 @@ const DELETED: u32 = 0xffff_ffff;
 const NONE: i32 = -1;
 /** None is there in the old index, and what would stand behind its last line is in the new one. */
 const BEYOND: i32 = -2;
-
-export function hashOf(key: u64): u32 {
-  let word = (key ^ (key >> 32)) * 0x9e37_79b9_7f4a_7c15;
-  word = (word ^ (word >> 29)) * 0xbf58_476d_1ce4_e5b9;
-  return <u32>(word >> 32);
-}
-
-/** The line where a hash is at home. In order of hashes, so that an index that grows is read and written from start to end. */
-export function homeOf(hash: u32, lines: u32): u32 {
-  return <u32>((<u64>hash * lines) >> 32);
-}
-
-/** Where the directory of an index is, of a word that says that and how many lines there are. */
-export function directoryOf(index: u64): usize {
-  return <usize>(<u32>index);
-}
-
-export function linesOf(index: u64): u32 {
-  return <u32>(index >> 32);
-}
-
-/** The places of a line that have a hash, a bit for each; `wanted` is four times the hash. Some may be empty or of a key that is gone. */
-export function placesOf(line: usize, wanted: v128): u32 {
-  const first = v128.shuffle<i32>(v128.load(line), v128.load(line, 16), 1, 3, 5, 7);
-  const second = v128.shuffle<i32>(v128.load(line, 32), v128.load(line, 48), 1, 3, 5, 7);
-  return i32x4.bitmask(i32x4.eq(first, wanted)) | (i32x4.bitmask(i32x4.eq(second, wanted)) << 4);
-}
-
-export function isFull(line: usize): bool {
-  return load<u32>(line, LAST) != 0;
-}
 
 /** The row of a key, or -1. Bounded by what is there: a reader may look while the index changes, and must ask again then. */
 export function find(key: u64): i32 {
@@ -212,14 +179,6 @@ function emptyPlace(index: usize, lines: u32, home: u32): usize {
   let place = at + (load<u32>(at, 24) != 0 ? 32 : 0);
   place += load<u32>(place, 8) != 0 ? 16 : 0;
   return place + (load<u32>(place) != 0 ? 8 : 0);
-}
-
-/** The places of a line that are empty, a bit for each. */
-export function emptyIn(line: usize): u32 {
-  const first = v128.shuffle<i32>(v128.load(line), v128.load(line, 16), 0, 2, 4, 6);
-  const second = v128.shuffle<i32>(v128.load(line, 32), v128.load(line, 48), 0, 2, 4, 6);
-  const none = i32x4.splat(0);
-  return i32x4.bitmask(i32x4.eq(first, none)) | (i32x4.bitmask(i32x4.eq(second, none)) << 4);
 }
 
 /**

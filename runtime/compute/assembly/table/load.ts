@@ -21,17 +21,8 @@ import {
   WRITER,
 } from "./layout";
 import { CHUNK_BYTES, lineAt, LINE_LOG } from "./index-chunks";
-import {
-  directoryOf,
-  emptyIn,
-  growIndex,
-  hashOf,
-  homeOf,
-  LINE_PLACES,
-  linesOf,
-  placesOf,
-  reserveKeys,
-} from "./key-index";
+import { directoryOf, emptyIn, hashOf, homeOf, LINE_PLACES, linesOf, placesOf } from "./index-lines";
+import { growIndex, reserveKeys } from "./key-index";
 import { emptyRow, fillRow, isNewer, takeRow } from "./rows";
 
 /** Lines of a part: 512 KiB, and no more for what goes there. The last one has up to twice as many. */

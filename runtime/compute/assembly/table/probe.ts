@@ -4,7 +4,8 @@
  */
 import { addressOf, contentsOf, END, FLAGS, FRAME_BYTES, INDEX, KEY, MOVED, OLD_INDEX, STRIDE, UNREAD } from "./layout";
 import { lineAt } from "./index-chunks";
-import { directoryOf, find, hashOf, homeOf, isFull, likelyRow, linesOf, placesOf } from "./key-index";
+import { directoryOf, hashOf, homeOf, isFull, linesOf, placesOf } from "./index-lines";
+import { find, likelyRow } from "./key-index";
 
 /** As many as keep their places, rows and pages of both in the caches of one core, and more than it has loads on their way. */
 export const GROUP: u32 = 256;
