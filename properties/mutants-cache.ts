@@ -104,6 +104,11 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
     edits: [["  slice.size -= 1;\n  slice.repeats = true;", "  slice.size -= 1;"]],
   },
   {
+    name: "dropped-rows-stay-counted",
+    file: CACHE,
+    edits: [["    if (left !== undefined) takeOut(left);\n  }\n}", "  }\n}"]],
+  },
+  {
     name: "entries-that-mean-nothing-stay",
     file: CACHE,
     edits: [["<= ENTRIES * cache.rowsMax) return;", ">= 0) return;"]],

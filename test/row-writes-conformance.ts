@@ -87,6 +87,7 @@ export function testRowWrites(name: string, create: CreateStore): void {
           }
         }
       }),
+      { numRuns: 40 },
     );
   });
 }
