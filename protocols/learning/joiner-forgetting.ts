@@ -3,7 +3,17 @@
  * as what is open gives a sample when it does.
  */
 import { JOINER_ENTRIES_MAX, nameBytes } from "./joiner-memory.ts";
-import { dropHeld, isCorrectable, isStale, type JoinerState, type Origin, type Told } from "./joiner-state.ts";
+import {
+  dropHeld,
+  type Entry,
+  type Held,
+  impressionKey,
+  isCorrectable,
+  isStale,
+  type JoinerState,
+  type Origin,
+  type Told,
+} from "./joiner-state.ts";
 
 /** Per source, the smallest number of an event that made something still open. Feedback nobody can use any more is dropped first. */
 export function oldestNeeded(state: JoinerState): Map<string, number> {
@@ -53,23 +63,57 @@ function isToldAgain({ source, last, others }: Told, isReadAgain: (origin: Origi
   return others !== undefined && [...others].some(([from, sequence]) => isReadAgain({ source: from, sequence }));
 }
 
-/** Whether there is more than there is room for. */
-export function isOverfull({ pending, settled, past, held, bytes, bytesMax }: JoinerState): boolean {
-  return bytes > bytesMax || pending.size + settled.size + past.size + held.size > JOINER_ENTRIES_MAX;
+/** Once there is too much, so much more goes: the first of a map is found past all that was deleted before it, which takes long for each alone. */
+const ROOM = 1 / 256;
+
+/** Whether there is more than there is room for, or, with `withRoom`, more than should be left once something goes. */
+export function isOverfull({ pending, settled, past, held, bytes, bytesMax }: JoinerState, withRoom = false): boolean {
+  const share = withRoom ? 1 - ROOM : 1;
+  return bytes > share * bytesMax || pending.size + settled.size + past.size + held.size > share * JOINER_ENTRIES_MAX;
+}
+
+/** The first values of a map, of which the first is deleted and others come last. */
+export class First<T> {
+  readonly #map: ReadonlyMap<string, T>;
+  #values: MapIterator<T>;
+  #value: T | undefined;
+
+  constructor(map: ReadonlyMap<string, T>) {
+    this.#map = map;
+    this.#values = map.values();
+  }
+
+  get value(): T | undefined {
+    if (this.#value !== undefined || this.#map.size === 0) return this.#value;
+    this.#value = this.#values.next().value;
+    // It ended before others came.
+    if (this.#value === undefined) {
+      this.#values = this.#map.values();
+      this.#value = this.#values.next().value;
+    }
+    return this.#value;
+  }
+
+  /** It is deleted. */
+  next(): void {
+    this.#value = undefined;
+  }
 }
 
 /**
  * Lets go of the finished impression whose sample is the oldest, and of its name; of feedback that waits where there is none. Feedback that waited
  * since before it was shown goes first: for it a next joiner would read again that it was shown, and give its sample another time.
  */
-export function forgetOldest(state: JoinerState): boolean {
-  const [oldest] = state.settled.values();
-  for (const [key, held] of state.held) {
+export function forgetOldest(state: JoinerState, finished: First<Entry>, waiting: First<Held>): boolean {
+  const oldest = finished.value;
+  for (let held = waiting.value; held !== undefined; held = waiting.value) {
     if (oldest !== undefined && held.firstMessage > oldest.shownMessage) break;
-    dropHeld(state, key, held);
-    if (!isOverfull(state)) return true;
+    dropHeld(state, impressionKey(held.feedback), held);
+    waiting.next();
+    if (!isOverfull(state, true)) return true;
   }
   if (oldest === undefined) return false;
+  finished.next();
   state.settled.delete(oldest.key);
   state.bytes -= oldest.bytes;
   if (oldest.label === 0 && isCorrectable(state, oldest)) state.counts.forgotten += 1;
@@ -78,12 +122,11 @@ export function forgetOldest(state: JoinerState): boolean {
   return true;
 }
 
-/** Lets go of the oldest name of a finished impression that no next joiner must know. */
-export function forgetName(state: JoinerState): boolean {
+/** Lets go of names of finished impressions that no next joiner must know, the oldest first. */
+export function forgetNames(state: JoinerState): void {
   for (const name of state.past.keys()) {
+    if (!isOverfull(state, true)) return;
     state.past.delete(name);
     state.bytes -= nameBytes(name);
-    return true;
   }
-  return false;
 }

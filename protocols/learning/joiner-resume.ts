@@ -6,7 +6,7 @@
  */
 import { EVENT_LIMITS, type FeedbackEvent } from "../feedback.ts";
 import { step, tick } from "./joiner.ts";
-import { forgetOldest, isOverfull, clockToKeep, oldestNeeded, oldestSampleNeeded } from "./joiner-forgetting.ts";
+import { First, forgetOldest, isOverfull, clockToKeep, oldestNeeded, oldestSampleNeeded } from "./joiner-forgetting.ts";
 import {
   createJoiner,
   type Entry,
@@ -122,8 +122,11 @@ export function recall(resumed: ResumedJoiner, seq: number, samples: readonly Pu
     };
     settle(joiner, entry, sample.label > 0 ? 1 : 0);
     entry.after = seq - 1;
-    // More than this one may hold, by its options.
-    while (isOverfull(joiner) && forgetOldest(joiner));
+  }
+  // More than this one may hold, by its options.
+  if (isOverfull(joiner)) {
+    const [finished, waiting] = [new First(joiner.settled), new First(joiner.held)];
+    while (isOverfull(joiner, true) && forgetOldest(joiner, finished, waiting));
   }
   joiner.publishedSeq = seq;
 }

@@ -16,7 +16,7 @@ import { popHeap, pushHeap } from "../binary-heap.ts";
 import { type Feedback, type FeedbackEvent, type Impression } from "../feedback.ts";
 import { hashText } from "../keys.ts";
 import { ageOfShare, completeSlices, noteDelay, shareAfter } from "./delay-model.ts";
-import { forgetName, forgetOldest, isOverfull } from "./joiner-forgetting.ts";
+import { First, forgetNames, forgetOldest, isOverfull } from "./joiner-forgetting.ts";
 import { heldBytes } from "./joiner-memory.ts";
 import {
   clockOf,
@@ -289,11 +289,18 @@ function closeWindows(
  */
 function makeRoom(state: JoinerState): Sample[] {
   const samples: Sample[] = [];
-  while (isOverfull(state)) {
-    if (forgetName(state)) continue;
-    const sample = giveHeld(state) ?? giveEarly(state);
+  if (!isOverfull(state)) return samples;
+  forgetNames(state);
+  while (isOverfull(state, true)) {
+    const sample = giveHeld(state);
+    if (sample === undefined) break;
+    samples.push(sample);
+  }
+  const [open, finished, waiting] = [new First(state.pending), new First(state.settled), new First(state.held)];
+  while (isOverfull(state, true)) {
+    const sample = giveEarly(state, open, finished);
     if (sample !== undefined) samples.push(sample);
-    else if (!forgetOldest(state)) break;
+    else if (!forgetOldest(state, finished, waiting)) break;
   }
   return samples;
 }
@@ -305,10 +312,10 @@ function giveHeld(state: JoinerState): Sample | undefined {
 }
 
 /** Gives the oldest open impression as a negative, if the oldest finished one was shown since. */
-function giveEarly(state: JoinerState): Sample | undefined {
-  const [oldest] = state.pending.values();
-  const [finished] = state.settled.values();
+function giveEarly(state: JoinerState, open: First<Entry>, { value: finished }: First<Entry>): Sample | undefined {
+  const oldest = open.value;
   if (oldest === undefined || (finished !== undefined && finished.shownMessage < oldest.firstMessage)) return undefined;
+  open.next();
   const { newestTime, windows } = clockOf(state, oldest.source);
   const sample = settleNegative(state, oldest, { cause: "overflow", atMs: newestTime });
   while (windows[0] !== undefined && !isOpen(windows[0])) popHeap(windows, endsBefore);
