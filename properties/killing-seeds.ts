@@ -8,8 +8,8 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "cursor-moves-when-sent": 178, // L1
   "deletion-arrives-as-row": 7, // S14
   "deletions-not-listed": 7, // S6
-  "dropped-rows-stay-urgent": 495, // X4
   "dropped-rows-stay-counted": 1, // S20
+  "dropped-rows-stay-urgent": 495, // X4
   "early-rows-left-in-the-old-epoch": 122, // X10
   "entries-not-capped-at-the-primary": 85, // L1
   "epoch-begins-before-it-is-on-disk": 283, // P1
