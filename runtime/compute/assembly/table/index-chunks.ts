@@ -15,7 +15,7 @@ import {
 
 export const LINE_LOG: usize = 6;
 /** Lines of a chunk; an index of fewer is one that is smaller. */
-const CHUNK_LOG: u32 = 10;
+const CHUNK_LOG: u32 = 8;
 export const CHUNK_LINES: u32 = 1 << CHUNK_LOG;
 export const CHUNK_BYTES: u32 = CHUNK_LINES << (<u32>LINE_LOG);
 /** Of the system, at least: 4 KiB. */
