@@ -12,21 +12,21 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "dropped-rows-stay-urgent": 495, // X4
   "early-rows-left-in-the-old-epoch": 122, // X10
   "entries-not-capped-at-the-primary": 85, // L1
-  "epoch-begins-before-it-is-on-disk": 283, // P1
-  "epoch-begins-with-nothing": 5, // X10
+  "epoch-begins-before-it-is-on-disk": 495, // P1
+  "epoch-begins-with-nothing": 42, // X10
   "evicts-one-too-few": 9, // X10
   "evicts-the-newest": 9, // X10
   "expired-rows-come-back": 54, // X10
   "follower-evicts-by-itself": 12, // X10
   "follower-expires-by-its-own-clock": 9, // X10
   "holder-stops-late": 10, // E1
-  "image-checksum-off": 166, // S13
+  "image-checksum-off": 171, // S13
   "image-one-row-short": 3, // S12
   "join-on-last-frame": 10, // S1
   "knowledge-after-list": 1, // S5
   "leader-change-forgets-pulls": 10, // X5
   "leader-does-not-look": 10, // E1
-  "lease-by-wall-clock": 23, // E5
+  "lease-by-wall-clock": 29, // E4
   "left-for-ever": 7, // L1
   "later-settled-time-beats-epoch": 114, // X10
   "lost-poll-not-repeated": 1, // L1
@@ -47,14 +47,14 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "shard-version-without-horizon": 68, // X3
   "stamps-below-the-horizon": 686, // X10
   "state-left-behind": 1, // X9
-  "strays-never-reported": 171, // L1
-  "strict-priority-without-ageing": 72, // L3
+  "strays-never-reported": 178, // L1
+  "strict-priority-without-ageing": 76, // L3
   "successor-waits-too-long": 202, // E3
   "urged-rows-are-not-listed": 4, // S9
-  "urged-rows-are-taken-for-known": 201, // S8
+  "urged-rows-are-taken-for-known": 309, // S8
   "urged-rows-need-not-be-there": 178, // S9
   "urgent-advances-knowledge": 8, // S1
-  "urgent-cursor-overwritten-instead-of-max": 51, // X4
+  "urgent-cursor-overwritten-instead-of-max": 52, // X4
   "urgent-cursor-skips-what-did-not-fit": 36, // X4
   "urgent-frame-completes-its-answer": 18, // S1
   "urgent-list-without-bound": 8, // S20
