@@ -89,7 +89,10 @@ function findCommand(words: readonly string[]): { readonly command: Command; rea
   const group = COMMANDS.filter((command) => command.name.startsWith(`${first} `)).map((command) => command.name);
   if (group.length > 0) throw new WrongUsage("", `freshet ${first} needs one of: ${group.join(", ")}`);
   const names = COMMANDS.map((command) => command.name);
-  const nearest = nearestName(first, names) ?? nearestName(`${first} ${second}`, names);
+  const nearest =
+    names.find((name) => name.endsWith(` ${first}`)) ??
+    nearestName(first, names) ??
+    nearestName(`${first} ${second}`, names);
   throw new WrongUsage(
     "",
     `freshet has no command ${JSON.stringify(first)}${nearest === undefined ? "" : `; did you mean ${nearest}?`}`,

@@ -38,7 +38,6 @@ export interface NodeAddresses {
 /** The node that trains is the one of this name, in the region that does. */
 export const TRAINING_NODE = "a";
 
-/** Finished impressions that a joiner remembers to tell copies from news: at least so many, and four for each that may wait. */
 /** Of its heap a joiner remembers a quarter: half while it reads again, and the rest is for what passes through and for the collector. */
 const JOINER_HEAP_PARTS = 4;
 const HELD_MAX = 100_000;

@@ -107,7 +107,7 @@ test("what is damaged is named, by verify, export and restore; and nothing is re
   }
   await writeFile(backup, "no archive at all");
   expect((await freshet(["restore", backup, join(folder.path, "new")])).err).toContain(
-    `Cannot restore from '${backup}': it is no backup, or damaged\n  because: `,
+    `Cannot restore from '${backup}': it is no backup, or damaged: if it was copied here, copy it again\n  because: `,
   );
   expect(await readdir(join(folder.path, "new"))).not.toContain("shards");
 

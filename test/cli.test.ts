@@ -56,6 +56,7 @@ test("--version prints the version", async () => {
 
 test.each([
   [["strat"], "did you mean start?"],
+  [["export"], "did you mean snapshot export?"],
   [["config"], "needs one of: config check, config schema"],
   [["config", "chekc", "x"], "needs one of: config check"],
   [["demo", "--sped", "3"], "demo has no option --sped; did you mean --speed?"],
@@ -73,6 +74,10 @@ test.each([
   expect(ran.err).toContain(says);
   expect(ran.err).toContain("See: freshet help");
   expect(ran.out).toBe("");
+});
+
+test("of arguments that are missing, those that are there are not named", async () => {
+  expect((await freshet(["backup", "state"])).err).toMatch(/^FILE is missing/);
 });
 
 test("config check accepts the examples together and lists what is wrong in others", async () => {

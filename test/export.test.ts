@@ -155,6 +155,23 @@ test("where another shard's image is damaged, one is exported without the names 
   );
 });
 
+test("an export names the shard, and the segment, of a block that is damaged", async () => {
+  await using folder = await temporaryFolder();
+  await writeModel(folder.path);
+  const segments = (await readdir(folder.path)).filter((name) => /^image-clicks-1\..*\.segment$/.test(name));
+  for (const name of segments) {
+    const path = join(folder.path, name);
+    const bytes = await readFile(path);
+    const middle = bytes.length >> 1;
+    bytes[middle] = (bytes[middle] ?? 0) ^ 1;
+    await writeFile(path, bytes);
+  }
+  const into = join(folder.path, "rows");
+  await expect(exportImages(folder.path, into, everything)).rejects.toThrow(
+    /^Cannot read the image of shard 'clicks-1': segment 1 of 2: .*checksum/,
+  );
+});
+
 /** Images of both shards, of a whole segment and an increment each, and what is in them. */
 async function writeModel(folder: string): Promise<Replica[]> {
   const replicas: Replica[] = [];

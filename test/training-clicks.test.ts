@@ -228,7 +228,7 @@ test("freshet train learns clicks, with a config or without, and reports; what d
   expect(page).not.toMatch(/NaN|undefined|https?:/);
   // The same once more, from its checkpoint.
   const again = await freshet(["train", ...example, "--data", GLOBO, "--out", out, "--window", "30m"]);
-  expect(again.out).toContain("Goes on after 492 samples");
+  expect(again.out).toContain("It was learned to its end before; --restart begins anew");
 
   await using samples = await madeData();
   const frappe = join("regions", "examples", "training", "frappe.jsonc");

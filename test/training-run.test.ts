@@ -139,12 +139,12 @@ test("freshet train trains, reports and ends; what is wrong is said with what to
   const second = await freshet([...args, "--restart"]);
   await held[Symbol.asyncDispose]();
   expect(second).toMatchObject({ code: 1 });
-  expect(second.err).toContain("('another run') is using it");
+  expect(second.err).toContain("('another run') is at it. Wait for it, or choose another folder with --out");
   const refusals: { readonly said: string; readonly ran: Promise<Ran> }[] = [];
   for (const [change, said] of [
     [["--out", config], "is a file. Choose another path"],
     [["--model", "x"], 'it has likes, not "x"'],
-    [["--data", "/nowhere"], "there is no train.csv"],
+    [["--data", "/nowhere"], "there is no train.csv or train.csv.gz, and no file of clicks: there is no such folder"],
     [["--watch", "f1"], "allowed: auc or log-loss"],
     [["--backend", "gpu"], "allowed: kernels or plain"],
   ] as const) {

@@ -94,7 +94,10 @@ export function parseArguments(command: Command, args: readonly string[]): Argum
     values.set(option.name, checkedValue(command, option, token.value));
   }
   if (values.has("help")) return new Arguments(command.name, { values, operands });
-  if (operands.length < command.operandsMin) throw new WrongUsage(command.name, `${command.operands} is missing`);
+  if (operands.length < command.operandsMin) {
+    const missing = command.operands.split(" ").slice(operands.length).join(" ");
+    throw new WrongUsage(command.name, `${missing} is missing`);
+  }
   const surplus = operands[command.operandsMax];
   if (surplus !== undefined) {
     throw new WrongUsage(command.name, `${JSON.stringify(surplus)} is one argument too many`);

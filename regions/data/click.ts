@@ -17,7 +17,9 @@ export function problemOf(row: Click): string | undefined {
   if (!isUser) return `user ${JSON.stringify(row.user.slice(0, 40))} is not 1 to 128 characters`;
   if (!isItem) return `item ${JSON.stringify(row.item.slice(0, 40))} is not 1 to 46 bytes`;
   if (!(row.time >= TIME_MIN && row.time < TIME_MAX)) {
-    return `its time ${row.time} ms is not between the years 1990 and 2100`;
+    return Number.isNaN(row.time)
+      ? "its time is no number"
+      : `its time ${row.time} ms is not between the years 1990 and 2100`;
   }
   for (const [name, text] of Object.entries(row.context)) {
     if (text.length > EVENT_LIMITS.valueCharsMax) {

@@ -8,12 +8,14 @@ export const CLICK_FILES = [
 export class UnknownDataFormat extends Error {
   override readonly name = "UnknownDataFormat";
   readonly folder: string;
+  readonly why: string;
 
   constructor(folder: string, why: string) {
     super(
       `Cannot read data from ${JSON.stringify(folder)}: ${why}. It must hold one of:\n  - ${CLICK_FILES.join("\n  - ")}`,
     );
     this.folder = folder;
+    this.why = why;
   }
 }
 

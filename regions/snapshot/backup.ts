@@ -43,7 +43,9 @@ export async function backUp(state: string, file: string, options: BackupOptions
   const places = await imagePlaces(state);
   await using held = new AsyncDisposableStack();
   try {
-    if (await exists(target)) throw new BackupRefused(`Cannot back up to '${target}': it is there already`);
+    if (await exists(target)) {
+      throw new BackupRefused(`Cannot back up to '${target}': it is there already. Give another name`);
+    }
     await sweepSaving(dirname(target));
     options.progress("opening the images");
     const candidates = await holdAll(places, held);

@@ -3,6 +3,7 @@ import { decodeHead, type ImageHead } from "../../protocols/sync/image-head.ts";
 import { createImageLoader } from "../../protocols/sync/load-image.ts";
 import { type RowStore, type TableSpec } from "../../protocols/sync/row-store.ts";
 import { memoriesForRows } from "../../protocols/table-memories.ts";
+import { DecodeError } from "../../protocols/wire/decode-error.ts";
 import { createSpreadRowStore } from "../../runtime/compute/table/spread-row-store.ts";
 import { type StoredImage, type StoredSegment } from "../../runtime/file-store-protocol.ts";
 import { type ImagePlace, segmentPath } from "../../runtime/image-files.ts";
@@ -60,7 +61,7 @@ export function keysOf(declared: readonly TableSpec[]): readonly string[] {
   return Array.isArray(keys) ? keys.map(String) : [];
 }
 
-/** All rows of a shard's newest image. `progress` is told of each segment. */
+/** All rows of a shard's newest image. `progress` is told of each segment. Throws `ImageUnreadable` where it is damaged, with the shard's name. */
 export async function loadStore(
   place: ImagePlace,
   { signal, progress }: { readonly signal?: AbortSignal; readonly progress?: (line: string) => void } = {},
@@ -81,10 +82,16 @@ export async function loadStore(
   const store = createSpreadRowStore(head.declared, { state: head.hasState, memories });
   const loader = createImageLoader(store);
   for (const [at, segment] of segments.entries()) {
-    loader.begin(segment.head);
-    for await (const { bytes } of blocksOf(place, segment)) {
-      signal?.throwIfAborted();
-      loader.add(bytes);
+    try {
+      loader.begin(segment.head);
+      for await (const { bytes } of blocksOf(place, segment)) {
+        signal?.throwIfAborted();
+        loader.add(bytes);
+      }
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      const which = `segment ${at + 1} of ${segments.length}`;
+      throw new ImageUnreadable(`Cannot read the image of shard '${place.name}': ${which}: ${error.message}`);
     }
     progress?.(`${place.name}: ${at + 1} of ${segments.length} segments read`);
   }

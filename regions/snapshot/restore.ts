@@ -57,7 +57,10 @@ export async function restore(file: string, state: string, options: VerifyOption
     if (errorCode(error) !== undefined) {
       throw new RestoreRefused(`Cannot restore into '${folder}': ${troubleOf(error)}`, { cause: error });
     }
-    throw new RestoreRefused(`Cannot restore from '${file}': it is no backup, or damaged`, { cause: error });
+    throw new RestoreRefused(
+      `Cannot restore from '${file}': it is no backup, or damaged: if it was copied here, copy it again`,
+      { cause: error },
+    );
   } finally {
     await rm(unpacked, { recursive: true, force: true });
   }

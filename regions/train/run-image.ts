@@ -25,19 +25,30 @@ export class UnusableCheckpoint extends Error {
 const NAME = "training";
 const BYTES_MAX = 4 * 2 ** 30;
 
+/** What a run holds is more than a checkpoint may have, so it could not be resumed. */
+class ModelTooLarge extends Error {
+  override readonly name = "ModelTooLarge";
+}
+
 /** `run` says what the run is: model, data and settings, so that no other is taken for it. */
 export interface RunHeader {
   readonly run: string;
 }
 
-/** Keeps a run in a folder, in place of what was kept there. */
+/** Keeps a run in a folder, in place of what was kept there. Throws `ModelTooLarge` rather than keep what `loadImage` would refuse. */
 export async function saveImage(
   folder: string,
   { header, parts }: { readonly header: RunHeader; readonly parts: readonly Uint8Array[] },
 ): Promise<void> {
   await prepareImageFolder(nodeDisk, folder);
   const head = new TextEncoder().encode(JSON.stringify(header));
-  const bytes = new Uint8Array(8 + head.length + parts.reduce((sum, { length }) => sum + length, 0));
+  const size = 8 + head.length + parts.reduce((sum, { length }) => sum + length, 0);
+  if (size > BYTES_MAX) {
+    throw new ModelTooLarge(
+      `Cannot keep a checkpoint of this run: it takes ${size} bytes, allowed: ${BYTES_MAX}. Give its tables fewer keys (admit) or fewer numbers a row`,
+    );
+  }
+  const bytes = new Uint8Array(size);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, head.length, true);
   bytes.set(head, 4);

@@ -115,7 +115,7 @@ export function streamPage(report: StreamReport): string {
   return page(model.name, {
     rows,
     body: `<h2>Quality over time, each sample predicted before it is learned from</h2>
-<p>A point is ${settings.windowMs / HOUR_MS} hours of the clicks' own time; in brackets: how many samples the last one is of.</p>
+<p>A point is ${Number((settings.windowMs / unitMs).toPrecision(3))} ${x} of the clicks' own time; in brackets: how many samples the last one is of.</p>
 ${qualityCharts(series, { x, xOf: ({ at }) => (at - fromMs) / unitMs })}
 ${slicesTable("By slice", slices)}`,
   });

@@ -4,7 +4,7 @@ import { plain } from "../../protocols/compute/plain.ts";
 import { type ModelDeclaration } from "../../protocols/model.ts";
 import { modelLayout } from "../../protocols/model-layout.ts";
 import { kernelsBackend } from "../../runtime/compute/kernels-backend.ts";
-import { lockStateFolder } from "../../runtime/state-lock.ts";
+import { lockStateFolder, StateFolderLocked } from "../../runtime/state-lock.ts";
 import { type Terminal, WrongUsage } from "../cli/command.ts";
 import { UnknownDataFormat } from "../data/data-errors.ts";
 import { type DataSet, openData } from "../data/open-data.ts";
@@ -17,6 +17,11 @@ import { trainOnClicks } from "./train-on-clicks.ts";
 import { trainOnSamples } from "./train-on-samples.ts";
 import { type PreparedRun, type TrainRequest } from "./train-request.ts";
 import { refuseAges } from "./unfit-tables.ts";
+
+/** Another process trains in the folder. */
+class OutInUse extends Error {
+  override readonly name = "OutInUse";
+}
 
 /** The config has no such model, or several and none was named. */
 class NoSuchModel extends Error {
@@ -50,12 +55,24 @@ export async function trainCommand(
     terminal: runTerminal(terminal, { json: request.json }),
     signal,
   };
-  await using _ = await lockStateFolder(run.out, { owner: `freshet train ${model.name}` });
+  await using _ = await lockOut(run.out, model.name);
   if (model.negativesKept !== undefined) {
     run.terminal.say('The model\'s "negativesKept" changes nothing here: all negatives are learned from');
   }
   if (request.restart) await rm(checkpointPath(run.out), { force: true });
   return clicks === undefined ? await trainOnSamples(run) : await trainOnClicks(run, clicks);
+}
+
+/** Two runs in one folder would write over each other's checkpoints. */
+async function lockOut(out: string, model: string): Promise<AsyncDisposable> {
+  try {
+    return await lockStateFolder(out, { owner: `freshet train ${model}` });
+  } catch (error) {
+    if (!(error instanceof StateFolderLocked)) throw error;
+    throw new OutInUse(
+      `Cannot train in ${JSON.stringify(out)}: process ${error.pid} ('${error.owner}') is at it. Wait for it, or choose another folder with --out`,
+    );
+  }
 }
 
 /** A folder of clicks, or `NoSamples` where it is neither that nor one of samples. */
@@ -64,7 +81,7 @@ async function openClicks(folder: string): Promise<DataSet> {
     return await openData(folder);
   } catch (error) {
     if (!(error instanceof UnknownDataFormat)) throw error;
-    throw new NoSamples(folder, "there is no train.csv or train.csv.gz, and no file of clicks");
+    throw new NoSamples(folder, `there is no train.csv or train.csv.gz, and no file of clicks: ${error.why}`);
   }
 }
 

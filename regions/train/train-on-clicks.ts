@@ -58,7 +58,10 @@ export async function trainOnClicks(
     checkpoints: openStreamCheckpoints(out, { run }),
     saveMs: request.saveMs,
     signal,
-    onResume: (done) => say(`Goes on after ${done} samples`),
+    onResume(done) {
+      if (done < data.samples) say(`Goes on after ${done} samples`);
+      else say("It was learned to its end before; --restart begins anew");
+    },
     onProgress: (done, perSecond) => progress(describeProgress({ done, samples: data.samples, perSecond })),
     onWindow: (window) =>
       say(`${new Date(window.at).toISOString()}  ${window.samples} samples  ${streamFigures(window)}`),
