@@ -136,7 +136,7 @@ test("a row costs at most 24 bytes of index, however many there are, and both in
   for (const { to, count: some } of columns.pieces(200_000)) {
     columns.keys.view.set(BigUint64Array.from({ length: some }, (_, at) => keyOf(to - some + at, "spread")));
     code.addRows(columns.keys.at, some, columns.rows.at);
-    // Rows come in segments of 256 KiB, an index that grows has two chunks of 16 KiB more, and the tables of a small index, which no chunks are, are left in part.
+    // Rows come in segments of 256 KiB, an index that grows has three chunks of 16 KiB more, and the tables of a small index, which no chunks are, are left in part.
     expect(table.bytes - empty).toBeLessThan(to * (rowBytes + 24) + 2 ** 19);
   }
 });

@@ -20,8 +20,8 @@ export interface TableSpec {
 }
 
 /**
- * The most memory that a row takes in a region node's table, which is what a budget counts: a head of 24 bytes, values and state to whole eights, and of the index of keys 32, which takes 22 at
- * most in a large table.
+ * The most memory that a row takes in a region node's table, which is what a budget counts: a head of 24 bytes, values and state to whole eights, and of the index of keys 32. In a large
+ * table that takes at most 22 where rows came a few at a time, and 27 where rows were deleted before it grew, or room for many was made at once.
  */
 export function rowMemory({ valueBytes, stateBytes }: Pick<TableSpec, "valueBytes" | "stateBytes">): number {
   return 24 + 8 * Math.ceil((valueBytes + stateBytes) / 8) + 32;

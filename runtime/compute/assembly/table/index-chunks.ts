@@ -20,8 +20,11 @@ export const CHUNK_LINES: u32 = 1 << CHUNK_LOG;
 export const CHUNK_BYTES: u32 = CHUNK_LINES << (<u32>LINE_LOG);
 /** Of the system, at least: 4 KiB. */
 const PAGE_BYTES: usize = 1 << 12;
-/** Beyond what it holds an index that grows needs a chunk for keys that stand behind their home, and another for those that stood behind the last line. */
-const CHUNKS_MORE: u32 = 2;
+/**
+ * Beyond what it holds an index that grows needs a chunk because the old one that is moving is not left yet, another because the first lines of the next may move with it, and keys stand
+ * behind their home, and a third for keys that stood behind the last line. One as large as the index before needs all three.
+ */
+const CHUNKS_MORE: u32 = 3;
 
 /** Where a line stands that has memory. */
 export function lineAt(index: usize, line: u32): usize {
@@ -46,29 +49,32 @@ function chunksOf(lines: u32): u32 {
   return (lines + CHUNK_LINES - 1) >> CHUNK_LOG;
 }
 
-/** A directory for so many lines, a power of two, and memory for them, as far as what an index of `before` lines leaves while it moves is not enough. Gives 0 where memory is at its end. */
+/**
+ * A directory for so many lines, a power of two, and memory for them, as far as what an index of `before` lines leaves while it moves is not enough. Gives 0 where memory is at its end: it is
+ * taken at once, or none.
+ */
 export function allocateLines(lines: u32, before: u32): usize {
   const chunks = chunksOf(lines);
-  const index = allocate(chunks << 2);
-  if (index == 0) return 0;
+  const directoryBytes = ((chunks << 2) + 63) & ~63;
   if (lines < CHUNK_LINES) {
-    const only = allocate(lines << (<u32>LINE_LOG));
-    store<u32>(index, <u32>only);
+    const index = allocate(directoryBytes + (lines << (<u32>LINE_LOG)));
+    if (index == 0) return 0;
+    store<u32>(index, <u32>index + directoryBytes);
     store<u32>(NEW_CHUNKS, 1);
-    return only == 0 ? 0 : index;
+    return index;
   }
-  store<u32>(NEW_CHUNKS, 0);
   for (let chunk = load<u32>(FRESH_CHUNKS); chunk < load<u32>(FRESH_CHUNKS_END); chunk += CHUNK_BYTES)
     leaveChunk(chunk);
   store<u32>(FRESH_CHUNKS, 0);
   store<u32>(FRESH_CHUNKS_END, 0);
   const wanted = before < CHUNK_LINES ? chunks : chunks + CHUNKS_MORE;
   const left = load<u32>(LEFT_CHUNKS_COUNT) + (before < CHUNK_LINES ? 0 : chunksOf(before));
-  if (wanted <= left) return index;
-  const fresh = allocate((wanted - left) * CHUNK_BYTES);
-  if (fresh == 0) return 0;
-  store<u32>(FRESH_CHUNKS, <u32>fresh);
-  store<u32>(FRESH_CHUNKS_END, <u32>fresh + (wanted - left) * CHUNK_BYTES);
+  const freshBytes = wanted <= left ? 0 : (wanted - left) * CHUNK_BYTES;
+  const index = allocate(directoryBytes + freshBytes);
+  if (index == 0) return 0;
+  store<u32>(NEW_CHUNKS, 0);
+  store<u32>(FRESH_CHUNKS, <u32>index + directoryBytes);
+  store<u32>(FRESH_CHUNKS_END, <u32>index + directoryBytes + freshBytes);
   return index;
 }
 
@@ -89,7 +95,7 @@ function takeChunk(): usize {
   }
   const left = load<u32>(LEFT_CHUNKS_COUNT);
   if (left == 0) {
-    // Only where more keys than a chunk holds are at home in the last line of all.
+    // Only where lines in a row are full for longer than a chunk, which takes keys that were chosen for it.
     const more = allocate(CHUNK_BYTES);
     if (more == 0) unreachable();
     return touched(more);

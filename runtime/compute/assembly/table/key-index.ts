@@ -182,26 +182,39 @@ function emptyPlace(index: usize, lines: u32, home: u32): usize {
 }
 
 /**
- * Moves so many lines of an old index, if there is one, and goes on to the end of a line that is not full: so a key whose home has moved has moved
- * too. What moved stays readable where it was until that is to be seen.
+ * Moves so many lines of an old index, if there is one, chunk by chunk, so that it needs no memory but what was taken for that: each is left before the next one moves. What moved stays readable where it
+ * was until that is to be seen.
  */
 export function growIndex(count: u32): void {
-  const word = load<u64>(OLD_INDEX);
-  if (word == 0) return;
+  const old = load<u64>(OLD_INDEX);
+  if (old == 0) return;
+  const size = linesOf(old);
+  let line = load<u32>(MOVED);
+  const to = line + min(size - line, count);
+  while (line < to) line = moveLines(old, line, min(to, (line | (CHUNK_LINES - 1)) + 1));
+  if (line < size) return;
+  atomic.add<u32>(INDEX_SEQUENCE, 1);
+  store<u64>(OLD_INDEX, 0);
+  store<u32>(WAITING, 0);
+  if (size < CHUNK_LINES) leaveSpare(lineAt(directoryOf(old), 0), size << (<u32>LINE_LOG));
+  atomic.add<u32>(INDEX_SEQUENCE, 1);
+}
+
+/**
+ * Moves the lines of an old index from the first that has not moved, up to another, and goes on to the end of a line that is not full: so a key whose home has moved has moved too. Gives the first that
+ * has not moved then.
+ */
+function moveLines(word: u64, from: u32, to: u32): u32 {
   const old = directoryOf(word);
   const size = linesOf(word);
-  const from = load<u32>(MOVED);
   const index = directoryOf(load<u64>(INDEX));
   const lines = linesOf(load<u64>(INDEX));
   // Both are powers of two.
   const log = ctz(lines) - ctz(size);
-  let left = min(size - from, count);
   let moved: u32 = 0;
   let line = from;
   // The line before is not full: so it was when it had moved, and nothing was filed there since.
-  for (let isOpen = true; line < size; line++) {
-    if (left == 0 && isOpen) break;
-    if (left > 0) left -= 1;
+  for (let isOpen = true; line < size && (line < to || !isOpen); line++) {
     const at = lineAt(old, line);
     isOpen = !isFull(at);
     makeLines(index, (line + 1) << log);
@@ -218,12 +231,7 @@ export function growIndex(count: u32): void {
   // Not before what has moved is to be seen.
   atomic.store<u32>(MOVED, line);
   leaveLines(old, from, line);
-  if (line < size) return;
-  atomic.add<u32>(INDEX_SEQUENCE, 1);
-  store<u64>(OLD_INDEX, 0);
-  store<u32>(WAITING, 0);
-  if (size < CHUNK_LINES) leaveSpare(lineAt(old, 0), size << (<u32>LINE_LOG));
-  atomic.add<u32>(INDEX_SEQUENCE, 1);
+  return line;
 }
 
 /** An empty index for the rows that are held, in the place of whatever index there was. */

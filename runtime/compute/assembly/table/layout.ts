@@ -134,20 +134,31 @@ function createFrames(bytes: u32, frames: u32, regions: u32, regionLog: u32): bo
 const STEP_PAGES_MIN: u64 = 128;
 const STEP_PAGES_MAX: u64 = 1024;
 
-/** So many bytes of zeros, aligned to 64; 0 where memory is at its end. */
+/** So many bytes of zeros, aligned to 64; 0 where memory is at its end, and then nothing was taken. Readers take some too, each in its own thread. */
 export function allocate(bytes: u32): usize {
   const units: u32 = (bytes + <u32>UNIT - 1) / <u32>UNIT;
-  const from = atomic.add<u32>(TOP, units);
-  const end = (<u64>from + units) * UNIT;
-  const held = <u64>memory.size() * PAGE_BYTES;
-  if (end > held) {
-    if (end > 0xffff_0000) return 0;
-    // In large steps, as what is not touched costs nothing: each step gives every thread that sees the memory a new buffer, which its collector counts whole.
-    const needed = (end - held + PAGE_BYTES - 1) / PAGE_BYTES;
-    const step = min(max(held / PAGE_BYTES, STEP_PAGES_MIN), STEP_PAGES_MAX);
-    if (memory.grow(<i32>max(needed, step)) < 0 && memory.grow(<i32>needed) < 0) return 0;
+  while (true) {
+    const from = atomic.load<u32>(TOP);
+    const end = (<u64>from + units) * UNIT;
+    if (!holdMemory(end)) return 0;
+    // Not before there is memory, and only from where it was looked for: what was added and is taken back may be below what another thread got.
+    if (atomic.cmpxchg<u32>(TOP, from, from + units) == from) return <usize>from * UNIT;
   }
-  return <usize>from * UNIT;
+}
+
+/** Has memory up to there. Returns false where that is beyond its end. */
+function holdMemory(end: u64): bool {
+  if (end > 0xffff_0000) return false;
+  while (true) {
+    const pages = <u64>memory.size();
+    if (end <= pages * PAGE_BYTES) return true;
+    // In large steps, as what is not touched costs nothing: each step gives every thread that sees the memory a new buffer, which its collector counts whole.
+    const needed = (end + PAGE_BYTES - 1) / PAGE_BYTES - pages;
+    const step = min(max(pages, STEP_PAGES_MIN), STEP_PAGES_MAX);
+    if (memory.grow(<i32>max(needed, step)) >= 0 || memory.grow(<i32>needed) >= 0) return true;
+    // Another thread may have taken it meanwhile, for all.
+    if (<u64>memory.size() == pages) return false;
+  }
 }
 
 /** Memory that nobody needs any more, for segments, if it is more than what there is for them. */
