@@ -1,11 +1,11 @@
 import { spawn } from "node:child_process";
 import { watch } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { expect, test } from "vitest";
 import { createRandom, nextBelow } from "../protocols/random.ts";
 import { checkpointPath } from "../regions/train/run-image.ts";
-import { freshet } from "./run-freshet.ts";
+import { freshet, type Ran } from "./run-freshet.ts";
 import { madeData, model } from "./training-support.ts";
 
 /*
@@ -66,6 +66,21 @@ test("a run whose reader is gone stops quietly, and the same command goes on fro
   expect(again).toMatchObject({ code: 0, err: "" });
 });
 
+const WITHIN_A_PASS = /Goes on after 0 passes and [1-9]\d* samples of the next/;
+
+/** Kills a run when its first checkpoint is there; gives the signal that ended it. */
+async function killedAtCheckpoint(args: readonly string[], out: string): Promise<unknown> {
+  await mkdir(out);
+  const child = spawn(process.execPath, ["regions/cli.ts", ...args]);
+  const watcher = watch(out);
+  watcher.on("change", (_, file) => {
+    if (file === basename(checkpointPath(out))) child.kill("SIGKILL");
+  });
+  const signal = await new Promise((resolve) => child.once("exit", (_, by) => resolve(by)));
+  watcher.close();
+  return signal;
+}
+
 test("a run that is killed within a pass goes on from its last checkpoint to the report of one that was not", async () => {
   await using folder = await madeData();
   const random = createRandom(3);
@@ -88,18 +103,14 @@ test("a run that is killed within a pass goes on from its last checkpoint to the
   const [whole, out] = [join(folder.path, "whole"), join(folder.path, "out")];
   expect(await freshet([...args, "--out", whole])).toMatchObject({ code: 0 });
 
-  await mkdir(out);
   const again = [...args, "--out", out, "--save-every", "1ms"];
-  const child = spawn(process.execPath, ["regions/cli.ts", ...again]);
-  const watcher = watch(out);
-  watcher.on("change", (_, file) => {
-    if (file === basename(checkpointPath(out))) child.kill("SIGKILL");
-  });
-  const signal = await new Promise((resolve) => child.once("exit", (_, by) => resolve(by)));
-  watcher.close();
-  expect(signal).toBe("SIGKILL");
-  const resumed = await freshet(again);
-  expect(resumed).toMatchObject({ code: 0 });
-  expect(resumed.out).toMatch(/Goes on after 0 passes and [1-9]\d* samples of the next/);
+  // Where nobody hears of a checkpoint in time, as on a busy machine, the run ends before it is killed, or its pass does.
+  let resumed: Ran | undefined;
+  for (let tries = 0; tries < 10 && resumed?.out.match(WITHIN_A_PASS) == null; tries += 1) {
+    await rm(out, { recursive: true, force: true });
+    if ((await killedAtCheckpoint(again, out)) !== "SIGKILL") continue;
+    resumed = await freshet(again);
+  }
+  expect(resumed).toMatchObject({ code: 0, out: expect.stringMatching(WITHIN_A_PASS) });
   expect(await reportIn(out)).toBe(await reportIn(whole));
 });
