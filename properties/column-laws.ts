@@ -11,7 +11,6 @@ import { lengthAt, readTexts, textsOf, unitBytes, writeTexts } from "../protocol
 import { keyOf, shardOf, writeKey } from "../protocols/keys.ts";
 import { KeySet } from "../protocols/learning/key-set.ts";
 import { isKept, lateOf } from "../protocols/learning/label-weights.ts";
-import { type PublishedSample } from "../protocols/learning/sample-batch.ts";
 import { decodeSampleBatch, decodeSampleColumns, encodeSampleBatch } from "../protocols/learning/sample-codec.ts";
 import { columnsOfSamples, sampleBytesMax, samplesOf } from "../protocols/learning/sample-frame.ts";
 import { fillDense, keyTexts, planBatch } from "../protocols/learning/training-batch.ts";
@@ -21,7 +20,7 @@ import { ByteReader, ByteWriter } from "../protocols/wire/bytes.ts";
 import { crc32c } from "../protocols/wire/checksum.ts";
 import { DecodeError } from "../protocols/wire/decode-error.ts";
 import { compiledPlansAreTheReference } from "./compiled-plans.ts";
-import { batches, KEY_EDGES, samples, text } from "./drawn-samples.ts";
+import { batches, KEY_EDGES, PLAIN, samples, text } from "./drawn-samples.ts";
 import * as oracle from "./key-oracle.ts";
 
 /** Each alone, and what it says. */
@@ -159,19 +158,6 @@ function hostileMessagesHaveOneEncoding(): void {
     assert.throws(() => decodeSampleBatch(broken), DecodeError);
   }
 }
-
-const PLAIN: PublishedSample = {
-  id: "r:i:0",
-  source: "oregon",
-  user: "u",
-  item: "i",
-  label: 0,
-  weight: 1,
-  time: 5,
-  correction: false,
-  features: {},
-  dense: {},
-};
 
 function sealedOf(bytes: Uint8Array): Uint8Array {
   const sealed = new Uint8Array(bytes.length + 4);

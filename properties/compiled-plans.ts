@@ -1,24 +1,10 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type PublishedSample } from "../protocols/learning/sample-batch.ts";
 import { columnsOfSamples } from "../protocols/learning/sample-frame.ts";
 import { planBatch } from "../protocols/learning/training-batch.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { kernelKeys } from "../runtime/compute/kernel-keys.ts";
-import { KEY_EDGES, samples, text } from "./drawn-samples.ts";
-
-const PLAIN: PublishedSample = {
-  id: "r:i:0",
-  source: "oregon",
-  user: "u",
-  item: "i",
-  label: 0,
-  weight: 1,
-  time: 5,
-  correction: false,
-  features: {},
-  dense: {},
-};
+import { KEY_EDGES, PLAIN, samples, text } from "./drawn-samples.ts";
 
 /** One planner for all, whose memory is made anew where a batch needs more, and otherwise holds what another left. */
 export function compiledPlansAreTheReference(of: ModelDeclaration): void {

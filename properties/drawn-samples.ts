@@ -2,6 +2,20 @@
 import fc from "fast-check";
 import { type PublishedSample, type SampleBatch } from "../protocols/learning/sample-batch.ts";
 
+/** A sample that any law may change. */
+export const PLAIN: PublishedSample = {
+  id: "r:i:0",
+  source: "oregon",
+  user: "u",
+  item: "i",
+  label: 0,
+  weight: 1,
+  time: 5,
+  correction: false,
+  features: {},
+  dense: {},
+};
+
 /** Texts at the edges of what is an integer of its own. */
 export const KEY_EDGES = [
   "9223372036854775807",

@@ -17,6 +17,7 @@ import { CATALOGUE } from "../protocols/model-layout.ts";
 import { type RegionConfigInput } from "../regions/config.ts";
 import { type RegionNode, startNode } from "../regions/node.ts";
 import { nodeAddresses } from "../regions/node-plan.ts";
+import { parseStatus } from "../regions/parse-status.ts";
 import { readConfig } from "../regions/read-config.ts";
 import { type NodeStatus } from "../regions/status.ts";
 import { type LogLine } from "../runtime/log.ts";
@@ -270,8 +271,9 @@ async function metrics(port: number): Promise<Metric> {
 }
 
 async function statusOf(port: number): Promise<NodeStatus> {
-  // oxlint-disable-next-line typescript/consistent-type-assertions -- what this very process answers
-  return (await (await fetch(`http://127.0.0.1:${port}/status`)).json()) as NodeStatus;
+  const status = parseStatus(await (await fetch(`http://127.0.0.1:${port}/status`)).json());
+  if (status === undefined) throw new Error("The node's status cannot be understood");
+  return status;
 }
 
 async function samplesIn(nc: NatsConnection): Promise<readonly PublishedSample[]> {

@@ -1,27 +1,16 @@
 /*
  * A joiner's memory as it counts it, against the heap: where the estimate is too low a bound in bytes is none.
  */
-import { setImmediate as turn } from "node:timers/promises";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { type FeedbackEvent } from "../protocols/feedback.ts";
 import { decodeEvents } from "../protocols/learning/event-message.ts";
 import { createJoiner, type JoinerState } from "../protocols/learning/joiner-state.ts";
 import { step } from "../protocols/learning/joiner.ts";
+import { heapBytes } from "./heap-bytes.ts";
 
 const DAY_MS = 86_400_000;
 /** Just above a power of two, where the map has just doubled. */
 const COUNT = 8_500;
-
-async function heapBytes(): Promise<number> {
-  setFlagsFromString("--expose-gc");
-  for (let round = 0; round < 4; round++) {
-    runInNewContext("gc()");
-    await turn();
-  }
-  return process.memoryUsage().heapUsed;
-}
 
 interface Kind {
   readonly features: number;

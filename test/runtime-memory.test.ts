@@ -1,11 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { setFlagsFromString } from "node:v8";
-import { setImmediate as turn } from "node:timers/promises";
-import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { type Address, AskFailed, defineActor } from "../runtime/actor.ts";
 import { COLLECTING_OPTION } from "../runtime/garbage.ts";
 import { ActorSystem } from "../runtime/system.ts";
+import { heapBytes } from "./heap-bytes.ts";
 
 interface AskerProtocol {
   readonly ask: { request: { readonly to: Address; readonly times: number }; reply: number };
@@ -38,15 +36,6 @@ const asker = defineActor<AskerProtocol, undefined>({
     },
   }),
 });
-
-async function heapBytes(): Promise<number> {
-  setFlagsFromString("--expose-gc");
-  for (let round = 0; round < 4; round++) {
-    runInNewContext("gc()");
-    await turn();
-  }
-  return process.memoryUsage().heapUsed;
-}
 
 test("an ask leaves nothing of its deadline behind once it is answered", async () => {
   await using system = await ActorSystem.start({ region: "here", sink: () => undefined });

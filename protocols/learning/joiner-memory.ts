@@ -75,5 +75,4 @@ function textBytes(text: string): number {
   return TEXT_BYTES + (WIDE.test(text) ? 2 : 1) * text.length;
 }
 
-// oxlint-disable-next-line no-control-regex -- all of Latin-1 takes one byte, control characters too
-const WIDE = /[^\u0000-\u00FF]/;
+const WIDE = /[\u0100-\uFFFF]/;
