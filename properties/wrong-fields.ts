@@ -13,6 +13,7 @@ export const NO_COUNT: readonly unknown[] = [
   null,
   "1",
   -1,
+  -0,
   1.5,
   Number.NaN,
   Number.POSITIVE_INFINITY,

@@ -45,6 +45,18 @@ test("entries come back as they were written, and nothing that they do not have"
   }
 });
 
+test("decodeEntry() reads every way to say -0 as 0", () => {
+  // Damaged bytes that a law came upon: a double has no room for the exponent.
+  const damaged =
+    '{"kind":"membership","atMs":-1.5693781442101e-1294,"regions":["00aa0a","00a000aa"],"training":"00a000aa"}';
+  for (const text of [damaged, damaged.replace("-1.5693781442101e-1294", "-0")]) {
+    const entry = decodeEntry(new TextEncoder().encode(text));
+    // toEqual() tells -0 from 0.
+    expect(entry).toEqual({ kind: "membership", atMs: 0, regions: ["00aa0a", "00a000aa"], training: "00a000aa" });
+    expect(decodeEntry(encodeEntry(entry))).toEqual(entry);
+  }
+});
+
 const NO_NAMES = [undefined, null, 1, "", "A", "a.b", ["a"]];
 const NO_TERMS = [undefined, null, "1", 0, -1, 1.5, 2 ** 53];
 

@@ -136,6 +136,22 @@ test("decodeSampleJson() refuses numbers that no double holds", () => {
   }
 });
 
+test("decodeSampleJson() reads every way to say -0 as 0", () => {
+  const zeros = {
+    keepFrom: 0,
+    positions: [{ ...POSITION, applied: 0, needed: 0, newestTime: 0, delays: { click: [0] } }],
+    samples: [{ ...SAMPLE, label: 0, weight: 0, time: 0, late: 0, dense: { age: 0 } }],
+    movedTo: { region: "tokyo", term: 0 },
+  };
+  const text = new TextDecoder().decode(json(zeros));
+  for (const zero of ["-0", "-0.0", "-0e9", "-1.5693781442101e-1294"]) {
+    const said = text.replaceAll(/(?<=[:[])0(?=[,\]}])/g, zero);
+    expect(said.split(zero)).toHaveLength(12);
+    // toEqual() tells -0 from 0.
+    expect(decodeSampleJson(new TextEncoder().encode(said))).toEqual(zeros);
+  }
+});
+
 test("decodeSampleJson() refuses what is no JSON, no UTF-8, or no object", () => {
   expect(reasonOf(new TextEncoder().encode("{"))).toBe("it is no JSON");
   expect(reasonOf(new Uint8Array())).toBe("it is no JSON");

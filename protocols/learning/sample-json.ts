@@ -71,7 +71,7 @@ function readSample(value: unknown): PublishedSample {
     correction,
     ...(late === undefined ? {} : { late }),
     features: checked(sample["features"], isText, "texts"),
-    dense: checked(sample["dense"], isNumber, "finite numbers"),
+    dense: withPlainZeros(checked(sample["dense"], isNumber, "finite numbers")),
   };
 }
 
@@ -79,6 +79,12 @@ function readSample(value: unknown): PublishedSample {
 function checked<T>(value: unknown, isSound: (each: unknown) => each is T, what: string): Record<string, T> {
   if (!isRecordOf(value, isSound)) throw new DecodeError(WHAT, `features are not all ${what}`);
   return value;
+}
+
+/** The same object without a -0: JSON can say it, but never writes it. */
+function withPlainZeros(dense: Record<string, number>): Record<string, number> {
+  for (const [name, value] of Object.entries(dense)) if (value === 0) dense[name] = 0;
+  return dense;
 }
 
 function isRecordOf<T>(value: unknown, isSound: (each: unknown) => each is T): value is Record<string, T> {
@@ -116,12 +122,12 @@ function text(value: unknown, what: string): string {
 
 function number(value: unknown, what: string): number {
   if (typeof value !== "number" || !Number.isFinite(value)) throw new DecodeError(WHAT, `${what} is no finite number`);
-  return value;
+  return value + 0;
 }
 
 function count(value: unknown, what: string): number {
   if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) {
     throw new DecodeError(WHAT, `${what} is no whole number from 0`);
   }
-  return value;
+  return value + 0;
 }

@@ -138,8 +138,10 @@ export function decodeEntry(bytes: Uint8Array): LogEntry {
   const parsed = readJson(WHAT, bytes);
   if (typeof parsed !== "object" || parsed === null) throw new DecodeError(WHAT, "it is no object");
   const fields = new Map<string, unknown>(Object.entries(parsed));
-  const atMs = fields.get("atMs");
-  if (typeof atMs !== "number" || !Number.isFinite(atMs)) throw new DecodeError(WHAT, "atMs is no number");
+  const given = fields.get("atMs");
+  if (typeof given !== "number" || !Number.isFinite(given)) throw new DecodeError(WHAT, "atMs is no number");
+  // JSON can say -0, in many ways, but never writes it: adding 0 makes it the plain one.
+  const atMs = given + 0;
   if (fields.get("kind") === "membership") {
     const [regions, training] = [fields.get("regions"), fields.get("training")];
     if (!Array.isArray(regions) || !regions.every((each) => typeof each === "string" && isToken(each))) {

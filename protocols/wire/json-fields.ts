@@ -9,9 +9,9 @@ export function record(what: string, value: unknown): Readonly<Record<string, un
   return value;
 }
 
-/** Whether a value is a whole number that doubles count exactly, and at least `min`. */
+/** Whether a value is a whole number that doubles count exactly, and at least `min`. No count is -0: JSON can say it, but never writes it. */
 export function isCount(value: unknown, min = 0): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= min;
+  return Number.isSafeInteger(value) && Number(value) >= min && !Object.is(value, -0);
 }
 
 /** Whether a value can be the digest of a declaration: sixteen hex digits. */
