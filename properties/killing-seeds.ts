@@ -34,7 +34,7 @@ export const KILLING_SEEDS: Readonly<Record<string, number>> = {
   "no-write-during-a-pull": 1, // L6
   "old-epoch-not-refused": 5, // X10
   "position-not-carried": 5, // P4
-  "positions-never-go-back": 178, // P3
+  "positions-never-go-back": 251, // P3
   "relay-is-silent": 1, // L1
   "renewed-when-it-is-over": 23, // E4
   "resend-forgets-first": 2, // X12

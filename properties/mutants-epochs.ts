@@ -131,12 +131,27 @@ export const EPOCH_MUTANTS: readonly Mutant[] = [
   {
     name: "position-not-carried",
     file: "protocols/sync/own-pull.ts",
-    edits: [["  takePositions(replica, end);\n", "  void takePositions;\n"]],
+    edits: [["  takePositions(replica, end, { isCopy });\n", "  void takePositions;\n"]],
   },
   {
     name: "positions-never-go-back",
     file: "protocols/sync/positions.ts",
-    edits: [["  if (order > 0) ours.clear();\n", ""]],
+    edits: [["  if (isCopy || order > 0) ours.clear();\n", "  if (isCopy) ours.clear();\n"]],
+  },
+  {
+    name: "copy-leaves-positions-of-lost-rows",
+    file: "protocols/sync/positions.ts",
+    edits: [["if (isCopy || order > 0) ours.clear();", "if (order > 0) ours.clear();"]],
+  },
+  {
+    name: "copy-leaves-later-positions-of-lost-rows",
+    file: "protocols/sync/positions.ts",
+    edits: [["ours.set(trainer, Math.min(batch, theirs))", "ours.set(trainer, batch)"]],
+  },
+  {
+    name: "copy-brings-positions-that-newer-rows-lack",
+    file: "protocols/sync/positions.ts",
+    edits: [["ours.set(trainer, Math.min(batch, theirs))", "ours.set(trainer, theirs)"]],
   },
   {
     name: "rows-handed-over-ahead-of-knowledge",

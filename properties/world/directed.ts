@@ -41,6 +41,7 @@ import {
   settledOnDisk,
   rowsGoneMidway,
 } from "./directed-horizon.ts";
+import { COPIED_POSITIONS } from "./directed-positions.ts";
 import { REPORTS } from "./directed-reports.ts";
 import { orphanReported, orphanSuperseded, reportsBounded } from "./directed-orphans.ts";
 import { dominating, joining, jumps, lastStamps, mergingInAnyOrder, ordering } from "./directed-laws.ts";
@@ -135,6 +136,7 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["X11", pollerStartsAlone],
   ["X11", toldOfAnotherPull],
   ["P3", polledNoMore],
+  ...COPIED_POSITIONS,
   ["X12", orphanReported],
   ["L1", rowsOfAFailedPull],
   ["L1", primaryLostItsDisk],

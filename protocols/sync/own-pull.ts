@@ -243,7 +243,7 @@ function complete(
     { kind: "send", to: pull.peer, message: "release", body: { pullId: pull.asksAs, answer: answer.id } },
   ];
   for (const t of end.knowledge.values()) observe(stamper, t);
-  takePositions(replica, end);
+  takePositions(replica, end, { isCopy });
   if (isCopy) effects.push(...dropCovered(replica, pull, end));
   const grew = join(knowledge, beyond(end.knowledge, horizon));
   if (!isCopy) noteRows(replica, ...fresh);

@@ -6,6 +6,9 @@
  * One primary writes at a time, so of two knowledges the one with the latest time is of the later moment, also across a restart of the
  * primary from an older image: its positions go back then, and what it stamps again is later than all before. Batches without
  * rows move positions alone.
+ *
+ * A copy takes away what its sender lacks, as the primary lost it with an earlier start. We may still know of a later moment than the copy is of, by rows that
+ * were lost or, as a primary that copies, by our own: those stay, beside rows of the copy's moment. The lesser of both positions is in all of them.
  */
 import { type AnswerEnd } from "../wire/frame.ts";
 import { type Known } from "./horizon.ts";
@@ -14,11 +17,22 @@ import { knownOf } from "./row-notes.ts";
 import { epochOf } from "./version.ts";
 
 /** An answer is complete, and its knowledge not joined yet. */
-export function takePositions(replica: Replica, { knowledge, horizon: { epoch, settled }, applied }: AnswerEnd): void {
+export function takePositions(
+  replica: Replica,
+  { knowledge, horizon: { epoch, settled }, applied }: AnswerEnd,
+  { isCopy }: { readonly isCopy: boolean },
+): void {
   const order = compareMoments(momentOf({ epoch, settled, knowledge }), momentOf(knownOf(replica)));
-  if (order < 0) return;
   const ours = replica.applied;
-  if (order > 0) ours.clear();
+  if (isCopy && order < 0) {
+    for (const [trainer, batch] of ours) {
+      const theirs = applied.get(trainer);
+      if (theirs === undefined) ours.delete(trainer);
+      else ours.set(trainer, Math.min(batch, theirs));
+    }
+  }
+  if (order < 0) return;
+  if (isCopy || order > 0) ours.clear();
   for (const [trainer, batch] of applied) ours.set(trainer, Math.max(batch, ours.get(trainer) ?? 0));
 }
 
