@@ -66,7 +66,8 @@ export function noteSighting(
 }
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true });
+// An id may begin with U+FEFF: without ignoreBOM a decoder drops it, and the row would name another item.
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 function encodeUtf8(text: string): Uint8Array {
   return encoder.encode(text);
