@@ -68,7 +68,7 @@ test("calibrated() takes the prediction of a model without weights back to the p
 test("left-out negatives are the same each time, another choice in each model, and about the share that was asked for", () => {
   fc.assert(
     fc.property(keptShares, fc.string(), (negativesKept, prefix) => {
-      const samples = Array.from({ length: 2000 }, (_, at) => ({
+      const samples = Array.from({ length: 4000 }, (_, at) => ({
         id: `${prefix}${at}:1:0`,
         label: at % 4 === 0 ? 1 : 0,
       }));
@@ -79,6 +79,7 @@ test("left-out negatives are the same each time, another choice in each model, a
       const negatives = kept("a").filter((_, at) => samples[at]?.label === 0);
       expect(kept("a").every((is, at) => is || samples[at]?.label === 0)).toBe(true);
       const found = negatives.filter(Boolean).length / negatives.length;
+      // Of 3,000 negatives the share has a deviation of at most 0.0092.
       expect(Math.abs(found - negativesKept)).toBeLessThan(0.06);
       if (negativesKept < 0.9 && negativesKept > 0.1) expect(kept("b")).not.toEqual(kept("a"));
     }),
