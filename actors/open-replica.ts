@@ -1,6 +1,6 @@
 import { IMAGE_LIMITS, SYNC_LIMITS } from "../protocols/limits.ts";
 import { modelLayout } from "../protocols/model-layout.ts";
-import { memoriesOf, warmBytesOf } from "../protocols/table-memories.ts";
+import { copyBytesOf, memoriesOf, warmBytesOf } from "../protocols/table-memories.ts";
 import { type LoadedImage, loadImage } from "../protocols/sync/image.ts";
 import { createImageLoader } from "../protocols/sync/load-image.ts";
 import { createReplica, type Primary, type Replica } from "../protocols/sync/replica.ts";
@@ -41,11 +41,11 @@ export interface OpenedReplica {
 export async function openReplica(config: ShardConfig, context: Context<ShardProtocol>): Promise<OpenedReplica> {
   const writer = newWriter(config, context, 0);
   const { jumpMs, urgentHoldMs, orphanMs } = config;
-  const limits = { ...SYNC_LIMITS, jumpMs, urgentHoldMs, orphanMs };
+  const layout = modelLayout(config.model);
+  const limits = { ...SYNC_LIMITS, jumpMs, urgentHoldMs, orphanMs, copyBytesMax: copyBytesOf(layout) };
   const known = primaryOf(config.primaryAt, context.self);
   // Whether this one is, its role says: another region may train by now.
   const primary = known.kind === "self" ? undefined : known;
-  const layout = modelLayout(config.model);
   const warm = warmBytesOf(layout);
   let scratch: Scratch | undefined;
   function createStore(): RowStore {

@@ -120,6 +120,7 @@ export const CATALOGUE: readonly CatalogueRow[] = [
   row("I4", "nobody mints in another's name", FRAMES, "anyone-mints-in-our-name"),
   row("I6", "the same seed gives the same history", "properties/verify-worker.ts", "retry-by-chance"),
   row("I7", "another layout is refused whole", FRAMES, "layout-version-ignored"),
+  row("I8", "a full copy takes no more memory than it may", FRAMES, "copy-of-any-size"),
   row("W1", "what is in flight on a link is bounded, however many shards", LINKS, "each-pull-its-own-window"),
   row("W2", "a link with work is used, and its queue bounded", LINKS, "window-never-shrinks"),
   row("W3", "what is small waits for no catch-up, and these end", LINKS, "what-is-small-waits-for-catch-ups"),

@@ -132,8 +132,8 @@ export const HORIZON_MUTANTS: readonly Mutant[] = [
     file: PULL,
     edits: [
       [
-        "  if (frame.replaces) pull.staged.push(frame);\n  else effects",
-        "  if (frame.replaces) pull.staged.push({ ...frame, sections: [] });\n  effects",
+        "  if (frame.replaces) effects.push(...stage(replica, pull, { frame, body }));\n  else effects",
+        "  if (frame.replaces) effects.push(...stage(replica, pull, { frame: { ...frame, sections: [] }, body }));\n  effects",
       ],
     ],
   },

@@ -153,6 +153,11 @@ export const RULE_MUTANTS: readonly Mutant[] = [
     edits: [["if (version !== FRAME_VERSION)", "if (version === 0)"]],
   },
   {
+    name: "copy-of-any-size",
+    file: "protocols/sync/staged-copy.ts",
+    edits: [["if (stagedBytes + body.length <= limits", "if (body.length <= limits"]],
+  },
+  {
     name: "shard-version-off-by-one",
     file: "protocols/wire/frame-codec.ts",
     edits: [["version: { counter, generator }, early:", "version: { counter: counter + 1, generator }, early:"]],

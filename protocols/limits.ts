@@ -23,6 +23,8 @@ export const SYNC_LIMITS = {
   frameBytesMax: 900 * 1024,
   /** Frames of one answer. */
   framesMax: 1_000_000,
+  /** Bytes of a full copy's frames, which wait in memory until all of them are there. A region node's shards take what their tables may hold. */
+  copyBytesMax: 4 * 2 ** 30,
   /** Frames in flight, and the most that one request may ask for again. */
   windowFrames: 4,
   /** Answers kept open by one shard replica, at least two: beyond it the last gives way, and those before it come to their end. */

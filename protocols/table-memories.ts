@@ -39,6 +39,29 @@ export function warmBytesOf({ model, tables }: ModelLayout): (number | undefined
   });
 }
 
+/** WebAssembly has 32-bit addresses. */
+const MEMORY_BYTES_MAX = 4 * 2 ** 30;
+
+/** A primary that gets new rows faster than old ones go may be that much over a budget. */
+const OVER_BUDGET = 2;
+
+/**
+ * The most bytes that the rows of a shard take in frames, where all its tables are as full as can be: over their budgets by so much, or all that their memory has
+ * room for. A row takes less in a frame than in a table, by more than its writer's name is long as a rule.
+ */
+export function copyBytesOf(layout: ModelLayout): number {
+  const { model, tables } = layout;
+  const memories = memoriesOf(layout);
+  return tables.reduce((sum, spec, table) => {
+    const { budgetBytes, memoryBytes } = model.tables[table - 1] ?? {};
+    // Of a row whose contents are on disk, memory holds the head.
+    const rowBytes = memoryBytes === undefined ? rowMemory(spec) : HEAD_BYTES;
+    const rows = ((memories[table] ?? 1) * MEMORY_BYTES_MAX) / rowBytes;
+    const budget = budgetBytes === undefined ? Infinity : (OVER_BUDGET * budgetBytes) / model.shards;
+    return sum + Math.floor(Math.min(budget, rows * rowMemory(spec)));
+  }, 0);
+}
+
 /** Over how many memories each table is to be spread that has about so many rows, as an image's head says. */
 export function memoriesForRows(tables: readonly TableSpec[], rows: readonly number[]): number[] {
   return tables.map((table, index) => {

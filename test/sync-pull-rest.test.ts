@@ -199,6 +199,51 @@ test("of copies that did not come whole one is kept, the last; of other answers 
   expect([1n, 4n, 5n].map((key) => us.versionOf(key) !== undefined)).toEqual([true, true, true]);
 });
 
+test("a copy of more bytes than the tables may hold ends its pull, is told of, and leaves nothing in memory", () => {
+  const bytes = [1n, 2n].map((key) => us.frameOf({ frames: 9, rows: [row(key)], replaces: true }).length);
+  const copyBytesMax = bytes.reduce((sum, each) => sum + each);
+  us.restart({ limits: { ...LIMITS, copyBytesMax } });
+  us.write(9n);
+  us.pull({});
+  us.receive({ frames: 9, rows: [row(1n)], replaces: true });
+  // A part that is kept counts with what comes after it.
+  us.giveOut();
+  us.pull({ pullId: NEXT });
+  us.receive({ frames: 9, index: 1, rows: [row(2n)], replaces: true });
+  expect(us.replica.pull?.stagedBytes).toBe(copyBytesMax);
+  // A frame that came already takes no room.
+  expect(us.receive({ frames: 9, index: 1, rows: [row(2n)], replaces: true })).toEqual([stale("repeated")]);
+  const refused = us.receive({ frames: 9, index: 2, rows: [row(3n)], replaces: true });
+  expect(refused).toMatchObject([
+    { kind: "refused", reason: "full", from: "b" },
+    { kind: "send", to: "b", message: "release", body: { pullId: PULL, answer: ANSWER } },
+    { kind: "pulled", peer: "b", pullId: NEXT, outcome: "failed", reason: "full" },
+  ]);
+  expect([us.replica.pull, us.replica.unfinished.size]).toEqual([undefined, 0]);
+  expect([1n, 9n].map((key) => us.versionOf(key)?.writer)).toEqual([undefined, OURS]);
+  // Another answer of that peer begins anew.
+  us.pull({ pullId: PULL });
+  us.receive({ rows: [row(1n)], replaces: true, end: { horizon: { ...NO_HORIZON, settled: T - 9 } } });
+  expect(us.versionOf(1n)?.writer).toBe(THEIRS);
+});
+
+test("what is no copy is applied as it comes, and has no such bound", () => {
+  us.restart({ limits: { ...LIMITS, copyBytesMax: 0 } });
+  us.pull({});
+  us.receive({ rows: [row(1n)], end: {} });
+  expect(us.versionOf(1n)?.writer).toBe(THEIRS);
+});
+
+test("of copies one is held at a time: what was kept of another gives way when one begins to come", () => {
+  us.pull({ peer: "c" });
+  us.receive({ frames: 3, rows: [row(1n)], replaces: true }, "c");
+  us.giveOut("c");
+  us.pull({});
+  const first = us.receive({ frames: 3, rows: [row(1n)], replaces: true });
+  expect(first).toContainEqual(expect.objectContaining({ kind: "send", to: "c", message: "release" }));
+  expect(us.replica.unfinished.size).toBe(0);
+});
+
 test("an answer that is no copy leaves what other peers are to be asked for, and forgets its own", () => {
   us.replica.copyFrom.add("b").add("c");
   us.pull({});

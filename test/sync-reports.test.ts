@@ -74,6 +74,7 @@ test("while a pull runs a member waits, one that stands it hurries; what it keep
       end: undefined,
     },
     staged: [],
+    stagedBytes: 0,
   });
   stepReplica(member, { kind: "pull", peer: "c", pullId: PULL, stands: true }, NOW);
   const body = { asker: P, round: 3 };

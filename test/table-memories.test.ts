@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { type ModelDeclaration, type TableDeclaration } from "../protocols/model.ts";
 import { type ModelLayout, modelLayout } from "../protocols/model-layout.ts";
 import {
+  copyBytesOf,
   memoriesForRows,
   memoriesOf,
   memoryBytesOf,
@@ -79,4 +80,17 @@ test("memoriesForRows(): as many as the rows fill that an image says, one at lea
   }
   // One that the image does not know has one.
   expect(memoriesForRows(tables, [0, 2 * fits])).toEqual([1, 2, 1, 1]);
+});
+
+test("copyBytesOf(): twice a table's budget, else what its memory has room for; where contents are on disk, of all rows whose heads have room", () => {
+  const memory = 4 * 2 ** 30;
+  const others = 3 * memory;
+  expect(copyBytesOf(layoutWith({}))).toBe(others + memory);
+  expect(copyBytesOf(layoutWith({ budgetBytes: 1001 * SHARDS }))).toBe(others + 2 * 1001);
+  // A budget of which twice as much does not fit.
+  const wide = { budgetBytes: 6 * MEMORY_BYTES * SHARDS };
+  expect(copyBytesOf(layoutWith(wide))).toBe(others + 6 * memory);
+  const onDisk = (memory / 64) * ROW_BYTES;
+  expect(copyBytesOf(layoutWith({ memoryBytes: 8000 }))).toBe(others + onDisk);
+  expect(copyBytesOf(layoutWith({ memoryBytes: 8000, budgetBytes: 10_000 * SHARDS }))).toBe(others + 20_000);
 });

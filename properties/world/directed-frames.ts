@@ -1,7 +1,7 @@
 /*
  * Frames made by hand and given to a replica that asked for an answer: what it must refuse whole.
  */
-import { SYNC_LIMITS } from "../../protocols/limits.ts";
+import { SYNC_LIMITS, type SyncLimits } from "../../protocols/limits.ts";
 import { NO_HORIZON } from "../../protocols/sync/horizon.ts";
 import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
 import { createReplica, type Replica, stepReplica } from "../../protocols/sync/replica.ts";
@@ -84,6 +84,28 @@ export function anotherLayout(): string | undefined {
   return isRefused && replica.store.rows(0) === 0 ? undefined : "a frame of an unknown layout version is taken";
 }
 
+/** I8: a peer may claim any number of frames of a full copy: nothing waits for the end of one that is too large, and another may come. */
+export function endlessCopy(): string | undefined {
+  const bytes = copied(0).length;
+  const replica = asking({ ...SYNC_LIMITS, copyBytesMax: 3 * bytes });
+  for (let index = 0; index < 3; index += 1) receive(replica, copied(index));
+  if (replica.pull?.staged.length !== 3) return "a copy that is not too large is refused";
+  const effects = receive(replica, copied(3));
+  if (!effects.some((effect) => effect.kind === "refused" && effect.reason === "full")) {
+    return "a copy that is too large waits for more";
+  }
+  if (replica.pull !== undefined || replica.unfinished.size > 0) return "a copy that was refused is kept";
+  stepReplica(replica, { kind: "pull", peer: "b", pullId: PULL }, NOW);
+  receive(replica, frame({}));
+  return replica.store.rows(0) > 0 ? undefined : "after a copy that was refused nothing is taken";
+}
+
+/** One of many frames of a full copy. */
+function copied(index: number): Uint8Array<ArrayBuffer> {
+  const one = { ...decodeFrame(frame({})), index, frames: SYNC_LIMITS.framesMax, replaces: true, end: undefined };
+  return encodeFrame({ ...one, tables: TABLES, batches: one.sections });
+}
+
 /** X9: a full replica asks for optimizer state, a serving one does not give it, and rows without it are not taken. */
 export function withoutState(): string | undefined {
   const serving = createReplica({ writer: THEIRS, store: createMapRowStore(TABLES, { state: false }) });
@@ -128,12 +150,12 @@ function isTaken(made: Made): boolean {
   return replica.store.rows(0) > 0;
 }
 
-function createFull(): Replica {
-  return createReplica({ writer: OURS, store: createMapRowStore(TABLES, { state: true }) });
+function createFull(limits: SyncLimits = SYNC_LIMITS): Replica {
+  return createReplica({ writer: OURS, store: createMapRowStore(TABLES, { state: true }), limits });
 }
 
-function asking(): Replica {
-  const replica = createFull();
+function asking(limits?: SyncLimits): Replica {
+  const replica = createFull(limits);
   stepReplica(replica, { kind: "pull", peer: "b", pullId: PULL }, NOW);
   return replica;
 }

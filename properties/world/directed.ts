@@ -11,6 +11,7 @@ import { coversVersion } from "../../protocols/sync/shard-version.ts";
 import { parseWriterId } from "../../protocols/sync/version.ts";
 import {
   anotherLayout,
+  endlessCopy,
   anyBytes,
   fromTheFuture,
   mintedInOurName,
@@ -154,6 +155,7 @@ const SITUATIONS: readonly (readonly [property: string, situation: () => string 
   ["I3", notBytes],
   ["I4", mintedInOurName],
   ["I7", anotherLayout],
+  ["I8", endlessCopy],
   ["W1", manyShards],
   ["W1", standingBounded],
   ["W2", inUse],

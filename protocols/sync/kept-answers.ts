@@ -21,15 +21,13 @@ export function letGo({ peer, asksAs, answer }: Pick<OwnPull, "peer" | "asksAs" 
   return { kind: "send", to: peer, message: "release", body };
 }
 
-/** Keeps what came of an answer; of copies, which wait in memory, one at most. */
+/** Keeps what came of an answer. */
 export function keepUnfinished(
-  replica: Replica,
-  { peer, asksAs, staged }: OwnPull,
+  { unfinished }: Replica,
+  { peer, asksAs, staged, stagedBytes }: OwnPull,
   answer: ReceivedAnswer,
-): ReplicaEffect[] {
-  const dropped = staged.length === 0 ? [] : dropUnfinished(replica, (kept) => kept.staged.length > 0);
-  replica.unfinished.set(peer, { asksAs, answer, staged });
-  return dropped;
+): void {
+  unfinished.set(peer, { asksAs, answer, staged, stagedBytes });
 }
 
 /** Gives up what pulls are to go on with, of all peers or some, and tells these. */

@@ -33,6 +33,7 @@ import { takePositions } from "./positions.ts";
 import { type StoredVersions } from "./row-store.ts";
 import { speakUp } from "./settling.ts";
 import { sameVersion, versionAfterMerge } from "./shard-version.ts";
+import { noRoom, stage } from "./staged-copy.ts";
 import { observe } from "./stamper.ts";
 import { acceptUrgent, endHold, holdName } from "./urgent-pull.ts";
 
@@ -59,6 +60,7 @@ export function startPull(
     before: 0,
     answer: undefined,
     staged: [],
+    stagedBytes: 0,
     rows: 0,
     progress: false,
     congested: false,
@@ -84,16 +86,22 @@ function askAnew(replica: Replica, pull: OwnPull): ReplicaEffect {
   pull.before += pull.answer?.receivedCount ?? 0;
   pull.answer = undefined;
   pull.staged = [];
+  pull.stagedBytes = 0;
   pull.probed = [];
   return ask(replica, pull);
 }
 
 /** Asks for the rest of an answer of which an earlier pull brought a part. */
-function goOn(replica: Replica, pull: OwnPull, { asksAs, answer, staged }: UnfinishedPull): ReplicaEffect[] {
+function goOn(
+  replica: Replica,
+  pull: OwnPull,
+  { asksAs, answer, staged, stagedBytes }: UnfinishedPull,
+): ReplicaEffect[] {
   const left: number[] = [];
   for (const [index, isThere] of answer.received.entries()) if (isThere !== 1) left.push(index);
   pull.asksAs = asksAs;
   pull.staged = staged;
+  pull.stagedBytes = stagedBytes;
   const rest = { ...answer, left: Uint32Array.from(left), receivedCount: 0, asked: 0 };
   pull.answer = rest;
   rest.asked = Math.min(burstFrames(replica.limits, pull.burst), left.length);
@@ -126,11 +134,13 @@ export function acceptFrame(
   }
   const problem = checkFrame(replica, frame, nowMs);
   if (problem !== undefined) return [{ kind: "refused", from, ...problem }];
+  const full = frame.replaces ? noRoom(replica, pull, body) : undefined;
+  if (full !== undefined) return [{ kind: "refused", from, ...full }, ...fail(replica, pull, "full")];
 
   const effects: ReplicaEffect[] = [];
   // With the last frame comes the knowledge that covers its rows, so they need not become early first.
   const fresh: StoredVersions[] = [];
-  if (frame.replaces) pull.staged.push(frame);
+  if (frame.replaces) effects.push(...stage(replica, pull, { frame, body }));
   else effects.push(...applyRows(replica, { frame, origin: "peer", fresh }));
   pull.rows += countRows(effects);
   effects.push(...beginToCome(replica, pull));
@@ -291,7 +301,7 @@ function fail(replica: Replica, pull: OwnPull, reason: PullFailure): ReplicaEffe
   replica.pull = undefined;
   const effects: ReplicaEffect[] = [];
   if (reason === "no-answer") noteGivenUp(replica, pull);
-  if (pull.answer !== undefined && reason === "no-answer") effects.push(...keepUnfinished(replica, pull, pull.answer));
+  if (pull.answer !== undefined && reason === "no-answer") keepUnfinished(replica, pull, pull.answer);
   else if (reason !== "gone") effects.push(letGo(pull));
   // The rows that came are visible here and must be found by others, even if their sender never returns.
   if (pull.rows > 0) effects.push({ kind: "changed", version: newVersion(replica) });

@@ -136,6 +136,8 @@ export interface OwnPull {
   answer: ReceivedAnswer | undefined;
   /** Frames of an answer that replaces: kept until all are there. */
   staged: Frame[];
+  /** The bytes that these came in. */
+  stagedBytes: number;
   /** Rows applied so far. */
   rows: number;
   /** A frame came since the timer last fired. */
@@ -172,6 +174,7 @@ export interface UnfinishedPull {
   readonly asksAs: string;
   readonly answer: ReceivedAnswer;
   readonly staged: Frame[];
+  readonly stagedBytes: number;
 }
 
 /** Local changes to rows of one table: by a function, by an optimizer's steps, or by whole rows that replace what was there. */
