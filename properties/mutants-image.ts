@@ -86,6 +86,61 @@ export const IMAGE_MUTANTS: readonly Mutant[] = [
   },
 ];
 
+/** Planted bugs in how a training run is kept. */
+export const RUN_IMAGE_MUTANTS: readonly Mutant[] = [
+  {
+    name: "part-cut-short",
+    file: "regions/train/run-image.ts",
+    edits: [["from < part.length; from += pieceBytes", "from + pieceBytes <= part.length; from += pieceBytes"]],
+  },
+  {
+    name: "part-not-left",
+    file: "regions/train/run-image.ts",
+    edits: [["if (at === into.length) [part, at] = [part + 1, 0];", "[part, at] = [part + 1, 0];"]],
+  },
+  {
+    name: "piece-over-the-end-of-its-part",
+    file: "regions/train/run-image.ts",
+    edits: [["from + into.length - at);", "from + into.length);"]],
+  },
+  {
+    name: "first-pieces-only",
+    file: "regions/train/run-image.ts",
+    edits: [["    from = to;\n", "    break;\n"]],
+  },
+  {
+    name: "size-not-compared",
+    file: "regions/train/run-image.ts",
+    edits: [["if (held !== room) throw", "if (held > room) throw"]],
+  },
+  {
+    name: "damage-ends-the-search",
+    file: "regions/train/run-image.ts",
+    edits: [["if (!(error instanceof DecodeError)) throw error;", "throw error;"]],
+  },
+  {
+    name: "damage-not-told",
+    file: "regions/train/run-image.ts",
+    edits: [["if (why !== undefined) onDamage(why);", ""]],
+  },
+  {
+    name: "damage-is-nothing",
+    file: "regions/train/run-image.ts",
+    edits: [["if (why === undefined) return undefined;", "if (images.length === 0) return undefined;"]],
+  },
+  {
+    name: "kept-before-it-is-there",
+    file: "regions/train/run-image.ts",
+    edits: [
+      [
+        "      await writer.append(part.subarray(from, from + pieceBytes));\n",
+        "      void writer.append(part.subarray(from, from + pieceBytes));\n",
+      ],
+      ["  await commitSegment(place", "  void commitSegment(place"],
+    ],
+  },
+];
+
 /** Planted bugs in how a backup is taken apart and put in place. */
 export const BACKUP_MUTANTS: readonly Mutant[] = [
   {

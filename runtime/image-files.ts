@@ -128,16 +128,12 @@ export async function sweepSegments(place: ImagePlace): Promise<void> {
   }
 }
 
-/** The newest image in one piece, or undefined where there is none. */
-export async function readPiece(place: ImagePlace, bytesMax: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  try {
-    await using file = await place.disk.open(imagePath(place, "current"));
-    const { size } = file;
-    if (size > bytesMax) throw new Error(`Cannot read an image: ${size} bytes are over ${bytesMax}`);
-    return await file.read({ from: 0, bytes: size });
-  } catch (error) {
-    if (errorCode(error) === "ENOENT") return undefined;
-    throw error;
+/** Removes all images of a name. A crash on the way leaves the current one, whole, or none. */
+export async function removeImages(place: ImagePlace): Promise<void> {
+  const { disk, folder, name } = place;
+  for (const age of ["previous", "current"] as const) await disk.remove(imagePath(place, age));
+  for (const file of await disk.list(folder)) {
+    if (SEGMENT.exec(file)?.[1] === name) await disk.remove(join(folder, file));
   }
 }
 

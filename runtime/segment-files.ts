@@ -33,6 +33,8 @@ export class SegmentWriter implements AsyncDisposable {
   readonly id: string;
   readonly #place: ImagePlace;
   readonly #file: NewFile;
+  /** Blocks are put together until there are so many bytes, and stored as one. */
+  readonly #storedBytes: number;
   readonly #blocks: StoredBlock[] = [];
   /** Blocks that are not stored yet, at the start of this memory: together they are to be one. */
   #gathered = NOTHING;
@@ -45,15 +47,22 @@ export class SegmentWriter implements AsyncDisposable {
   #writing: Promise<void> | undefined;
   #state: "open" | "finished" | "kept" | "removed" = "open";
 
-  private constructor(id: string, options: { readonly place: ImagePlace; readonly file: NewFile }) {
+  private constructor(
+    id: string,
+    options: { readonly place: ImagePlace; readonly file: NewFile; readonly storedBytes: number },
+  ) {
     this.id = id;
     this.#place = options.place;
     this.#file = options.file;
+    this.#storedBytes = options.storedBytes;
   }
 
-  static async open(place: ImagePlace): Promise<SegmentWriter> {
+  static async open(
+    place: ImagePlace,
+    { storedBytes = IMAGE_LIMITS.storedBlockBytes }: { readonly storedBytes?: number } = {},
+  ): Promise<SegmentWriter> {
     const id = newSegmentId();
-    return new SegmentWriter(id, { place, file: await place.disk.create(segmentPath(place, id)) });
+    return new SegmentWriter(id, { place, file: await place.disk.create(segmentPath(place, id)), storedBytes });
   }
 
   /**
@@ -70,7 +79,7 @@ export class SegmentWriter implements AsyncDisposable {
     this.#gatheredBytes += bytes.length;
     // One may be packed while the next is gathered.
     const before = this.#order;
-    if (this.#gatheredBytes >= IMAGE_LIMITS.storedBlockBytes) void this.#store();
+    if (this.#gatheredBytes >= this.#storedBytes) void this.#store();
     await before;
     await setImmediate();
   }

@@ -156,7 +156,7 @@ test("a pass over clicks that ends after a checkpoint goes on from it to the end
   const total = whole.at.done;
   for (const saves of [1, 2]) {
     await using folder = await temporaryFolder();
-    const store = openStreamCheckpoints(folder.path, { run: "run" });
+    const store = openStreamCheckpoints(folder.path, { run: "run", onDamage: () => undefined });
     // With time enough, only the end is saved.
     let seen = 0;
     const counted: StreamCheckpoints = { ...store, save: () => Promise.resolve(void (seen += 1)) };
@@ -182,7 +182,7 @@ test("a pass over clicks that ends after a checkpoint goes on from it to the end
     const over = await learned({ batch: 16, checkpoints: store });
     expect(over.samples).toBe(0);
     expect(over.quality).toEqual(whole.quality);
-    const other = openStreamCheckpoints(folder.path, { run: "another" });
+    const other = openStreamCheckpoints(folder.path, { run: "another", onDamage: () => undefined });
     await expect(learned({ batch: 16, checkpoints: other })).rejects.toThrow(
       "it is of another model, data or settings",
     );

@@ -1,10 +1,9 @@
 import { spawn } from "node:child_process";
 import { watch } from "node:fs";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { createRandom, nextBelow } from "../protocols/random.ts";
-import { checkpointPath } from "../regions/train/run-image.ts";
 import { freshet, type Ran } from "./run-freshet.ts";
 import { madeData, model } from "./training-support.ts";
 
@@ -74,7 +73,7 @@ async function killedAtCheckpoint(args: readonly string[], out: string): Promise
   const child = spawn(process.execPath, ["regions/cli.ts", ...args]);
   const watcher = watch(out);
   watcher.on("change", (_, file) => {
-    if (file === basename(checkpointPath(out))) child.kill("SIGKILL");
+    if (file === "image-training.current") child.kill("SIGKILL");
   });
   const signal = await new Promise((resolve) => child.once("exit", (_, by) => resolve(by)));
   watcher.close();

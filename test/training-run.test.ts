@@ -1,4 +1,4 @@
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { keyOf } from "../protocols/keys.ts";
@@ -6,7 +6,8 @@ import { expectSoundMarkup } from "./balanced-markup.ts";
 import { plain } from "../protocols/compute/plain.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { modelLayout } from "../protocols/model-layout.ts";
-import { checkpointPath, UnusableCheckpoint } from "../regions/train/run-image.ts";
+import { UnusableCheckpoint } from "../regions/train/run-image.ts";
+import { describeDamage } from "../regions/train/run-terminal.ts";
 import { loadSamples } from "../regions/train/load-samples.ts";
 import { runTraining } from "../regions/train/training-run.ts";
 import { lockStateFolder } from "../runtime/state-lock.ts";
@@ -91,15 +92,37 @@ test("a checkpoint of another run, or one that is damaged, is refused with what 
   await expect(trained(folder.path, { out, run: "another" })).rejects.toThrow(
     "it is of another model, data or settings. Choose",
   );
-  const bytes = await readFile(checkpointPath(out));
-  for (const at of [0, 100, bytes.length - 1]) {
-    const broken = Uint8Array.from(bytes);
-    broken[at] = (broken[at] ?? 0) ^ 1;
-    await writeFile(checkpointPath(out), broken);
+  const files = (await readdir(out)).filter((name) => name.startsWith("image-"));
+  expect(files).toHaveLength(2);
+  for (const file of files.map((name) => join(out, name))) {
+    const bytes = await readFile(file);
+    for (const at of [0, Math.floor(bytes.length / 2), bytes.length - 1]) {
+      const broken = Uint8Array.from(bytes);
+      broken[at] = (broken[at] ?? 0) ^ 1;
+      await writeFile(file, broken);
+      await expect(trained(folder.path, { out })).rejects.toThrow(UnusableCheckpoint);
+    }
+    await writeFile(file, bytes.subarray(0, 3));
     await expect(trained(folder.path, { out })).rejects.toThrow(UnusableCheckpoint);
+    await writeFile(file, bytes);
   }
-  await writeFile(checkpointPath(out), bytes.subarray(0, 3));
-  await expect(trained(folder.path, { out })).rejects.toThrow(UnusableCheckpoint);
+  // As older versions wrote it.
+  await writeFile(join(out, "image-training.current"), '\u0010\0\0\0{"run":"run","pass"');
+  await expect(trained(folder.path, { out })).rejects.toThrow("or of another version of freshet");
+});
+
+test("where the last checkpoint is damaged, a run goes on from the one before, and says so", async () => {
+  await using folder = await madeData();
+  const out = join(folder.path, "out");
+  const whole = await trained(folder.path, { out, passesMax: 3 });
+  // One after each pass.
+  await writeFile(join(out, "image-training.current"), "damaged");
+  const damage: string[] = [];
+  const again = await trained(folder.path, { out, passesMax: 3, onDamage: (why) => damage.push(why) });
+  expect(again).toMatchObject({ results: whole.results, test: whole.test, samples: 900 });
+  expect(damage.map(describeDamage)).toEqual([
+    "The last checkpoint is damaged (Cannot decode manifest: it begins neither as a manifest nor as an image at byte 0); the one before is whole",
+  ]);
 });
 
 const CONFIG = {
@@ -223,7 +246,7 @@ test("lines that are no samples are counted and left out; files without a column
   await writeFile(train, "label,user,item\n1,1,1\n");
   await expect(loadSamples(folder.path, quiet)).rejects.toThrow("missing are city, age");
   await writeFile(train, "label,user,item,city,age\n");
-  await expect(loadSamples(folder.path, quiet)).rejects.toThrow("400 lines are samples, 0 are not");
+  await expect(loadSamples(folder.path, quiet)).rejects.toThrow("400 lines are samples, 0 are not; train.csv has none");
   await rm(train);
   await expect(loadSamples(folder.path, quiet)).rejects.toThrow("there is no train.csv or train.csv.gz");
 });

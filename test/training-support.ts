@@ -80,6 +80,7 @@ export async function trained(
     readonly run?: string;
     readonly passesMax?: number;
     readonly model?: ModelDeclaration;
+    readonly onDamage?: (why: string) => void;
   } = {},
 ): Promise<TrainingRun> {
   const { model: of = model } = options;
@@ -90,7 +91,10 @@ export async function trained(
     data,
     backend: stoppingAfter(options.stopAfter ?? 0, stop),
     settings: { ...settings, passesMax: options.passesMax ?? settings.passesMax },
-    checkpoints: options.out === undefined ? undefined : openCheckpoints(options.out, { run: options.run ?? "run" }),
+    checkpoints:
+      options.out === undefined
+        ? undefined
+        : openCheckpoints(options.out, { run: options.run ?? "run", onDamage: options.onDamage ?? (() => undefined) }),
     signal: stop.signal,
     onResume: () => undefined,
     onProgress: () => undefined,

@@ -17,7 +17,7 @@ import { ActorHost } from "../runtime/actor-host.ts";
 import { createTableRowStore } from "../runtime/compute/table/table-row-store.ts";
 import { nodeDisk } from "../runtime/disk.ts";
 import { fileStore } from "../runtime/file-store.ts";
-import { readPiece } from "../runtime/image-files.ts";
+import { readImageFile } from "../runtime/image-files.ts";
 import { LEAST, parse, problemsOf } from "./config-parsing.ts";
 import { eventually } from "./e2e-support.ts";
 import { temporaryFolder } from "./file-store-support.ts";
@@ -150,10 +150,10 @@ async function startShard(
 }
 
 async function loaded(folder: string, at: number): Promise<RowStore> {
-  const bytes = await readPiece({ disk: nodeDisk, folder, name: `fresh-${at}` }, 2 ** 30);
-  if (bytes === undefined) throw new RangeError(`Cannot find the image of shard ${at}`);
+  const image = await readImageFile({ disk: nodeDisk, folder, name: `fresh-${at}` }, "current");
+  if (image?.kind !== "piece") throw new RangeError(`Cannot find the image of shard ${at}`);
   const store = createTableRowStore(modelLayout(FRESH).tables, { state: true });
-  const { applied, knowledge } = loadImage(bytes, store);
+  const { applied, knowledge } = loadImage(image.bytes, store);
   // Nothing of the stream of samples was learned from yet, and nothing of what is there is early.
   expect(applied.size).toBe(0);
   expect(knowledge.size).toBe(1);

@@ -128,15 +128,30 @@ export class CrashDisk implements Disk {
     for (const [path, file] of this.#names) {
       const bytes = Buffer.concat(this.#files.get(file) ?? []);
       for (let bit = 0; bit < bytes.length * 8; bit += 1) {
-        const left = new CrashDisk();
-        for (const [name, of] of this.#names) left.#names.set(name, of);
-        for (const [of, parts] of this.#files) left.#files.set(of, parts);
         const flipped = Buffer.from(bytes);
         flipped[bit >>> 3] = (flipped[bit >>> 3] ?? 0) ^ (1 << (bit & 7));
-        left.#files.set(file, [flipped]);
-        yield { left, where: `bit ${bit} of ${path}` };
+        yield { left: this.#with(file, flipped), where: `bit ${bit} of ${path}` };
       }
     }
+  }
+
+  /** This disk, with any one file of it ended too early. */
+  *cuts(): Generator<{ readonly left: CrashDisk; readonly where: string }> {
+    for (const [path, file] of this.#names) {
+      const bytes = Buffer.concat(this.#files.get(file) ?? []);
+      for (let length = 0; length < bytes.length; length += 1) {
+        yield { left: this.#with(file, bytes.subarray(0, length)), where: `${length} bytes of ${path}` };
+      }
+    }
+  }
+
+  /** This disk, with other bytes in a file. */
+  #with(file: number, bytes: Uint8Array): CrashDisk {
+    const left = new CrashDisk();
+    for (const [name, of] of this.#names) left.#names.set(name, of);
+    for (const [of, parts] of this.#files) left.#files.set(of, parts);
+    left.#files.set(file, [bytes]);
+    return left;
   }
 
   #do(op: Op): void {

@@ -3,7 +3,7 @@ import { type LocalModel } from "../../protocols/learning/local-model.ts";
 import { type PassResult } from "../../protocols/learning/passes.ts";
 import { type QualityHistory } from "../../protocols/learning/quality-history.ts";
 import { floatParts, modelParts, sketchesOf } from "./model-parts.ts";
-import { loadImage, saveImage } from "./run-image.ts";
+import { loadImage, runImagePlace, saveImage } from "./run-image.ts";
 
 /** How far a pass is. */
 export interface PassState {
@@ -77,29 +77,39 @@ const header = z.object({
 });
 
 /**
- * Checkpoints of one run in a folder. The image's parts are of each table with a rule of admission a byte a key, 1 if it has a row; in the first pass also
+ * Checkpoints of one run in a folder. `onDamage` hears why the newest is not used, where the one before is. The image's parts are of each table with a rule of admission a byte a key, 1 if it has a row; in the first pass also
  * the counts of each shard; the floats of each table and group, little-endian: values, state, the best pass's values.
  */
-export function openCheckpoints(folder: string, { run }: { readonly run: string }): CheckpointStore {
+export function openCheckpoints(
+  folder: string,
+  { run, onDamage }: { readonly run: string; readonly onDamage: (why: string) => void },
+): CheckpointStore {
+  const place = runImagePlace(folder);
   return {
     async save(model, { results, pass, history, bestValues }) {
       // After the first pass nobody asks for what is counted of keys without a row.
       const counts = results.length === 0;
       const left = counts ? sketchesOf(model).map((sketch) => sketch.left) : [];
       const kept = { run, pass, history, results, ...(left.length > 0 && { left }) };
-      await saveImage(folder, {
+      await saveImage(place, {
         header: kept,
         parts: [...modelParts(model, { counts }), ...floatParts(bestValues)],
       });
     },
     async load(model) {
-      const image = await loadImage(folder, { run, header });
-      if (image === undefined) return undefined;
-      const { results, pass, history, left = [] } = image.kept;
-      const counts = results.length === 0;
       const bestValues = [...model.embeddings, ...model.groups].map(({ values }) => new Float32Array(values.length));
-      image.restore([...modelParts(model, { counts }), ...floatParts(bestValues)]);
-      for (const [index, sketch] of (counts ? sketchesOf(model) : []).entries()) {
+      const kept = await loadImage(place, {
+        run,
+        header,
+        partsOf: ({ results: { length } }) => [
+          ...modelParts(model, { counts: length === 0 }),
+          ...floatParts(bestValues),
+        ],
+        onDamage,
+      });
+      if (kept === undefined) return undefined;
+      const { results, pass, history, left = [] } = kept;
+      for (const [index, sketch] of (results.length === 0 ? sketchesOf(model) : []).entries()) {
         sketch.left = left[index] ?? sketch.left;
       }
       return { results, pass, history, bestValues };

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { type LocalModel } from "../../protocols/learning/local-model.ts";
 import { progressiveMetrics, qualityPoint } from "./checkpoint.ts";
 import { modelParts, sketchesOf } from "./model-parts.ts";
-import { loadImage, saveImage } from "./run-image.ts";
+import { loadImage, runImagePlace, saveImage } from "./run-image.ts";
 import { type QualityState } from "./stream-quality.ts";
 
 /** How far a pass over a stream is. */
@@ -49,21 +49,26 @@ const header = z.object({
   left: z.array(z.number()),
 });
 
-/** Checkpoints of one pass over a stream. */
-export function openStreamCheckpoints(folder: string, { run }: { readonly run: string }): StreamCheckpoints {
+/** Checkpoints of one pass over a stream. `onDamage` hears why the newest is not used, where the one before is. */
+export function openStreamCheckpoints(
+  folder: string,
+  { run, onDamage }: { readonly run: string; readonly onDamage: (why: string) => void },
+): StreamCheckpoints {
+  const place = runImagePlace(folder);
+  function partsOf(model: LocalModel, learned: readonly Uint8Array[]): readonly Uint8Array[] {
+    return [...modelParts(model, { counts: true }), ...learned];
+  }
   return {
     save(model, { at, quality }, learned) {
       const left = sketchesOf(model).map((sketch) => sketch.left);
-      const parts = [...modelParts(model, { counts: true }), ...learned];
       const kept = { run, at, quality, left };
-      return saveImage(folder, { header: kept, parts });
+      return saveImage(place, { header: kept, parts: partsOf(model, learned) });
     },
     async load(model, learned) {
-      const image = await loadImage(folder, { run, header });
-      if (image === undefined) return undefined;
-      image.restore([...modelParts(model, { counts: true }), ...learned]);
-      for (const [index, sketch] of sketchesOf(model).entries()) sketch.left = image.kept.left[index] ?? sketch.left;
-      return { at: image.kept.at, quality: image.kept.quality };
+      const kept = await loadImage(place, { run, header, partsOf: () => partsOf(model, learned), onDamage });
+      if (kept === undefined) return undefined;
+      for (const [index, sketch] of sketchesOf(model).entries()) sketch.left = kept.left[index] ?? sketch.left;
+      return { at: kept.at, quality: kept.quality };
     },
   };
 }

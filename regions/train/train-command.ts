@@ -1,4 +1,3 @@
-import { rm } from "node:fs/promises";
 import { resolve } from "node:path";
 import { plain } from "../../protocols/compute/plain.ts";
 import { type ModelDeclaration } from "../../protocols/model.ts";
@@ -11,7 +10,7 @@ import { type DataSet, openData } from "../data/open-data.ts";
 import { replayModel } from "../data/replay-model.ts";
 import { readConfig } from "../read-config.ts";
 import { hasSamples, NoSamples } from "./read-samples.ts";
-import { checkpointPath } from "./run-image.ts";
+import { removeImage } from "./run-image.ts";
 import { runTerminal } from "./run-terminal.ts";
 import { trainOnClicks } from "./train-on-clicks.ts";
 import { trainOnSamples } from "./train-on-samples.ts";
@@ -59,7 +58,7 @@ export async function trainCommand(
   if (model.negativesKept !== undefined) {
     run.terminal.say('The model\'s "negativesKept" changes nothing here: all negatives are learned from');
   }
-  if (request.restart) await rm(checkpointPath(run.out), { force: true });
+  if (request.restart) await removeImage(run.out);
   return clicks === undefined ? await trainOnSamples(run) : await trainOnClicks(run, clicks);
 }
 

@@ -5,7 +5,7 @@ import { clickSamples } from "./click-samples.ts";
 import { describeRefusal } from "./describe-refusal.ts";
 import { type CountedClicks, countClicks, refuseUnknown } from "./load-clicks.ts";
 import { NoSamples } from "./read-samples.ts";
-import { describeProgress } from "./run-terminal.ts";
+import { describeDamage, describeProgress } from "./run-terminal.ts";
 import { openStreamCheckpoints } from "./stream-checkpoint.ts";
 import { qualityOf, streamFigures, streamPage, type StreamReport } from "./stream-report.ts";
 import { WINDOWS_MAX } from "./stream-quality.ts";
@@ -55,7 +55,7 @@ export async function trainOnClicks(
     backend,
     startMs: data.firstMs,
     windowMs,
-    checkpoints: openStreamCheckpoints(out, { run }),
+    checkpoints: openStreamCheckpoints(out, { run, onDamage: (why) => say(describeDamage(why)) }),
     saveMs: request.saveMs,
     signal,
     onResume(done) {

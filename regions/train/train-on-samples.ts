@@ -2,7 +2,7 @@ import { describeBroken } from "../data/data-report.ts";
 import { openCheckpoints } from "./checkpoint.ts";
 import { describeRefusal } from "./describe-refusal.ts";
 import { type LoadedSamples, loadSamples } from "./load-samples.ts";
-import { describeProgress } from "./run-terminal.ts";
+import { describeDamage, describeProgress } from "./run-terminal.ts";
 import { type PreparedRun } from "./train-request.ts";
 import { figures, reportPage, type TrainingReport } from "./training-report.ts";
 import { runTraining } from "./training-run.ts";
@@ -43,7 +43,7 @@ export async function trainOnSamples({
     data,
     backend,
     settings,
-    checkpoints: openCheckpoints(out, { run }),
+    checkpoints: openCheckpoints(out, { run, onDamage: (why) => say(describeDamage(why)) }),
     saveMs: request.saveMs,
     signal,
     onResume: (passes, done) => say(`Goes on after ${passes} passes and ${done} samples of the next`),
