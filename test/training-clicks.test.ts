@@ -240,7 +240,7 @@ test("freshet train learns clicks, with a config or without, and reports; what d
     [
       2,
       ["--data", GLOBO, "--window", "1s", "--out", join(folder.path, "windows")],
-      "--window is 1000ms; allowed: at least",
+      "--window is 1000ms; allowed: at least 16s, a thousandth of the clicks' time, which is from 2020-09-13T13:29:20.187Z to",
     ],
     [2, ["--data", GLOBO, "--model", "x"], "--model names a model of --config FILE, which is missing"],
     [2, ["--data", samples.path], "--config FILE is missing: the samples"],

@@ -1,4 +1,4 @@
-import { readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { keyOf } from "../protocols/keys.ts";
@@ -249,4 +249,6 @@ test("lines that are no samples are counted and left out; files without a column
   await expect(loadSamples(folder.path, quiet)).rejects.toThrow("400 lines are samples, 0 are not; train.csv has none");
   await rm(train);
   await expect(loadSamples(folder.path, quiet)).rejects.toThrow("there is no train.csv or train.csv.gz");
+  await mkdir(train);
+  await expect(loadSamples(folder.path, quiet)).rejects.toThrow('train.csv": it is a folder');
 });

@@ -99,10 +99,11 @@ export function joinSamples(sets: readonly SampleSet[]): SampleSet {
 
 function joinStarts(sets: readonly SampleSet[]): Uint32Array | undefined {
   if (sets.every((set) => set.starts === undefined)) return undefined;
-  const joined = [0];
-  for (const { starts = [] } of sets) {
-    const from = joined.at(-1) ?? 0;
-    for (const start of starts.slice(1)) joined.push(from + start);
+  const joined = new Uint32Array(sets.reduce((sum, { starts }) => sum + Math.max(0, (starts?.length ?? 0) - 1), 1));
+  let at = 0;
+  for (const { starts } of sets) {
+    const from = joined[at] ?? 0;
+    for (const start of starts?.subarray(1) ?? []) joined[++at] = from + start;
   }
-  return Uint32Array.from(joined);
+  return joined;
 }

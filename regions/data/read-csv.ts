@@ -74,6 +74,7 @@ function explain(error: unknown): string {
   if (code === "Z_BUF_ERROR") return "it ends in the middle; fetch or pack it again";
   if (code === "Z_DATA_ERROR") return "it is not gzip, or damaged; fetch or pack it again";
   if (code === "EACCES" || code === "EPERM") return "reading it is not permitted";
+  if (code === "EISDIR") return "it is a folder";
   return error instanceof Error ? error.message : String(error);
 }
 

@@ -60,7 +60,8 @@ export async function loadSamples(
   }
   const [train, valid] = [sets.get("train"), sets.get("valid")];
   if (train === undefined || valid === undefined || train.size === 0 || valid.size === 0) {
-    throw new NoSamples(folder, `${report.rows} lines are samples, ${report.broken} are not`);
+    const without = basename(paths.get(train?.size === 0 ? "train" : "valid") ?? "valid.csv");
+    throw new NoSamples(folder, `${report.rows} lines are samples, ${report.broken} are not; ${without} has none`);
   }
   const all = [train, valid, ...(sets.has("test") ? [sets.get("test") ?? valid] : [])];
   const digest = all.map((set) => `${set.size}-${sampleChecksum(set)}`).join(".");

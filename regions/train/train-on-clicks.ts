@@ -110,7 +110,7 @@ function windowOf({ firstMs, lastMs }: CountedClicks, wantedMs: number | undefin
   if (wantedMs >= leastMs) return wantedMs;
   throw new WrongUsage(
     "train",
-    `--window is ${wantedMs}ms; allowed: at least ${Math.ceil(leastMs / 1000)}s, a thousandth of the clicks' time`,
+    `--window is ${wantedMs}ms; allowed: at least ${Math.ceil(leastMs / 1000)}s, a thousandth of the clicks' time, which is from ${new Date(firstMs).toISOString()} to ${new Date(lastMs).toISOString()}`,
   );
 }
 
