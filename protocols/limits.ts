@@ -39,7 +39,7 @@ export const SYNC_LIMITS = {
   retriesMax: 5,
   /** after so many where all that it may ask for has come. */
   waitsMax: 30,
-  /** Trainers whose highest batch one shard remembers. */
+  /** Trainers whose highest batch one shard remembers: many more than a model ever has, with all numbers of them. */
   trainersMax: 1024,
   /** The primary settles what it can once its knowledge has more entries than this, or a deleted row is held. */
   entriesKept: 8,

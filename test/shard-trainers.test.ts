@@ -80,6 +80,9 @@ test("what a shard takes no batch for that is nothing of the batch's is a refusa
     return shard.ask("push", empty, { signal: soon() });
   }
   for (let trainer = 0; trainer < SYNC_LIMITS.trainersMax; trainer += 1) await push(`t${trainer}`, 1);
-  await expect(push("one-more", 1)).rejects.toThrow("shard clicks-0 takes no batch: more than 1024 trainers");
+  await expect(push("one-more", 1)).rejects.toThrow(
+    "shard clicks-0 takes no batch: it holds positions of 1024 trainers, which a peer must have made up, and takes none of 'one-more': " +
+      "have another region train by force, or restore a backup",
+  );
   expect(await push("t7", 2)).toMatchObject({ kind: "applied" });
 }, 60_000);

@@ -1,5 +1,7 @@
 import { beforeEach, expect, test } from "vitest";
 import { SYNC_LIMITS } from "../protocols/limits.ts";
+import { encodeImage, loadImage } from "../protocols/sync/image.ts";
+import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
 import { NO_HORIZON } from "../protocols/sync/horizon.ts";
 import { type Replica, type ReplicaEffect, stepReplica } from "../protocols/sync/replica.ts";
 import { type RowBatch } from "../protocols/sync/row-store.ts";
@@ -77,6 +79,27 @@ test("more writers than there is room for", () => {
     batches: [manyWriters(SYNC_LIMITS.writersMax)],
     writers: many,
   });
+});
+
+test("positions of more trainers than an image may have, together with those that are held", () => {
+  function positions(from: number, to: number): Partial<FrameInput> {
+    const applied = Array.from({ length: to - from }, (_, index) => [`t${from + index}`, 1] as const);
+    return { end: end(new Map([[THEIRS, T]]), new Map(applied)) };
+  }
+  const max = SYNC_LIMITS.trainersMax;
+  receive(positions(0, max - 1));
+  expect(replica.applied.size).toBe(max - 1);
+  for (const [from, to] of [
+    [max - 1, max + 1],
+    [1, max + 1],
+  ] as const) {
+    stepReplica(replica, { kind: "pull", peer: "b", pullId: PULL }, NOW);
+    expect(receive(positions(from, to))).toMatchObject([{ kind: "refused", reason: "full", from: "b" }]);
+    stepReplica(replica, { kind: "give-up", pullId: PULL }, NOW);
+  }
+  stepReplica(replica, { kind: "pull", peer: "b", pullId: PULL }, NOW);
+  receive(positions(1, max));
+  expect(loadImage(encodeImage(replica), createMapRowStore(TABLES, { state: true })).applied.size).toBe(max);
 });
 
 test("frames of another pull or peer are late, not bad, and change nothing", () => {
@@ -164,13 +187,16 @@ function frame(changes: Partial<FrameInput>): FrameInput {
   };
 }
 
-function end(knowledge: ReadonlyMap<WriterId, number>): FrameInput["end"] {
+function end(
+  knowledge: ReadonlyMap<WriterId, number>,
+  applied: ReadonlyMap<string, number> = new Map(),
+): FrameInput["end"] {
   return {
     knowledge,
     horizon: NO_HORIZON,
     version: { counter: 1, generator: THEIRS },
     early: false,
-    applied: new Map(),
+    applied,
   };
 }
 

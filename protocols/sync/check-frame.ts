@@ -73,10 +73,15 @@ function checkVersion(
     : { reason: "time", detail: `t ${t} of ${writer} is too far ahead of our clock` };
 }
 
-/** Refuses before anything is interned what would not fit. */
+/** Refuses before anything is interned what would not fit. Positions are looked at as if they joined ours: an image with more would be refused. */
 function checkRoom(replica: Replica, frame: Frame): { reason: Refusal; detail: string } | undefined {
-  const { store, knowledge } = replica;
-  const { writersMax } = replica.limits;
+  const { store, knowledge, applied } = replica;
+  const { writersMax, trainersMax } = replica.limits;
+  const trainers = frame.end?.applied;
+  if (trainers !== undefined && applied.size + trainers.size > trainersMax) {
+    const all = new Set([...applied.keys(), ...trainers.keys()]);
+    if (all.size > trainersMax) return { reason: "full", detail: `positions of more than ${trainersMax} trainers` };
+  }
   const end = frame.end?.knowledge;
   // Even if all of it were new it would fit: so it is almost always.
   if (store.writers.length + frame.writers.length <= writersMax && knowledge.size + (end?.size ?? 0) <= writersMax) {

@@ -193,9 +193,9 @@ function write(replica: Replica, event: ReplicaEvent & { kind: "write" }, nowMs:
     return [{ kind: "refused", reason: "time", from: undefined, detail: "this machine's clock leaves no t to stamp" }];
   }
   if (batch !== undefined && !applied.has(batch.trainer) && applied.size >= replica.limits.trainersMax) {
-    return [
-      { kind: "refused", reason: "full", from: undefined, detail: `more than ${replica.limits.trainersMax} trainers` },
-    ];
+    // By no config: a model has few trainers, whatever their number was.
+    const detail = `it holds positions of ${applied.size} trainers, which a peer must have made up, and takes none of '${batch.trainer}': have another region train by force, or restore a backup`;
+    return [{ kind: "refused", reason: "full", from: undefined, detail }];
   }
 
   const effects: ReplicaEffect[] = [];
