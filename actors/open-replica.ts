@@ -5,7 +5,7 @@ import { type LoadedImage, loadImage } from "../protocols/sync/image.ts";
 import { createImageLoader } from "../protocols/sync/load-image.ts";
 import { createReplica, type Primary, type Replica } from "../protocols/sync/replica.ts";
 import { type RowStore } from "../protocols/sync/row-store.ts";
-import { seenBeforeLoss } from "../protocols/sync/stamper.ts";
+import { LOST_SNAPSHOTS, seenBeforeLoss } from "../protocols/sync/stamper.ts";
 import { buildWriterId, type WriterId } from "../protocols/sync/version.ts";
 import { DecodeError } from "../protocols/wire/decode-error.ts";
 import { type ActorRef, type Address, type Context } from "../runtime/actor.ts";
@@ -65,8 +65,8 @@ export async function openReplica(config: ShardConfig, context: Context<ShardPro
       if (outcome.kind === "loaded") {
         const { loaded } = outcome;
         context.log.info("A shard was restored from its image", { shard: config.name, rows: store.rows(1) });
-        // Full ones may have been primaries, or become them. The last turn to write may have come to nothing, so what is lost may be of two.
-        const lostMs = config.full ? 2 * config.snapshotMs : 0;
+        // Full ones may have been primaries, or become them.
+        const lostMs = config.full ? LOST_SNAPSHOTS * config.snapshotMs : 0;
         const greatestSeen = seenBeforeLoss(loaded.greatestSeen, { lostMs });
         const isCurrent = age === 0 && left === outcome.segments.length;
         return {

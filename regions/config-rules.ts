@@ -1,9 +1,18 @@
 import * as z from "zod";
 import { drawNonce } from "../actors/writer-nonce.ts";
 import { isToken } from "../protocols/subjects.ts";
+import { LOST_SNAPSHOTS } from "../protocols/sync/stamper.ts";
 import { isWriterId, WRITER_CHARS_MAX } from "../protocols/sync/version.ts";
 import { repeated } from "./config-model.ts";
-import { HEAP, isLoopback, sizeBytes } from "./config-values.ts";
+import {
+  durationMs,
+  HEAP,
+  isLoopback,
+  JUMP_LIMIT,
+  sizeBytes,
+  SNAPSHOT_EVERY,
+  SNAPSHOT_EVERY_MAX,
+} from "./config-values.ts";
 import { nodeAddresses, TRAINING_NODE } from "./node-plan.ts";
 
 /*
@@ -48,6 +57,14 @@ const loose = z.looseObject({
     .looseObject({ heap: z.string().catch(HEAP).default(HEAP) })
     .catch({ heap: HEAP })
     .default({ heap: HEAP }),
+  sync: z
+    .looseObject({ jumpLimit: z.string().optional().catch(undefined) })
+    .catch({})
+    .default({}),
+  snapshot: z
+    .looseObject({ every: z.string().catch(SNAPSHOT_EVERY).default(SNAPSHOT_EVERY) })
+    .catch({ every: SNAPSHOT_EVERY })
+    .default({ every: SNAPSHOT_EVERY }),
   nats: z
     .looseObject({
       listen: z.string().optional().catch(undefined),
@@ -108,7 +125,7 @@ export function brokenRules(value: unknown): readonly RuleProblem[] {
     const allowed = `at most a third of supervision.heap, ${Math.floor(memoryMax / 2 ** 20)}MB: a restart may need twice as much for a while`;
     problems.push({ path: ["joiner", "memory"], allowed });
   }
-  problems.push(...tooLong({ region, node, models, trainer }));
+  problems.push(...restartRules(parsed.data), ...tooLong({ region, node, models, trainer }));
   const regions = [region, ...peers.map((peer) => peer.region)].filter((name) => name !== "");
   if (training !== "" && region !== "" && !regions.includes(training)) {
     problems.push({ path: ["training"], allowed: `this node's region or that of a peer: ${regions.join(", ")}` });
@@ -181,6 +198,18 @@ function nodeRules({
     }
   }
   return problems;
+}
+
+/** What a primary stamps after a restart must not be refused. */
+function restartRules({ region, training, standby, sync, snapshot: { every } }: z.output<typeof loose>): RuleProblem[] {
+  const { jumpLimit = JUMP_LIMIT } = sync;
+  const [everyMs = 0, limitMs = Infinity] = [every, jumpLimit].map(durationMs);
+  if (region === "" || !(region === training || standby.includes(region))) return [];
+  if (limitMs >= LOST_SNAPSHOTS * everyMs || everyMs > (durationMs(SNAPSHOT_EVERY_MAX) ?? 0)) return [];
+  const why = "a primary that restarts stamps that far ahead, which would be refused";
+  return sync.jumpLimit === undefined
+    ? [{ path: ["snapshot", "every"], allowed: `at most half of sync.jumpLimit, which is "${jumpLimit}": ${why}` }]
+    : [{ path: ["sync", "jumpLimit"], allowed: `at least twice snapshot.every, which is "${every}": ${why}` }];
 }
 
 /** Names that are each a token and too long for what is built of them: writer ids, and the ids of actors. */

@@ -1,4 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
+import { LOST_SNAPSHOTS } from "../protocols/sync/stamper.ts";
+import { mayTrain } from "./node-plan.ts";
 import { type RegionConfig } from "./read-config.ts";
 
 /** What the client takes where a url names no port. */
@@ -17,7 +19,13 @@ export function mismatches(configs: readonly RegionConfig[]): readonly string[] 
           ...unlike(left, right),
         ]),
     )
-    .concat(configs.flatMap((config) => [...ungranted(config, configs), ...peersNodes(config, configs)]));
+    .concat(
+      configs.flatMap((config) => [
+        ...ungranted(config, configs),
+        ...peersNodes(config, configs),
+        ...refusingRestarts(config, configs),
+      ]),
+    );
 }
 
 function sameNode(left: RegionConfig, right: RegionConfig): string[] {
@@ -128,5 +136,16 @@ function ungranted(config: RegionConfig, all: readonly RegionConfig[]): string[]
     return theirs.length === 0 || granted
       ? []
       : [`${config.file}: its peer ${peer.region} grants region ${config.region} nothing`];
+  });
+}
+
+/** What a primary stamps after a restart is refused by whoever allows less. Its own file says so of its own limit. */
+function refusingRestarts(config: RegionConfig, all: readonly RegionConfig[]): string[] {
+  return all.flatMap((other) => {
+    const aheadMs = LOST_SNAPSHOTS * other.snapshot.everyMs;
+    if (other === config || !mayTrain(other) || config.sync.jumpLimitMs >= aheadMs) return [];
+    return [
+      `${config.file}: its sync.jumpLimit is less than twice the snapshot.every of ${other.file}, whose rows it would refuse after a restart there`,
+    ];
   });
 }

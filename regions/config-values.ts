@@ -12,6 +12,11 @@ const SIZE_BYTES = { B: 1, KB: 2 ** 10, MB: 2 ** 20, GB: 2 ** 30, TB: 2 ** 40 } 
 /** The most JavaScript memory of a worker, where a file does not say. */
 export const HEAP = "4GB";
 
+/** How far ahead of a node's clock rows may be stamped, and how often it writes images, where a file does not say. */
+export const JUMP_LIMIT = "24h";
+export const SNAPSHOT_EVERY = "5s";
+export const SNAPSHOT_EVERY_MAX = "1d";
+
 /** A duration such as `500ms` or `3d`, as whole milliseconds between two bounds that are written the same way. */
 export function duration(range: { readonly min: string; readonly max: string }): z.ZodType<number, string> {
   const allowed = `a duration from "${range.min}" to "${range.max}", a number with ms, s, m, h or d`;

@@ -5,7 +5,19 @@ import { BACKEND_NAMES } from "../runtime/compute/backends.ts";
 import { modelSchema, repeated } from "./config-model.ts";
 import { externalNats, grant, nodeNames, ownNats, peer, regionName } from "./config-nats.ts";
 import { baseline, quality } from "./config-quality.ts";
-import { duration, HEAP, integer, listen, path, secret, size, token } from "./config-values.ts";
+import {
+  duration,
+  HEAP,
+  integer,
+  JUMP_LIMIT,
+  listen,
+  path,
+  secret,
+  size,
+  SNAPSHOT_EVERY,
+  SNAPSHOT_EVERY_MAX,
+  token,
+} from "./config-values.ts";
 
 /*
  * The config file of a region node. This schema is the one source of the types, the checks, the defaults and the
@@ -240,9 +252,10 @@ const sync = z
     gap: duration({ min: "0ms", max: "1m" })
       .prefault("50ms")
       .meta({ description: "What a node told a peer of changes keeps this distance, so that updates coalesce" }),
-    jumpLimit: duration({ min: "1s", max: "365d" })
-      .prefault("24h")
-      .meta({ description: "Versions further ahead of our clock are refused" }),
+    jumpLimit: duration({ min: "1s", max: "365d" }).prefault(JUMP_LIMIT).meta({
+      description:
+        "Versions further ahead of our clock are refused; at least twice what snapshot.every is in regions that may train",
+    }),
     urgentHold: duration({ min: "0ms", max: "1m" })
       .prefault("2s")
       .meta({ description: "How long in all urgent rows may hold a pull back on a congested link" }),
@@ -264,8 +277,8 @@ const sync = z
 
 const snapshot = z
   .strictObject({
-    every: duration({ min: "100ms", max: "1d" })
-      .prefault("5s")
+    every: duration({ min: "100ms", max: SNAPSHOT_EVERY_MAX })
+      .prefault(SNAPSHOT_EVERY)
       .meta({ description: "How often a shard's image is written" }),
   })
   .transform((it) => ({ everyMs: it.every }));

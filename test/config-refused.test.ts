@@ -106,6 +106,8 @@ test.each([
   ],
   ["a duration without a unit", { snapshot: { every: "5" } }, "snapshot.every"],
   ["a duration beyond its bounds", { snapshot: { every: "2d" } }, "snapshot.every"],
+  ["a limit below what a restart stamps ahead", { sync: { jumpLimit: "9999ms" } }, "sync.jumpLimit"],
+  ["images so seldom that the limit is below it", { snapshot: { every: "12.001h" } }, "snapshot.every"],
   ["a poll held for longer than a peer holds one", { sync: { pollWait: "5001ms" } }, "sync.pollWait"],
   ["a duration that rounds to less than its bound", { snapshot: { every: "99.4ms" } }, "snapshot.every"],
   ["a grant to a region called like a user", { grants: [{ region: "operator" }] }, "grants[0].region"],

@@ -2,13 +2,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { POLL_LIMITS, SYNC_LIMITS } from "../protocols/limits.ts";
+import { POLL_LIMITS } from "../protocols/limits.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { isToken } from "../protocols/subjects.ts";
 import { mismatches } from "../regions/config-together.ts";
 import { token } from "../regions/config-values.ts";
 import { regionConfigJsonSchema } from "../regions/config.ts";
-import { nodeAddresses } from "../regions/node-plan.ts";
 import { readConfig } from "../regions/read-config.ts";
 import { NODE_USER } from "../regions/server-users.ts";
 import { LEAST, parse, problemsOf } from "./config-parsing.ts";
@@ -304,14 +303,4 @@ test.each([
   ],
 ])("mismatches() of a region's nodes: %s", (_, change, says) => {
   expect(mismatches([parse(TWO), parse({ ...TWO, ...change })]).join("\n")).toContain(says);
-});
-
-test("whatever numbers of trainers a model has had, a shard has room for the positions of all of them", () => {
-  // More are refused ("more trainers than there may be").
-  const ids = Array.from({ length: 16 }, (_, index) => {
-    const { trainers } = nodeAddresses(parse({ ...LEAST, trainer: { count: index + 1 } }));
-    return trainers("clicks").map(({ id }) => id);
-  }).flat();
-  expect([ids.length, new Set(ids).size]).toEqual([136, 136]);
-  expect(ids.length).toBeLessThan(SYNC_LIMITS.trainersMax / 2);
 });

@@ -24,6 +24,9 @@ export function createStamper(greatestSeen: number): Stamper {
   return { last: 0, greatestSeen };
 }
 
+/** Intervals between images that a crash may undo: the last turn to write one may have come to nothing. */
+export const LOST_SNAPSHOTS = 2;
+
 /**
  * What a primary that restarts must take for seen, when its image knows no t beyond `greatest` and is of a moment up to `lostMs` before the
  * end. What was stamped after it is lost here and held elsewhere; it is written again, and must then be the newer. The clock alone does not
