@@ -1,7 +1,7 @@
 import { type ModelLayout } from "../protocols/model-layout.ts";
 import { type RowStore } from "../protocols/sync/row-store.ts";
 import { type Metrics } from "../runtime/actor.ts";
-import { coldCounts } from "../runtime/compute/table/spread-row-store.ts";
+import { coldCounts } from "../runtime/compute/table/beyond-row-store.ts";
 
 /** What grows, by the name of its metric. */
 const GROWING = {

@@ -4,7 +4,7 @@ import { type Replica } from "../protocols/sync/replica.ts";
 import { type RowStore } from "../protocols/sync/row-store.ts";
 import { epochOf } from "../protocols/sync/version.ts";
 import { Refused } from "../runtime/actor.ts";
-import { sharedTables } from "../runtime/compute/table/spread-row-store.ts";
+import { sharedTables } from "../runtime/compute/table/beyond-row-store.ts";
 import { NO_EPOCH, type SharedEpochs } from "./shard-epochs.ts";
 import { type Gathered, type KeyList, type ShardProtocol } from "./shard-protocol.ts";
 

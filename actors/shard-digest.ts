@@ -1,5 +1,5 @@
 import { type RowStore } from "../protocols/sync/row-store.ts";
-import { digestTurn } from "../runtime/compute/table/spread-row-store.ts";
+import { digestTurn } from "../runtime/compute/table/beyond-row-store.ts";
 
 /** How many rows a shard has and their digest, without a stop of more than some milliseconds. */
 export interface ShardDigest {

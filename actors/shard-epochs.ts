@@ -7,7 +7,7 @@
 import { type Replica, type ReplicaEffect, type ReplicaEvent, stepReplica } from "../protocols/sync/replica.ts";
 import { framesOf } from "../protocols/sync/pull-asks.ts";
 import { FLAG_LAST, FLAG_REPLACES, FLAGS_AT } from "../protocols/wire/frame.ts";
-import { sharedEpochs } from "../runtime/compute/table/spread-row-store.ts";
+import { sharedEpochs } from "../runtime/compute/table/beyond-row-store.ts";
 import { latestEpoch } from "../runtime/compute/table/writer-epochs.ts";
 
 /** What other threads see. */

@@ -12,7 +12,8 @@ import {
   type RowStore,
   type SlotVersions,
 } from "../protocols/sync/row-store.ts";
-import { coldCounts, createSpreadRowStore, sharedTables } from "../runtime/compute/table/spread-row-store.ts";
+import { coldCounts, sharedTables } from "../runtime/compute/table/beyond-row-store.ts";
+import { createSpreadRowStore } from "../runtime/compute/table/spread-row-store.ts";
 import { SpreadReader } from "../runtime/compute/table/spread-reader.ts";
 import { FOUND, MISSING, ON_DISK } from "../runtime/compute/table/table-reader.ts";
 import { createTableRowStore } from "../runtime/compute/table/table-row-store.ts";

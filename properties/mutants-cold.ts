@@ -10,7 +10,7 @@ export const COLD_MUTANTS: readonly Mutant[] = [
   {
     name: "digest-skips-cold-rows",
     file: "runtime/compute/table/table-digest.ts",
-    edits: [["table.copyCold(this.#from, size);", ""]],
+    edits: [["copyCold(table, this.#from, size);", ""]],
   },
   { name: "pack-skips-cold-rows", file: TABLE, edits: [["this.cold?.copy(columns.rows, packed, to);", ""]] },
   {
@@ -20,7 +20,7 @@ export const COLD_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "steps-bring-nothing",
-    file: "runtime/compute/table/learn-piece.ts",
+    file: "runtime/compute/table/learn-rows.ts",
     edits: [["table.cold?.bring(columns.rows, count, { more: missing, counted: !isFetched });", ""]],
   },
   {
@@ -35,7 +35,7 @@ export const COLD_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "fetched-rows-are-wanted-again",
-    file: "runtime/compute/table/learn-piece.ts",
+    file: "runtime/compute/table/learn-rows.ts",
     edits: [["counted: !isFetched", "counted: true || isFetched"]],
   },
   { name: "hits-count-twice", file: COLD, edits: [["this.#hits += hits;", "this.#hits += 2 * hits;"]] },

@@ -14,7 +14,7 @@ export const TWO_TRAINERS_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "table-steps-the-row-as-it-was-read",
-    file: "runtime/compute/table/learn-piece.ts",
+    file: "runtime/compute/table/learn-rows.ts",
     edits: [
       [
         "let missing = 0;",
@@ -27,7 +27,7 @@ export const TWO_TRAINERS_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "second-gradient-of-a-row-is-left-out",
-    file: "runtime/compute/table/table-row-store.ts",
+    file: "runtime/compute/table/learn-rows.ts",
     edits: [
       [
         "const piece = learnPiece(table, request, { from, count, firstT: firstT + stamped, optimizer, isFetched });",

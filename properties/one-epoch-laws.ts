@@ -10,7 +10,7 @@ import { type KeyList } from "../actors/shard-protocol.ts";
 import { DENSE_KEY, firstDenseTable, type ModelLayout, modelLayout } from "../protocols/model-layout.ts";
 import { createRandom, nextBelow, type Random } from "../protocols/random.ts";
 import { SpreadReader } from "../runtime/compute/table/spread-reader.ts";
-import { sharedTables } from "../runtime/compute/table/spread-row-store.ts";
+import { sharedTables } from "../runtime/compute/table/beyond-row-store.ts";
 import { epochModel, EpochShard, ITEMS, Origins, READ, USERS } from "./epoch-shard.ts";
 import { checkRequests } from "./one-epoch-requests.ts";
 

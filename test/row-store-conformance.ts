@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type RowStore, type TableSpec } from "../protocols/sync/row-store.ts";
 import { parseWriterId } from "../protocols/sync/version.ts";
-import { digestTurn } from "../runtime/compute/table/spread-row-store.ts";
+import { digestTurn } from "../runtime/compute/table/beyond-row-store.ts";
 import { batchOf, contentOf, deletedAt, modelRow, newest, NOTHING, TABLES, WRITERS } from "./row-store-model.ts";
 
 export type CreateStore = (tables: readonly TableSpec[], options: { readonly state: boolean }) => RowStore;

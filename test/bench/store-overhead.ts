@@ -7,7 +7,8 @@ import { type RowBatch, type TableSpec } from "../../protocols/sync/row-store.ts
 import { parseWriterId } from "../../protocols/sync/version.ts";
 import { KernelTable } from "../../runtime/compute/table/kernel-table.ts";
 import { HEAD } from "../../runtime/compute/table/table-code.ts";
-import { createSpreadRowStore, sharedTables } from "../../runtime/compute/table/spread-row-store.ts";
+import { sharedTables } from "../../runtime/compute/table/beyond-row-store.ts";
+import { createSpreadRowStore } from "../../runtime/compute/table/spread-row-store.ts";
 import { type BenchFigure } from "./bench-figure.ts";
 import { rowKey } from "./sync-end-rows.ts";
 

@@ -1,4 +1,3 @@
-import { emptyBatch } from "../../../protocols/sync/empty-batch.ts";
 import { type FreezableRows } from "../../../protocols/sync/frozen-table.ts";
 import { type RowBatch, type TableSpec } from "../../../protocols/sync/row-store.ts";
 import { type SharedMemory } from "../load.ts";
@@ -11,10 +10,9 @@ import { tableMemory } from "./table-memory.ts";
 /** -1, as an unsigned number. */
 export const NO_ROW = 0xffff_ffff;
 
-/** No row is here. Never leaves the store. */
-const EMPTY = 2;
 const NOTHING = new Float64Array();
 const TOP_UNIT_BYTES = 64;
+
 /** One table in a memory of its own, which other threads may read: rows by number, found by key. Only the thread that made it writes. */
 export class KernelTable implements FreezableRows {
   readonly spec: TableSpec;
@@ -142,66 +140,6 @@ export class KernelTable implements FreezableRows {
     this.#generations.set(row, this.generationOf(row) + 1);
   }
 
-  /** The version of a row, unless it is empty. */
-  versionAt(row: number): { readonly t: number; readonly writer: number } | undefined {
-    const { rows, t, writers, flags } = this.columns;
-    rows.view[0] = row;
-    this.code.readVersions(rows.at, 1, t.at, writers.at, flags.at);
-    return flags.view[0] === EMPTY ? undefined : { t: t.view[0] ?? 0, writer: writers.view[0] ?? 0 };
-  }
-
-  /** The versions of rows into these places of two columns; of those that are empty, a t of 0. */
-  readVersions(
-    rows: Uint32Array,
-    to: { readonly places: Uint32Array; readonly t: Float64Array; readonly writers: Uint16Array },
-  ): void {
-    const { columns, code } = this;
-    for (const { from, count } of columns.pieces(rows.length)) {
-      columns.rows.view.set(rows.subarray(from, from + count));
-      code.readVersions(columns.rows.at, count, columns.t.at, columns.writers.at, columns.flags.at);
-      for (let at = 0; at < count; at += 1) {
-        const place = to.places[from + at] ?? 0;
-        to.t[place] = columns.flags.view[at] === EMPTY ? 0 : (columns.t.view[at] ?? 0);
-        to.writers[place] = columns.writers.view[at] ?? 0;
-      }
-    }
-  }
-
-  /** The rows that a knowledge lacks. */
-  rowsAhead(known: Float64Array): Uint32Array {
-    const { columns, code } = this;
-    columns.known.view.set(known);
-    const { end } = this;
-    let ahead = new Uint32Array(Math.min(end, columns.rowsMax));
-    let found = 0;
-    for (let from = 0; from < end; from = this.answer) {
-      const count = code.collectRows(from, columns.known.at, known.length, columns.rows.at, columns.rowsMax);
-      if (found + count > ahead.length) {
-        const larger = new Uint32Array(Math.min(end, 2 * (found + count)));
-        larger.set(ahead);
-        ahead = larger;
-      }
-      ahead.set(columns.rows.view.subarray(0, count), found);
-      found += count;
-    }
-    return ahead.subarray(0, found);
-  }
-
-  /** Those of some rows that a knowledge lacks. */
-  aheadAmong(rows: Uint32Array, known: Float64Array): Uint32Array {
-    const { columns, code } = this;
-    columns.known.view.set(known);
-    const ahead = new Uint32Array(rows.length);
-    let found = 0;
-    for (const { from, count } of columns.pieces(rows.length)) {
-      columns.rows.view.set(rows.subarray(from, from + count));
-      const left = code.collectAmong(columns.rows.at, count, columns.known.at, known.length);
-      ahead.set(columns.rows.view.subarray(0, left), found);
-      found += left;
-    }
-    return ahead.subarray(0, found);
-  }
-
   /** The rows that merging a piece would change, where they are now, with their contents in memory: who asks for them looks at these. */
   rowsToMerge(batch: RowBatch, piece: MergePiece): Uint32Array {
     this.columns.place(batch, piece);
@@ -223,15 +161,6 @@ export class KernelTable implements FreezableRows {
     if (this.cold === undefined) return;
     const changed = this.#rowsToMerge(piece);
     this.cold.makeRoom(this.columns.rows, changed, { more: this.answer });
-  }
-
-  /** Has the values of those of these rows that are on disk in the column of values, each in its place from `from` on. */
-  copyCold(from: number, count: number): void {
-    if (this.cold === undefined) return;
-    const { rows, values } = this.columns;
-    for (let at = 0; at < count; at += 1) rows.view[at] = from + at;
-    const { valueBytes } = this.spec;
-    this.cold.copy(rows, count, { values: values.at, valueBytes, state: 0, stateBytes: 0 });
   }
 
   /** Stores the rows of a piece that are newer and not known: their places in it, where they lie, and whether each was added (1), until the next call; as long `columns` have the versions before. */
@@ -313,22 +242,7 @@ export class KernelTable implements FreezableRows {
     return live;
   }
 
-  /** These rows as a batch. */
-  pack(rows: Uint32Array, options: { readonly table: number; readonly state: boolean }): RowBatch {
-    const batch = emptyBatch(this.spec, rows.length, options);
-    const { valueBytes, stateBytes } = this.spec;
-    for (const { from, to } of this.columns.pieces(rows.length)) {
-      const piece = this.packHeld(rows.subarray(from, to), options);
-      batch.keys.set(piece.keys, from);
-      batch.t.set(piece.t, from);
-      batch.writers.set(piece.writers, from);
-      batch.flags.set(piece.flags, from);
-      batch.values.set(piece.values, from * valueBytes);
-      if (piece.state !== undefined) batch.state?.set(piece.state, from * stateBytes);
-    }
-    return batch;
-  }
-
+  /** Rows as a batch, whose columns are good until the next call (`FreezableRows`). */
   packHeld(rows: Uint32Array, { table, state }: { readonly table: number; readonly state: boolean }): RowBatch {
     const { columns } = this;
     const { valueBytes, stateBytes } = this.spec;

@@ -1,4 +1,4 @@
-import { type SlotList, type SlotVersions } from "../../../protocols/sync/row-store.ts";
+import { type SlotList } from "../../../protocols/sync/row-store.ts";
 import { type KernelTable } from "./kernel-table.ts";
 
 /** Rows of each table as a list. A slot is row * tables + table. */
@@ -22,7 +22,7 @@ export function slotListOf(tables: readonly KernelTable[], rowsOf: readonly Uint
 }
 
 /** Rows of one table that stand in a column of slots, in its order, and where each stands there. */
-interface RowsOfTable {
+export interface RowsOfTable {
   readonly rows: Uint32Array;
   readonly places: Uint32Array;
 }
@@ -52,13 +52,4 @@ export function rowsByTable(slots: Float64Array, tables: number): RowsOfTable[] 
 /** A slot's remainder by the tables: of numbers beyond 32 bits the operator `%` takes as long as all else that is done to a row. */
 function tableOf(slot: number, tables: number): number {
   return slot - Math.floor(slot / tables) * tables;
-}
-
-/** The versions of the rows in these slots, read table by table; of empty ones a t of 0. */
-export function versionsAt(tables: readonly KernelTable[], slots: Float64Array): SlotVersions {
-  const versions = { slots, t: new Float64Array(slots.length), writers: new Uint16Array(slots.length) };
-  for (const [table, { rows, places }] of rowsByTable(slots, tables.length).entries()) {
-    if (rows.length > 0) tables[table]?.readVersions(rows, { places, ...versions });
-  }
-  return versions;
 }

@@ -55,20 +55,3 @@ export function keysInOrder(keys: BigUint64Array, memories: number): SpreadKeys[
   }
   return runs;
 }
-
-/** What stands at these places of a column of so many bytes, or floats, a row. */
-export function pickBytes(bytes: Uint8Array, places: Uint32Array, width: number): Uint8Array<ArrayBuffer> {
-  const picked = new Uint8Array(places.length * width);
-  for (const [at, place] of places.entries()) {
-    picked.set(bytes.subarray(place * width, (place + 1) * width), at * width);
-  }
-  return picked;
-}
-
-/** Puts the rows of a column back to these places of another. */
-export function scatterBytes(
-  from: Uint8Array,
-  { places, width, to }: { readonly places: Uint32Array; readonly width: number; readonly to: Uint8Array },
-): void {
-  for (const [at, place] of places.entries()) to.set(from.subarray(at * width, (at + 1) * width), place * width);
-}

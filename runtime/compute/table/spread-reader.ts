@@ -1,4 +1,5 @@
-import { scatterBytes, spreadKeys } from "./spread-keys.ts";
+import { scatterBytes } from "./picked-rows.ts";
+import { spreadKeys } from "./spread-keys.ts";
 import { type SharedTable, TableReader } from "./table-reader.ts";
 
 /** Reads a table in one memory or several, as `TableReader` does. */

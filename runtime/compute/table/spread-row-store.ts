@@ -2,7 +2,6 @@
  * Tables larger than one memory: rows are spread over several by key. Behind it is a store with a table for each memory, whose slots are
  * this one's; its lists, moments and glances name memories where these name tables.
  */
-import { type GradientSteps } from "../../../protocols/sync/gradient-steps.ts";
 import {
   type Among,
   type DroppedRows,
@@ -20,18 +19,17 @@ import {
   type UpdateOutcome,
   type UpdateRequest,
 } from "../../../protocols/sync/row-store.ts";
-import { bytesOf } from "../../../protocols/wire/bytes.ts";
 import { checkTables } from "../../../protocols/sync/declaration.ts";
 import { type Version, type WriterId } from "../../../protocols/sync/version.ts";
 import { joinBatches, joinMerged, joinOutcomes } from "./joined-rows.ts";
-import { keysInOrder, memoriesOf, pickBytes, scatterBytes, type SpreadKeys, spreadKeys } from "./spread-keys.ts";
+import { pickRows, pickSteps, scatterBytes } from "./picked-rows.ts";
+import { keysInOrder, memoriesOf, type SpreadKeys, spreadKeys } from "./spread-keys.ts";
 import { MEMORY_BYTES_MAX } from "./table-memory.ts";
 import { type SharedTable } from "./table-reader.ts";
 import { type DigestTurn } from "./table-digest.ts";
 import { type ColdCounts } from "./cold-rows.ts";
 import { type ColdTables } from "./cold-tables.ts";
 import { createTableRowStore, TableRowStore } from "./table-row-store.ts";
-import { createWriterEpochs } from "./writer-epochs.ts";
 
 interface SpreadOptions {
   readonly state: boolean;
@@ -50,31 +48,8 @@ export function createSpreadRowStore(
   return new SpreadRowStore(tables, { state, memories, cold, memoryBytesMax });
 }
 
-/** Of each table of such a store what is on disk of it, where not all of it is in memory: memory by memory. */
-export function coldCounts(store: RowStore): readonly (readonly ColdCounts[])[] {
-  if (store instanceof TableRowStore) return store.cold.map((counts) => (counts === undefined ? [] : [counts]));
-  return store instanceof SpreadRowStore ? store.cold : [];
-}
-
-/** The memories of each table of such a store, for other threads of the process to read; none of any other store. */
-export function sharedTables(store: RowStore): readonly (readonly SharedTable[])[] {
-  return store instanceof TableRowStore || store instanceof SpreadRowStore ? store.shared : [];
-}
-
-/** The epochs of the writers of such a store, kept up to date for other threads of the process; of any other store nothing. */
-export function sharedEpochs(store: RowStore): Int32Array {
-  return store instanceof TableRowStore || store instanceof SpreadRowStore ? store.epochs : createWriterEpochs();
-}
-
-/** The digest of any store in turns of about so many rows: at once of one that knows none. */
-export function digestTurn(store: RowStore, rows: number): DigestTurn {
-  return store instanceof TableRowStore || store instanceof SpreadRowStore
-    ? store.digestTurn(rows)
-    : { kind: "done", digest: store.digest() };
-}
-
 /** Rows of tables in one memory or several each. What learns in one step is stamped memory by memory, and so in order where it is of one. */
-class SpreadRowStore implements RowStore {
+export class SpreadRowStore implements RowStore {
   readonly tables: readonly TableSpec[];
   readonly declared: readonly TableSpec[];
   readonly hasState: boolean;
@@ -182,7 +157,7 @@ class SpreadRowStore implements RowStore {
   learn(request: LearnRequest): UpdateOutcome {
     const { dim } = this.#spec(request.table);
     return this.#write(request, spreadKeys, ({ places, ...mine }) => {
-      const steps = stepsAt(request.steps, places, dim);
+      const steps = pickSteps(request.steps, places, dim);
       const outcome = this.#store.learn({ ...mine, steps });
       for (const [at, place] of places.entries()) {
         request.steps.norms[place] = steps.norms[at] ?? 0;
@@ -292,19 +267,11 @@ class SpreadRowStore implements RowStore {
   }
 
   #split(batch: RowBatch): { places: Uint32Array; rows: RowBatch }[] {
-    const { valueBytes, stateBytes } = this.#spec(batch.table);
+    const spec = this.#spec(batch.table);
     this.#store.check({ ...batch, table: this.#first[batch.table] ?? 0 });
     return this.#spread(batch.table, batch.keys).map(({ memory, keys, places }) => ({
       places,
-      rows: {
-        table: memory,
-        keys,
-        t: Float64Array.from(places, (place) => batch.t[place] ?? 0),
-        writers: Uint16Array.from(places, (place) => batch.writers[place] ?? 0),
-        flags: Uint8Array.from(places, (place) => batch.flags[place] ?? 0),
-        values: pickBytes(batch.values, places, valueBytes),
-        state: batch.state && pickBytes(batch.state, places, stateBytes),
-      },
+      rows: { ...pickRows(batch, places, spec), table: memory, keys },
     }));
   }
 
@@ -327,19 +294,4 @@ class SpreadRowStore implements RowStore {
     if (spec === undefined) throw new RangeError(`Cannot use table ${table}: there are ${this.tables.length}`);
     return spec;
   }
-}
-
-/** The steps of some keys of a request, with columns of their own to fill in. */
-function stepsAt(steps: GradientSteps, places: Uint32Array, dim: number): GradientSteps {
-  function floatsAt(floats: Float32Array): Float32Array {
-    return new Float32Array(pickBytes(bytesOf(floats), places, 4 * dim).buffer);
-  }
-  const { delay } = steps;
-  return {
-    ...steps,
-    gradients: floatsAt(steps.gradients),
-    ...(delay && { delay: { ...delay, valuesRead: floatsAt(delay.valuesRead) } }),
-    norms: new Float64Array(places.length),
-    created: new Uint8Array(places.length),
-  };
 }

@@ -93,13 +93,21 @@ class TableDigest {
     const most = cold === undefined ? rows : Math.min(columns.rowsMax, Math.ceil(rows / COLD_COST));
     const size = Math.min(most, end - this.#from);
     columns.writerHashes.view.set(this.#writerHashes);
-    table.copyCold(this.#from, size);
+    copyCold(table, this.#from, size);
     this.#rows += code.digestRows(this.#from, size, index, columns.writerHashes.at, columns.values.at);
     this.#first = (this.#first + table.answer) >>> 0;
     this.#second = (this.#second + table.answerToo) >>> 0;
     this.#from += size;
     return cold === undefined ? size : COLD_COST * size;
   }
+}
+
+/** Has the values of those of these rows that are on disk in the column of values, each in its place from `from` on. */
+function copyCold({ columns, cold, spec }: KernelTable, from: number, count: number): void {
+  if (cold === undefined) return;
+  const { rows, values } = columns;
+  for (let at = 0; at < count; at += 1) rows.view[at] = from + at;
+  cold.copy(rows, count, { values: values.at, valueBytes: spec.valueBytes, state: 0, stateBytes: 0 });
 }
 
 function hex(sum: number): string {

@@ -23,12 +23,15 @@ import {
   type UpdateOutcome,
   type UpdateRequest,
 } from "../../../protocols/sync/row-store.ts";
-import { StoredRows } from "../../../protocols/sync/stored-rows.ts";
 import { type Version, type WriterId } from "../../../protocols/sync/version.ts";
 import { EditedRow } from "./edited-row.ts";
 import { KernelTable } from "./kernel-table.ts";
-import { learnPiece, noteLearned, numbersOf } from "./learn-piece.ts";
-import { rowsByTable, slotListOf, versionsAt } from "./slot-list.ts";
+import { learnRows, numbersOf } from "./learn-rows.ts";
+import { mergeRows } from "./merge-rows.ts";
+import { packList } from "./pack-list.ts";
+import { aheadAmong, rowsAhead } from "./rows-ahead.ts";
+import { versionAt, versionsAt } from "./row-versions.ts";
+import { rowsByTable, slotListOf } from "./slot-list.ts";
 import { rowsWhere } from "./rows-where.ts";
 import { oldestOf } from "./oldest-rows.ts";
 import { type ColdCounts } from "./cold-rows.ts";
@@ -130,7 +133,7 @@ export class TableRowStore implements RowStore {
 
   versionOf(table: number, key: bigint): Version | undefined {
     const rows = this.#table(table);
-    const version = rows.versionAt(rows.find(key) >>> 0);
+    const version = versionAt(rows, rows.find(key) >>> 0);
     const writer = version && this.writers[version.writer];
     return writer && version && { t: version.t, writer };
   }
@@ -141,7 +144,7 @@ export class TableRowStore implements RowStore {
   }
 
   versionAt(slot: Slot): { t: number; writer: number } {
-    const version = this.#table(slot % this.tables.length).versionAt(Math.floor(slot / this.tables.length));
+    const version = versionAt(this.#table(slot % this.tables.length), Math.floor(slot / this.tables.length));
     if (version === undefined) throw new RangeError(`Cannot read the version in slot ${slot}: it is empty`);
     return version;
   }
@@ -164,40 +167,19 @@ export class TableRowStore implements RowStore {
   }
 
   learn(request: LearnRequest): UpdateOutcome {
-    const { table: index, keys, writer, firstT, steps } = request;
-    const table = this.#table(index);
-    const optimizer = numbersOf(table, steps);
-    if (optimizer === undefined) return this.update({ ...request, mutate: mutateBySteps(steps) });
-    this.#writers.check(writer);
-    const frozen = this.#frozen.table(index);
-    const stored = new StoredRows(keys.length);
-    let refused = 0;
-    let stamped = 0;
-    const { columns } = table;
-    for (const { from, to, count } of columns.pieces(keys.length)) {
-      const isFetched = frozen?.isFrozen === true;
-      if (isFetched) {
-        for (const row of table.fetch(keys.subarray(from, to))) if (row >= 0) frozen.touch(row);
-      }
-      const piece = learnPiece(table, request, { from, count, firstT: firstT + stamped, optimizer, isFetched });
-      noteLearned(columns, steps, { from, count: piece.stored, frozen });
-      stored.addColumns(columns, { from, count: piece.stored, writer, tables: this.tables.length, table: index });
-      refused += piece.refused;
-      stamped += piece.stamped;
-    }
-    return stored.outcome(keys, { refused, stamped });
+    const table = this.#table(request.table);
+    const optimizer = numbersOf(table, request.steps);
+    if (optimizer === undefined) return this.update({ ...request, mutate: mutateBySteps(request.steps) });
+    this.#writers.check(request.writer);
+    const frozen = this.#frozen.table(request.table);
+    return learnRows(request, { table, frozen, optimizer, tables: this.tables.length });
   }
 
   merge(batch: RowBatch, known: Float64Array): MergeOutcome {
     const table = this.#table(batch.table);
-    const rows = this.check(batch);
-    const { columns } = table;
-    const stored = new StoredRows(rows);
-    let ignored = 0;
-    for (const { from, count } of columns.pieces(rows)) {
-      ignored += this.#mergePiece(batch, { table, known, from, count, stored });
-    }
-    return { applied: stored.indexes, ...stored.versions, ignored };
+    this.check(batch);
+    const frozen = this.#frozen.table(batch.table);
+    return mergeRows(batch, known, { table, frozen, state: this.hasState, tables: this.tables.length });
   }
 
   load(batch: RowBatch, options: { readonly rows: number }): void {
@@ -211,10 +193,10 @@ export class TableRowStore implements RowStore {
     const among = slots === undefined ? undefined : rowsByTable(slots, this.tables.length);
     const rowsOf = this.#tables.map((table, index) => {
       const rows = among?.[index]?.rows;
-      if (rows !== undefined) return table.aheadAmong(rows, known);
+      if (rows !== undefined) return aheadAmong(table, { rows, known });
       // Of a table that is as it was loaded nothing need be looked at, as a rule.
       const isAsLoaded = this.#frozen.table(index)?.touches === 0;
-      return isAsLoaded && table.loaded.areKnown(known) ? NO_ROWS : table.rowsAhead(known);
+      return isAsLoaded && table.loaded.areKnown(known) ? NO_ROWS : rowsAhead(table, known);
     });
     const list = slotListOf(this.#tables, rowsOf);
     this.#open.add(list);
@@ -223,21 +205,7 @@ export class TableRowStore implements RowStore {
 
   pack(list: SlotList, range: { readonly from: number; readonly to: number }): RowBatch[] {
     if (!this.#open.has(list)) throw new RangeError("Cannot pack rows of a list: it was released");
-    const batches: RowBatch[] = [];
-    for (const { table, from, to } of list.sections) {
-      const rows = this.#table(table);
-      const [first, end] = [Math.max(from, range.from), Math.min(to, range.to)];
-      const numbers = new Uint32Array(Math.max(0, end - first));
-      let held = 0;
-      for (let at = first; at < end; at += 1) {
-        const row = ((list.slots[at] ?? 0) - table) / this.tables.length;
-        if (rows.generationOf(row) !== list.generations[at]) continue;
-        numbers[held] = row;
-        held += 1;
-      }
-      if (held > 0) batches.push(rows.pack(numbers.subarray(0, held), { table, state: this.hasState }));
-    }
-    return batches;
+    return packList(this.#tables, list, { ...range, state: this.hasState });
   }
 
   release(list: SlotList): void {
@@ -284,46 +252,10 @@ export class TableRowStore implements RowStore {
     return this.#digests.turn(rows, { touches: this.#frozen.touches, writers: this.writers, names });
   }
 
-  /** Throws `RangeError` unless a batch can be stored; gives its rows. */
-  check(batch: RowBatch): number {
-    const rows = checkBatch(batch, { spec: this.#table(batch.table).spec, state: this.hasState });
+  /** Throws `RangeError` unless a batch can be stored. */
+  check(batch: RowBatch): void {
+    checkBatch(batch, { spec: this.#table(batch.table).spec, state: this.hasState });
     this.#writers.checkAll(batch.writers);
-    return rows;
-  }
-
-  /** Gives how many were known. */
-  #mergePiece(
-    batch: RowBatch,
-    piece: {
-      readonly table: KernelTable;
-      readonly known: Float64Array;
-      readonly from: number;
-      readonly count: number;
-      readonly stored: StoredRows;
-    },
-  ): number {
-    const { table, known, from, count, stored } = piece;
-    const frozen = this.#frozen.table(batch.table);
-    if (frozen?.isFrozen === true) {
-      for (const row of table.rowsToMerge(batch, { known, from, count })) frozen.touch(row);
-    }
-    const merged = table.mergePiece(batch, { known, from, count, state: this.hasState });
-    // As above: nothing below calls the code.
-    for (let at = 0; at < merged.rows.length; at += 1) {
-      const row = merged.rows[at] ?? 0;
-      const index = from + (merged.places[at] ?? 0);
-      if (merged.added[at] === 1) frozen?.added(row);
-      else frozen?.touch(row);
-      stored.add({
-        index,
-        slot: row * this.tables.length + batch.table,
-        t: batch.t[index] ?? 0,
-        writer: batch.writers[index] ?? 0,
-        beforeT: table.columns.beforeT.view[at] ?? 0,
-        beforeWriter: table.columns.beforeWriters.view[at] ?? 0,
-      });
-    }
-    return merged.ignored;
   }
 
   #drop(table: number, rows: readonly number[], keys: BigUint64Array<ArrayBuffer>): void {

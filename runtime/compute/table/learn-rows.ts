@@ -2,13 +2,44 @@ import { stateFloats } from "../../../protocols/learning/optimizer.ts";
 import { type FrozenTable } from "../../../protocols/sync/frozen-table.ts";
 import { type GradientSteps } from "../../../protocols/sync/gradient-steps.ts";
 import { exactBytesOf } from "../../../protocols/sync/precision.ts";
-import { type LearnRequest } from "../../../protocols/sync/row-store.ts";
+import { type LearnRequest, type UpdateOutcome } from "../../../protocols/sync/row-store.ts";
+import { StoredRows } from "../../../protocols/sync/stored-rows.ts";
 import { type KernelTable, NO_ROW } from "./kernel-table.ts";
 import { type OptimizerNumbers, optimizerNumbers } from "./optimizer-numbers.ts";
 import { type TableColumns, TableFull } from "./table-columns.ts";
 
 /** How the code calls the forms of numbers that it can step. */
 const FORMS = { f32: 0, f16: 1, i8: 2, bytes: 0 } as const;
+
+/** What a request steps. */
+interface LearnedTable {
+  readonly table: KernelTable;
+  readonly frozen: FrozenTable | undefined;
+  readonly optimizer: OptimizerNumbers;
+  /** Of the store: a slot is row * tables + table. */
+  readonly tables: number;
+}
+
+/** Steps a request that the compiled code can step (`numbersOf`), as `RowStore.learn` says. */
+export function learnRows(request: LearnRequest, { table, frozen, optimizer, tables }: LearnedTable): UpdateOutcome {
+  const { keys, writer, firstT, steps } = request;
+  const { columns } = table;
+  const stored = new StoredRows(keys.length);
+  let refused = 0;
+  let stamped = 0;
+  for (const { from, to, count } of columns.pieces(keys.length)) {
+    const isFetched = frozen?.isFrozen === true;
+    if (isFetched) {
+      for (const row of table.fetch(keys.subarray(from, to))) if (row >= 0) frozen.touch(row);
+    }
+    const piece = learnPiece(table, request, { from, count, firstT: firstT + stamped, optimizer, isFetched });
+    noteLearned(columns, steps, { from, count: piece.stored, frozen });
+    stored.addColumns(columns, { from, count: piece.stored, writer, tables, table: request.table });
+    refused += piece.refused;
+    stamped += piece.stamped;
+  }
+  return stored.outcome(keys, { refused, stamped });
+}
 
 interface LearnedPiece {
   readonly from: number;
@@ -23,7 +54,7 @@ interface LearnedPiece {
  * Steps one piece of a request that it can step, and gives how many rows were stored. Until the code is called again the table's columns have
  * the places of what was stored and, in that order, their times, norms, versions before, and whether each is new (1) in a place of its own (2); by place, the rows.
  */
-export function learnPiece(
+function learnPiece(
   table: KernelTable,
   request: LearnRequest,
   { from, count, firstT, optimizer, isFetched }: LearnedPiece,
@@ -77,7 +108,7 @@ const ADDED = 2;
  * Notes what was just stored of a piece: as changed, and by its place in the request. What the code gave is read where it lies: rows that had to be kept aside were, so
  * nothing here calls it.
  */
-export function noteLearned(
+function noteLearned(
   { places, rows, added, norms }: TableColumns,
   steps: GradientSteps,
   { from, count, frozen }: { readonly from: number; readonly count: number; readonly frozen: FrozenTable | undefined },
@@ -93,7 +124,7 @@ export function noteLearned(
   }
 }
 
-/** What `learnPiece` needs to know of the optimizer of these steps; undefined where it cannot do them. */
+/** What the compiled code needs to know of the optimizer of these steps; undefined where it cannot do them. */
 export function numbersOf(table: KernelTable, { optimizer, delay }: GradientSteps): OptimizerNumbers | undefined {
   const { precision, dim, stateBytes } = table.spec;
   const needed = exactBytesOf(precision, dim) + 4 * stateFloats(optimizer, dim);
