@@ -118,27 +118,27 @@ async function everyNodeHears(): Promise<void> {
   await world.start();
   await world.pass(BEGUN_MS);
   for (const region of ["a", "c"]) world.reach(region, "silent");
-  world.forceOwn();
+  world.logs.forceOwn();
   await world.settle("silent");
 }
 
 async function take(world: RegionLogWorld, step: Step): Promise<void> {
   switch (step.act) {
     case "grow-home":
-      return world.growHome();
+      return world.logs.growHome();
     case "grow-own":
-      return world.growOwn();
+      return world.logs.growOwn();
     case "hand-over":
-      return world.handOver();
+      return world.logs.handOver();
     case "force":
       return world.force();
     case "hand-over-and-lose":
-      world.handOver();
+      world.logs.handOver();
       await world.pass(step.ms);
       world.reach("a", "refuses");
       return world.force();
     case "grow-home-and-lose":
-      world.growHome();
+      world.logs.growHome();
       await world.pass(5);
       return world.reach("a", "refuses");
     case "lose-first":
@@ -147,7 +147,7 @@ async function take(world: RegionLogWorld, step: Step): Promise<void> {
     case "add-member":
       return world.addMember();
     case "later-epoch":
-      return world.beginLaterEpoch(step.entries);
+      return world.logs.beginLaterEpoch(step.entries);
     case "restart":
       return world.start();
     case "reach":

@@ -1,14 +1,11 @@
 /*
  * The state manager of region b, as it is, over streams and neighbours that are played: every ask about a log may be lost before it is done or
- * after, be refused, or be done long after its deadline. Region a had training first, and c may come to have a log of a later epoch.
+ * after, be refused, or be done long after its deadline.
  */
 import assert from "node:assert/strict";
-import { nextEpoch } from "../actors/later-epoch.ts";
 import { stateManager, type StateManagerConfig } from "../actors/state-manager.ts";
 import { type StateManagerProtocol } from "../actors/state-manager-protocol.ts";
-import { encodeSampleBatch } from "../protocols/learning/sample-codec.ts";
-import { decodeEntry, encodeEntry, epochOfLog, type LogEntry } from "../protocols/model-state/region-log.ts";
-import { roleOf } from "../protocols/model-state/role.ts";
+import { decodeEntry, epochOfLog } from "../protocols/model-state/region-log.ts";
 import { type ActorRef, type AskOptions } from "../runtime/actor.ts";
 import { ActorHost } from "../runtime/actor-host.ts";
 import { virtualClock, type VirtualClock } from "../runtime/clock.ts";
@@ -25,15 +22,13 @@ import {
   type Said,
   settled,
 } from "./region-log-streams.ts";
+import { FIRST, OWN, REGIONS, RegionLogs } from "./region-logs.ts";
 
 /** What becomes of one ask about a log. */
 export type Fate = "done" | "slow" | "answer-lost" | "never-done" | "late" | "refused";
 /** Whether another region answers, or how it does not. */
 export type Reach = "answers" | "refuses" | "silent";
 
-const REGIONS = ["a", "b", "c"];
-const FIRST = "a";
-const OWN = "b";
 const WHO = { region: OWN, first: FIRST };
 /** Longer than any deadline of an ask. */
 const LATE_MS = 25_000;
@@ -70,6 +65,8 @@ interface Life {
 }
 
 export class RegionLogWorld {
+  /** What all regions' logs hold, and how they go on. */
+  readonly logs: RegionLogs;
   readonly #fates: readonly Fate[];
   readonly #keeps: boolean;
   #next = 0;
@@ -80,7 +77,6 @@ export class RegionLogWorld {
   readonly #reach = new Map<string, Reach>();
   /** What the own LOG held since this start, one more each time that it was begun anew. */
   #generations: StreamMessage[][] = [];
-  #names = 0;
   /** Asks that are still to be done, though nobody waits for them. */
   #late = 0;
   #life: Life | undefined;
@@ -92,8 +88,7 @@ export class RegionLogWorld {
     this.#streams.onReset = (region, stream) => {
       if (region === OWN && stream === "LOG") this.#generations.push(this.#streams.of(OWN));
     };
-    this.#append(FIRST, { kind: "membership", atMs: 0, regions: REGIONS, training: FIRST });
-    this.growHome();
+    this.logs = new RegionLogs({ streams: this.#streams, clock: this.#clock });
   }
 
   /** Whoever waits for the node before hears no more. */
@@ -123,51 +118,6 @@ export class RegionLogWorld {
     assert.deepEqual(failures, []);
   }
 
-  /** The region that trains first goes on with its log, unless that goes on elsewhere. */
-  growHome(): void {
-    if (this.#role(FIRST).duty !== "trains") return;
-    this.#append(FIRST, { kind: "member", atMs: this.#clock.nowMs(), act: "add", region: "c", node: this.#newName() });
-  }
-
-  handOver(): void {
-    const { duty, term } = this.#role(FIRST);
-    if (duty !== "trains") return;
-    this.#append(FIRST, { kind: "promote", atMs: this.#clock.nowMs(), to: OWN, term: term + 1 });
-    const movedTo = { region: OWN, term: term + 1 };
-    this.#streams.store(FIRST, "SAMPLES", encodeSampleBatch({ keepFrom: 0, positions: [], samples: [], movedTo }));
-  }
-
-  /** Another node of the own region has the log say something, which it may where the region trains. */
-  growOwn(): void {
-    if (this.#role(OWN).duty !== "trains") return;
-    this.#append(OWN, { kind: "member", atMs: this.#clock.nowMs(), act: "add", region: "a", node: this.#newName() });
-  }
-
-  /** The last region is forced, from a beginning of the first one's log, and its log grows longer than that. */
-  beginLaterEpoch(entries: number): void {
-    if (this.#streams.of("c").length > 0) return;
-    for (const { body } of this.#streams.of(FIRST).slice(0, 1 + entries)) this.#streams.store("c", "LOG", body);
-    const log = this.#streams.logOf("c");
-    const term = (log.promotion?.term ?? 0) + 1;
-    const epoch = nextEpoch(log, { region: "c", full: REGIONS });
-    this.#append("c", { kind: "promote", atMs: this.#clock.nowMs(), to: "c", term, epoch });
-    this.#append("c", { kind: "training", atMs: this.#clock.nowMs(), region: "c", term });
-    for (let more = 0; more < 3; more += 1) {
-      this.#append("c", { kind: "member", atMs: this.#clock.nowMs(), act: "add", region: "c", node: this.#newName() });
-    }
-  }
-
-  /** The node that keeps the region's log has a copy of the first one's, and goes on without that. */
-  forceOwn(): void {
-    for (const { body } of this.#streams.of(FIRST).slice(this.#streams.of(OWN).length)) {
-      this.#streams.store(OWN, "LOG", body);
-    }
-    const { term } = this.#role(OWN);
-    const epoch = nextEpoch(this.#streams.logOf(OWN), { region: OWN, full: REGIONS });
-    this.#append(OWN, { kind: "promote", atMs: this.#clock.nowMs(), to: OWN, term: term + 1, epoch });
-    this.#append(OWN, { kind: "training", atMs: this.#clock.nowMs(), region: OWN, term: term + 1 });
-  }
-
   reach(region: string, reach: Reach): void {
     this.#reach.set(region, reach);
   }
@@ -180,7 +130,7 @@ export class RegionLogWorld {
   }
 
   addMember(): void {
-    const node = this.#newName();
+    const node = this.logs.newName();
     this.#ask(async ({ manager }, options) => {
       const said = await manager.ask("change-member", { act: "add", region: OWN, node }, options);
       return "refused" in said || said.members.some((member) => member.node === node);
@@ -245,7 +195,7 @@ export class RegionLogWorld {
     // Whoever holds none of the log waits for all regions that may.
     if (own.length === 0 && this.#reach.get(FIRST) !== "answers") return undefined;
     if (epochOfLog(this.#streams.logOf("c")) > epochOfLog(log)) return "another region has a log of a later epoch";
-    const { duty, training, next } = this.#role(OWN);
+    const { duty, training, next } = this.logs.roleOf(OWN);
     const home = next ?? training;
     const isThere = this.#reach.get(FIRST) === "answers";
     if (home !== OWN && (home !== FIRST || isThere)) {
@@ -319,7 +269,7 @@ export class RegionLogWorld {
     const reach = this.#reach.get(region) ?? "answers";
     if (answer === undefined || reach === "silent") return;
     if (reach === "refuses") return answer.fail(REFUSED);
-    const { term, epoch, duty } = this.#role(region);
+    const { term, epoch, duty } = this.logs.roleOf(region);
     if (message === "summary") return answer.reply({ epoch });
     assert.equal(message, "standing");
     answer.reply({ regions: REGIONS, mayTrain: true, shards: [], ...(duty === "hands-over" && { handsOver: term }) });
@@ -330,19 +280,7 @@ export class RegionLogWorld {
     const { kind, to, epoch } = { to: "", epoch: undefined, ...decodeEntry(body) };
     const isStored = expectedLastSequence === (this.#streams.of(OWN).at(-1)?.seq ?? 0);
     const mustNotTrain = isStored && kind === "promote" && epoch !== undefined && to === OWN;
-    assert.ok(!mustNotTrain || this.#role(OWN).duty !== "trains");
-  }
-
-  #append(region: string, entry: LogEntry): void {
-    this.#streams.store(region, "LOG", encodeEntry(entry));
-  }
-
-  #role(region: string): ReturnType<typeof roleOf> {
-    return roleOf(this.#streams.logOf(region), { region, first: FIRST });
-  }
-
-  #newName(): string {
-    return `n${(this.#names += 1)}`;
+    assert.ok(!mustNotTrain || this.logs.roleOf(OWN).duty !== "trains");
   }
 
   #running(): Life {

@@ -5,13 +5,13 @@ import { type Horizon, type Known, NO_HORIZON } from "../../protocols/sync/horiz
 import { type Replica } from "../../protocols/sync/replica.ts";
 import { type ShardVersion } from "../../protocols/sync/shard-version.ts";
 import { type Version, type WriterId } from "../../protocols/sync/version.ts";
+import { ContentBook } from "./content-book.ts";
 import { type Answered, expiryOf, HorizonBook } from "./horizon-book.ts";
 import { type Judge } from "./judge.ts";
 import {
   countAhead,
   hashKnowledge,
   isOlder,
-  knowsAll,
   listRows,
   sameRows,
   sameVersion,
@@ -22,6 +22,7 @@ import {
 } from "./seen-row.ts";
 import { numbersIn } from "./tables.ts";
 import { UrgentChecker } from "./urgent-checks.ts";
+import { VersionBook } from "./version-book.ts";
 import { WatchedStore } from "./watched-store.ts";
 
 /** A replica when it was last looked at. */
@@ -38,29 +39,17 @@ interface Seen {
   generator: string;
 }
 
-/** What is known of one version of one row. */
-interface Content {
-  written: Update | undefined;
-  /** The value that was first seen at a replica. */
-  first: number | undefined;
-}
-
-interface Behind extends Known {
-  readonly counter: number;
-}
-
 /** All that was ever written to one shard, and what each replica of it was last seen to hold. */
 export class ShardChecker {
   readonly #judge: Judge;
   readonly book: HorizonBook;
   /** Per writer, in order of t. */
   readonly #updates = new Map<WriterId, Update[]>();
-  /** Per writer and key, by t. */
-  readonly #contents = new Map<WriterId, Map<number, Content>[]>();
+  readonly #contents: ContentBook;
   readonly #keys: readonly BigUint64Array[];
   readonly #bytes = new Uint8Array(4);
   readonly #float = new Float32Array(this.#bytes.buffer);
-  readonly #behind = new Map<WriterId, Behind[]>();
+  readonly #versions: VersionBook;
   readonly #byKnowledge = new Map<number, readonly (SeenRow | undefined)[]>();
   readonly #seen = new WeakMap<Replica, Seen>();
   readonly #urgent: UrgentChecker;
@@ -69,15 +58,15 @@ export class ShardChecker {
     this.#keys = Array.from({ length: keys }, (_, key) => BigUint64Array.of(BigInt(key)));
     this.#judge = judge;
     this.book = new HorizonBook(keys, judge);
+    this.#contents = new ContentBook(keys, judge);
+    this.#versions = new VersionBook(judge);
     this.#urgent = new UrgentChecker(judge);
   }
 
-  /** A writer stamped this version of a row. V4: a version names one content, for ever. V6: its t rises. */
+  /** A writer stamped this version of a row. V6: its t rises. */
   wrote(update: Update): void {
-    const { key, version } = update;
-    const content = this.#content(key, version);
-    if (content.written !== undefined) this.#judge.breach("V4", `row ${key} at ${text(version)} was stamped twice`);
-    content.written = update;
+    const { version } = update;
+    this.#contents.wrote(update);
     this.book.wrote(update);
     const before = this.#updates.get(version.writer);
     const last = before?.at(-1);
@@ -104,7 +93,7 @@ export class ShardChecker {
 
   /** What was known by whoever first had this shard version. */
   knowledgeBehind(version: ShardVersion): Known | undefined {
-    return this.#behind.get(version.generator)?.findLast(({ counter }) => counter === version.counter);
+    return this.#versions.knowledgeBehind(version);
   }
 
   /** V9: looks at a settled time that a replica has just moved to, with those who answered for it, and all there are (X10). */
@@ -168,7 +157,7 @@ export class ShardChecker {
     if (last.counter === version.counter && last.generator === version.generator) return isOther;
     last.counter = version.counter;
     last.generator = version.generator;
-    this.#checkShardVersion(replica, where);
+    this.#versions.check(replica, where);
     if (replica.early.size === 0) this.#checkEqual(replica, last.rows, where);
     return true;
   }
@@ -221,34 +210,8 @@ export class ShardChecker {
     }
     rows[key] = version && { version, value, found };
     last[key] = rows[key] ?? newest;
-    if (version !== undefined) this.#checkContent({ key, version, value, found }, where);
+    if (version !== undefined) this.#contents.check({ key, version, value, found }, where);
     return true;
-  }
-
-  #checkContent({ key, version, value, found }: SeenRow & { readonly key: number }, where: string): void {
-    const content = this.#content(key, version);
-    const { written, first } = content;
-    if (written?.value !== value || (found === 0 && !written.deleted)) {
-      this.#judge.breach(
-        "S3",
-        `row ${key} of ${where} holds ${value} at ${text(version)}, of which ${written?.value} was written`,
-      );
-    }
-    if (written?.deleted === true && found === 1) {
-      this.#judge.breach("S14", `row ${key} of ${where} was deleted at ${text(version)} and is there`);
-    }
-    if (first === undefined) content.first = value;
-    else if (first !== value) {
-      this.#judge.breach("X8", `row ${key} of ${where} is ${value} and elsewhere ${first}, both ${text(version)}`);
-    }
-  }
-
-  #content(key: number, { t, writer }: Version): Content {
-    const byKey = this.#contents.get(writer) ?? this.#keys.map(() => new Map<number, Content>());
-    if (!this.#contents.has(writer)) this.#contents.set(writer, byKey);
-    const content = byKey[key]?.get(t) ?? { written: undefined, first: undefined };
-    byKey[key]?.set(t, content);
-    return content;
   }
 
   /** All that knowledge covers is held or superseded. Looks at what was newly covered; rows never go back (S2). */
@@ -296,31 +259,6 @@ export class ShardChecker {
       }
     }
     return isOther;
-  }
-
-  /** X3: who has a later shard version of a generator knows at least as much. */
-  #checkShardVersion({ version, knowledge, horizon }: Replica, where: string): void {
-    const ours: Known = { epoch: horizon.epoch, settled: horizon.settled, knowledge };
-    const known = this.#behind.get(version.generator) ?? [];
-    this.#behind.set(version.generator, known);
-    let at = known.length - 1;
-    while (at >= 0 && (known[at]?.counter ?? 0) > version.counter) at -= 1;
-    const behind = known[at];
-    const ahead = known[at + 1];
-    const isKept = behind?.counter === version.counter;
-    const isSound =
-      (behind === undefined || knowsAll(ours, behind)) &&
-      (ahead === undefined || knowsAll(ahead, ours)) &&
-      (!isKept || knowsAll(behind, ours));
-    if (!isSound) {
-      this.#judge.breach(
-        "X3",
-        `${where} has shard version ${version.counter} of ${version.generator}, and its knowledge does not lie between that behind ${behind?.counter} and ${ahead?.counter}`,
-      );
-    }
-    if (isKept) return;
-    const { counter } = version;
-    known.splice(at + 1, 0, { ...ours, counter, knowledge: new Map(ours.knowledge) });
   }
 
   /** X10: a horizon never goes back, and follows the one before. */

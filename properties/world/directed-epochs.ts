@@ -5,7 +5,8 @@ import { encodeImage, loadImage } from "../../protocols/sync/image.ts";
 import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
 import { contentOf, createReplica, stepReplica } from "../../protocols/sync/replica.ts";
 import { parseWriterId } from "../../protocols/sync/version.ts";
-import { NOW, Shard, TABLES } from "./directed-horizon.ts";
+import { Shard } from "./directed-horizon.ts";
+import { NOW, TABLES } from "./situation.ts";
 
 /** What a later start of `b` may begin. */
 const BEGINS = { epoch: 1, writer: parseWriterId("1.sim.b.l2") };

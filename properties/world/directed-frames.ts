@@ -6,17 +6,15 @@ import { NO_HORIZON } from "../../protocols/sync/horizon.ts";
 import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
 import { createReplica, type Replica, stepReplica } from "../../protocols/sync/replica.ts";
 import { type TableSpec } from "../../protocols/sync/row-store.ts";
-import { parseWriterId, type WriterId } from "../../protocols/sync/version.ts";
+import { type WriterId } from "../../protocols/sync/version.ts";
 import { crc32c } from "../../protocols/wire/checksum.ts";
 import { DecodeError } from "../../protocols/wire/decode-error.ts";
 import { decodeFrame, encodeFrame } from "../../protocols/wire/frame-codec.ts";
+import { NOW, OURS, THEIRS } from "./situation.ts";
 
-const NOW = 1_760_000_000_000;
 const TABLES: readonly TableSpec[] = [
   { name: "rows", dim: 1, valueBytes: 4, stateBytes: 4, precision: "f32", optimizer: "test" },
 ];
-const OURS = parseWriterId("0.sim.a.l1");
-const THEIRS = parseWriterId("0.sim.b.l1");
 const PULL = "0".repeat(31).concat("1");
 const ONE = [0, 0, 0x80, 0x3f];
 

@@ -6,8 +6,8 @@ import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
 import { createReplica, type Replica, stepReplica } from "../../protocols/sync/replica.ts";
 import { parseWriterId } from "../../protocols/sync/version.ts";
 import { CACHED_TABLES, checkFloor } from "./directed-cache.ts";
+import { NOW } from "./situation.ts";
 
-const NOW = 1_760_000_000_000;
 const PULL = "0".repeat(32);
 
 /** X1: rows of the open slice leave for early ones, of which one was among them and became early. */

@@ -11,13 +11,10 @@ import {
   type ReplicaEffect,
   stepReplica,
 } from "../../protocols/sync/replica.ts";
-import { type Mutate, type TableSpec } from "../../protocols/sync/row-store.ts";
+import { type Mutate } from "../../protocols/sync/row-store.ts";
 import { parseWriterId, type WriterId } from "../../protocols/sync/version.ts";
+import { NOW, TABLES } from "./situation.ts";
 
-export const NOW = 1_760_000_000_000;
-export const TABLES: readonly TableSpec[] = [
-  { name: "rows", dim: 1, valueBytes: 4, stateBytes: 0, precision: "f32", optimizer: "test" },
-];
 const LIMITS: SyncLimits = { ...SYNC_LIMITS, frameBytes: 30, entriesKept: 0 };
 const RESTARTS = 300;
 

@@ -5,12 +5,10 @@ import { LINK_LIMITS, POLL_LIMITS } from "../../protocols/limits.ts";
 import { createLink, framesInFlight, notePullFrame, openPull, turnLink } from "../../protocols/sync/links.ts";
 import { framesAllowed } from "../../protocols/sync/link-window.ts";
 import { createPoller, type PollEffect, stepPoller } from "../../protocols/sync/poll.ts";
-import { parseWriterId } from "../../protocols/sync/version.ts";
 import { pullIds } from "./names.ts";
+import { OURS, THEIRS } from "./situation.ts";
 import { runLink } from "../link-model.ts";
 
-const OURS = parseWriterId("0.sim.a.l1");
-const THEIRS = parseWriterId("0.sim.b.l1");
 const { frameBytes } = LINK_LIMITS;
 /** 256 Mbps over 100 ms. */
 const LINK = { bytesPerSecond: 32e6, roundTripMs: 100, forMs: 30_000, liveEveryMs: 50, liveBytes: 2_000 };

@@ -6,16 +6,9 @@ import { createMapRowStore } from "../../protocols/sync/map-row-store.ts";
 import { createPoller, type PollEffect, type Poller, stepPoller } from "../../protocols/sync/poll.ts";
 import { createReplica, stepReplica } from "../../protocols/sync/replica.ts";
 import { type ReplicaEvent } from "../../protocols/sync/replica-state.ts";
-import { type TableSpec } from "../../protocols/sync/row-store.ts";
-import { parseWriterId } from "../../protocols/sync/version.ts";
 import { pullIds } from "./names.ts";
+import { hasPull, NOW, OURS, running, TABLES, THEIRS } from "./situation.ts";
 
-const OURS = parseWriterId("0.sim.a.l1");
-const THEIRS = parseWriterId("0.sim.b.l1");
-const TABLES: readonly TableSpec[] = [
-  { name: "rows", dim: 1, valueBytes: 4, stateBytes: 0, precision: "f32", optimizer: "test" },
-];
-const NOW = 1_760_000_000_000;
 const [ONE, OTHER] = ["1".repeat(32), "2".repeat(32)];
 
 /** A shard pulled what its peers have, and starts again from an older image: nobody lists that any more. */
@@ -119,12 +112,4 @@ function list(poller: Poller): PollEffect[] {
 
 function end(poller: Poller, pullId: string): void {
   stepPoller(poller, { kind: "pulled", shard: "s/0", pullId, outcome: "complete" });
-}
-
-function running(poller: Poller): string {
-  return poller.pulling.get("s/0")?.pullId ?? "";
-}
-
-function hasPull(effects: readonly PollEffect[]): boolean {
-  return effects.some((effect) => effect.kind === "pull");
 }

@@ -9,8 +9,8 @@ import { type TableSpec } from "../../protocols/sync/row-store.ts";
 import { parseWriterId } from "../../protocols/sync/version.ts";
 import { buildOrphans } from "../../protocols/wire/orphans.ts";
 import { isOlder } from "./seen-row.ts";
+import { NOW } from "./situation.ts";
 
-const NOW = 1_760_000_000_000;
 const TABLES: readonly TableSpec[] = [
   { name: "rows", dim: 1, valueBytes: 4, stateBytes: 4, precision: "f32", optimizer: "test" },
 ];

@@ -5,9 +5,7 @@ import { createPoller, type PollEffect, type Poller, stepPoller } from "../../pr
 import { parseWriterId } from "../../protocols/sync/version.ts";
 import { encodePoll, parseChanges } from "../../protocols/wire/poll.ts";
 import { pullIds } from "./names.ts";
-
-const OURS = parseWriterId("0.sim.a.l1");
-const THEIRS = parseWriterId("0.sim.b.l1");
+import { hasPull, OURS, running, THEIRS } from "./situation.ts";
 
 /** A shard is listed again while it is being pulled: that pull may have been answered before the change. */
 export function listedAgain(): string | undefined {
@@ -92,15 +90,6 @@ function list(
     shards: [{ shard: "s/0", counter, generator: THEIRS }],
   };
   return stepPoller(poller, { kind: "message", from: "b", message: "changes", body });
-}
-
-/** The id of the pull that runs. */
-function running(poller: Poller): string {
-  return poller.pulling.get("s/0")?.pullId ?? "";
-}
-
-function hasPull(effects: readonly PollEffect[]): boolean {
-  return effects.some((effect) => effect.kind === "pull");
 }
 
 /** The latest poll's time is up, or its answer's distance. */

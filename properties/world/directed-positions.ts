@@ -5,7 +5,8 @@
 import { encodeImage } from "../../protocols/sync/image.ts";
 import { type Replica, stepReplica } from "../../protocols/sync/replica.ts";
 import { observe } from "../../protocols/sync/stamper.ts";
-import { NOW, Shard } from "./directed-horizon.ts";
+import { Shard } from "./directed-horizon.ts";
+import { NOW } from "./situation.ts";
 
 /** Batch 1 wrote row 1, and 2 and 3 wrote rows 1 and 2 at the times lost. `a` starts again with the first, and settles up to a time that `b` has seen. */
 function lost(seenBy: (lost: readonly [number, number]) => number): Shard {

@@ -8,8 +8,8 @@ import { createReplica, type Replica, stepReplica } from "../../protocols/sync/r
 import { type TableSpec } from "../../protocols/sync/row-store.ts";
 import { parseWriterId } from "../../protocols/sync/version.ts";
 import { crc32c } from "../../protocols/wire/checksum.ts";
+import { NOW } from "./situation.ts";
 
-const NOW = 1_760_000_000_000;
 const DIM = 4;
 const HALVES: readonly TableSpec[] = [
   { name: "rows", dim: DIM, valueBytes: 2 * DIM, stateBytes: 4 * DIM, precision: "f16", optimizer: "test" },

@@ -5,7 +5,8 @@ import { NO_HORIZON } from "../../protocols/sync/horizon.ts";
 import { type Replica, type ReplicaEffect, stepReplica } from "../../protocols/sync/replica.ts";
 import { parseWriterId } from "../../protocols/sync/version.ts";
 import { buildReport } from "../../protocols/wire/survey.ts";
-import { NOW, Shard } from "./directed-horizon.ts";
+import { Shard } from "./directed-horizon.ts";
+import { NOW } from "./situation.ts";
 
 const PULL = "f".repeat(32);
 

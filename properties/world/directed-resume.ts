@@ -13,14 +13,10 @@ import {
   type ReplicaEvent,
   stepReplica,
 } from "../../protocols/sync/replica.ts";
-import { type TableSpec } from "../../protocols/sync/row-store.ts";
 import { parseReport } from "../../protocols/wire/survey.ts";
 import { parseWriterId } from "../../protocols/sync/version.ts";
+import { NOW, pullId, TABLES } from "./situation.ts";
 
-const NOW = 1_760_000_000_000;
-const TABLES: readonly TableSpec[] = [
-  { name: "rows", dim: 1, valueBytes: 4, stateBytes: 0, precision: "f32", optimizer: "test" },
-];
 /** One row a frame, two frames in flight. */
 const LIMITS: SyncLimits = { ...SYNC_LIMITS, frameBytes: 30, windowFrames: 2, answersMax: 2, entriesKept: 0 };
 const ROWS = 40;
@@ -293,10 +289,6 @@ function write(replica: Replica, key: bigint, nowMs = NOW): void {
 
 function noEffects(): ReplicaEffect[] {
   return [];
-}
-
-function pullId(id: number): string {
-  return id.toString(16).padStart(32, "0");
 }
 
 export const RESUMPTIONS = [

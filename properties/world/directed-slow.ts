@@ -13,13 +13,9 @@ import {
   type ReplicaEvent,
   stepReplica,
 } from "../../protocols/sync/replica.ts";
-import { type TableSpec } from "../../protocols/sync/row-store.ts";
 import { parseWriterId } from "../../protocols/sync/version.ts";
+import { NOW, TABLES } from "./situation.ts";
 
-const NOW = 1_760_000_000_000;
-const TABLES: readonly TableSpec[] = [
-  { name: "rows", dim: 1, valueBytes: 4, stateBytes: 0, precision: "f32", optimizer: "test" },
-];
 const LIMITS: SyncLimits = { ...SYNC_LIMITS, frameBytes: 4_000, answersMax: 4 };
 const LINK = { ...LINK_LIMITS, frameBytes: LIMITS.frameBytes, openingBytes: 160 };
 /** What comes unasked over a link of which nothing is known: little, and as much of a frame as in a node. */

@@ -7,9 +7,7 @@ import { createReplica, stepReplica } from "../../protocols/sync/replica.ts";
 import { parseWriterId } from "../../protocols/sync/version.ts";
 import { decodeFrame } from "../../protocols/wire/frame-codec.ts";
 import { buildPull } from "../../protocols/wire/pull.ts";
-
-const NOW = 1_760_000_000_000;
-const TABLES = [{ name: "rows", dim: 1, valueBytes: 4, stateBytes: 0, precision: "f32", optimizer: "test" }] as const;
+import { NOW, TABLES } from "./situation.ts";
 
 /** X4: a place in the list of an earlier start says nothing of the list of this one: its urgent rows are sent. */
 export function placeOfAnotherStart(): string | undefined {

@@ -6,9 +6,9 @@ import { createRandom, nextBelow, nextFloat, type Random } from "../../protocols
 import { contentOf, type Primary, type Replica } from "../../protocols/sync/replica.ts";
 import { buildWriterId, epochOf, type Version, type WriterId } from "../../protocols/sync/version.ts";
 import { type Disk } from "./disk.ts";
+import { EpochBook } from "./epoch-book.ts";
 import { type Happening } from "./happening.ts";
 import { peersOf } from "./knobs.ts";
-import { sameVersion, text } from "./seen-row.ts";
 import { positionOf, Samples, TRAINER } from "./samples.ts";
 import { type SimulatedNode } from "./simulated-node.ts";
 import { type Surroundings } from "./surroundings.ts";
@@ -44,10 +44,7 @@ export class Promotions {
   readonly #random: Random;
   readonly #beliefs: Belief[];
   readonly #samples: readonly Samples[];
-  /** By epoch: who may write in it. */
-  readonly #writers = new Map<number, number>([[0, 0]]);
-  /** By shard, epoch and key: what of earlier epochs the epoch began with. */
-  readonly #kept: readonly Map<number, readonly (Version | undefined)[]>[];
+  readonly #epochs: EpochBook;
   /** By node: the latest that any of its lives stamped. A primary that restarts stamps later than it did before. */
   readonly #stamped: number[];
   #truth: Belief = { leader: 0, epoch: 0, handsOver: false };
@@ -62,7 +59,7 @@ export class Promotions {
     this.#beliefs = world.nodes.map(() => this.#truth);
     this.#stamped = Array.from({ length: nodes }, () => 0);
     this.#samples = world.checkers.map(() => new Samples(keys, world.judge));
-    this.#kept = world.checkers.map(() => new Map());
+    this.#epochs = new EpochBook(world);
   }
 
   /** Who leads, by the last word. */
@@ -183,29 +180,16 @@ export class Promotions {
     this.#obey(node);
   }
 
-  /** P1: of each epoch one primary writes. */
+  /** P1. */
   wrote(index: number, { writer }: Version): void {
-    if (!this.isOn) return;
-    const due = this.#writers.get(epochOf(writer));
-    if (due !== index) {
-      this.#world.judge.breach("P1", `node ${index} writes as ${writer}, in an epoch in which node ${due} leads`);
-    }
+    if (this.isOn) this.#epochs.wrote(index, writer);
   }
 
   /** P2, P3: looks at a replica after anything happened to it. */
   look(replica: Replica, { shard, where }: { readonly shard: number; readonly where: string }): void {
     if (!this.isOn) return;
-    const { horizon, store } = replica;
     if (this.#countsRows) this.#samples[shard]?.check(replica, { where, value: (key) => valueOf(replica, key) });
-    for (const [key, kept] of this.#kept[shard]?.get(horizon.epoch)?.entries() ?? []) {
-      const held = store.versionOf(0, BigInt(key));
-      if (held === undefined || epochOf(held.writer) >= horizon.epoch) continue;
-      if (kept !== undefined && sameVersion(kept, held)) continue;
-      this.#world.judge.breach(
-        "P2",
-        `${where} is in epoch ${horizon.epoch}, which began with row ${key} at ${text(kept)}, and holds ${text(held)}`,
-      );
-    }
+    this.#epochs.look(replica, { shard, where });
   }
 
   /** P4: looks at the primary at the end of the world. What it lost in a crash and had not learned again by then, others may still hold. */
@@ -225,7 +209,7 @@ export class Promotions {
     if (this.#next !== undefined) this.#world.count("promotion forced while another ran");
     this.#next = undefined;
     this.#truth = { leader: node.index, epoch, handsOver: false };
-    this.#writers.set(epoch, node.index);
+    this.#epochs.begins(epoch, node.index);
     this.#beliefs[node.index] = this.#truth;
     for (const [shard, replica] of node.replicas.entries()) {
       const samples = this.#samples[shard];
@@ -273,7 +257,7 @@ export class Promotions {
     this.#world.count("promotion in order");
     this.#beliefs[from.index] = { ...this.#truth, isOver: true };
     this.#truth = { leader: to.index, epoch, handsOver: false };
-    this.#writers.set(epoch, to.index);
+    this.#epochs.begins(epoch, to.index);
     this.#beliefs[to.index] = this.#truth;
     for (const shard of to.replicas.keys()) this.#lead(to, shard, epoch);
     this.#obey(to);
@@ -296,9 +280,7 @@ export class Promotions {
     for (const effect of effects) {
       if (effect.kind === "applied") for (const t of effect.t) this.#noteStamp(node.index, { t, writer });
     }
-    if (!isNew) return;
-    const rows = Array.from({ length: this.#world.knobs.keys }, (_, key) => replica.store.versionOf(0, BigInt(key)));
-    this.#kept[shard]?.set(epoch, rows);
+    if (isNew) this.#epochs.began(replica, { shard, epoch });
   }
 
   /** Has a node's parts do what it believes. */
