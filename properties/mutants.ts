@@ -136,7 +136,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "failed-pull-forgets-its-frames",
     file: "protocols/sync/own-pull.ts",
-    edits: [['if (pull.answer !== undefined && reason === "no-answer") effects', "if (false) effects"]],
+    edits: [['if (pull.answer !== undefined && reason === "no-answer") keep', "if (false) keep"]],
   },
   {
     name: "older-answer-completes-a-pull",
