@@ -87,6 +87,11 @@ test("config check accepts the examples together and lists what is wrong in othe
     ...["frankfurt", "oregon", "singapore"].map((name) => `regions/examples/${name}.jsonc`),
   ]);
   expect(good).toMatchObject({ code: 0, err: "" });
+  const training = ["frappe", "globo"].map((name) => `regions/examples/training/${name}.jsonc`);
+  const apart = await freshet(["config", "check", ...training]);
+  expect(apart.code).toBe(1);
+  expect(apart.err).toContain("only the first has the model frappe");
+  expect(apart.err).toMatch(/as the nodes of one deployment, .* Check those that are not one at a time\n$/);
   await using folder = await temporaryFolder();
   const file = join(folder.path, "bad.jsonc");
   await writeFile(file, '{ "region": "a", "training": "a", "models": [{ "name": "m", "shards": 0 }], "logs": {} }');

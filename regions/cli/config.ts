@@ -1,5 +1,8 @@
 import { type Command } from "./command.ts";
 
+const TOGETHER =
+  "The files were checked as the nodes of one deployment, which run at the same time. Check those that are not one at a time";
+
 /** `freshet config check`. */
 export const configCheck: Command = {
   name: "config check",
@@ -8,8 +11,10 @@ export const configCheck: Command = {
   operandsMin: 1,
   operandsMax: 64,
   description: [
-    "Lists everything that is wrong in the files, with line and column, and, given several, where they do not fit together:",
-    "different models, a peer that grants nothing, two nodes on one port. Exit code 0 when all can be started, 1 when not.",
+    "Lists everything that is wrong in the files, with line and column. Several are checked as the nodes of one deployment, which run at the",
+    "same time: where they do not fit together is listed too, such as different models, a peer that grants nothing, two nodes on one port.",
+    "Check files of different deployments, and such as are for `freshet train` alone, one at a time. Exit code 0 when all can be started, 1",
+    "when not.",
   ].join("\n"),
   options: [{ name: "secrets", about: "Also look whether every secret is where the file says it is" }],
   examples: [["freshet config check regions/examples/*.jsonc", "the examples, together"]],
@@ -34,11 +39,10 @@ export const configCheck: Command = {
         terminal.err.write(`${error.message}\n`);
       }
     }
-    for (const mismatch of mismatches(configs)) {
-      bad = true;
-      terminal.err.write(`${mismatch}\n`);
-    }
-    return bad ? 1 : 0;
+    const together = mismatches(configs);
+    for (const mismatch of together) terminal.err.write(`${mismatch}\n`);
+    if (together.length > 0) terminal.err.write(`${TOGETHER}\n`);
+    return bad || together.length > 0 ? 1 : 0;
   },
 };
 
