@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { eventually, QUICK, shortFolder, TestNode } from "./e2e-support.ts";
+import { eventually, QUICK, shortFolder } from "./e2e-support.ts";
+import { TestNode } from "./test-node.ts";
 import { freePorts } from "./free-ports.ts";
 
 test("an impression becomes a sample when its window ends, though the clock is set back meanwhile", async () => {

@@ -4,7 +4,8 @@ import { expect, test } from "vitest";
 import { type RegionConfigInput } from "../regions/config.ts";
 import { tensorflowHome } from "../runtime/compute/tensorflow/home.ts";
 import { isSetUp } from "../runtime/compute/tensorflow/load.ts";
-import { eventually, loneNode, QUICK, shortFolder, shownAndClicked, TestNode } from "./e2e-support.ts";
+import { eventually, loneNode, QUICK, shortFolder, shownAndClicked } from "./e2e-support.ts";
+import { TestNode } from "./test-node.ts";
 import { freshet } from "./run-freshet.ts";
 
 async function config(): Promise<Omit<RegionConfigInput, "state">> {

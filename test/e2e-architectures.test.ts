@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import * as z from "zod";
 import { type RegionConfigInput } from "../regions/config.ts";
-import { eventually, loneNode, QUICK, shortFolder, TestNode } from "./e2e-support.ts";
+import { eventually, loneNode, QUICK, shortFolder } from "./e2e-support.ts";
+import { TestNode } from "./test-node.ts";
 
 const TABLES = [
   { name: "users", key: "user" },

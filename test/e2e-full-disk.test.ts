@@ -2,7 +2,8 @@ import { spawnSync } from "node:child_process";
 import { mkdir, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { eventually, loneNode, QUICK, shortFolder, shownAndClicked, TestNode } from "./e2e-support.ts";
+import { eventually, loneNode, QUICK, shortFolder, shownAndClicked } from "./e2e-support.ts";
+import { TestNode } from "./test-node.ts";
 
 const REGION = "oregon";
 // Needs Linux, and leave to mount in a namespace of one's own.

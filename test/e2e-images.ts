@@ -6,7 +6,8 @@ import { nodeDisk } from "../runtime/disk.ts";
 import { segmentPath } from "../runtime/image-files.ts";
 import { loadImages } from "../runtime/image-loading.ts";
 import { readBlocks } from "../runtime/segment-files.ts";
-import { eventually, SMALL_MODEL, type TestNode } from "./e2e-support.ts";
+import { eventually, SMALL_MODEL } from "./e2e-support.ts";
+import { type TestNode } from "./test-node.ts";
 
 /** Waits until the images on a serving node's disk are of what it holds now: a kill then loses nothing of it. */
 export async function imagesWritten(node: TestNode): Promise<void> {

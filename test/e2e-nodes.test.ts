@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Regions, SHARDS, startRegions } from "./e2e-regions.ts";
-import { eventually, shownAndClicked, type TestNode } from "./e2e-support.ts";
+import { eventually, shownAndClicked } from "./e2e-support.ts";
+import { type TestNode } from "./test-node.ts";
 
 const NODES = { frankfurt: ["a", "b"], oregon: ["a", "b"] };
 

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { imagesWritten } from "./e2e-images.ts";
 import { SHARDS, startThreeRegions, type ThreeRegions } from "./e2e-regions.ts";
-import { type Answer, eventually, shownAndClicked, type TestNode } from "./e2e-support.ts";
+import { eventually, shownAndClicked } from "./e2e-support.ts";
+import { type Answer, type TestNode } from "./test-node.ts";
 
 const ITEMS = Array.from({ length: 30 }, (_, index) => `item-${index}`);
 /** From the answer to the click until another region recommends differently. */

@@ -6,16 +6,8 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type RegionConfigInput } from "../regions/config.ts";
 import { NODE_USER, serverUsers } from "../regions/server-users.ts";
-import {
-  eventually,
-  OPERATOR_PASSWORD,
-  QUICK,
-  shortFolder,
-  SMALL_MODEL,
-  type Status,
-  TestNode,
-  type TestNodeOptions,
-} from "./e2e-support.ts";
+import { eventually, OPERATOR_PASSWORD, QUICK, shortFolder, SMALL_MODEL } from "./e2e-support.ts";
+import { type Status, TestNode, type TestNodeOptions } from "./test-node.ts";
 import { freePorts } from "./free-ports.ts";
 import { startTestNats } from "./real-nats.ts";
 import { startTcpProxy, type TcpProxy } from "./tcp-proxy.ts";

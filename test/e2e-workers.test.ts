@@ -2,7 +2,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { codeFolder } from "../runtime/permissions.ts";
-import { eventually, loneNode, QUICK, shortFolder, shownAndClicked, SMALL_MODEL, TestNode } from "./e2e-support.ts";
+import { eventually, loneNode, QUICK, shortFolder, shownAndClicked, SMALL_MODEL } from "./e2e-support.ts";
+import { TestNode } from "./test-node.ts";
 import { type Misbehaviour } from "./fixtures/probe-actor.ts";
 
 const REGION = "oregon";

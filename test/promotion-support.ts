@@ -9,7 +9,8 @@ import { type Deviation, deviationsOf, judge, NO_DEVIATIONS } from "./crash-verd
 import { rest } from "./crash-driver.ts";
 import { MODEL, TRAINERS } from "./crash-world.ts";
 import { type Regions } from "./e2e-regions.ts";
-import { eventually, type TestNode } from "./e2e-support.ts";
+import { eventually } from "./e2e-support.ts";
+import { type TestNode } from "./test-node.ts";
 
 const ROUND_MS = 250;
 const TRAINS_MS = 60_000;

@@ -2,18 +2,15 @@ import { cp, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { packPush } from "../actors/packed-push.ts";
-import { shard } from "../actors/shard.ts";
 import { type ShardConfig } from "../actors/shard-config.ts";
 import { type ShardProtocol } from "../actors/shard-protocol.ts";
 import { encodeImage } from "../protocols/sync/image.ts";
 import { createRandom, nextFloat } from "../protocols/random.ts";
 import { floatsOf } from "../protocols/sync/precision.ts";
 import { type ActorRef } from "../runtime/actor.ts";
-import { ActorHost } from "../runtime/actor-host.ts";
-import { fileStore } from "../runtime/file-store.ts";
-import { type LogLine } from "../runtime/log.ts";
 import { soon, temporaryFolder } from "./file-store-support.ts";
-import { ALL_KEYS, batchOf, MODEL, REGION, replicaAfter, shardConfig, TRAINER } from "./snapshot-model.ts";
+import { ALL_KEYS, batchOf, MODEL, replicaAfter, shardConfig, TRAINER } from "./snapshot-model.ts";
+import { startShard } from "./started-shard.ts";
 
 const NEVER_MS = 1_000_000;
 
@@ -145,32 +142,9 @@ test("an image of many reads, whose memory is used again, is restored with every
   expect(bytesOf(after ?? new Float32Array()).equals(bytesOf(before ?? new Float32Array()))).toBe(true);
 });
 
-interface StartedShard extends AsyncDisposable {
-  readonly shard: ActorRef<ShardProtocol>;
-  readonly lines: readonly LogLine[];
-}
-
-/** A shard that writes an image when it is stopped. */
-async function start(folder: string, changed: Partial<ShardConfig> = {}): Promise<StartedShard> {
-  const lines: LogLine[] = [];
-  const host = new ActorHost({
-    region: REGION,
-    thread: "main",
-    sink: (line) => lines.push(line),
-    onFailure: () => undefined,
-  });
-  host.declare({ definition: fileStore, id: "a", config: { folder } });
-  const config = { ...shardConfig({ snapshotMs: NEVER_MS }), ...changed };
-  const address = host.declare({ definition: shard, id: "clicks-0-a", config });
-  try {
-    await host.start();
-  } catch (error) {
-    await host.stop(1_000);
-    throw error;
-  }
-  const ref = host.ref<ShardProtocol>(address);
-  ref.tell("role", { duty: "trains", training: REGION, term: 0, epoch: 0 });
-  return { shard: ref, lines, [Symbol.asyncDispose]: () => host.stop(20_000) };
+/** The shard of these tests, in what `changed` says otherwise. */
+function start(folder: string, changed: Partial<ShardConfig> = {}): ReturnType<typeof startShard> {
+  return startShard(folder, { ...shardConfig({ snapshotMs: NEVER_MS }), ...changed });
 }
 
 async function push(ref: ActorRef<ShardProtocol>, batch: number): Promise<void> {

@@ -2,9 +2,6 @@ import { join } from "node:path";
 import { mkdir } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { packPush } from "../actors/packed-push.ts";
-import { shard } from "../actors/shard.ts";
-import { type ShardConfig } from "../actors/shard-config.ts";
-import { type ShardProtocol } from "../actors/shard-protocol.ts";
 import { shardOf } from "../protocols/keys.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { CATALOGUE, modelLayout } from "../protocols/model-layout.ts";
@@ -12,16 +9,14 @@ import { loadImage } from "../protocols/sync/image.ts";
 import { floatsOf } from "../protocols/sync/precision.ts";
 import { type RowStore } from "../protocols/sync/row-store.ts";
 import { warmStart } from "../regions/warm-start.ts";
-import { type ActorRef } from "../runtime/actor.ts";
-import { ActorHost } from "../runtime/actor-host.ts";
 import { createTableRowStore } from "../runtime/compute/table/table-row-store.ts";
 import { nodeDisk } from "../runtime/disk.ts";
-import { fileStore } from "../runtime/file-store.ts";
 import { readImageFile } from "../runtime/image-files.ts";
 import { LEAST, parse, problemsOf } from "./config-parsing.ts";
 import { eventually } from "./e2e-support.ts";
-import { temporaryFolder } from "./file-store-support.ts";
+import { soon, temporaryFolder } from "./file-store-support.ts";
 import { ALL_KEYS, batchOf, MODEL, REGION, replicaAfter, shardConfig, TRAINER } from "./snapshot-model.ts";
+import { startShard } from "./started-shard.ts";
 import { stateOf } from "../actors/row-view.ts";
 
 const BATCHES = 30;
@@ -130,25 +125,6 @@ async function writeOld(folder: string): Promise<void> {
   });
 }
 
-/** A shard that trains, with its images in a folder. */
-async function startShard(
-  folder: string,
-  config: ShardConfig,
-): Promise<AsyncDisposable & { readonly shard: ActorRef<ShardProtocol> }> {
-  const host = new ActorHost({ region: REGION, thread: "main", sink: () => undefined, onFailure: () => undefined });
-  host.declare({ definition: fileStore, id: "a", config: { folder } });
-  const address = host.declare({ definition: shard, id: `${config.name}-a`, config });
-  try {
-    await host.start();
-  } catch (error) {
-    await host.stop(1_000);
-    throw error;
-  }
-  const ref = host.ref<ShardProtocol>(address);
-  ref.tell("role", { duty: "trains", training: REGION, term: 0, epoch: 0 });
-  return { shard: ref, [Symbol.asyncDispose]: () => host.stop(5_000) };
-}
-
 async function loaded(folder: string, at: number): Promise<RowStore> {
   const image = await readImageFile({ disk: nodeDisk, folder, name: `fresh-${at}` }, "current");
   if (image?.kind !== "piece") throw new RangeError(`Cannot find the image of shard ${at}`);
@@ -158,8 +134,4 @@ async function loaded(folder: string, at: number): Promise<RowStore> {
   expect(applied.size).toBe(0);
   expect(knowledge.size).toBe(1);
   return store;
-}
-
-function soon(): AbortSignal {
-  return AbortSignal.timeout(10_000);
 }
