@@ -2,11 +2,11 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { eventually, QUICK, shortFolder } from "./e2e-support.ts";
 import { TestNode } from "./test-node.ts";
-import { freePorts } from "./free-ports.ts";
+import { steadyPorts } from "./free-ports.ts";
 
 test("an impression becomes a sample when its window ends, though the clock is set back meanwhile", async () => {
   await using folder = await shortFolder();
-  const [nats = 0, http = 0] = await freePorts(2);
+  const [nats = 0, http = 0] = await steadyPorts(2);
   await using node = new TestNode({
     folder: folder.path,
     entry: fileURLToPath(new URL("fixtures/jumping-node.ts", import.meta.url)),

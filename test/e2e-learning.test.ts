@@ -23,7 +23,7 @@ import { type NodeStatus } from "../regions/status.ts";
 import { type LogLine } from "../runtime/log.ts";
 import { eventually } from "./e2e-support.ts";
 import { temporaryFolder } from "./file-store-support.ts";
-import { freePorts } from "./free-ports.ts";
+import { steadyPorts } from "./free-ports.ts";
 import { startTestNats } from "./real-nats.ts";
 
 const REGION = "here";
@@ -47,7 +47,7 @@ const REFUSED = "freshet_batches_refused_total";
 test("what a node is told of early negatives, bursts, negatives left out, late gradients and slices shows in its metrics, its status and its rows", async () => {
   await using folder = await temporaryFolder();
   await using nats = await startTestNats({ name: REGION });
-  const [port = 0] = await freePorts(1);
+  const [port = 0] = await steadyPorts(1);
   const lines: LogLine[] = [];
   await using node = await start({ folder: folder.path, url: nats.url, port, lines });
   const nc = await connect({ servers: nats.url });

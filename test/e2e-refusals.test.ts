@@ -4,7 +4,7 @@ import { headers } from "@nats-io/transport-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { eventually, QUICK, shortFolder, shownAndClicked, SMALL_MODEL } from "./e2e-support.ts";
 import { TestNode } from "./test-node.ts";
-import { freePorts } from "./free-ports.ts";
+import { steadyPorts } from "./free-ports.ts";
 import { open } from "./nats-server-support.ts";
 import { startTestNats, type TestNats } from "./real-nats.ts";
 
@@ -50,7 +50,7 @@ interface Making {
 }
 
 async function makeNode(folder: string, { peer, nats, http, prefix, limits }: Making = {}): Promise<TestNode> {
-  const [natsPort = 0, httpPort = 0] = await freePorts(2);
+  const [natsPort = 0, httpPort = 0] = await steadyPorts(2);
   return new TestNode({
     folder,
     ...(prefix === undefined ? {} : { prefix }),

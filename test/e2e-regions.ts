@@ -8,7 +8,7 @@ import { type RegionConfigInput } from "../regions/config.ts";
 import { NODE_USER, serverUsers } from "../regions/server-users.ts";
 import { eventually, OPERATOR_PASSWORD, QUICK, shortFolder, SMALL_MODEL } from "./e2e-support.ts";
 import { type Status, TestNode, type TestNodeOptions } from "./test-node.ts";
-import { freePorts } from "./free-ports.ts";
+import { steadyPorts } from "./free-ports.ts";
 import { startTestNats } from "./real-nats.ts";
 import { startTcpProxy, type TcpProxy } from "./tcp-proxy.ts";
 
@@ -46,7 +46,7 @@ export async function startRegions({ nodes, training, servers, config = {}, entr
   await using undo = new AsyncDisposableStack();
   const folder = undo.use(await shortFolder());
   const regions = Object.keys(nodes);
-  const natsPorts = await freePorts(regions.length);
+  const natsPorts = await steadyPorts(regions.length);
   const urls = new Map(regions.map((region, at) => [region, `127.0.0.1:${natsPorts[at] ?? 0}`]));
   const links: Link[] = [];
   for (const from of regions) {
@@ -64,7 +64,7 @@ export async function startRegions({ nodes, training, servers, config = {}, entr
   for (const region of regions) {
     const names = nodes[region] ?? [];
     const peers = links.filter(({ from }) => from === region);
-    const httpPorts = await freePorts(names.length);
+    const httpPorts = await steadyPorts(names.length);
     for (const [at, name] of names.entries()) {
       const home = join(folder.path, `${region}-${name}`);
       await mkdir(home);

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type RegionConfigInput } from "../regions/config.ts";
-import { freePorts } from "./free-ports.ts";
+import { steadyPorts } from "./free-ports.ts";
 
 export const OPERATOR_PASSWORD = "the operator's own password";
 
@@ -36,7 +36,7 @@ export async function loneNode(
   region: string,
   { deadline = "1s" }: { readonly deadline?: string } = {},
 ): Promise<Pick<RegionConfigInput, "region" | "training" | "nats" | "http">> {
-  const [nats = 0, http = 0] = await freePorts(2);
+  const [nats = 0, http = 0] = await steadyPorts(2);
   return {
     region,
     training: region,

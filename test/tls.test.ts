@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { startNode } from "../regions/node.ts";
 import { readConfig } from "../regions/read-config.ts";
 import { eventually, QUICK, shortFolder } from "./e2e-support.ts";
-import { freePorts } from "./free-ports.ts";
+import { steadyPorts } from "./free-ports.ts";
 
 const hasOpenssl = spawnSync("openssl", ["version"]).status === 0;
 
@@ -14,7 +14,7 @@ test.skipIf(!hasOpenssl)(
   async () => {
     await using folder = await shortFolder();
     const [ours, theirs] = [authority(folder.path, "ours"), authority(folder.path, "theirs")];
-    const [oregonPort = 0, frankfurtPort = 0] = await freePorts(2);
+    const [oregonPort = 0, frankfurtPort = 0] = await steadyPorts(2);
     const secret = join(folder.path, "secret");
     await writeFile(secret, "between the two\n", { mode: 0o600 });
 

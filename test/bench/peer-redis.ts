@@ -5,7 +5,7 @@ import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { freePorts } from "../free-ports.ts";
+import { steadyPorts } from "../free-ports.ts";
 import { AWAY_UPDATES, keyText, LIVE_UPDATES, type PeerAbsent, type PeerCost } from "./peer-work.ts";
 import { createWorkload, SYNC_WORKLOAD } from "./sync-workload.ts";
 
@@ -31,7 +31,7 @@ export async function measureRedis({
   await using stack = new AsyncDisposableStack();
   const state = await mkdtemp(join(tmpdir(), "freshet-redis-"));
   stack.defer(() => rm(state, { recursive: true, force: true, maxRetries: 3 }));
-  const [port = 0, replicaPort = 0] = await freePorts(2);
+  const [port = 0, replicaPort = 0] = await steadyPorts(2);
   const primary = stack.use(await RedisServer.start(binary, { port, state, options: [], signal }));
   const options = ["--replicaof", "127.0.0.1", String(port)];
   const replica = stack.use(await RedisServer.start(binary, { port: replicaPort, state, options, signal }));
