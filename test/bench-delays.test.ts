@@ -22,4 +22,4 @@ test("simulate(): weighed labels have the true rate, plain ones have not, and th
     expect([name, Math.abs(predicted / truth - 1) < 0.02]).toEqual([name, isRight]);
     expect(logLoss / (results[0]?.logLoss ?? 1)).toBeGreaterThan(0.999);
   }
-}, 30_000);
+});

@@ -51,7 +51,7 @@ test("close() waits neither for a peer that takes connections and says nothing, 
     for (const socket of sockets) socket.destroy();
     await new Promise((resolve) => silent.close(resolve));
   }
-}, 20_000);
+});
 
 test("a connection that was made while the clock was an hour ahead is made again once the clock is right", async () => {
   await using nats = await startTestNats({ jetStream: false });
@@ -72,4 +72,4 @@ test("a connection that was made while the clock was an hour ahead is made again
   } finally {
     ahead.mockRestore();
   }
-}, 10_000);
+});

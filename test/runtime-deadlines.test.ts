@@ -109,4 +109,4 @@ test("stop() ends all stages by one deadline", async () => {
   const late = setTimeout(() => timer.resolve("late"), 5700);
   expect(await Promise.race([stopped, timer.promise])).toBe("stopped");
   clearTimeout(late);
-}, 20_000);
+});

@@ -121,7 +121,7 @@ test("the link carries tells and asks between regions, to people and through a c
       expect.stringMatching("other regions"),
     ]);
   }
-  const listed = await person.requestMany("$SRV.STATS", "", { strategy: "stall", stall: 300, maxWait: 2000 });
+  const listed = await person.requestMany("$SRV.STATS", "", { strategy: "stall", stall: 1000, maxWait: 5000 });
   const names: string[] = [];
   for await (const msg of listed) names.push(msg.json<{ name: string }>().name);
   expect(names.toSorted((one, other) => one.localeCompare(other))).toEqual(["link", "stream", "way"]);

@@ -59,7 +59,7 @@ test("a worker can do what it was granted and nothing else", async () => {
   });
   expect(await attempt({ net: true }, data)).toEqual({ ...nothing, connect: "ECONNREFUSED" });
   expect(await attempt({ addons: true }, data)).toEqual({ ...nothing, addon: "ERR_DLOPEN_FAILED" });
-}, 30_000);
+});
 
 test("permissionFlags() never grants processes or workers, and no wildcards", () => {
   expect(permissionFlags({})).toEqual([
@@ -79,7 +79,7 @@ test("a worker whose canary can be reached ends before it hosts anything", async
   await expect(system.worker({ name: "loose", permissions: { read: [here.state] }, actors: [] })).rejects.toMatchObject(
     { name: "WorkerEnded", reason: "hole" },
   );
-}, 30_000);
+});
 
 test("Worker is an EventTarget that ends in every way, and says how", async () => {
   const lines: string[] = [];
