@@ -108,7 +108,7 @@ export function createJoining(config: JoinerConfig, context: Context<JoinerProto
     for (let from = last.keepFrom; from <= message.seq;) {
       const request = { region: config.region, stream: "SAMPLES", fromSeq: from, max: READ_MAX, waitMs: READ_WAIT_MS };
       const { messages } = await stream.ask("read", request, deadline(READ_WAIT_MS + ASK_MS));
-      for (const { seq, body } of messages) if (seq <= message.seq) recall(found, seq, readSamples(seq, body));
+      for (const { seq, body } of messages) if (seq <= message.seq) recall(found, seq, readBatch(seq, body));
       const firstSeq = messages[0]?.seq ?? message.seq + 1;
       if (firstSeq > from) {
         context.metrics.count("freshet_joiner_samples_missing_total", firstSeq - from);
@@ -122,9 +122,9 @@ export function createJoining(config: JoinerConfig, context: Context<JoinerProto
     return { resumed: found, lastSeq: message.seq, isEnded: false };
   }
 
-  function readSamples(seq: number, body: Uint8Array): SampleBatch["samples"] {
+  function readBatch(seq: number, body: Uint8Array): Pick<SampleBatch, "samples" | "positions"> {
     try {
-      return decodeSampleBatch(body).samples;
+      return decodeSampleBatch(body);
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       context.metrics.count("freshet_joiner_samples_missing_total");
@@ -132,7 +132,7 @@ export function createJoining(config: JoinerConfig, context: Context<JoinerProto
         seq,
         why: error.message,
       });
-      return [];
+      return { samples: [], positions: [] };
     }
   }
 

@@ -13,7 +13,7 @@ import {
   resumeJoiner,
   takeMessage,
 } from "../protocols/learning/joiner-resume.ts";
-import { clockOf, type JoinerOptions } from "../protocols/learning/joiner-state.ts";
+import { clockOf, type JoinerOptions, type JoinerState } from "../protocols/learning/joiner-state.ts";
 import { type PublishedSample } from "../protocols/learning/sample-batch.ts";
 import { decodeSampleBatch, encodeSampleBatch } from "../protocols/learning/sample-codec.ts";
 
@@ -30,6 +30,8 @@ export class JoinerWorld {
   readonly options: JoinerOptions;
   readonly sources: readonly string[];
   readonly published: { readonly seq: number; readonly samples: readonly PublishedSample[] }[] = [];
+  /** Messages that streams dropped while they may have been needed. */
+  readonly dropped = new Map<string, readonly Stored[]>();
   readonly #firstSeqs = new Map<string, number>();
   readonly #away = new Set<string>();
   readonly #batchMax: number;
@@ -63,7 +65,7 @@ export class JoinerWorld {
     if (this.options.emitAfterShare !== undefined) {
       for (const source of this.sources) clockOf(joiner.joiner, source).delays.complete.set("click", knownDelays());
     }
-    for (const { seq, body } of this.#log) recall(joiner, seq, decodeSampleBatch(body).samples);
+    for (const { seq, body } of this.#log) recall(joiner, seq, decodeSampleBatch(body));
     this.#next = new Map(this.sources.map((source) => [source, readFrom(joiner, source)]));
     return joiner;
   }
@@ -102,6 +104,16 @@ export class JoinerWorld {
     passTime(this.#joiner, this.#now);
   }
 
+  /** The stream of events drops its oldest messages by its limits, whoever needs them. */
+  drop(source: string, count: number): void {
+    const messages = this.streams.get(source) ?? [];
+    const firstSeq = this.#firstSeqs.get(source) ?? 1;
+    const next = Math.min(messages.length + 1, firstSeq + count);
+    this.#firstSeqs.set(source, next);
+    const dropped = messages.slice(firstSeq - 1, next - 1);
+    this.dropped.set(source, [...(this.dropped.get(source) ?? []), ...dropped]);
+  }
+
   toggle(source: string): void {
     if (!this.#away.delete(source)) this.#away.add(source);
   }
@@ -115,11 +127,18 @@ export class JoinerWorld {
       this.published.push({ seq, samples: batch.samples });
       this.#log.push({ seq, body: encodeSampleBatch(batch) });
       this.#log = this.#log.filter((message) => message.seq >= batch.keepFrom);
-      for (const { source, needed } of batch.positions) this.#firstSeqs.set(source, needed);
+      for (const { source, needed } of batch.positions) {
+        this.#firstSeqs.set(source, Math.max(needed, this.#firstSeqs.get(source) ?? 1));
+      }
       if (dies === "not") noteAppended(this.#joiner, seq);
     }
     if (dies !== "not") this.#restart();
     return batch !== undefined;
+  }
+
+  /** What the joiner that lives now remembers. */
+  get joiner(): JoinerState {
+    return this.#joiner.joiner;
   }
 
   /** Finished impressions, and feedback, that some joiner had no room for. */

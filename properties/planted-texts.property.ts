@@ -8,6 +8,7 @@ import { COLD_MUTANTS } from "./mutants-cold.ts";
 import { COLUMN_MUTANTS } from "./mutants-columns.ts";
 import { COST_MUTANTS } from "./mutants-cost.ts";
 import { BACKUP_MUTANTS, IMAGE_MUTANTS } from "./mutants-image.ts";
+import { JOINER_MUTANTS } from "./mutants-joiner.ts";
 import { LOADING_MUTANTS } from "./mutants-loading.ts";
 import { POLL_MUTANTS } from "./mutants-polls.ts";
 import { PUSH_MUTANTS } from "./mutants-push.ts";
@@ -25,6 +26,7 @@ test("the text that each planted bug edits stands once in its file", () => {
     ...BACKUP_MUTANTS,
     ...IMAGE_MUTANTS,
     ...ADMISSION_MUTANTS,
+    ...JOINER_MUTANTS,
     ...LOADING_MUTANTS,
     ...POLL_MUTANTS,
     ...PUSH_MUTANTS,

@@ -59,7 +59,7 @@ test("a joiner that finds that another appended starts again from what the strea
   // Another joiner has taken the second message before this one sees it, and published what it gives.
   await appendAsAnother(streams, (last, before) => {
     const other = resumeJoiner(OPTIONS, { sources: [REGION], last });
-    for (const [at, { samples }] of before.entries()) recall(other, at + 1, samples);
+    for (const [at, batch] of before.entries()) recall(other, at + 1, batch);
     for (const [at, events] of [first, second].entries()) {
       takeMessage(other, { source: REGION, seq: at + 1, storedMs: 1_000, events }, 0);
     }

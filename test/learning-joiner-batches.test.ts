@@ -87,10 +87,32 @@ test("samples go in messages of so many; until the last of them positions stay t
     batches.push(batch);
   }
   expect(batches.map((batch) => batch?.samples.length)).toEqual([2, 2, 1]);
-  expect(batches.map((batch) => batch?.positions.length)).toEqual([0, 0, 1]);
-  expect(batches[2]?.positions[0]).toMatchObject({ applied: 1, needed: 2 });
+  expect(batches.map((batch) => batch?.positions)).toMatchObject([
+    [{ applied: 1, needed: 1 }],
+    [{ applied: 1, needed: 1 }],
+    [{ applied: 1, needed: 2 }],
+  ]);
   expect(nextBatch(resumed)).toBeUndefined();
   expect(mayTake(resumed)).toBe(true);
+});
+
+test("after a joiner that died within a run the next gives the rest of it, however little it may remember", () => {
+  const little = { ...OPTIONS, memoryBytesMax: 1_300 };
+  const first = resumeJoiner(OPTIONS, { sources: ["a"], batchMax: 4 });
+  positives(first, 1, 6);
+  const batch = nextBatch(first);
+  expect(batch?.samples.map(({ id }) => id)).toEqual(["1-0:i:1", "1-1:i:1", "1-2:i:1", "1-3:i:1"]);
+
+  const next = resumeJoiner(little, { sources: ["a"], ...(batch && { last: batch }) });
+  if (batch !== undefined) recall(next, 1, batch);
+  expect(next.joiner.bytes).toBeGreaterThan(1_300);
+  positives(next, 1, 6);
+  expect(nextBatch(next)?.samples.map(({ id }) => id)).toEqual(["1-4:i:1", "1-5:i:1"]);
+  noteAppended(next, 2);
+  // All was read again, and what is remembered is within the bound.
+  take(next, 2, []);
+  positives(next, 3, 1);
+  expect(next.joiner.bytes).toBeLessThan(1_300);
 });
 
 test("as many samples wait as fit one message", () => {
@@ -176,7 +198,7 @@ test("samples that were published are known again: told of once more they give n
   expect(batch?.keepFrom).toBe(1);
 
   const next = resumeJoiner(OPTIONS, { sources: ["a"], ...(batch && { last: batch }) });
-  recall(next, 4, batch?.samples ?? []);
+  if (batch !== undefined) recall(next, 4, batch);
   expect(next.joiner.publishedSeq).toBe(4);
   take(next, 2, [shown("s", 1_000), clicked("s", 1_000), shown("r:%", 1_000), clicked("r:%", 1_010)]);
   expect(next.waiting).toMatchObject([

@@ -47,15 +47,21 @@ export function clockToKeep(state: JoinerState, source: string): number {
  * What lies before is remembered by name alone. `isReadAgain` says whether an event would be.
  */
 export function oldestSampleNeeded(state: JoinerState, isReadAgain: (origin: Origin) => boolean): number {
-  for (const [key, entry] of state.settled) {
-    if (isToldAgain(entry, isReadAgain) || isCorrectable(state, entry)) return entry.after + 1;
-    state.settled.delete(key);
-    state.bytes -= entry.bytes;
-    if (entry.label === undefined) continue;
-    state.past.set(key, entry.label);
-    state.bytes += nameBytes(key);
+  let oldest = state.publishedSeq + 1;
+  for (const finished of [state.recalled, state.settled]) {
+    for (const [key, entry] of finished) {
+      if (isToldAgain(entry, isReadAgain) || isCorrectable(state, entry)) {
+        oldest = Math.min(oldest, entry.after + 1);
+        break;
+      }
+      finished.delete(key);
+      state.bytes -= entry.bytes;
+      if (entry.label === undefined) continue;
+      state.past.set(key, entry.label);
+      state.bytes += nameBytes(key);
+    }
   }
-  return state.publishedSeq + 1;
+  return oldest;
 }
 
 function isToldAgain({ source, last, others }: Told, isReadAgain: (origin: Origin) => boolean): boolean {
@@ -67,29 +73,41 @@ function isToldAgain({ source, last, others }: Told, isReadAgain: (origin: Origi
 const ROOM = 1 / 256;
 
 /** Whether there is more than there is room for, or, with `withRoom`, more than should be left once something goes. */
-export function isOverfull({ pending, settled, past, held, bytes, bytesMax }: JoinerState, withRoom = false): boolean {
+export function isOverfull(state: JoinerState, withRoom = false): boolean {
+  const { pending, settled, recalled, past, held, bytes, bytesMax } = state;
+  const entries = pending.size + settled.size + recalled.size + past.size + held.size;
   const share = withRoom ? 1 - ROOM : 1;
-  return bytes > share * bytesMax || pending.size + settled.size + past.size + held.size > share * JOINER_ENTRIES_MAX;
+  return bytes > share * bytesMax || entries > share * JOINER_ENTRIES_MAX;
 }
 
-/** The first values of a map, of which the first is deleted and others come last. */
+/**
+ * Finished impressions, the first to be let go of first. While events are read again this leaves out those that were recalled and that these may
+ * tell of: it would be taken for new.
+ */
+export function forgettable({ settled, recalled, isReading }: JoinerState): First<Entry> {
+  return new First(isReading ? [settled] : [recalled, settled]);
+}
+
+/** The first values of some maps, one map after another, of which the first is deleted and others come last. */
 export class First<T> {
-  readonly #map: ReadonlyMap<string, T>;
-  #values: MapIterator<T>;
+  readonly #maps: readonly ReadonlyMap<string, T>[];
+  #map: ReadonlyMap<string, T> | undefined;
+  #values: MapIterator<T> | undefined;
   #value: T | undefined;
 
-  constructor(map: ReadonlyMap<string, T>) {
-    this.#map = map;
-    this.#values = map.values();
+  constructor(maps: readonly ReadonlyMap<string, T>[]) {
+    this.#maps = maps;
   }
 
   get value(): T | undefined {
-    if (this.#value !== undefined || this.#map.size === 0) return this.#value;
-    this.#value = this.#values.next().value;
-    // It ended before others came.
+    if (this.#value !== undefined) return this.#value;
+    const map = this.#maps.find(({ size }) => size > 0);
+    // It may have ended before others came.
+    if (map === this.#map) this.#value = this.#values?.next().value;
     if (this.#value === undefined) {
-      this.#values = this.#map.values();
-      this.#value = this.#values.next().value;
+      this.#map = map;
+      this.#values = map?.values();
+      this.#value = this.#values?.next().value;
     }
     return this.#value;
   }
@@ -114,6 +132,7 @@ export function forgetOldest(state: JoinerState, finished: First<Entry>, waiting
   }
   if (oldest === undefined) return false;
   finished.next();
+  state.recalled.delete(oldest.key);
   state.settled.delete(oldest.key);
   state.bytes -= oldest.bytes;
   if (oldest.label === 0 && isCorrectable(state, oldest)) state.counts.forgotten += 1;

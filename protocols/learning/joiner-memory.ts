@@ -28,9 +28,9 @@ const FIELD_BYTES = 10;
 const NUMBER_BYTES = 16;
 
 /** What all the joiner remembers takes. It is kept up to date entry by entry; this adds it up anew. */
-export function memoryOf({ pending, settled, past, held }: JoinerState): number {
+export function memoryOf({ pending, settled, recalled, past, held }: JoinerState): number {
   let bytes = 0;
-  for (const entries of [pending, settled]) for (const entry of entries.values()) bytes += entryBytes(entry);
+  for (const entries of [pending, settled, recalled]) for (const entry of entries.values()) bytes += entryBytes(entry);
   for (const waiting of held.values()) bytes += heldBytes(waiting);
   for (const key of past.keys()) bytes += nameBytes(key);
   return bytes;

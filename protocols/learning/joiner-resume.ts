@@ -6,10 +6,19 @@
  */
 import { EVENT_LIMITS, type FeedbackEvent } from "../feedback.ts";
 import { step, tick } from "./joiner.ts";
-import { First, forgetOldest, isOverfull, clockToKeep, oldestNeeded, oldestSampleNeeded } from "./joiner-forgetting.ts";
+import {
+  First,
+  forgetOldest,
+  forgettable,
+  isOverfull,
+  clockToKeep,
+  oldestNeeded,
+  oldestSampleNeeded,
+} from "./joiner-forgetting.ts";
 import {
   createJoiner,
   type Entry,
+  entryOf,
   EVENTS_PER_MESSAGE,
   type JoinerOptions,
   type JoinerState,
@@ -47,7 +56,7 @@ export interface ResumedJoiner {
   readonly batchMax: number;
   /** Messages were taken in since the positions below were true. */
   moved: boolean;
-  /** What the events gave did not fit one message, and the positions below are from before them. */
+  /** What the events gave did not fit one message, and the positions below have a next joiner take them in again. */
   isInRun: boolean;
   positions: readonly SourcePosition[];
   keepFrom: number;
@@ -92,43 +101,58 @@ export function resumeJoiner(
 }
 
 /**
- * While events are read again what was finished may not be let go of before its events were seen, or it would be taken for new: for this alone
- * there is as much room again. That does not cover a joiner that died within a run while its memory was full: the run's events lie after the
- * positions, and a few of its samples may be given again.
+ * While events are read again there is as much room again: what was finished may not be let go of before its events were seen, and would leave
+ * none to what is open.
  */
 function allowMemory(resumed: ResumedJoiner): void {
   const { joiner, sources } = resumed;
-  const isReading = sources.some((source) => isReplaying(resumed, source));
-  joiner.bytesMax = (isReading ? 2 : 1) * joiner.options.memoryBytesMax;
+  joiner.isReading = sources.some((source) => isReplaying(resumed, source));
+  joiner.bytesMax = (joiner.isReading ? 2 : 1) * joiner.options.memoryBytesMax;
 }
 
-/** Makes samples that a joiner before this one published known to it. Events that tell of them again give nothing new. */
-export function recall(resumed: ResumedJoiner, seq: number, samples: readonly PublishedSample[]): void {
-  const { joiner } = resumed;
+/**
+ * Makes the samples of a message known that a joiner before this one published. Events that tell of them again give nothing new, and until these
+ * were read none is let go of: all that this message's positions do not lie before.
+ */
+export function recall(
+  resumed: ResumedJoiner,
+  seq: number,
+  { samples, positions }: Pick<SampleBatch, "samples" | "positions">,
+): void {
+  const { joiner, sources } = resumed;
+  const appliedTo = new Map(positions.map(({ source, applied }) => [source, applied]));
+  function isReadAgain(source: string): boolean {
+    return isReplaying(resumed, source) && (appliedTo.get(source) ?? Infinity) >= readFrom(resumed, source);
+  }
+  const again = new Set(sources.filter(isReadAgain));
   for (const sample of samples) {
     const key = sample.id.slice(0, sample.id.lastIndexOf(":"));
-    const { source, user, item, time, features, dense } = sample;
-    const impression = toShown({ request: requestOf(sample.id), user, item, time, features, dense });
-    const told = toldBy(joiner, { source, sequence: 0 });
-    const start = { label: undefined, positive: undefined, after: 0, bytes: 0 } as const;
-    const entry: Entry = {
-      key,
-      impression,
-      shownMs: time,
-      shownMessage: joiner.messages,
-      dueMs: time,
-      ...told,
-      ...start,
-    };
+    const entry = entryOf(joiner, key) ?? toEntry(joiner, key, sample);
+    if (again.has(sample.source)) joiner.recalled.set(key, entry);
     settle(joiner, entry, sample.label > 0 ? 1 : 0);
     entry.after = seq - 1;
   }
-  // More than this one may hold, by its options.
   if (isOverfull(joiner)) {
-    const [finished, waiting] = [new First(joiner.settled), new First(joiner.held)];
+    const [finished, waiting] = [forgettable(joiner), new First([joiner.held])];
     while (isOverfull(joiner, true) && forgetOldest(joiner, finished, waiting));
   }
   joiner.publishedSeq = seq;
+}
+
+function toEntry(joiner: JoinerState, key: string, sample: PublishedSample): Entry {
+  const { id, source, user, item, time, features, dense } = sample;
+  return {
+    key,
+    impression: toShown({ request: requestOf(id), user, item, time, features, dense }),
+    shownMs: time,
+    shownMessage: joiner.messages,
+    dueMs: time,
+    ...toldBy(joiner, { source, sequence: 0 }),
+    label: undefined,
+    positive: undefined,
+    after: 0,
+    bytes: 0,
+  };
 }
 
 /** The stream sequence from which a source must be read: where the last joiner's memory began, or the beginning. */
@@ -174,7 +198,9 @@ export function nextBatch(resumed: ResumedJoiner): SampleBatch | undefined {
   if (waiting.length === 0 && !resumed.moved) return undefined;
   const samples = takeBatch(resumed);
   resumed.isInRun = waiting.length > 0;
-  if (!resumed.isInRun) {
+  if (resumed.isInRun) {
+    resumed.positions = positionsInRun(resumed);
+  } else {
     const positions = positionsOf(resumed);
     resumed.positions = positions;
     resumed.keepFrom = Math.max(resumed.keepFrom, keepFromOf(resumed, positions));
@@ -207,6 +233,16 @@ function takeBatch({ waiting, batchMax }: ResumedJoiner): PublishedSample[] {
   }
   waiting.splice(0, samples.length);
   return samples;
+}
+
+/** Those from before the run, but for how far events were taken in. */
+function positionsInRun({ positions, taken }: ResumedJoiner): SourcePosition[] {
+  const all = new Map(positions.map((position) => [position.source, position]));
+  for (const [source, seq] of taken) {
+    const position = all.get(source) ?? { source, applied: 0, needed: 1 };
+    all.set(source, { ...position, applied: Math.max(position.applied, seq) });
+  }
+  return [...all.values()];
 }
 
 function positionsOf({ joiner, before, taken }: ResumedJoiner): SourcePosition[] {

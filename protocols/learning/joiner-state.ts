@@ -149,6 +149,8 @@ export interface JoinerState {
   readonly pending: Map<string, Entry>;
   /** Finished and within reach of a restart, in the order of their samples. */
   readonly settled: Map<string, Entry>;
+  /** Of these, what was recalled and events may tell of that are still to be read again: until they were, none is let go of. */
+  readonly recalled: Map<string, Entry>;
   /** Finished and beyond it: known as long as this joiner lives. */
   readonly past: Map<string, 0 | 1>;
   readonly held: Map<string, Held>;
@@ -159,6 +161,8 @@ export interface JoinerState {
   /** Bytes of all of the above, by estimate, and the most that they may be now. */
   bytes: number;
   bytesMax: number;
+  /** Events are being read again. */
+  isReading: boolean;
   /** Messages taken in. */
   messages: number;
   /** The position in the stream of samples of the last one published. */
@@ -182,6 +186,7 @@ export function createJoiner(options: JoinerOptions): JoinerState {
     sources: new Map(),
     pending: new Map(),
     settled: new Map(),
+    recalled: new Map(),
     past: new Map(),
     held: new Map(),
     scattered: [],
@@ -189,6 +194,7 @@ export function createJoiner(options: JoinerOptions): JoinerState {
     counts,
     bytes: 0,
     bytesMax: options.memoryBytesMax,
+    isReading: false,
     messages: 0,
     publishedSeq: 0,
   };
@@ -274,6 +280,11 @@ export function isStale(state: JoinerState, { feedback, source }: Held): boolean
   return isOver(state, { source, time: feedback.time });
 }
 
+/** What is known of an impression, but for those known by name alone. */
+export function entryOf({ pending, settled, recalled }: JoinerState, key: string): Entry | undefined {
+  return pending.get(key) ?? settled.get(key) ?? recalled.get(key);
+}
+
 /** Finishes an impression, or finishes it anew. */
 export function settle(state: JoinerState, entry: Entry, label: 0 | 1): void {
   entry.label = label;
@@ -282,8 +293,9 @@ export function settle(state: JoinerState, entry: Entry, label: 0 | 1): void {
   entry.after = state.publishedSeq;
   state.pending.delete(entry.key);
   // Out and in again, so that the order stays that of the samples.
+  const wasRecalled = state.recalled.delete(entry.key);
   state.settled.delete(entry.key);
-  state.settled.set(entry.key, entry);
+  (wasRecalled && state.isReading ? state.recalled : state.settled).set(entry.key, entry);
   weigh(state, entry);
 }
 

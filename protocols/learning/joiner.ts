@@ -16,12 +16,13 @@ import { popHeap, pushHeap } from "../binary-heap.ts";
 import { type Feedback, type FeedbackEvent, type Impression } from "../feedback.ts";
 import { hashText } from "../keys.ts";
 import { ageOfShare, completeSlices, noteDelay, shareAfter } from "./delay-model.ts";
-import { First, forgetNames, forgetOldest, isOverfull } from "./joiner-forgetting.ts";
+import { First, forgetNames, forgetOldest, forgettable, isOverfull } from "./joiner-forgetting.ts";
 import { heldBytes } from "./joiner-memory.ts";
 import {
   clockOf,
   dropHeld,
   type Entry,
+  entryOf,
   EVENTS_PER_MESSAGE,
   type Held,
   impressionKey,
@@ -109,7 +110,7 @@ function isReleasedBefore(a: Entry, b: Entry): boolean {
 
 function takeImpression(state: JoinerState, impression: Impression, { origin, nowMs }: Taking): Sample[] {
   const key = impressionKey(impression);
-  const known = state.pending.get(key) ?? state.settled.get(key);
+  const known = entryOf(state, key);
   if (known !== undefined || state.past.has(key)) {
     state.counts.duplicates += 1;
     if (known !== undefined) {
@@ -154,7 +155,7 @@ function takeImpression(state: JoinerState, impression: Impression, { origin, no
 
 function takeFeedback(state: JoinerState, feedback: Feedback, { origin, nowMs }: Taking): Sample[] {
   const key = impressionKey(feedback);
-  const entry = state.pending.get(key) ?? state.settled.get(key);
+  const entry = entryOf(state, key);
   const label = entry === undefined ? state.past.get(key) : entry.label;
   if (entry !== undefined) tellAgain(state, entry, origin);
   else if (label === undefined) {
@@ -296,7 +297,7 @@ function makeRoom(state: JoinerState): Sample[] {
     if (sample === undefined) break;
     samples.push(sample);
   }
-  const [open, finished, waiting] = [new First(state.pending), new First(state.settled), new First(state.held)];
+  const [open, finished, waiting] = [new First([state.pending]), forgettable(state), new First([state.held])];
   while (isOverfull(state, true)) {
     const sample = giveEarly(state, open, finished);
     if (sample !== undefined) samples.push(sample);

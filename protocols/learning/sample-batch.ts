@@ -18,7 +18,7 @@ export interface PublishedSample extends LabelledExample {
 /** Where the joiner stands in one region's events. */
 export interface SourcePosition {
   readonly source: string;
-  /** All samples of the messages up to this one are published, here or before. */
+  /** No sample that was published, here or before, is of a later message. */
   readonly applied: number;
   /** A new joiner must read again from this message on, to know what is still open. */
   readonly needed: number;
@@ -29,8 +29,9 @@ export interface SourcePosition {
 }
 
 /**
- * What the events gave may not fit one message. All but the last of such a run state the positions from before it: a joiner that
- * finds its predecessor cut off within a run takes those events in again, and knows the samples that were published.
+ * What the events gave may not fit one message. All but the last of such a run state what is needed and the clocks from before it, and how far
+ * events were taken in for it: a joiner that finds its predecessor cut off within a run takes those events in again, knows the samples that were
+ * published, and lets go of none before.
  */
 export interface SampleBatch {
   /** Messages of this stream that a new joiner must read, from here to the last. Never after the message itself. */
