@@ -1,3 +1,4 @@
+import { sameBytes } from "../protocols/wire/bytes.ts";
 import { type ActorRef } from "../runtime/actor.ts";
 import { type StreamMessage, type StreamProtocol } from "../runtime/stream-protocol.ts";
 
@@ -47,7 +48,7 @@ export async function copyStream(stream: ActorRef<StreamProtocol>, copy: StreamC
 
 /** Throws `CopyFailed` where two messages of one number differ. */
 export function checkSame(copy: StreamCopy, theirs: StreamMessage, ours: StreamMessage | undefined): void {
-  if (ours?.body.length === theirs.body.length && ours.body.every((byte, at) => byte === theirs.body[at])) return;
+  if (ours !== undefined && sameBytes(ours.body, theirs.body)) return;
   throw new CopyFailed(copy, `message ${theirs.seq} is another in the own one, which was never a copy of it`);
 }
 

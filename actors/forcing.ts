@@ -1,6 +1,7 @@
 /* What forcing a promotion is decided by, and what is said of it. */
 import { type Role } from "../protocols/model-state/role.ts";
 import { isToken } from "../protocols/subjects.ts";
+import { messageOf } from "../protocols/wire/error-message.ts";
 import { type ActorRef } from "../runtime/actor.ts";
 import { type StreamProtocol } from "../runtime/stream-protocol.ts";
 import { type GoingOn, lookAtOwn, noSamples } from "./later-epoch.ts";
@@ -36,7 +37,7 @@ export async function checkForce(
   if (own.status === "rejected") throw own.reason;
   if (answer.status === "fulfilled") return { silent: undefined, own: own.value };
   const why: unknown = answer.reason;
-  return { silent: why instanceof Error ? why.message : String(why), own: own.value };
+  return { silent: messageOf(why), own: own.value };
 }
 
 /** Why training is not taken from a lost region, by what was found. */

@@ -10,6 +10,7 @@ import { type Example } from "../protocols/columns/example-columns.ts";
 import { type ModelDeclaration } from "../protocols/model.ts";
 import { CATALOGUE, modelLayout, requiredTable } from "../protocols/model-layout.ts";
 import { floatsOf } from "../protocols/sync/precision.ts";
+import { messageOf } from "../protocols/wire/error-message.ts";
 import { type Address, type Context, defineActor, Refused } from "../runtime/actor.ts";
 import { type BackendChoice, matrixFor, openBackend } from "../runtime/compute/backends.ts";
 import { type CandidateIndex, createCandidateIndex } from "./candidate-index.ts";
@@ -277,7 +278,7 @@ function createRanking(
       return { request: id, ...answer };
     } catch (error) {
       // A shard away, late or restarting: the list in memory answers. Which it was is in the metrics.
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       context.metrics.count("freshet_recommendations_total", 1, { model: model.name, step: "popular" });
       // The one is seen in how long answers take, the other in the status: neither is a fault.
       if (signal.aborted) context.log.debug("Ranking was late; answered with the popular list", { why });

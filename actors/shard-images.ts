@@ -5,6 +5,7 @@
 import { IMAGE_LIMITS } from "../protocols/limits.ts";
 import { type RowStore } from "../protocols/sync/row-store.ts";
 import { takeImage, type TakenImage } from "../protocols/sync/take-image.ts";
+import { messageOf } from "../protocols/wire/error-message.ts";
 import { type Context, type Outcome } from "../runtime/actor.ts";
 import { type FileStoreProtocol, type NotWritten, type SaveOutcome } from "../runtime/file-store-protocol.ts";
 import { createImageTrouble } from "./image-trouble.ts";
@@ -113,7 +114,7 @@ export function createImages(
   function begin(): Promise<SaveOutcome> {
     saving = save()
       .catch((error: unknown): SaveOutcome => {
-        return { kind: "failed", code: "io", message: error instanceof Error ? error.message : String(error) };
+        return { kind: "failed", code: "io", message: messageOf(error) };
       })
       .finally(() => {
         saving = undefined;

@@ -18,7 +18,7 @@ export const REGION_LOG_MUTANTS: readonly Mutant[] = [
   {
     name: "whatever-waits-is-taken-for-what-was-read",
     file: FOLLOWER,
-    edits: [["find(({ entry }) => areEqual(encodeEntry(entry), body))", "find(() => sent !== undefined)"]],
+    edits: [["find(({ entry }) => sameBytes(encodeEntry(entry), body))", "find(() => sent !== undefined)"]],
   },
   {
     name: "what-was-copied-is-believed-unread",

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type Optimizer, stateFloats } from "../protocols/learning/optimizer.ts";
 import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
-import { exactBytesOf, floatsOf, valueBytesOf } from "../protocols/sync/precision.ts";
+import { exactBytesOf, floatsOf, type Precision, valueBytesOf } from "../protocols/sync/precision.ts";
 import { type RowStore, type TableSpec, type UpdateOutcome } from "../protocols/sync/row-store.ts";
 import { parseWriterId } from "../protocols/sync/version.ts";
 import { createTableRowStore } from "../runtime/compute/table/table-row-store.ts";
@@ -66,6 +66,21 @@ const write: fc.Arbitrary<Write> = fc.record({
   numbers: fc.array(number, { minLength: 24, maxLength: 24 }),
 });
 
+/** Rows that learn by an optimizer. */
+function learnedTable(
+  by: Optimizer,
+  { precision, dim }: { readonly precision: Precision; readonly dim: number },
+): TableSpec {
+  return {
+    name: "rows",
+    dim,
+    valueBytes: valueBytesOf(precision, dim),
+    stateBytes: exactBytesOf(precision, dim) + 4 * stateFloats(by, dim),
+    precision,
+    optimizer: "drawn",
+  };
+}
+
 test("a table learns as the reference does: equal values, state, versions and refusals, to the last bit", () => {
   fc.assert(
     fc.property(
@@ -74,14 +89,7 @@ test("a table learns as the reference does: equal values, state, versions and re
       fc.integer({ min: 1, max: 19 }),
       fc.array(write, { minLength: 1, maxLength: 6 }),
       (by, precision, dim, writes) => {
-        const table: TableSpec = {
-          name: "rows",
-          dim,
-          valueBytes: valueBytesOf(precision, dim),
-          stateBytes: exactBytesOf(precision, dim) + 4 * stateFloats(by, dim),
-          precision,
-          optimizer: "drawn",
-        };
+        const table = learnedTable(by, { precision, dim });
         const stores = [createMapRowStore([table], { state: true }), createTableRowStore([table], { state: true })];
         let t = 1;
         for (const one of writes) {
@@ -123,14 +131,7 @@ test.each([
     fc.property(ties, (row) => {
       const dim = row.length;
       const by = { kind: "ogd", learningRate: 1 } as const;
-      const table: TableSpec = {
-        name: "rows",
-        dim,
-        valueBytes: valueBytesOf(precision, dim),
-        stateBytes: exactBytesOf(precision, dim) + 4 * stateFloats(by, dim),
-        precision,
-        optimizer: "",
-      };
+      const table = learnedTable(by, { precision, dim });
       const keys = BigUint64Array.of(7n);
       for (const store of [
         createMapRowStore([table], { state: true }),

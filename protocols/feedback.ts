@@ -2,6 +2,7 @@
  * What applications send in: impressions (an item was shown) and feedback (somebody reacted to one).
  * Parsed once, where it enters; everything behind may rely on it.
  */
+import { isRecord } from "./wire/json-fields.ts";
 
 /** An item was shown to a user in answer to a request. `features` are categories, or lists of them, a line each; `dense` are numbers, by the names the model declares. */
 export interface Impression {
@@ -188,10 +189,6 @@ function isFeatureName(name: string): boolean {
 
 function isTime(value: unknown, nowMs: number): value is number {
   return typeof value === "number" && Number.isFinite(value) && value >= 0 && value <= nowMs + EVENT_LIMITS.futureMsMax;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function utf8Bytes(text: string): number {

@@ -1,4 +1,5 @@
 import { type Context, Hono, type Next } from "hono";
+import { messageOf } from "../protocols/wire/error-message.ts";
 import { HttpRefusal, refusalResponse } from "./http-errors.ts";
 import { storeEvents } from "./http-events.ts";
 import { changeMember, promote } from "./http-members.ts";
@@ -176,7 +177,7 @@ export function createApp(ports: HttpPorts, options: HttpOptions): HttpApp {
     } catch (error) {
       return {
         ready: false,
-        problems: [`its supervisor does not answer: ${error instanceof Error ? error.message : String(error)}`],
+        problems: [`its supervisor does not answer: ${messageOf(error)}`],
       };
     }
   }

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { EVENT_LIMITS, type EventProblem, type FeedbackEvent, isId, parseEvent } from "../protocols/feedback.ts";
+import { messageOf } from "../protocols/wire/error-message.ts";
 import { HttpRefusal } from "./http-errors.ts";
 import { HTTP_LIMITS, type HttpOptions, type HttpPorts } from "./http-ports.ts";
 
@@ -52,7 +53,7 @@ export async function storeEvents(
     throw new Error("another writer came first");
   } catch (error) {
     ports.log.warn("events not stored", {
-      why: error instanceof Error ? error.message : String(error),
+      why: messageOf(error),
       events: events.length,
     });
     throw new HttpRefusal(

@@ -1,4 +1,5 @@
 import { EVENT_LIMITS, type Impression } from "../protocols/feedback.ts";
+import { messageOf } from "../protocols/wire/error-message.ts";
 import { HTTP_LIMITS, type HttpPorts } from "./http-ports.ts";
 
 const encoder = new TextEncoder();
@@ -62,7 +63,7 @@ export class ImpressionLog {
       } catch (error) {
         if (tried < TRIES) continue;
         this.#ports.log.warn("impressions not stored", {
-          why: error instanceof Error ? error.message : String(error),
+          why: messageOf(error),
           impressions: count,
         });
         this.#drop(count, "not-stored");

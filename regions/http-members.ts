@@ -9,9 +9,7 @@ export async function changeMember(
   request: Request,
   { act, ports }: { readonly act: "add" | "retire"; readonly ports: HttpPorts },
 ): Promise<MembersReply> {
-  checkType(request.headers);
-  const given = parseJson(await readBody(request, HTTP_LIMITS.memberBytesMax));
-  const fields = new Map<string, unknown>(typeof given === "object" && given !== null ? Object.entries(given) : []);
+  const fields = await readFields(request);
   const [region, node] = [fields.get("region"), fields.get("node")];
   if (
     fields.size !== 2 ||
@@ -30,9 +28,7 @@ export async function changeMember(
 
 /** Takes the body of `POST /v1/promote`. Resolves once the region log has it: the region takes over when it holds all. */
 export async function promote(request: Request, ports: HttpPorts): Promise<TrainingReply> {
-  checkType(request.headers);
-  const given = parseJson(await readBody(request, HTTP_LIMITS.memberBytesMax));
-  const fields = new Map<string, unknown>(typeof given === "object" && given !== null ? Object.entries(given) : []);
+  const fields = await readFields(request);
   const [region, force = false] = [fields.get("region"), fields.get("force")];
   const isKnown = fields.size === (fields.has("force") ? 2 : 1);
   if (!isKnown || typeof region !== "string" || !isToken(region) || typeof force !== "boolean") {
@@ -45,4 +41,11 @@ export async function promote(request: Request, ports: HttpPorts): Promise<Train
   const outcome = await ports.promote({ region, force }, { signal: AbortSignal.timeout(HTTP_LIMITS.memberWithinMs) });
   if (!("refused" in outcome)) return outcome;
   throw new HttpRefusal(409, "not-promoted", `Training stays where it is: ${outcome.refused}`);
+}
+
+/** The fields of an object in JSON; none of anything else. */
+async function readFields(request: Request): Promise<ReadonlyMap<string, unknown>> {
+  checkType(request.headers);
+  const given = parseJson(await readBody(request, HTTP_LIMITS.memberBytesMax));
+  return new Map(typeof given === "object" && given !== null ? Object.entries(given) : []);
 }

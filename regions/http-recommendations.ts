@@ -1,5 +1,6 @@
 import { type Recommendation, type Recommendations } from "../actors/inference.ts";
 import { type Impression } from "../protocols/feedback.ts";
+import { messageOf } from "../protocols/wire/error-message.ts";
 import { HttpRefusal } from "./http-errors.ts";
 import { ImpressionLog } from "./http-impressions.ts";
 import { HTTP_LIMITS, type HttpOptions, type HttpPorts } from "./http-ports.ts";
@@ -45,7 +46,7 @@ export class Recommender {
         } catch (error) {
           this.#ports.log.debug("no popular list", {
             model,
-            why: error instanceof Error ? error.message : String(error),
+            why: messageOf(error),
           });
           this.#ports.metrics.count("freshet_http_popular_failures_total", 1, { model });
         }
@@ -66,7 +67,7 @@ export class Recommender {
       const answer = await this.#ports.recommend(model, { user, k, features, dense, deadlineMs }, { signal });
       return answer.items.length > 0 || !this.#popular.has(model) ? answer : undefined;
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       this.#ports.log.debug("no answer from the inference replica", { model, why });
       this.#ports.metrics.count("freshet_http_replica_failures_total", 1, { model });
       return undefined;

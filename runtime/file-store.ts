@@ -8,6 +8,7 @@
 import { isToken } from "../protocols/subjects.ts";
 import { DecodeError } from "../protocols/wire/decode-error.ts";
 import { type NamedSegment } from "../protocols/wire/manifest.ts";
+import { messageOf } from "../protocols/wire/error-message.ts";
 import { type Context, defineActor, type Later, Refused } from "./actor.ts";
 import { nodeDisk } from "./disk.ts";
 import { errorCode } from "./error-code.ts";
@@ -175,7 +176,7 @@ export const fileStore = defineActor<FileStoreProtocol, FileStoreConfig>({
 
     function failed(kept: Kept, error: unknown): NotWritten {
       const code = failureCode(error);
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       context.metrics.count("freshet_images_not_saved_total", 1, { code });
       return { kind: "failed", code, message: `Cannot save image '${kept.place.name}' in '${folder}': ${why}` };
     }
@@ -255,7 +256,7 @@ async function read(
   } catch (error) {
     log.error("a part of an image cannot be read", { image: place.name, segment: segment.id, from, to, error });
     metrics.count("freshet_images_not_read_total", 1, { age: error instanceof DecodeError ? "damaged" : "unreadable" });
-    return { blocks: [], problem: error instanceof Error ? error.message : String(error) };
+    return { blocks: [], problem: messageOf(error) };
   }
 }
 

@@ -3,6 +3,7 @@
  * data and answers with data; what it throws is an answer too. It has the permissions of its worker, which are to read its own folder.
  */
 import { pathToFileURL } from "node:url";
+import { messageOf } from "../protocols/wire/error-message.ts";
 import { defineActor } from "./actor.ts";
 import { type OwnFunctionProtocol } from "./own-function-protocol.ts";
 
@@ -49,7 +50,7 @@ async function load(config: OwnFunctionConfig): Promise<OwnFunction> {
   try {
     loaded = await import(pathToFileURL(config.path).href);
   } catch (error) {
-    throw new ModuleUnusable(config, error instanceof Error ? error.message : String(error), { cause: error });
+    throw new ModuleUnusable(config, messageOf(error), { cause: error });
   }
   const exported = typeof loaded === "object" && loaded !== null ? loaded : {};
   const found = new Map<string, unknown>(Object.entries(exported)).get(config.name);

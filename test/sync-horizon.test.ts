@@ -5,27 +5,17 @@ import { expect, test } from "vitest";
 import { T_MAX } from "../protocols/limits.ts";
 import {
   foldKnowledge,
-  type Horizon,
   isLate,
   isLater,
   isWithinReach,
   joinHorizons,
   latestOf,
-  NO_HORIZON,
   sameHorizon,
   sameSettled,
   settledOf,
 } from "../protocols/sync/horizon.ts";
 import { parseWriterId } from "../protocols/sync/version.ts";
-
-const A = parseWriterId("0.a.n.x");
-const B = parseWriterId("0.b.n.x");
-const NEXT = parseWriterId("1.b.n.x");
-const LAST = parseWriterId("2.b.n.x");
-
-function horizonOf(change: Partial<Horizon>): Horizon {
-  return { ...NO_HORIZON, ...change };
-}
+import { A, B, horizonOf, LAST, NEXT } from "./horizons.ts";
 
 test("all that a writer of an earlier epoch stamped is settled, of this one up to the settled time, of a later one nothing", () => {
   const settled = { epoch: 1, settled: 7 };

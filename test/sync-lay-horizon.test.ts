@@ -8,20 +8,11 @@ import { holdsLate, layHorizon, refusedTimes } from "../protocols/sync/lay-horiz
 import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
 import { type Replica, type ReplicaEffect, stepReplica } from "../protocols/sync/replica.ts";
 import { type TableSpec, TOMBSTONE } from "../protocols/sync/row-store.ts";
-import { parseWriterId } from "../protocols/sync/version.ts";
 import { mergeRow, NOW, pullBody, replicaOf, ROWS, T, writeRows } from "./replica-steps.ts";
+import { A, B, horizonOf, LAST, NEXT } from "./horizons.ts";
 
 const TWO_TABLES: readonly TableSpec[] = [ROWS, { ...ROWS, name: "others" }];
 const LIMITS: SyncLimits = { ...SYNC_LIMITS, evictRowsMax: 2, evictShare: 1 / 4, evictSlack: 0.1 };
-const A = parseWriterId("0.a.n.x");
-const B = parseWriterId("0.b.n.x");
-const NEXT = parseWriterId("1.b.n.x");
-const LAST = parseWriterId("2.b.n.x");
-
-function horizonOf(change: Partial<Horizon>): Horizon {
-  return { ...NO_HORIZON, ...change };
-}
-
 test("who holds a row that a later horizon calls late may not take it on as it is", () => {
   const replica = start();
   mergeRow(replica.store, { key: 1n, t: T + 5, writer: B });

@@ -2,6 +2,7 @@
  * A message of samples as JSON: the form before sample-frame.ts. Nothing writes it any more; streams on disk may still hold such messages.
  */
 import { DecodeError } from "../wire/decode-error.ts";
+import { isRecord } from "../wire/json-fields.ts";
 import { type DelayCounts } from "./delay-model.ts";
 import { type PublishedSample, type SampleBatch, type SampleMove, type SourcePosition } from "./sample-batch.ts";
 import { readJson } from "../read-json.ts";
@@ -88,7 +89,7 @@ function withPlainZeros(dense: Record<string, number>): Record<string, number> {
 }
 
 function isRecordOf<T>(value: unknown, isSound: (each: unknown) => each is T): value is Record<string, T> {
-  if (!isObject(value)) return false;
+  if (!isRecord(value)) return false;
   for (const each of Object.values(value)) if (!isSound(each)) return false;
   return true;
 }
@@ -102,12 +103,8 @@ function isNumber(value: unknown): value is number {
 }
 
 function fields(value: unknown, what: string): Readonly<Record<string, unknown>> {
-  if (!isObject(value)) throw new DecodeError(WHAT, `${what} is no object`);
+  if (!isRecord(value)) throw new DecodeError(WHAT, `${what} is no object`);
   return value;
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function list(value: unknown, what: string): readonly unknown[] {

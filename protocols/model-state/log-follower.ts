@@ -13,6 +13,7 @@ import {
   skipEntry,
 } from "./region-log.ts";
 import { logHome, type Role, roleOf } from "./role.ts";
+import { sameBytes } from "../wire/bytes.ts";
 
 /** What waits for the log, who is told that the log has it, and who that it never will. */
 export interface Unsent {
@@ -106,8 +107,8 @@ export function takeRead(
     const next = applyMessage(follower.log, { seq, body });
     if (next === undefined) unreadable.push(seq);
     follower.log = next ?? skipEntry(follower.log, seq);
-    if (sent !== undefined && areEqual(sent.body, body)) sent.isRead = true;
-    const own = follower.unsent.find(({ entry }) => areEqual(encodeEntry(entry), body));
+    if (sent !== undefined && sameBytes(sent.body, body)) sent.isRead = true;
+    const own = follower.unsent.find(({ entry }) => sameBytes(encodeEntry(entry), body));
     if (own === undefined) continue;
     said.push(own);
     follower.unsent = follower.unsent.filter((each) => each !== own);
@@ -198,8 +199,4 @@ function mayAppend(follower: LogFollower, entry: LogEntry): boolean {
   if (isForced(entry)) return true;
   const { duty } = followedRole(follower);
   return follower.caughtUp && duty === (entry.kind === "training" ? "takes-over" : "trains");
-}
-
-function areEqual(one: Uint8Array, other: Uint8Array): boolean {
-  return one.length === other.length && one.every((byte, at) => byte === other[at]);
 }

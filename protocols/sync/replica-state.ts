@@ -317,11 +317,4 @@ export type ReplicaEffect =
     }
   /** These rows were taken out: they are not there now, or as a full copy had them. */
   | { readonly kind: "dropped"; readonly table: number; readonly keys: BigUint64Array }
-  | {
-      readonly kind: "written";
-      readonly rows: number;
-      readonly refused: number;
-      readonly urgent: number;
-      readonly duplicate: boolean;
-    }
   | { readonly kind: "refused"; readonly reason: Refusal; readonly from: string | undefined; readonly detail: string };

@@ -279,3 +279,7 @@ export class ByteReader {
 export function bytesOf(column: BigUint64Array | Float64Array | Uint16Array | Float32Array): Uint8Array {
   return new Uint8Array(column.buffer, column.byteOffset, column.byteLength);
 }
+
+export function sameBytes(one: Uint8Array, other: Uint8Array): boolean {
+  return one.length === other.length && one.every((byte, at) => byte === other[at]);
+}

@@ -2,6 +2,7 @@ import { createReadStream } from "node:fs";
 import { basename } from "node:path";
 import { pipeline } from "node:stream";
 import { createGunzip } from "node:zlib";
+import { messageOf } from "../../protocols/wire/error-message.ts";
 import { parseCsv } from "./csv.ts";
 import { UnreadableDataFile } from "./data-errors.ts";
 import { type DataReport, noteBroken } from "./data-report.ts";
@@ -75,7 +76,7 @@ function explain(error: unknown): string {
   if (code === "Z_DATA_ERROR") return "it is not gzip, or damaged; fetch or pack it again";
   if (code === "EACCES" || code === "EPERM") return "reading it is not permitted";
   if (code === "EISDIR") return "it is a folder";
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }
 
 function findColumns(

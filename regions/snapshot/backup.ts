@@ -8,6 +8,7 @@ import { basename, dirname, resolve } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { packTar, type TarSource } from "modern-tar/fs";
+import { messageOf } from "../../protocols/wire/error-message.ts";
 import { nodeDisk, type OldFile } from "../../runtime/disk.ts";
 import { errorCode } from "../../runtime/error-code.ts";
 import { type ImagePlace } from "../../runtime/image-files.ts";
@@ -83,7 +84,7 @@ async function holdAll(places: readonly ImagePlace[], held: AsyncDisposableStack
         if (image !== undefined) candidates.push({ kind: "held", image: held.use(image) });
       } catch (error) {
         if (["EMFILE", "ENFILE"].includes(errorCode(error) ?? "")) throw error;
-        candidates.push({ kind: "broken", why: error instanceof Error ? error.message : String(error) });
+        candidates.push({ kind: "broken", why: messageOf(error) });
       }
     }
     all.push(candidates);

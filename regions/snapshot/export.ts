@@ -7,6 +7,7 @@ import { basename, join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { fileWriter, ParquetWriter } from "hyparquet-writer";
 import { type RowBatch, type RowStore, TOMBSTONE } from "../../protocols/sync/row-store.ts";
+import { messageOf } from "../../protocols/wire/error-message.ts";
 import { errorCode } from "../../runtime/error-code.ts";
 import { type ImagePlace } from "../../runtime/image-files.ts";
 import { chosenPlaces, imagePlaces, modelOf } from "./image-names.ts";
@@ -96,7 +97,7 @@ async function allNames(
     } catch (error) {
       signal.throwIfAborted();
       // A chosen one is refused when its rows are read, with more to say.
-      unnamed.push({ shard: place.name, why: error instanceof Error ? error.message : String(error) });
+      unnamed.push({ shard: place.name, why: messageOf(error) });
     }
   }
   return { names, unnamed };

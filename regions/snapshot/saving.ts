@@ -3,6 +3,7 @@
  */
 import { readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { messageOf } from "../../protocols/wire/error-message.ts";
 import { errorCode } from "../../runtime/error-code.ts";
 
 const SAVING = /^\..+\.freshet-([1-9][0-9]*)$/;
@@ -42,7 +43,7 @@ export function troubleOf(error: unknown): string {
       return "too many files are open. Raise the limit of open files (ulimit -n)";
     case undefined:
     default:
-      return error instanceof Error ? error.message : String(error);
+      return messageOf(error);
   }
 }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { chmod, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { messageOf } from "../../protocols/wire/error-message.ts";
 import { fetchWithApt } from "./apt-route.ts";
 import { fetchReleaseArchive } from "./archive-route.ts";
 import {
@@ -82,7 +83,7 @@ export async function provisionNatsServer(
     } catch (error) {
       signal.throwIfAborted();
       cause = error;
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       tried.push({ route: name, why });
       say(`nats-server: ${name} did not work: ${why}`);
     }

@@ -1,6 +1,7 @@
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { messageOf } from "../../protocols/wire/error-message.ts";
 import { launch, type RunningServer } from "./child.ts";
 import { isLocalOnly, localUrl, natsServerConfig, type NatsServerConfig } from "./config.ts";
 import { type NatsServerBinary } from "./find.ts";
@@ -263,7 +264,7 @@ async function makeStore(storeFolder: string): Promise<void> {
   try {
     await mkdir(storeFolder, { recursive: true, mode: 0o700 });
   } catch (error) {
-    throw new NatsStoreUnusable(storeFolder, error instanceof Error ? error.message : String(error));
+    throw new NatsStoreUnusable(storeFolder, messageOf(error));
   }
 }
 

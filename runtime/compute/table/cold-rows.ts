@@ -1,4 +1,5 @@
 import { type TableSpec } from "../../../protocols/sync/row-store.ts";
+import { messageOf } from "../../../protocols/wire/error-message.ts";
 import { type SharedMemory } from "../load.ts";
 import { Damaged, logShape, RowLog, WANTED_MAX } from "./row-log.ts";
 import { type ScratchFile } from "./scratch.ts";
@@ -35,7 +36,7 @@ export class ScratchFailed extends Error {
 
   constructor(file: string, cause: unknown) {
     super(
-      `Cannot keep the rows of a table on disk, in ${file}: ${cause instanceof Error ? cause.message : String(cause)}. The shard starts again from its image. Give the disk room, or ` +
+      `Cannot keep the rows of a table on disk, in ${file}: ${messageOf(cause)}. The shard starts again from its image. Give the disk room, or ` +
         "another disk; or give the table more memory",
       { cause },
     );

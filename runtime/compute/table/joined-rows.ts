@@ -53,14 +53,7 @@ function joinRows(table: number, all: readonly RowBatch[]): RowBatch {
   return {
     table,
     keys: filled(new BigUint64Array(rows), keys),
-    t: filled(
-      new Float64Array(rows),
-      all.map(({ t }) => t),
-    ),
-    writers: filled(
-      new Uint16Array(rows),
-      all.map(({ writers }) => writers),
-    ),
+    ...joinTimes(all, rows),
     flags: filled(
       new Uint8Array(rows),
       all.map(({ flags }) => flags),

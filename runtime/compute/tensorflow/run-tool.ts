@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
+import { messageOf } from "../../../protocols/wire/error-message.ts";
 
 /** How a tool is run, and who is told meanwhile. */
 export interface ToolContext {
@@ -57,7 +58,7 @@ export async function runTool(name: string, args: readonly string[], context: To
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof ToolFailed) throw error;
-    throw new ToolFailed(name, `cannot be run: ${error instanceof Error ? error.message : String(error)}`, {
+    throw new ToolFailed(name, `cannot be run: ${messageOf(error)}`, {
       cause: error,
     });
   } finally {

@@ -5,6 +5,7 @@ import { mkdir, readdir, readFile, rename, rm, stat, statfs, writeFile } from "n
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { messageOf } from "../../../protocols/wire/error-message.ts";
 import { isSetUp, TensorflowUnavailable } from "./load.ts";
 import { ownInstall } from "./own-install-route.ts";
 import { type Route } from "./routes.ts";
@@ -184,5 +185,5 @@ function lastWords(error: unknown): string {
 }
 
 function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split("\n", 1)[0] ?? "";
+  return messageOf(error).split("\n", 1)[0] ?? "";
 }
