@@ -135,11 +135,11 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
     function setPulls(wanted: boolean): void {
       if (wanted === isPulling) return;
       isPulling = wanted;
-      for (const { region: of, node: id, bytesPerSecond } of config.peers) {
-        const peer = peerText({ region: of, kind: "leader", id });
+      for (const { region: peerRegion, node: peerNode, bytesPerSecond } of config.peers) {
+        const peer = peerText({ region: peerRegion, kind: "leader", id: peerNode });
         step(
           isPulling
-            ? { kind: "neighbour", peer, isFar: of !== region, link: of, bytesPerSecond }
+            ? { kind: "neighbour", peer, isFar: peerRegion !== region, link: peerRegion, bytesPerSecond }
             : { kind: "neighbour-removed", peer },
         );
       }
@@ -180,9 +180,11 @@ export const leader = defineActor<LeaderProtocol, LeaderConfig>({
   },
 });
 
+/** From one look at the leases to the next, of how long they last: one is renewed when a third of that has passed (lease.ts). */
 const LEASE_TURN_SHARE = 1 / 6;
 const BUCKET = "LEASES";
-const UNKNOWN: LeaseAnswer = { kind: "not-written" };
+/** Also where no answer came and it may have taken effect: the read that follows says who holds the lease. */
+const NOT_WRITTEN: LeaseAnswer = { kind: "not-written" };
 const UNREAD: LeaseAnswer = { kind: "unread" };
 
 /** One lease a shard, in the region's key-value store. `changed` is told when another leads a shard, or nobody. */
@@ -191,7 +193,7 @@ function createLeases(config: LeaderConfig, context: Context<LeaderProtocol>, ch
   const states = new Map<string, LeaseState>(
     config.shards.map((shard) => [shard, newLease({ self: config.node, durationMs: config.leaseMs })] as const),
   );
-
+  /** By shard: who leads it, as was told last. */
   const told = new Map<string, string | undefined>();
 
   function step(shard: string, event: LeaseEvent): void {
@@ -210,7 +212,7 @@ function createLeases(config: LeaderConfig, context: Context<LeaderProtocol>, ch
       const work = effect.kind === "read" ? readRecord(shard) : writeRecord(shard, effect.revision);
       context.pipe(work, "lease-answer", (outcome) => ({
         shard,
-        answer: outcome.kind === "done" ? outcome.value : effect.kind === "read" ? UNREAD : UNKNOWN,
+        answer: outcome.kind === "done" ? outcome.value : effect.kind === "read" ? UNREAD : NOT_WRITTEN,
       }));
     }
   }
@@ -229,7 +231,7 @@ function createLeases(config: LeaderConfig, context: Context<LeaderProtocol>, ch
   async function writeRecord(shard: string, revision: number): Promise<LeaseAnswer> {
     const request = { bucket: BUCKET, key: shard, value: config.node, revision };
     const outcome = await stream.ask("kv-write", request, { signal: context.deadline(config.leaseMs) });
-    return outcome.kind === "written" ? outcome : UNKNOWN;
+    return outcome.kind === "written" ? outcome : NOT_WRITTEN;
   }
 
   return {

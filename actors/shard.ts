@@ -118,8 +118,9 @@ export const shard = defineActor<ShardProtocol, ShardConfig>({
     function perform(effect: ReplicaEffect): void {
       switch (effect.kind) {
         case "save":
+          // `take` waits for the disk, and what this node itself has the replica do goes by `step`, which cannot.
           throw new RangeError(
-            `Cannot go on with shard ${config.name}: nothing that this node asks for waits for the disk`,
+            `Cannot go on with shard ${config.name}: its image was to be saved before a step that does not wait for that`,
           );
         case "send":
           if (!images.isOwed()) sendToPeer(context, { effect, ways });

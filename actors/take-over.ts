@@ -81,7 +81,11 @@ export async function takeOver(task: TakeOver, ports: TakeOverPorts): Promise<vo
   for (const kind of ["differs", "saving"] as const) {
     const waiting = holdings.filter((_, at) => outcomes[at]?.kind === kind).map(({ name }) => name);
     if (waiting.length > 0) {
-      throw new NotYet(`${waiting.join(", ")} ${kind === "differs" ? "not pulled whole yet" : "on the way to disk"}`);
+      throw new NotYet(
+        kind === "differs"
+          ? `the rows of ${waiting.join(", ")} are not yet those of ${from}; what is lacking is pulled from there`
+          : `the rows of ${waiting.join(", ")} are not on this node's disk yet`,
+      );
     }
   }
 }

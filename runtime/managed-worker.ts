@@ -173,7 +173,10 @@ export class ManagedWorker implements AsyncDisposable {
 
   /** An actor of it spent its restarts: all of it starts afresh, as far as its own budget goes. */
   async escalated(): Promise<void> {
-    await this.#life?.terminate("escalated");
+    await this.#life?.terminate(
+      "escalated",
+      "an actor of it failed too often; the failures logged before say which, and why",
+    );
   }
 
   #spawn(): WorkerLife {
@@ -204,18 +207,19 @@ export class ManagedWorker implements AsyncDisposable {
     await mesh(this);
     const specs: WireSpec[] = this.#spec.actors.map((spec) => ({ ...spec, module: spec.module.href }));
     const { gateway } = this.#spec;
-    const declared = this.#value(
+    const declared = this.#valueOf(
       await life.call<Attempt<readonly Address[]>>(async (control) =>
         control.declare(specs, gateway === undefined ? undefined : { ...gateway, module: gateway.module.href }),
       ),
     );
     await located(this, declared);
-    this.#value(await life.call<Attempt<undefined>>(async (control) => control.start()));
+    this.#valueOf(await life.call<Attempt<undefined>>(async (control) => control.start()));
     watch.up();
     if (this.#state !== "stopping" && this.#state !== "stopped") this.#state = "running";
   }
 
-  #value<T>(attempt: Attempt<T>): T {
+  /** What a step of its start gave in its thread; throws `StartFailed` for what was thrown there. */
+  #valueOf<T>(attempt: Attempt<T>): T {
     if (attempt.kind === "failed") throw new StartFailed(this.name, attempt.failure, attempt.stack);
     return attempt.value;
   }

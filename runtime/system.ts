@@ -136,7 +136,11 @@ export class ActorSystem implements AsyncDisposable {
       mesh: (one) => this.#mesh(one),
       located: (one, addresses) => this.#locate(one.name, addresses),
       escalate: (one, ended) => {
-        this.log.error("a worker is given up", { worker: one.name, error: ended });
+        const why = ended.reason === "hole" ? "its permissions do not hold" : "its restarts are spent";
+        this.log.error(`a worker is given up, as ${why}; nothing of it runs from now on`, {
+          worker: one.name,
+          error: ended,
+        });
         this.#fail(ended);
       },
     });

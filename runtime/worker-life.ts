@@ -115,7 +115,7 @@ export class WorkerLife implements AsyncDisposable {
     }
     if (this.#told !== undefined) return new WorkerEnded(this.#name, this.#told.reason, { why: this.#told.why });
     if (error !== undefined && "code" in error && error.code === "ERR_WORKER_OUT_OF_MEMORY") {
-      return new WorkerEnded(this.#name, "heap", { why: "its heap is exhausted", cause: error });
+      return new WorkerEnded(this.#name, "heap", { why: "its heap is exhausted; give its thread more", cause: error });
     }
     if (error !== undefined) {
       return new WorkerEnded(this.#name, "threw", { why: `it threw: ${failureOf(error, 0).message}`, cause: error });

@@ -45,7 +45,9 @@ async function startOne(file: string, terminal: Terminal): Promise<number> {
     await using node = await startNode(config, { log, signal: stop.signal });
     const why = await Promise.race([aborted(stop.signal), node.ended]);
     if (why === undefined) return 0;
-    throw new Error(`Cannot go on with region ${config.region}: ${why}`);
+    throw new Error(
+      `Cannot go on with region ${config.region}: ${why}\n  What failed before is in the log. A new start goes on from what is in ${config.state}`,
+    );
   } catch (error) {
     // Asked to stop while it was still starting: then giving up the start is what was wanted.
     if (stop.signal.aborted && error === stop.signal.reason) return 0;

@@ -34,13 +34,13 @@ export type Published = "sent" | "disconnected" | "backpressure" | "too-large";
 
 /** A part of a message beside its payload: protocol line, headers' framing. */
 const OVERHEAD_BYTES = 512;
-/** Between two attempts to connect again: so long at least, and three times that at most. */
+/** Between two attempts to connect again after it was disconnected: so long at least, and three times that at most. */
 const REDIAL_MS = 250;
 const FLUSH_EVERY_BYTES = 1024 * 1024;
 
 /**
- * One connection to one server, kept up for ever with growing, jittered waits, unless cut on purpose. What is published while it is down is
- * refused at once and never kept: it would arrive long after anybody cared.
+ * One connection to one server, kept up for ever unless cut on purpose: the first time it is tried with growing, jittered waits, and after it was
+ * disconnected without growing ones. What is published while it is down is refused at once and never kept: it would arrive long after anybody cared.
  */
 export class NatsLinkConnection implements AsyncDisposable {
   readonly peer: string;
@@ -198,7 +198,15 @@ export class NatsLinkConnection implements AsyncDisposable {
     } catch (error) {
       const reason = error instanceof AuthorizationError ? "refused" : "unreachable";
       metrics.count("freshet_link_connect_failures_total", 1, { peer: this.peer, reason });
-      log.warn("cannot connect to a nats-server", { peer: this.peer, error });
+      log.warn("cannot connect to a nats-server; it is tried again, ever more seldom", {
+        peer: this.peer,
+        reason,
+        check:
+          reason === "refused"
+            ? "our user and password, and what it grants us"
+            : "that it runs, its address, the network",
+        error,
+      });
     }
     return undefined;
   }
