@@ -7,6 +7,7 @@ import {
   lastBatch,
   mayTake,
   nextBatch,
+  noteAnew,
   noteAppended,
   noteGone,
   passTime,
@@ -247,8 +248,18 @@ export function createJoining(config: JoinerConfig, context: Context<JoinerProto
         context.after(RETRY_MS, "read", { source });
         return;
       }
-      const { messages, firstSeq } = outcome.value;
+      const { messages, firstSeq, lastSeq: storedTo } = outcome.value;
       const from = next.get(source) ?? 1;
+      // What was read before is taken in first, by its own numbers.
+      const isRead = messages.length === 0 && queue.every((waiting) => waiting.source !== source);
+      if (isRead && storedTo < from - 1 && resumed !== undefined) {
+        context.metrics.count("freshet_events_anew_total", 1, { source });
+        context.log.error("A stream of events counts from 1 again; it is read from there", { source, from, storedTo });
+        noteAnew(resumed, source);
+        next.set(source, 1);
+        context.after(0, "read", { source });
+        return;
+      }
       const first = messages[0]?.seq;
       if (first !== undefined && first > from && firstSeq > from) {
         context.metrics.count("freshet_events_lost_total", first - from, { source });
@@ -261,7 +272,7 @@ export function createJoining(config: JoinerConfig, context: Context<JoinerProto
       for (const message of messages) queue.push({ source, message });
       const last = messages.at(-1)?.seq;
       if (last !== undefined) next.set(source, last + 1);
-      lastSeqs.set(source, outcome.value.lastSeq);
+      lastSeqs.set(source, storedTo);
       context.after(0, "read", { source });
       evaluate();
     },

@@ -8,6 +8,7 @@ import {
   lastBatch,
   mayTake,
   nextBatch,
+  noteAnew,
   noteAppended,
   noteGone,
   passTime,
@@ -187,6 +188,25 @@ test("a source whose stream has nothing more of what is to be read again is not 
   noteGone(resumed, "a", 4);
   passTime(resumed, 2_000);
   expect(resumed.waiting.map(({ id }) => id)).toEqual(["r:i:0"]);
+});
+
+test("a stream that counts from 1 again is taken in from there, but for what was stored before the source's clock", () => {
+  const resumed = resumeJoiner(OPTIONS, { sources: ["a"] });
+  take(resumed, 8, [shown("r", 1_000), shown("s", 1_010), clicked("s", 1_010)]);
+  expect(nextBatch(resumed)?.positions).toMatchObject([{ applied: 8, needed: 8 }]);
+  noteAppended(resumed, 1);
+  noteAnew(resumed, "a");
+  // An older copy was restored: this is not all new.
+  takeMessage(
+    resumed,
+    { source: "a", seq: 1, storedMs: 1_010, events: [shown("old", 1_000), clicked("old", 1_000)] },
+    0,
+  );
+  expect(resumed.waiting).toEqual([]);
+  const events = [shown("new", 1_020), clicked("new", 1_020), clicked("r", 1_020), shown("s", 1_010)];
+  takeMessage(resumed, { source: "a", seq: 2, storedMs: 1_020, events }, 0);
+  expect(resumed.waiting.map(({ id }) => id)).toEqual(["new:i:1", "r:i:1"]);
+  expect(nextBatch(resumed)?.positions).toMatchObject([{ applied: 2, needed: 3, newestTime: 1_020 }]);
 });
 
 test("samples that were published are known again: told of once more they give nothing, and a negative can be corrected", () => {

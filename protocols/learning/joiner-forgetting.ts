@@ -69,6 +69,17 @@ function isToldAgain({ source, last, others }: Told, isReadAgain: (origin: Origi
   return others !== undefined && [...others].some(([from, sequence]) => isReadAgain({ source: from, sequence }));
 }
 
+/** Forgets which events of a source told of what: they are gone, and others have their numbers. */
+export function forgetNumbers({ pending, settled, recalled, held }: JoinerState, source: string): void {
+  const all: readonly ReadonlyMap<string, Told>[] = [pending, settled, recalled, held];
+  for (const some of all) {
+    for (const told of some.values()) {
+      if (told.source === source) told.last = 0;
+      told.others?.delete(source);
+    }
+  }
+}
+
 /** Once there is too much, so much more goes: the first of a map is found past all that was deleted before it, which takes long for each alone. */
 const ROOM = 1 / 256;
 

@@ -8,6 +8,7 @@ import { EVENT_LIMITS, type FeedbackEvent } from "../feedback.ts";
 import { step, tick } from "./joiner.ts";
 import {
   First,
+  forgetNumbers,
   forgetOldest,
   forgettable,
   isOverfull,
@@ -16,6 +17,7 @@ import {
   oldestSampleNeeded,
 } from "./joiner-forgetting.ts";
 import {
+  clockOf,
   createJoiner,
   type Entry,
   entryOf,
@@ -47,11 +49,13 @@ export interface ResumedJoiner {
   readonly joiner: JoinerState;
   /** The regions whose events are joined. */
   readonly sources: readonly string[];
-  readonly before: ReadonlyMap<string, SourcePosition>;
+  readonly before: Map<string, SourcePosition>;
   /** The last message of each source that was taken in. */
   readonly taken: Map<string, number>;
   /** The last message of each source that its stream has dropped, as far as we were told. */
   readonly gone: Map<string, number>;
+  /** Of each source whose stream begins anew, until when what it stored may have been taken in before, by the source's clock. */
+  readonly anew: Map<string, number>;
   readonly waiting: Sample[];
   readonly batchMax: number;
   /** Messages were taken in since the positions below were true. */
@@ -89,6 +93,7 @@ export function resumeJoiner(
     before,
     taken: new Map(),
     gone: new Map(),
+    anew: new Map(),
     waiting: [],
     batchMax,
     moved: false,
@@ -162,11 +167,12 @@ export function readFrom({ before }: ResumedJoiner, source: string): number {
 
 /** Takes one message in. Messages of one source come in order; one that was taken before has no effect. */
 export function takeMessage(resumed: ResumedJoiner, message: EventMessage, nowMs: number): void {
-  const { joiner, taken, waiting } = resumed;
+  const { joiner, taken, waiting, anew } = resumed;
   const { source, seq, storedMs } = message;
   if (seq <= (taken.get(source) ?? 0)) return;
   allowMemory(resumed);
-  for (const [index, event] of message.events.entries()) {
+  const events = storedMs > (anew.get(source) ?? -Infinity) ? message.events : [];
+  for (const [index, event] of events.entries()) {
     waiting.push(...step(joiner, { source, sequence: seq * EVENTS_PER_MESSAGE + index, event, storedMs }, nowMs));
   }
   taken.set(source, seq);
@@ -176,6 +182,21 @@ export function takeMessage(resumed: ResumedJoiner, message: EventMessage, nowMs
 /** Notes that a source's stream holds nothing before `firstSeq` any more: there is nothing to wait for. */
 export function noteGone({ gone }: ResumedJoiner, source: string, firstSeq: number): void {
   gone.set(source, firstSeq - 1);
+}
+
+/**
+ * Notes that a source's stream counts from 1 again, as its region lost its disk, or has an older copy of it back. It is read from there; what
+ * was stored before the source's clock is passed over. What is open here stays so; after a restart it is lost, as its events are.
+ */
+export function noteAnew(resumed: ResumedJoiner, source: string): void {
+  const { joiner, before, taken, gone, anew } = resumed;
+  const clock = clockOf(joiner, source);
+  forgetNumbers(joiner, source);
+  clock.applied = -Infinity;
+  before.set(source, { ...before.get(source), source, applied: 0, needed: 1 });
+  taken.delete(source);
+  gone.delete(source);
+  anew.set(source, clock.newestTime);
 }
 
 /** Lets processing time pass. Sources that are still being read again keep their windows open: their silence is ours. */
