@@ -1,14 +1,22 @@
 import { memberName } from "../protocols/model-state/members.ts";
-import { type LogEntry, type RegionLogState } from "../protocols/model-state/region-log.ts";
+import {
+  EMPTY_LOG,
+  extentOf,
+  type LogEntry,
+  reaches,
+  type RegionLogState,
+} from "../protocols/model-state/region-log.ts";
 import { type LogRead, type LogTurn } from "../protocols/model-state/log-follower.ts";
 import { type ActorRef } from "../runtime/actor.ts";
 import { type StreamProtocol } from "../runtime/stream-protocol.ts";
 import { copyStream } from "./copy-stream.ts";
+import { fetchLog, type LaterLog } from "./later-epoch.ts";
+import { readLeast, writeLeast } from "./least-log.ts";
 import { type StateManagerConfig } from "./state-manager.ts";
 
 /**
- * Carries out one turn of reading; absent where it was of another region's part, which is in the own stream then. All that regions hold are beginnings
- * of one log. Where the own one is empty this is the first start of all, or what was there is lost: then nothing is known before every region
+ * Carries out one turn of reading; absent where it was of another region's part, which is in the own stream then. Of one epoch all that regions hold are
+ * beginnings of one log. Where the own one is empty this is the first start of all, or what was there is lost: then nothing is known before every region
  * that may hold the log was read. `signal` ends the wait for what is not there yet.
  */
 export function createLogReader(
@@ -39,13 +47,20 @@ export function createLogReader(
   return async ({ region, fromSeq, waits, restores }, signal) => {
     const part = await read(region, { fromSeq, ...(waits && { waitMs: READ_WAIT_MS, signals: [signal] }) });
     if (region !== config.region) return keep(part, part.messages.at(-1)?.seq ?? 0);
-    if (part.messages.length > 0 || !restores) return part;
-    let longest = part;
-    for (const other of config.full) {
-      const theirs = other === config.region ? part : await read(other, { fromSeq: 1 });
-      if (theirs.lastSeq > longest.lastSeq) longest = theirs;
+    if (!restores) return part;
+    const least = await readLeast(stream, { deadline });
+    if (least !== undefined) return { ...part, least };
+    if (part.messages.length > 0) return part;
+    let latest: LogRead & Pick<LaterLog, "log"> = { ...part, log: EMPTY_LOG };
+    for (const other of config.full.filter((each) => each !== config.region)) {
+      const { log, messages } = await fetchLog(stream, { from: other, deadline });
+      if (reaches(extentOf(latest.log), extentOf(log))) continue;
+      latest = { region: other, messages, lastSeq: log.applied, log };
     }
-    return longest === part ? part : keep(longest, longest.lastSeq);
+    const { log, ...theirs } = latest;
+    if (log.applied === 0) return part;
+    if (config.mayTrain) await writeLeast(stream, { log, deadline });
+    return keep(theirs, log.applied);
   };
 }
 

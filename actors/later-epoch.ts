@@ -9,12 +9,15 @@ import {
   applyMessage,
   EMPTY_LOG,
   epochOfLog,
+  type LogExtent,
+  reaches,
   skipEntry,
   type RegionLogState,
 } from "../protocols/model-state/region-log.ts";
 import { type ActorRef } from "../runtime/actor.ts";
 import { type StreamMessage, type StreamProtocol } from "../runtime/stream-protocol.ts";
 import { takeOn } from "./copy-stream.ts";
+import { writeLeast } from "./least-log.ts";
 import { type StateManagerProtocol } from "./state-manager-protocol.ts";
 import { NotYet, type ShardPorts, type TakeOver } from "./take-over.ts";
 
@@ -24,13 +27,12 @@ const READ_MAX = 100;
 /** So many messages of samples, of which only their effect came, are left empty. */
 const PADDING_MAX = 10_000;
 
-/** A region, and the epoch that its log has come to. */
-export interface FoundLog {
+/** A region, and how far its log has come. */
+export interface FoundLog extends LogExtent {
   readonly region: string;
-  readonly epoch: number;
 }
 
-/** The region among these whose log is of the latest epoch. Who does not answer is passed over. */
+/** The region among these whose log has come furthest. Who does not answer is passed over. */
 export async function findLatest(
   peers: readonly { readonly region: string; readonly manager: ActorRef<StateManagerProtocol> }[],
   { deadline }: { readonly deadline: (ms: number) => AbortSignal },
@@ -38,12 +40,13 @@ export async function findLatest(
   const answers = await Promise.allSettled(
     peers.map(async ({ region, manager }) => {
       const summary = await manager.ask("summary", {}, { signal: deadline(LOOK_MS) });
-      return { region, epoch: summary.epoch };
+      return { region, epoch: summary.epoch, last: summary.applied };
     }),
   );
   let latest: FoundLog | undefined;
   for (const answer of answers) {
-    if (answer.status === "fulfilled" && answer.value.epoch > (latest?.epoch ?? -1)) latest = answer.value;
+    if (answer.status === "rejected") continue;
+    if (latest === undefined || !reaches(latest, answer.value)) latest = answer.value;
   }
   return latest;
 }
@@ -72,18 +75,20 @@ export async function fetchLog(
 
 /**
  * Has the own region's streams begin anew: LOG as a copy of that one, SAMPLES empty, as what is in it may be of an epoch that is over. Done in this
- * order, whatever ends in between is done again. Nobody else may write to them meanwhile.
+ * order, whatever ends in between is done again: before anything is lost it is said how far LOG must come. Nobody else may write to them meanwhile.
  */
 export async function installLog(
   stream: ActorRef<StreamProtocol>,
   install: {
     readonly from: string;
     readonly to: string;
-    readonly messages: readonly StreamMessage[];
+    readonly later: LaterLog;
     readonly deadline: (ms: number) => AbortSignal;
   },
 ): Promise<void> {
-  const { messages, deadline } = install;
+  const { later, deadline } = install;
+  const { log, messages } = later;
+  await writeLeast(stream, { log, deadline });
   await stream.ask("reset", { stream: "SAMPLES" }, { signal: deadline(ASK_MS) });
   await stream.ask("reset", { stream: "LOG" }, { signal: deadline(ASK_MS) });
   const copy = { ...install, stream: "LOG", last: messages.at(-1)?.seq ?? 0 };

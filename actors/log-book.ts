@@ -1,5 +1,5 @@
 import { type Unsent } from "../protocols/model-state/log-follower.ts";
-import { type RegionLogState } from "../protocols/model-state/region-log.ts";
+import { type LogExtent, type RegionLogState } from "../protocols/model-state/region-log.ts";
 import { type Role } from "../protocols/model-state/role.ts";
 import { type ActorRef, type Context } from "../runtime/actor.ts";
 import { type StreamProtocol } from "../runtime/stream-protocol.ts";
@@ -18,6 +18,8 @@ export interface LogBook {
   readonly role: () => Role;
   /** The own region's stream has been read, or that of a later epoch. */
   readonly knowsOwn: () => boolean;
+  /** Whether another region's log is to take the place of the own one. */
+  readonly isTruer: (found: LogExtent) => boolean;
   readonly describeTraining: () => TrainingReply;
   /** Why nothing may be appended here now. */
   readonly logRefusal: () => string | undefined;

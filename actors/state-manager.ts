@@ -13,6 +13,8 @@ import {
   followedRole,
   giveUp,
   isForced,
+  isPart,
+  isTruer,
   type LogRead,
   type LogTurn,
   nextAppend,
@@ -171,6 +173,12 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
         context.metrics.count("freshet_log_entries_refused_total");
       }
       for (const { done } of said) done?.();
+      if (isPart(follower) && follower.log.applied >= read.lastSeq) {
+        context.log.warn(
+          "The region log was being copied when this node ended, and is not whole; a region that has it is waited for",
+          { ...follower.least, held: follower.log.applied },
+        );
+      }
       evaluate();
     }
 
@@ -224,6 +232,7 @@ export const stateManager = defineActor<StateManagerProtocol, StateManagerConfig
       managerOf: (region) => context.ref<StateManagerProtocol>({ region, kind: "state-manager", id: config.trainer }),
       log: () => follower.log,
       knowsOwn: () => follower.knowsOwn,
+      isTruer: (found) => isTruer(follower, found),
       append: submit,
       endWait: () => waiting.abort(),
       adopted(next) {

@@ -1,7 +1,7 @@
 /*
  * Being ready for a promotion that is forced, here or elsewhere: looks for a log of a later epoch, and follows the samples of the region that trains.
  */
-import { epochOfLog, type RegionLogState } from "../protocols/model-state/region-log.ts";
+import { epochOfLog, extentOf, type RegionLogState } from "../protocols/model-state/region-log.ts";
 import { type Handlers } from "../runtime/actor.ts";
 import { createSampleFollower } from "./follow-samples.ts";
 import { fetchLog, findLatest, installLog, type LaterLog } from "./later-epoch.ts";
@@ -22,20 +22,16 @@ export function createSuccession(book: LogBook): {
   /** The region whose log is to be taken over; with the log once it was read, as from then on there is no way back. */
   let adopting: { readonly from: string; later?: LaterLog } | undefined;
 
-  function isLater(epoch: number): boolean {
-    return epoch > epochOfLog(book.log());
-  }
-
   async function adoptLog(adoption: { readonly from: string; later?: LaterLog }): Promise<RegionLogState> {
     const { from } = adoption;
     if (adoption.later === undefined) {
       const later = await fetchLog(stream, { from, ...ports });
-      if (!isLater(epochOfLog(later.log))) throw new RangeError(`The log of ${from} is of no later epoch`);
+      if (!book.isTruer(extentOf(later.log))) throw new RangeError(`The log of ${from} has come no further`);
       adoption.later = later;
     }
-    const { log, messages } = adoption.later;
-    if (config.mayTrain) await installLog(stream, { from, to: config.region, messages, ...ports });
-    return log;
+    const { later } = adoption;
+    if (config.mayTrain) await installLog(stream, { from, to: config.region, later, ...ports });
+    return later.log;
   }
 
   return {
@@ -60,7 +56,7 @@ export function createSuccession(book: LogBook): {
         context.after(LOOK_MS, "look", {});
         const found = outcome.kind === "done" ? outcome.value : undefined;
         // Compared with what the own log says now: it may not have been known yet when the others were asked, or have gone on since.
-        if (found === undefined || adopting !== undefined || !book.knowsOwn() || !isLater(found.epoch)) return;
+        if (found === undefined || adopting !== undefined || !book.isTruer(found)) return;
         adopting = { from: found.region };
         book.endWait();
       },

@@ -76,8 +76,8 @@ export const REGION_LOG_MUTANTS: readonly Mutant[] = [
     name: "a-log-is-taken-over-whatever-its-epoch",
     file: "actors/succession.ts",
     edits: [
-      ["!book.knowsOwn() || !isLater(found.epoch)", "!book.knowsOwn() || found.epoch === 0"],
-      ["if (!isLater(epochOfLog(later.log)))", "if (epochOfLog(later.log) === 0)"],
+      ["!book.isTruer(found)", "!book.knowsOwn() || found.epoch === 0"],
+      ["if (!book.isTruer(extentOf(later.log)))", "if (epochOfLog(later.log) === 0)"],
     ],
   },
   {
@@ -88,7 +88,60 @@ export const REGION_LOG_MUTANTS: readonly Mutant[] = [
         "const found = findLatest(peers, ports);",
         "const asked = epochOfLog(book.log());\n          const found = findLatest(peers, ports).then((each) => each && { ...each, epoch: each.epoch > asked ? 9 : 0 });",
       ],
-      ["if (!isLater(epochOfLog(later.log)))", "if (epochOfLog(later.log) === 0)"],
+      ["if (!book.isTruer(extentOf(later.log)))", "if (epochOfLog(later.log) === 0)"],
     ],
+  },
+  {
+    name: "a-part-of-a-copy-is-believed",
+    file: FOLLOWER,
+    edits: [
+      ["return !knowsOwn && !reaches(extentOf(log), least);", "return !knowsOwn && log.applied < 0 && least.last < 0;"],
+    ],
+  },
+  {
+    name: "how-far-a-copy-is-to-come-is-not-said",
+    file: "actors/later-epoch.ts",
+    edits: [["  await writeLeast(stream, { log, deadline });\n", ""]],
+  },
+  {
+    name: "how-far-a-copy-is-to-come-is-said-once-all-is-lost",
+    file: "actors/later-epoch.ts",
+    edits: [
+      ["  await writeLeast(stream, { log, deadline });\n", ""],
+      [
+        '  const copy = { ...install, stream: "LOG"',
+        '  await writeLeast(stream, { log, deadline });\n  const copy = { ...install, stream: "LOG"',
+      ],
+    ],
+  },
+  {
+    name: "how-far-what-was-lost-is-to-come-is-not-said",
+    file: "actors/follow-log.ts",
+    edits: [["    if (config.mayTrain) await writeLeast(stream, { log, deadline });\n", ""]],
+  },
+  {
+    name: "what-was-lost-is-taken-from-the-longest-log",
+    file: "actors/follow-log.ts",
+    edits: [
+      [
+        "if (reaches(extentOf(latest.log), extentOf(log))) continue;",
+        "if (latest.log.applied >= log.applied) continue;",
+      ],
+    ],
+  },
+  {
+    name: "any-log-takes-the-place-of-a-part",
+    file: FOLLOWER,
+    edits: [["isPart(follower) && reaches(found, follower.least)", "isPart(follower)"]],
+  },
+  {
+    name: "only-a-later-epoch-takes-the-place-of-a-part",
+    file: FOLLOWER,
+    edits: [["isPart(follower) && reaches(found, follower.least)", "found.epoch > epochOfLog(follower.log)"]],
+  },
+  {
+    name: "a-log-that-took-the-place-of-a-part-is-not-known",
+    file: FOLLOWER,
+    edits: [["  follower.knowsOwn = true;\n  follower.caughtUp = false;", "  follower.caughtUp = false;"]],
   },
 ];

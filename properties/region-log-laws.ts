@@ -14,46 +14,51 @@ const fates = fc.array(
   { minLength: 4, maxLength: 40, size: "max" },
 );
 const reaches = fc.constantFrom<Reach>("answers", "refuses", "silent");
-const steps = fc.array(
-  fc.oneof(
-    { weight: 3, arbitrary: fc.record({ act: fc.constant("grow-home" as const) }) },
-    { weight: 1, arbitrary: fc.record({ act: fc.constant("grow-own" as const) }) },
-    // The first region is lost while its entry is copied, or while what it handed over is taken over.
-    { weight: 2, arbitrary: fc.record({ act: fc.constant("grow-home-and-lose" as const) }) },
-    {
-      weight: 2,
-      arbitrary: fc.record({ act: fc.constant("hand-over-and-lose" as const), ms: fc.constantFrom(300, 600, 1_000) }),
-    },
-    { weight: 2, arbitrary: fc.record({ act: fc.constant("hand-over" as const) }) },
-    { weight: 2, arbitrary: fc.record({ act: fc.constant("force" as const) }) },
-    {
-      weight: 2,
-      arbitrary: fc.record({
-        act: fc.constant("lose-first" as const),
-        reach: fc.constantFrom<Reach>("refuses", "silent"),
-      }),
-    },
-    { weight: 2, arbitrary: fc.record({ act: fc.constant("add-member" as const) }) },
-    { weight: 3, arbitrary: fc.record({ act: fc.constant("later-epoch" as const), entries: fc.nat(2) }) },
-    { weight: 1, arbitrary: fc.record({ act: fc.constant("restart" as const) }) },
-    {
-      weight: 3,
-      arbitrary: fc.record({
-        act: fc.constant("reach" as const),
-        region: fc.constantFrom("a", "b", "c"),
-        reach: reaches,
-      }),
-    },
-    {
-      weight: 8,
-      arbitrary: fc.record({ act: fc.constant("pass" as const), ms: fc.constantFrom(5, 300, 1_000, 4_000, 12_000) }),
-    },
-  ),
-  { maxLength: 25, size: "max" },
-);
+const ordinary = [
+  { weight: 3, arbitrary: fc.record({ act: fc.constant("grow-home" as const) }) },
+  { weight: 1, arbitrary: fc.record({ act: fc.constant("grow-own" as const) }) },
+  // The first region is lost while its entry is copied, or while what it handed over is taken over.
+  { weight: 2, arbitrary: fc.record({ act: fc.constant("grow-home-and-lose" as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ act: fc.constant("hand-over-and-lose" as const), ms: fc.constantFrom(300, 600, 1_000) }),
+  },
+  { weight: 2, arbitrary: fc.record({ act: fc.constant("hand-over" as const) }) },
+  { weight: 2, arbitrary: fc.record({ act: fc.constant("force" as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      act: fc.constant("lose-first" as const),
+      reach: fc.constantFrom<Reach>("refuses", "silent"),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ act: fc.constant("add-member" as const) }) },
+  { weight: 3, arbitrary: fc.record({ act: fc.constant("later-epoch" as const), entries: fc.nat(2) }) },
+  { weight: 1, arbitrary: fc.record({ act: fc.constant("restart" as const) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      act: fc.constant("reach" as const),
+      region: fc.constantFrom("a", "b", "c"),
+      reach: reaches,
+    }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.record({ act: fc.constant("pass" as const), ms: fc.constantFrom(5, 300, 1_000, 4_000, 12_000) }),
+  },
+] as const;
+/** The node is killed while it copies another region's log in place of its own, or its region's disk is lost. */
+const cuts = [
+  { weight: 3, arbitrary: fc.record({ act: fc.constant("lose-own" as const) }) },
+  { weight: 6, arbitrary: fc.record({ act: fc.constant("cut-copy" as const), entries: fc.nat(4) }) },
+] as const;
+const OF_ANY_LENGTH = { maxLength: 25, size: "max" } as const;
+const steps = fc.array(fc.oneof(...ordinary), OF_ANY_LENGTH);
+const cutSteps = fc.array(fc.oneof(...ordinary, ...cuts), OF_ANY_LENGTH);
 /** Enough for a first start: whoever does not know the log yet does nothing that could go wrong. */
 const BEGUN_MS = 500;
-type Step = typeof steps extends fc.Arbitrary<(infer Drawn)[]> ? Drawn : never;
+type Step = typeof cutSteps extends fc.Arbitrary<(infer Drawn)[]> ? Drawn : never;
 
 /** A log of a later epoch that could not be written whole at first: drawn ones seldom are cut where it shows. */
 const HALF_TAKEN_OVER: [Fate[], Step[], Reach][] = [
@@ -91,25 +96,79 @@ const STARTED_LATER: [Fate[], Step[], Reach] = [
   "silent",
 ];
 
+/** A later log is copied over one by which training was to come here, and the node is killed when it has so many entries of it. */
+const CUT_COPIES: [Fate[], Step[], Reach][] = [0, 1, 2, 3].map((entries) => [
+  ["done"],
+  [
+    { act: "hand-over" },
+    { act: "pass", ms: 4_000 },
+    { act: "later-epoch", entries: 1 },
+    { act: "cut-copy", entries },
+    { act: "pass", ms: 300 },
+  ],
+  "silent",
+]);
+
+/** No log has so many entries. */
+const NEVER = 1_000;
+/** What was lost is copied anew, and that is cut, while a longer log of an earlier epoch can be had as well. */
+const CUT_RESTORES: [Fate[], Step[], Reach][] = [1, 2, 3, 5, NEVER].map((entries) => [
+  ["done"],
+  [
+    ...Array.from({ length: 9 }, (): Step => ({ act: "grow-home" })),
+    { act: "later-epoch", entries: 1 },
+    { act: "pass", ms: 12_000 },
+    { act: "lose-own" },
+    { act: "cut-copy", entries },
+    { act: "pass", ms: 300 },
+  ],
+  "answers",
+]);
+
+/** Of a log of the second epoch nothing was written when the node was killed, and for a while only a region can be asked that knows of none. */
+const CUT_AT_ONCE: [Fate[], Step[], Reach] = [
+  ["done"],
+  [
+    { act: "lose-first", reach: "refuses" },
+    { act: "pass", ms: 12_000 },
+    { act: "later-epoch", entries: 1 },
+    { act: "cut-copy", entries: 0 },
+    { act: "reach", region: "c", reach: "silent" },
+    { act: "reach", region: "a", reach: "answers" },
+    { act: "pass", ms: 4_000 },
+  ],
+  "answers",
+];
+
 export async function checkLaws(numRuns = 150): Promise<void> {
   await everyNodeHears();
+  await everyNodeSeesParts();
   await fc.assert(
-    fc.asyncProperty(fates, steps, reaches, async (drawnFates, drawnSteps, reachOfFirst) => {
-      const world = new RegionLogWorld(drawnFates, { keeps: true });
-      await world.start();
-      await world.pass(BEGUN_MS);
-      world.mayFail = true;
-      for (const step of drawnSteps) {
-        await take(world, step);
-        await world.pass(0);
-        await world.checkBelief();
-      }
-      await world.settle(reachOfFirst);
-      await world.checkBelief();
-      world.checkEntries();
-    }),
+    fc.asyncProperty(fates, steps, reaches, (drawnFates, drawn, reach) =>
+      tryWorld(new RegionLogWorld(drawnFates, { keeps: true }), drawn, reach),
+    ),
     { numRuns, examples: [...HALF_TAKEN_OVER, STARTED_LATER] },
   );
+  await fc.assert(
+    fc.asyncProperty(fates, cutSteps, reaches, (drawnFates, drawn, reach) =>
+      tryWorld(new RegionLogWorld(drawnFates, { keeps: true, meetsAll: true }), drawn, reach),
+    ),
+    { numRuns: Math.ceil(numRuns / 3), examples: [...CUT_COPIES, ...CUT_RESTORES, CUT_AT_ONCE] },
+  );
+}
+
+async function tryWorld(world: RegionLogWorld, drawn: readonly Step[], reachOfFirst: Reach): Promise<void> {
+  await world.start();
+  await world.pass(BEGUN_MS);
+  world.mayFail = true;
+  for (const step of drawn) {
+    await take(world, step);
+    await world.pass(0);
+    await world.checkBelief();
+  }
+  await world.settle(reachOfFirst);
+  await world.checkBelief();
+  world.checkEntries();
 }
 
 /** A node that keeps no log hears of a promotion that its own region was forced to, though no other region answers. */
@@ -120,6 +179,16 @@ async function everyNodeHears(): Promise<void> {
   for (const region of ["a", "c"]) world.reach(region, "silent");
   world.logs.forceOwn();
   await world.settle("silent");
+}
+
+/** A node that keeps no log, and starts where its region's is a part, tells nothing of it: it hears of the whole one. */
+async function everyNodeSeesParts(): Promise<void> {
+  const world = new RegionLogWorld(["done"], { keeps: false });
+  world.logs.beginLaterEpoch(1);
+  world.leavePart();
+  await world.start();
+  await world.pass(12_000);
+  await world.checkHeard();
 }
 
 async function take(world: RegionLogWorld, step: Step): Promise<void> {
@@ -150,6 +219,10 @@ async function take(world: RegionLogWorld, step: Step): Promise<void> {
       return world.logs.beginLaterEpoch(step.entries);
     case "restart":
       return world.start();
+    case "lose-own":
+      return world.loseOwn();
+    case "cut-copy":
+      return world.cutCopy(step.entries);
     case "reach":
       return world.reach(step.region, step.reach);
     case "pass":

@@ -7,14 +7,16 @@ import {
   decodeEntry,
   EMPTY_LOG,
   type LogEntry,
+  type LogExtent,
   type RegionLogState,
 } from "../protocols/model-state/region-log.ts";
 import { roleOf } from "../protocols/model-state/role.ts";
 import { type VirtualClock } from "../runtime/clock.ts";
 import { type Answer } from "../runtime/router.ts";
-import { type StreamMessage, type StreamProtocol } from "../runtime/stream-protocol.ts";
+import { type StoredRecord, type StreamMessage, type StreamProtocol } from "../runtime/stream-protocol.ts";
 
-type Asked = "append" | "read" | "last" | "purge" | "reset";
+const ASKED = ["append", "read", "last", "purge", "reset", "kv-get", "kv-write"] as const;
+type Asked = (typeof ASKED)[number];
 export type StreamAsk = {
   readonly [K in Asked]: { readonly message: K; readonly body: StreamProtocol[K]["request"] };
 }[Asked];
@@ -22,6 +24,8 @@ export type StreamAsk = {
 export class PlayedStreams {
   readonly #clock: VirtualClock;
   readonly #streams = new Map<string, StreamMessage[]>();
+  /** Of the own region's key-value store. */
+  readonly #records = new Map<string, StoredRecord>();
   #waiters: (() => void)[] = [];
   /** Told of a stream that begins anew. */
   onReset: (region: string, stream: string) => void = () => undefined;
@@ -35,6 +39,22 @@ export class PlayedStreams {
     const held = this.#streams.get(name) ?? [];
     this.#streams.set(name, held);
     return held;
+  }
+
+  /** How far the own region's LOG must have come to count. */
+  least(): LogExtent {
+    const [epoch = 0, last = 0] = (this.#records.get("log")?.value ?? "").split(" ").map(Number);
+    return { epoch, last };
+  }
+
+  require({ epoch, last }: LogExtent): void {
+    this.#records.set("log", { value: `${epoch} ${last}`, revision: 1 });
+  }
+
+  /** A region's disk is lost. */
+  lose(region: string): void {
+    for (const stream of ["LOG", "SAMPLES"]) this.#streams.delete(`${region} ${stream}`);
+    this.#records.clear();
   }
 
   /** What a region's LOG says. */
@@ -59,6 +79,14 @@ export class PlayedStreams {
 
   /** Done now, or, where it waits for a message, when that comes or in time. */
   carryOut(ask: StreamAsk, region: string, reply: (made: unknown) => void): void {
+    if (ask.message === "kv-get") return reply({ record: this.#records.get(ask.body.key) });
+    if (ask.message === "kv-write") {
+      const { key, value, revision } = ask.body;
+      const before = this.#records.get(key)?.revision ?? 0;
+      if (before !== revision) return reply({ kind: "conflict" });
+      this.#records.set(key, { value, revision: before + 1 });
+      return reply({ kind: "written", revision: before + 1 });
+    }
     const { stream } = ask.body;
     const name = `${region} ${stream}`;
     const held = this.#streams.get(name) ?? [];
@@ -104,7 +132,7 @@ export class PlayedStreams {
 }
 
 export function isStreamAsk(ask: { readonly message: string; readonly body: unknown }): ask is StreamAsk {
-  return ["append", "read", "last", "purge", "reset"].includes(ask.message);
+  return ASKED.some((each) => each === ask.message);
 }
 
 export function replay(messages: readonly StreamMessage[], upTo: number): RegionLogState {

@@ -3,14 +3,15 @@
  * after, be refused, or be done long after its deadline.
  */
 import assert from "node:assert/strict";
-import { stateManager, type StateManagerConfig } from "../actors/state-manager.ts";
+import { stateManager } from "../actors/state-manager.ts";
 import { type StateManagerProtocol } from "../actors/state-manager-protocol.ts";
-import { decodeEntry, epochOfLog } from "../protocols/model-state/region-log.ts";
+import { decodeEntry, epochOfLog, extentOf, reaches } from "../protocols/model-state/region-log.ts";
 import { type ActorRef, type AskOptions } from "../runtime/actor.ts";
 import { ActorHost } from "../runtime/actor-host.ts";
 import { virtualClock, type VirtualClock } from "../runtime/clock.ts";
 import { type Delivery } from "../runtime/router.ts";
 import { type StreamMessage, type StreamProtocol } from "../runtime/stream-protocol.ts";
+import { CONFIG } from "./region-log-config.ts";
 import {
   checkOpen,
   describe,
@@ -21,11 +22,15 @@ import {
   replay,
   type Said,
   settled,
+  type StreamAsk,
 } from "./region-log-streams.ts";
+import { ToldRoles } from "./region-log-told.ts";
 import { FIRST, OWN, REGIONS, RegionLogs } from "./region-logs.ts";
 
 /** What becomes of one ask about a log. */
 export type Fate = "done" | "slow" | "answer-lost" | "never-done" | "late" | "refused";
+/** For a log to be looked for and copied, though each ask takes as long as it may. */
+const COPIED_MS = 40_000;
 /** Whether another region answers, or how it does not. */
 export type Reach = "answers" | "refuses" | "silent";
 
@@ -33,27 +38,6 @@ const WHO = { region: OWN, first: FIRST };
 /** Longer than any deadline of an ask. */
 const LATE_MS = 25_000;
 const REFUSED = { code: "refused", why: "it is away" } as const;
-const CONFIG: StateManagerConfig = {
-  region: OWN,
-  regions: REGIONS,
-  training: FIRST,
-  full: REGIONS,
-  mayTrain: true,
-  trainer: "a",
-  nodes: [],
-  models: [],
-  stream: { region: OWN, kind: "stream", id: "a" },
-  holdings: [],
-  tells: {
-    mayTrain: true,
-    shards: [],
-    leader: { region: OWN, kind: "leader", id: "a" },
-    trainers: [],
-    settleMs: 60_000,
-  },
-  windowMs: 60_000,
-  quality: { windowMs: 60_000, windows: 2, calibration: { low: 0.5, high: 2 } },
-};
 
 interface Life {
   readonly host: ActorHost;
@@ -62,6 +46,10 @@ interface Life {
   readonly reads: Open[];
   readonly appends: Open[];
   unanswered: number;
+  /** The node was killed: nothing that it asks for is done any more. */
+  isCut: boolean;
+  /** The own LOG was begun anew, or had been lost before the start: so many entries are to come then. */
+  toCome: number;
 }
 
 export class RegionLogWorld {
@@ -69,6 +57,8 @@ export class RegionLogWorld {
   readonly logs: RegionLogs;
   readonly #fates: readonly Fate[];
   readonly #keeps: boolean;
+  /** Asks about records meet fates as well, not only those about logs. */
+  readonly #meetsAll: boolean;
   #next = 0;
   /** From now on asks meet their fates. */
   mayFail = false;
@@ -77,22 +67,34 @@ export class RegionLogWorld {
   readonly #reach = new Map<string, Reach>();
   /** What the own LOG held since this start, one more each time that it was begun anew. */
   #generations: StreamMessage[][] = [];
+  /** Those that were a part of a copy when they were begun anew: nothing was ever believed of them. */
+  readonly #parts = new Set<StreamMessage[]>();
+  readonly #told = new ToldRoles();
+  #cutAt: number | undefined;
   /** Asks that are still to be done, though nobody waits for them. */
   #late = 0;
   #life: Life | undefined;
 
   /** The node that keeps the region's log, or another of its nodes. */
-  constructor(fates: readonly Fate[], { keeps }: { readonly keeps: boolean }) {
+  constructor(
+    fates: readonly Fate[],
+    { keeps, meetsAll = false }: { readonly keeps: boolean; readonly meetsAll?: boolean },
+  ) {
     this.#fates = fates;
     this.#keeps = keeps;
+    this.#meetsAll = meetsAll;
     this.#streams.onReset = (region, stream) => {
-      if (region === OWN && stream === "LOG") this.#generations.push(this.#streams.of(OWN));
+      if (region !== OWN || stream !== "LOG") return;
+      this.#noteParts();
+      this.#generations.push(this.#streams.of(OWN));
+      this.#running().toCome = this.#furthest();
     };
     this.logs = new RegionLogs({ streams: this.#streams, clock: this.#clock });
   }
 
   /** Whoever waits for the node before hears no more. */
-  async start(): Promise<void> {
+  async start(toCome = 0): Promise<void> {
+    this.#noteParts();
     const clock = virtualClock(this.#clock.nowMs());
     const failures: unknown[] = [];
     const host = new ActorHost({
@@ -105,7 +107,8 @@ export class RegionLogWorld {
     const config = { ...CONFIG, mayTrain: this.#keeps };
     const id = this.#keeps ? "a" : "b";
     const manager = host.ref<StateManagerProtocol>(host.declare({ definition: stateManager, id, config }));
-    const life: Life = { host, clock, manager, reads: [], appends: [], unanswered: 0 };
+    const life: Life = { host, clock, manager, reads: [], appends: [], unanswered: 0, isCut: false, toCome };
+    host.router.addLocal(CONFIG.tells.leader, { deliver: ({ body }) => this.#told.hear(body) });
     host.router.addLocal(CONFIG.stream, { deliver: (delivery) => this.#takeStreamAsk(life, delivery) });
     for (const region of REGIONS) {
       if (region === OWN && this.#keeps) continue;
@@ -116,6 +119,28 @@ export class RegionLogWorld {
     this.#generations = [this.#streams.of(OWN)];
     await host.start();
     assert.deepEqual(failures, []);
+  }
+
+  /** The node is killed once it has written so many entries of another region's log to its own, should that come within a while, and starts again. */
+  async cutCopy(entries: number): Promise<void> {
+    this.#cutAt = entries;
+    await this.pass(COPIED_MS);
+    this.#cutAt = undefined;
+    if (this.#running().isCut) await this.start();
+  }
+
+  /** The node starts without what its region's server had. What is known elsewhere it must come to know before it says anything. */
+  async loseOwn(): Promise<void> {
+    this.#streams.lose(OWN);
+    this.#told.forget(["a", "c"].map((region) => this.logs.roleOf(region)));
+    this.#life = undefined;
+    await this.start(this.#furthest());
+  }
+
+  /** The own LOG is a part of the last region's, left by whoever keeps it: nothing that it says is to be told. */
+  leavePart(): void {
+    this.logs.leavePart();
+    this.#told.forget([this.logs.roleOf("c")]);
   }
 
   reach(region: string, reach: Reach): void {
@@ -166,10 +191,17 @@ export class RegionLogWorld {
 
   /** What the node believes is what its own stream says up to somewhere, or said before it was begun anew. */
   async checkBelief(): Promise<void> {
+    this.#told.check();
     const believed = await this.#believed();
     const says = this.#generations.map((held) => JSON.stringify(describe(replay(held, believed.applied), WHO)));
     const believes = JSON.stringify(believed);
     assert.ok(says.includes(believes), `The node believes ${believes}, and its stream says ${says.join(", or ")}`);
+  }
+
+  /** The node has told its actors what the last region's log says, and nothing before it. */
+  async checkHeard(): Promise<void> {
+    assert.deepEqual(await this.#believed(), describe(this.#streams.logOf("c"), WHO));
+    this.#told.check(this.logs.roleOf("c"));
   }
 
   /** Each entry is there once, and a stream that holds something is begun anew for a log of a later epoch only: what it has besides is lost with that. */
@@ -177,7 +209,8 @@ export class RegionLogWorld {
     // What could not be written whole is between the first and the last.
     const [first = [], ...anew] = this.#generations;
     const [before = 0, after = 0] = [first, anew.at(-1) ?? []].map((each) => epochOfLog(replay(each, Infinity)));
-    assert.ok(anew.length === 0 || first.length === 0 || after > before, `Epoch ${before} gave way to ${after}`);
+    const mayGiveWay = first.length === 0 || this.#parts.has(first);
+    assert.ok(anew.length === 0 || mayGiveWay || after > before, `Epoch ${before} gave way to ${after}`);
     for (const messages of this.#generations) {
       const names = messages.map(({ body }) => nameOf(decodeEntry(body)));
       assert.equal(new Set(names).size, names.length, `An entry is there twice: ${names.join(", ")}`);
@@ -194,6 +227,10 @@ export class RegionLogWorld {
     if (!isAll) return "the own stream says more than is believed";
     // Whoever holds none of the log waits for all regions that may.
     if (own.length === 0 && this.#reach.get(FIRST) !== "answers") return undefined;
+    // Whoever holds a part waits for one that has come as far as it was to.
+    const found = REGIONS.filter((region) => region !== OWN && this.#reach.get(region) === "answers");
+    const isFound = found.some((region) => reaches(extentOf(this.#streams.logOf(region)), this.#streams.least()));
+    if (this.#parts.has(own) && !isFound) return undefined;
     if (epochOfLog(this.#streams.logOf("c")) > epochOfLog(log)) return "another region has a log of a later epoch";
     const { duty, training, next } = this.logs.roleOf(OWN);
     const home = next ?? training;
@@ -231,7 +268,9 @@ export class RegionLogWorld {
   #takeStreamAsk(life: Life, { message, body, answer }: Delivery): void {
     const ask = { message, body };
     assert.ok(answer !== undefined && isStreamAsk(ask), `The stream was asked for '${message}'`);
-    const isLog = ask.body.stream === "LOG";
+    if (life.isCut) return;
+    const isRecord = "bucket" in ask.body;
+    const isLog = "stream" in ask.body && ask.body.stream === "LOG";
     const region = ask.message === "read" || ask.message === "last" ? ask.body.region : OWN;
     const entry: Open = { region, answer, isAnswered: false };
     if (isLog && ask.message === "read") life.reads.push(entry);
@@ -241,7 +280,8 @@ export class RegionLogWorld {
       if (life === this.#life) answer.reply(made);
     };
     const reach = this.#reach.get(region) ?? "answers";
-    const fate = isLog && this.mayFail ? (this.#fates[this.#next++ % this.#fates.length] ?? "done") : "done";
+    const isMet = this.mayFail && (isLog || (isRecord && this.#meetsAll));
+    const fate = isMet ? (this.#fates[this.#next++ % this.#fates.length] ?? "done") : "done";
     if (reach === "refuses" || (reach === "answers" && fate === "refused")) {
       this.#clock.after(1, () => {
         entry.isAnswered = true;
@@ -258,11 +298,33 @@ export class RegionLogWorld {
     const generation = this.#streams.of(OWN);
     this.#clock.after(delayMs, () => {
       if (isLate) this.#late -= 1;
+      if (life.isCut) return;
       // One connection brings them to the own server in order: what was asked before the stream was begun anew is not done after that.
       if (isLog && ask.message === "append" && generation !== this.#streams.of(OWN)) return;
       if (isLog && ask.message === "append") this.#checkAppend(ask.body);
       this.#streams.carryOut(ask, region, reply);
+      this.#cut(life, ask);
     });
+  }
+
+  /** Kills the node where it has written so many entries of a log that is longer, to its own that was begun anew or lost. */
+  #cut(life: Life, { message, body }: StreamAsk): void {
+    if (!(message === "append" || message === "reset") || body.stream !== "LOG" || life !== this.#life) return;
+    const { length } = this.#streams.of(OWN);
+    life.isCut = length === this.#cutAt && length < life.toCome;
+  }
+
+  /** The own LOG is no longer copied to as it is. */
+  #noteParts(): void {
+    const last = this.#generations.at(-1);
+    if (last !== undefined && last.length < (this.#life?.toCome ?? 0)) this.#parts.add(last);
+  }
+
+  /** The length of the log that has come furthest elsewhere. */
+  #furthest(): number {
+    const [one, other] = ["a", "c"].map((region) => this.#streams.logOf(region));
+    if (one === undefined || other === undefined) return 0;
+    return (reaches(extentOf(one), extentOf(other)) ? one : other).applied;
   }
 
   #takePeerAsk(region: string, { message, answer }: Delivery): void {
@@ -270,7 +332,7 @@ export class RegionLogWorld {
     if (answer === undefined || reach === "silent") return;
     if (reach === "refuses") return answer.fail(REFUSED);
     const { term, epoch, duty } = this.logs.roleOf(region);
-    if (message === "summary") return answer.reply({ epoch });
+    if (message === "summary") return answer.reply({ epoch, applied: this.#streams.logOf(region).applied });
     assert.equal(message, "standing");
     answer.reply({ regions: REGIONS, mayTrain: true, shards: [], ...(duty === "hands-over" && { handsOver: term }) });
   }

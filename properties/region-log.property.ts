@@ -7,6 +7,6 @@ import { checkLaws } from "./region-log-laws.ts";
 test("a region believes what its own log says, adds to it once, and ends what it was asked for, whatever is lost, late or refused", () =>
   checkLaws());
 
-test("the laws of the region log see each bug that is planted", { timeout: 60_000 }, async () => {
+test("the laws of the region log see each bug that is planted", { timeout: 180_000 }, async () => {
   expect(await survivors(new URL("region-log-laws.ts", import.meta.url), REGION_LOG_MUTANTS)).toEqual([]);
 });

@@ -3,7 +3,7 @@
  */
 import { nextEpoch } from "../actors/later-epoch.ts";
 import { encodeSampleBatch } from "../protocols/learning/sample-codec.ts";
-import { encodeEntry, type LogEntry } from "../protocols/model-state/region-log.ts";
+import { encodeEntry, extentOf, type LogEntry } from "../protocols/model-state/region-log.ts";
 import { roleOf } from "../protocols/model-state/role.ts";
 import { type VirtualClock } from "../runtime/clock.ts";
 import { type PlayedStreams } from "./region-log-streams.ts";
@@ -68,6 +68,12 @@ export class RegionLogs {
     const epoch = nextEpoch(this.#streams.logOf(OWN), { region: OWN, full: REGIONS });
     this.#append(OWN, { kind: "promote", atMs: this.#clock.nowMs(), to: OWN, term: term + 1, epoch });
     this.#append(OWN, { kind: "training", atMs: this.#clock.nowMs(), region: OWN, term: term + 1 });
+  }
+
+  /** The node that keeps the region's log was to copy all of the last region's, and ended before it had. */
+  leavePart(): void {
+    for (const { body } of this.#streams.of("c").slice(0, 2)) this.#streams.store(OWN, "LOG", body);
+    this.#streams.require(extentOf(this.#streams.logOf("c")));
   }
 
   /** What a region's log has it do. */

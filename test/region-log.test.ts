@@ -7,13 +7,16 @@ import {
   membersNumber,
   presentMembers,
 } from "../protocols/model-state/members.ts";
+import { createLogFollower, isPart, nextTurn, takeRead } from "../protocols/model-state/log-follower.ts";
 import {
   applyEntry,
   decodeEntry,
   EMPTY_LOG,
   encodeEntry,
   epochOfLog,
+  extentOf,
   type LogEntry,
+  reaches,
   type RegionLogState,
   skipEntry,
 } from "../protocols/model-state/region-log.ts";
@@ -166,6 +169,32 @@ test("who trains, hands over, takes over and follows, before, while and after tr
     ["follows", "trains"].map((duty) => ({ duty, training: "oregon", term: 1, epoch: 0 })),
   );
   expect([logHome(EMPTY_LOG, "tokyo"), logHome(logOf(PROMOTE), "tokyo")]).toEqual(["tokyo", "oregon"]);
+});
+
+test("a log has come as far as another that is of an earlier epoch, however long, or of its own and no longer", () => {
+  const log = extentOf(logOf(FORCED, TRAINING));
+  expect(log).toEqual({ epoch: 1, last: 2 });
+  for (const [epoch, last, isReached] of [
+    [0, 9, true],
+    [1, 2, true],
+    [1, 3, false],
+    [2, 1, false],
+  ] as const) {
+    expect(reaches(log, { epoch, last })).toBe(isReached);
+  }
+});
+
+test("of an own log that is a part of a copy nothing is believed, and what another node may add is waited for", () => {
+  const follower = createLogFollower({ region: "tokyo", first: "tokyo", holds: true, keeps: true });
+  const first = nextTurn(follower);
+  expect(first).toMatchObject({ region: "tokyo", fromSeq: 1, waits: false, restores: true });
+  const messages = [{ seq: 1, body: encodeEntry(PROMOTE) }];
+  takeRead(follower, first, { region: "tokyo", messages, lastSeq: 1, least: { epoch: 0, last: 2 } });
+  expect([isPart(follower), follower.knowsOwn, follower.caughtUp]).toEqual([true, false, false]);
+  const next = nextTurn(follower);
+  expect(next).toMatchObject({ region: "tokyo", fromSeq: 2, waits: true, restores: false });
+  takeRead(follower, next, { region: "tokyo", messages: [{ seq: 2, body: encodeEntry(TRAINING) }], lastSeq: 2 });
+  expect([isPart(follower), follower.knowsOwn]).toEqual([false, true]);
 });
 
 test("members are listed in order of name, with the number of the entry that changed them last", () => {

@@ -2,13 +2,21 @@
  * How a node follows the region log and appends to it. Where it keeps its region's copy of the log, it believes what it read in that copy and nothing else.
  * So what became of an append needs no guess, whether its answer says so, speaks of a conflict or never comes: the copy is read, and what waits is
  * known there by its own bytes. One append is under way at a time, and the next is made once the copy was read after it.
+ *
+ * The copy may be a part of what was to be written there, where a process was killed meanwhile. How far it was to come is said beside it, before
+ * the first entry is (actors/least-log.ts). What does not come as far is no log: nothing is believed of it, until a region is found that has
+ * come as far, and its log takes the place.
  */
 import {
   applyMessage,
   wouldCount,
   EMPTY_LOG,
   encodeEntry,
+  epochOfLog,
+  extentOf,
   type LogEntry,
+  type LogExtent,
+  reaches,
   type RegionLogState,
   skipEntry,
 } from "./region-log.ts";
@@ -40,6 +48,8 @@ export interface LogFollower {
   caughtUp: boolean;
   /** The own region's stream may hold more than was read of it. */
   looks: boolean;
+  /** How far the own stream must have come. */
+  least: LogExtent;
   unsent: readonly Unsent[];
   /** The append that is under way, until it was answered, or not in time, and the stream was read after that. */
   sent: { readonly body: Uint8Array; isAnswered: boolean; isRead: boolean } | undefined;
@@ -63,6 +73,8 @@ export interface LogRead {
   readonly messages: readonly { readonly seq: number; readonly body: Uint8Array }[];
   /** Of that stream, when they were read. */
   readonly lastSeq: number;
+  /** How far it must have come, where that was asked for: of the own one, with the first of a start. */
+  readonly least?: LogExtent;
 }
 
 export function createLogFollower(place: LogPlace): LogFollower {
@@ -72,6 +84,7 @@ export function createLogFollower(place: LogPlace): LogFollower {
     knowsOwn: !place.holds,
     caughtUp: false,
     looks: place.holds,
+    least: { epoch: 0, last: 0 },
     unsent: [],
     sent: undefined,
   };
@@ -81,13 +94,27 @@ export function followedRole({ log, place }: LogFollower): Role {
   return roleOf(log, place);
 }
 
-export function nextTurn({ log, knowsOwn, looks, sent, place }: LogFollower): LogTurn {
+/** The own stream is a part of what was to be written there, as far as it was read. */
+export function isPart({ knowsOwn, log, least }: LogFollower): boolean {
+  return !knowsOwn && !reaches(extentOf(log), least);
+}
+
+/** Whether a log is to take the place of the own one: it is of a later epoch, or that is a part and this one has come as far as it was to. */
+export function isTruer(follower: LogFollower, found: LogExtent): boolean {
+  return follower.knowsOwn
+    ? found.epoch > epochOfLog(follower.log)
+    : isPart(follower) && reaches(found, follower.least);
+}
+
+export function nextTurn(follower: LogFollower): LogTurn {
+  const { log, knowsOwn, looks, sent, place } = follower;
   const settles = sent?.isAnswered === true;
   const isLook = looks || settles;
   return {
     region: isLook ? place.region : logHome(log, place.first),
     fromSeq: log.applied + 1,
-    waits: !isLook,
+    // Of a part more may come, where another node writes it.
+    waits: !isLook || isPart(follower),
     restores: !knowsOwn && log.applied === 0,
     settles,
   };
@@ -97,11 +124,12 @@ export function nextTurn({ log, knowsOwn, looks, sent, place }: LogFollower): Lo
 export function takeRead(
   follower: LogFollower,
   { settles }: LogTurn,
-  { region, messages, lastSeq }: LogRead,
+  { region, messages, lastSeq, least = follower.least }: LogRead,
 ): { readonly said: readonly Unsent[]; readonly unreadable: readonly number[] } {
   const { place, sent } = follower;
   const said: Unsent[] = [];
   const unreadable: number[] = [];
+  follower.least = least;
   for (const { seq, body } of messages) {
     if (seq <= follower.log.applied) continue;
     const next = applyMessage(follower.log, { seq, body });
@@ -113,7 +141,7 @@ export function takeRead(
     said.push(own);
     follower.unsent = follower.unsent.filter((each) => each !== own);
   }
-  const isAll = follower.log.applied >= lastSeq;
+  const isAll = follower.log.applied >= lastSeq && !isPart(follower);
   if (isAll && region === place.region) {
     follower.knowsOwn = true;
     follower.looks = false;
@@ -181,6 +209,7 @@ export function giveUp(follower: LogFollower, kept: (entry: LogEntry) => boolean
 /** Another log is the true one, and the own stream is a copy of it by now, where this node keeps one. */
 export function replaceLog(follower: LogFollower, log: RegionLogState): void {
   follower.log = log;
+  follower.knowsOwn = true;
   follower.caughtUp = false;
   follower.looks = false;
 }

@@ -124,6 +124,21 @@ export function epochOfLog({ epoch }: RegionLogState): number {
   return epoch ?? 0;
 }
 
+/** How far a log has come: its epoch, and its last entry. */
+export interface LogExtent {
+  readonly epoch: number;
+  readonly last: number;
+}
+
+export function extentOf(log: RegionLogState): LogExtent {
+  return { epoch: epochOfLog(log), last: log.applied };
+}
+
+/** Whether a log has come as far as another: it is of a later epoch, or of that one and as long. */
+export function reaches(extent: LogExtent, other: LogExtent): boolean {
+  return extent.epoch === other.epoch ? extent.last >= other.last : extent.epoch > other.epoch;
+}
+
 /** An entry that cannot be read: it is passed over, by every region alike. */
 export function skipEntry(state: RegionLogState, seq: number): RegionLogState {
   return seq <= state.applied ? state : { ...state, applied: seq };
