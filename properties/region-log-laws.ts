@@ -143,6 +143,7 @@ const CUT_AT_ONCE: [Fate[], Step[], Reach] = [
 export async function checkLaws(numRuns = 150): Promise<void> {
   await everyNodeHears();
   await everyNodeSeesParts();
+  await aDeletedRecordSaysNothing();
   await fc.assert(
     fc.asyncProperty(fates, steps, reaches, (drawnFates, drawn, reach) =>
       tryWorld(new RegionLogWorld(drawnFates, { keeps: true }), drawn, reach),
@@ -188,7 +189,19 @@ async function everyNodeSeesParts(): Promise<void> {
   world.leavePart();
   await world.start();
   await world.pass(12_000);
-  await world.checkHeard();
+  await world.checkHeard("c");
+}
+
+/** Where no region has the whole log any more, a node goes on with a part once somebody has deleted the record that says how far it was to come. */
+async function aDeletedRecordSaysNothing(): Promise<void> {
+  const world = new RegionLogWorld(["done"], { keeps: true });
+  world.logs.beginLaterEpoch(1);
+  world.logs.leavePart();
+  world.logs.deleteLeast();
+  for (const region of ["a", "c"]) world.reach(region, "silent");
+  await world.start();
+  await world.pass(BEGUN_MS);
+  await world.checkHeard("b");
 }
 
 async function take(world: RegionLogWorld, step: Step): Promise<void> {

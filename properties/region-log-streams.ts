@@ -51,6 +51,11 @@ export class PlayedStreams {
     this.#records.set("log", { value: `${epoch} ${last}`, revision: 1 });
   }
 
+  /** As `nats kv del` leaves it. */
+  deleteLeast(): void {
+    this.#records.set("log", { value: "", revision: 2 });
+  }
+
   /** A region's disk is lost. */
   lose(region: string): void {
     for (const stream of ["LOG", "SAMPLES"]) this.#streams.delete(`${region} ${stream}`);

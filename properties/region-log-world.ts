@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { stateManager } from "../actors/state-manager.ts";
 import { type StateManagerProtocol } from "../actors/state-manager-protocol.ts";
 import { decodeEntry, epochOfLog, extentOf, reaches } from "../protocols/model-state/region-log.ts";
+import { roleOf } from "../protocols/model-state/role.ts";
 import { type ActorRef, type AskOptions } from "../runtime/actor.ts";
 import { ActorHost } from "../runtime/actor-host.ts";
 import { virtualClock, type VirtualClock } from "../runtime/clock.ts";
@@ -198,10 +199,11 @@ export class RegionLogWorld {
     assert.ok(says.includes(believes), `The node believes ${believes}, and its stream says ${says.join(", or ")}`);
   }
 
-  /** The node has told its actors what the last region's log says, and nothing before it. */
-  async checkHeard(): Promise<void> {
-    assert.deepEqual(await this.#believed(), describe(this.#streams.logOf("c"), WHO));
-    this.#told.check(this.logs.roleOf("c"));
+  /** The node has told its actors what the log of a region says, and nothing before it. */
+  async checkHeard(region: string): Promise<void> {
+    const log = this.#streams.logOf(region);
+    assert.deepEqual(await this.#believed(), describe(log, WHO));
+    this.#told.check(roleOf(log, WHO));
   }
 
   /** Each entry is there once, and a stream that holds something is begun anew for a log of a later epoch only: what it has besides is lost with that. */

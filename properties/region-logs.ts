@@ -76,6 +76,11 @@ export class RegionLogs {
     this.#streams.require(extentOf(this.#streams.logOf("c")));
   }
 
+  /** Somebody has the own region go on with what it holds. */
+  deleteLeast(): void {
+    this.#streams.deleteLeast();
+  }
+
   /** What a region's log has it do. */
   roleOf(region: string): ReturnType<typeof roleOf> {
     return roleOf(this.#streams.logOf(region), { region, first: FIRST });
