@@ -96,6 +96,21 @@ const STARTED_LATER: [Fate[], Step[], Reach] = [
   "silent",
 ];
 
+/** Killed while a later log is taken over, and its stream is emptied only when the next start has read it. */
+const EMPTIED_LATE: [Fate[], Step[], Reach] = [
+  ["slow", "slow", "done", "late", "done"],
+  [
+    { act: "hand-over-and-lose", ms: 300 },
+    { act: "later-epoch", entries: 0 },
+    { act: "pass", ms: 4_000 },
+    { act: "pass", ms: 12_000 },
+    { act: "pass", ms: 4_000 },
+    { act: "reach", region: "b", reach: "refuses" },
+    { act: "restart" },
+  ],
+  "silent",
+];
+
 /** A later log is copied over one by which training was to come here, and the node is killed when it has so many entries of it. */
 const CUT_COPIES: [Fate[], Step[], Reach][] = [0, 1, 2, 3].map((entries) => [
   ["done"],
@@ -148,7 +163,7 @@ export async function checkLaws(numRuns = 150): Promise<void> {
     fc.asyncProperty(fates, steps, reaches, (drawnFates, drawn, reach) =>
       tryWorld(new RegionLogWorld(drawnFates, { keeps: true }), drawn, reach),
     ),
-    { numRuns, examples: [...HALF_TAKEN_OVER, STARTED_LATER] },
+    { numRuns, examples: [...HALF_TAKEN_OVER, STARTED_LATER, EMPTIED_LATE] },
   );
   await fc.assert(
     fc.asyncProperty(fates, cutSteps, reaches, (drawnFates, drawn, reach) =>
