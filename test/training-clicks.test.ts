@@ -75,6 +75,7 @@ async function learned({ batch, of = model, checkpoints, saveMs = Infinity, batc
     saveMs,
     signal,
     onResume: () => undefined,
+    onReread: () => undefined,
     onProgress: () => undefined,
     onWindow: () => undefined,
     onRefused: () => undefined,

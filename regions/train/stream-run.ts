@@ -39,6 +39,8 @@ export interface StreamOptions {
   readonly signal: AbortSignal;
   /** There was a checkpoint, of so many samples. */
   readonly onResume: (done: number) => void;
+  /** How much is read anew of what was learned before the checkpoint, 0 to 1. */
+  readonly onReread: (share: number) => void;
   readonly onProgress: (done: number, perSecond: number) => void;
   readonly onWindow: (window: QualityPoint) => void;
   /** A batch was not learned from: one of the first. `sample` is of its samples. */
@@ -117,7 +119,8 @@ export async function runStream(options: StreamOptions): Promise<StreamRun> {
     } else startedMs = performance.now();
     if (performance.now() - turnMs < TURN_MS) continue;
     const tookMs = performance.now() - startedMs;
-    options.onProgress(at.done, tookMs > 0 ? (1000 * (at.done - doneBefore)) / tookMs : 0);
+    if (next <= known) options.onReread(next / known);
+    else options.onProgress(at.done, tookMs > 0 ? (1000 * (at.done - doneBefore)) / tookMs : 0);
     await new Promise((resolve) => setImmediate(resolve));
     turnMs = performance.now();
     if (!options.signal.aborted) continue;

@@ -62,6 +62,7 @@ export async function trainOnClicks(
       if (done < data.samples) say(`Goes on after ${done} samples`);
       else say("It was learned to its end before; --restart begins anew");
     },
+    onReread: (share) => progress(`reading what was learned before  ${Math.floor(100 * share)} %`),
     onProgress: (done, perSecond) => progress(describeProgress({ done, samples: data.samples, perSecond })),
     onWindow: (window) =>
       say(`${new Date(window.at).toISOString()}  ${window.samples} samples  ${streamFigures(window)}`),
