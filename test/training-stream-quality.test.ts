@@ -2,10 +2,11 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type SlicedPrediction } from "../protocols/learning/quality-slices.ts";
 import { ALL, createStreamQuality } from "../regions/train/stream-quality.ts";
-import { qualityOf } from "../regions/train/stream-report.ts";
+import { qualityOf, streamPage } from "../regions/train/stream-report.ts";
 
 const WINDOW_MS = 100;
 const START_MS = 1_000;
+const OPTIMIZER = { kind: "adagrad", learningRate: 0.1 } as const;
 const HOW = { windowMs: WINDOW_MS, startMs: START_MS, features: ["device"] };
 
 const stream: fc.Arbitrary<readonly SlicedPrediction[]> = fc
@@ -75,4 +76,58 @@ test("createStreamQuality(): each prediction is in the window of its time, of al
     }),
     { numRuns: 15 },
   );
+});
+
+test("streamPage() draws no window of a hundredth of an average one's samples, in no line, and says so", () => {
+  const quality = createStreamQuality({ ...HOW, kept: undefined });
+  for (let at = 0; at < 5_003; at += 1) {
+    // Ten windows of 500 that are predicted well; in the last are few, which are not.
+    const isLast = at >= 5_000;
+    const timeMs = START_MS + (isLast ? 50 : Math.floor(at / 500)) * WINDOW_MS;
+    const label = at % 2 === 0 ? 1 : 0;
+    const probability = (label === 1) === isLast ? 0.01 : 0.99;
+    quality.measure({ timeMs, label, probability, weight: 1, values: ["a"], isNewUser: false, isNewItem: false });
+  }
+  quality.end();
+  const [fromMs, toMs] = [START_MS, START_MS + 51 * WINDOW_MS];
+  const report = {
+    model: {
+      name: "news",
+      shards: 1,
+      architecture: { kind: "logistic" },
+      tables: [],
+      dense: [],
+      optimizer: OPTIMIZER,
+      denseOptimizer: OPTIMIZER,
+    },
+    data: {
+      folder: "folder",
+      title: "title",
+      clicks: 500,
+      unknown: 0,
+      samples: 5_003,
+      from: new Date(fromMs).toISOString(),
+      to: new Date(toMs).toISOString(),
+      keys: {},
+      broken: 0,
+      late: 0,
+    },
+    settings: { batch: 256, seed: 1, windowMs: WINDOW_MS },
+    backend: "plain",
+    ...qualityOf(quality.state()),
+    refused: { batches: 0, samples: 0 },
+    done: 5_003,
+    isOver: true,
+    rows: {},
+    samplesPerSecond: 1,
+  } as const;
+  const page = streamPage(report);
+  expect(report.quality.windows).toHaveLength(11);
+  expect(page).toContain("samples are not drawn: 1 here, which report.json has.");
+  expect(page).toContain("all (500)");
+  expect(page).toContain("device=a (500)");
+  const drawn = [...page.matchAll(/<polyline[^>]* points="([^"]*)"/g)].map(([, points = ""]) => points.split(" "));
+  for (const points of drawn) expect(points).toHaveLength(10);
+  const even = { ...report, quality: { ...report.quality, windows: report.quality.windows.slice(0, 10) } };
+  expect(streamPage(even)).not.toContain("not drawn");
 });

@@ -88,9 +88,10 @@ export function streamPage(report: StreamReport): string {
   const fromMs = Date.parse(data.from);
   const isLong = Date.parse(data.to) - fromMs > 96 * HOUR_MS;
   const [x, unitMs] = isLong ? (["days", 24 * HOUR_MS] as const) : (["hours", HOUR_MS] as const);
+  const thin = thinWindows(quality.windows);
   const series = [{ slice: ALL, ...quality }, ...slices].map(({ slice, windows }) => ({
     name: slice,
-    points: windows,
+    points: windows.filter(({ at }) => !thin.has(at)),
   }));
   const rows: readonly (readonly [string, string])[] = [
     ["model", `${model.name}, ${model.architecture.kind}`],
@@ -115,10 +116,16 @@ export function streamPage(report: StreamReport): string {
   return page(model.name, {
     rows,
     body: `<h2>Quality over time, each sample predicted before it is learned from</h2>
-<p>A point is ${Number((settings.windowMs / unitMs).toPrecision(3))} ${x} of the clicks' own time; in brackets: how many samples the last one is of.</p>
+<p>A point is ${Number((settings.windowMs / unitMs).toPrecision(3))} ${x} of the clicks' own time; in brackets: how many samples the last one is of.${thin.size === 0 ? "" : ` Windows with less than a hundredth of an average one's samples are not drawn: ${thin.size} here, which report.json has.`}</p>
 ${qualityCharts(series, { x, xOf: ({ at }) => (at - fromMs) / unitMs })}
 ${slicesTable("By slice", slices)}`,
   });
+}
+
+/** When windows end whose few samples say nothing: stragglers come for days after the last clicks, and their figures would flatten all others. */
+function thinWindows(windows: readonly QualityPoint[]): ReadonlySet<number> {
+  const mean = windows.reduce((sum, { samples }) => sum + samples, 0) / windows.length;
+  return new Set(windows.filter(({ samples }) => samples < mean / 100).map(({ at }) => at));
 }
 
 /** `AUC 0.71234, log loss 0.31234, calibration 1.012`. */
