@@ -7,7 +7,7 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
   {
     name: "rows-leave-below-the-floor",
     file: CACHE,
-    edits: [["if (t > (cache.floor[writer] ?? 0)) cache.floor[writer] = t;", ""]],
+    edits: [["  if (t > (floor[writer] ?? 0)) floor[writer] = t;\n", ""]],
   },
   {
     name: "cache-answers-below-its-floor",
@@ -39,7 +39,7 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
   {
     name: "cache-without-bound",
     file: CACHE,
-    edits: [["while (cachedCount(cache) > cache.rowsMax) makeRoom(cache, rows);", ""]],
+    edits: [["while (cachedCount(cache) > cache.rowsMax) makeRoom(cache, rows.store, known);", ""]],
   },
   {
     name: "floor-zero-on-restart",
@@ -59,7 +59,7 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
   {
     name: "full-cache-drops-silently",
     file: CACHE,
-    edits: [["    leave(cache, rows.store.versionsAt(cache.early.column()));\n", ""]],
+    edits: [["    for (let at = 0; at < t.length; at += 1) raiseFloor(cache, writers[at] ?? 0, t[at] ?? 0);\n", ""]],
   },
   {
     name: "rewritten-row-stays-in-its-slice",
@@ -69,12 +69,7 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
   {
     name: "newest-slice-leaves-first",
     file: CACHE,
-    edits: [
-      [
-        "    leave(cache, rowsOf(cache, 0, rows));\n    cache.closed.shift();\n  } else",
-        "    leave(cache, rowsOf(cache, cache.closed.length - 1, rows));\n    cache.closed.pop();\n  } else",
-      ],
-    ],
+    edits: [["  cache.closed.shift();\n", "  cache.closed.pop();\n"]],
   },
   {
     name: "slices-passed-over-by-one-writer",
@@ -87,16 +82,6 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
     name: "last-frame-in-no-cache",
     file: "protocols/sync/own-pull.ts",
     edits: [["if (!isCopy) noteRows(replica, ...fresh);", ""]],
-  },
-  {
-    name: "bounded-within-a-change",
-    file: "protocols/sync/row-notes.ts",
-    edits: [
-      [
-        "  for (const rows of batches) fileRows(cache, rows, { known, early });\n  boundCache(cache, replica);",
-        "  for (const rows of batches) {\n    fileRows(cache, rows, { known, early });\n    boundCache(cache, replica);\n  }",
-      ],
-    ],
   },
   {
     name: "slot-twice-in-an-answer",
@@ -116,12 +101,27 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
   {
     name: "floor-raised-by-what-stays",
     file: CACHE,
-    edits: [[" || (upTo !== undefined && t > (upTo[writer] ?? 0))", ""]],
+    edits: [
+      [
+        "if (oldest !== undefined) leave(cache, oldest);",
+        "if (oldest !== undefined) leave(cache, { ...oldest, upTo: known });",
+      ],
+    ],
   },
   {
-    name: "floor-raised-by-early-rows",
+    name: "open-slice-leaves-in-silence",
     file: CACHE,
-    edits: [["    if (early.size > 0 && early.has(slot)) continue;\n    kept", "    kept"]],
+    edits: [
+      [
+        "    for (let writer = 0; writer < known.length; writer += 1) raiseFloor(cache, writer, known[writer] ?? 0);\n",
+        "",
+      ],
+    ],
+  },
+  {
+    name: "rows-of-later-slices-listed-twice",
+    file: CACHE,
+    edits: [[" || (upTo !== undefined && t > (upTo[writer] ?? 0))", ""]],
   },
   {
     name: "cached-below-the-floor",

@@ -6,7 +6,8 @@ import { createMapRowStore } from "../protocols/sync/map-row-store.ts";
 import { createReplica, type Replica, stepReplica } from "../protocols/sync/replica.ts";
 import { type TableSpec } from "../protocols/sync/row-store.ts";
 import { parseWriterId } from "../protocols/sync/version.ts";
-import { cachedCount } from "../protocols/sync/update-cache.ts";
+import { SlotSet } from "../protocols/sync/slot-set.ts";
+import { boundCache, cachedCount, createUpdateCache, fileRows, lackingSlots } from "../protocols/sync/update-cache.ts";
 import { checkFloor } from "./world/directed-cache.ts";
 
 const NOW = 1_760_000_000_000;
@@ -57,6 +58,32 @@ test("a row's age counts from when it was known: after a lag longer than the age
   expect([late.early.size, pull(late, before, NOW + 600_000)]).toEqual([1, 1]);
   expect(late.cache.counts).toMatchObject({ hits: 1, scans: 0 });
   expect(checkFloor(late)).toBeUndefined();
+});
+
+test("a row that was early while entries that mean nothing were taken out is given once afterwards", () => {
+  const store = createMapRowStore(TABLES, { state: false });
+  const writer = store.writerIndex(parseWriterId("0.b.n.x"));
+  const cache = createUpdateCache(Float64Array.of(0), { ...SYNC_LIMITS, cacheRowsMax: 1 });
+  const early = new SlotSet();
+  // The one row comes, and is covered; and again. Each time it enters the open slice once more.
+  for (let t = 1; t <= 6; t += 1) {
+    const row = {
+      table: 0,
+      keys: BigUint64Array.of(1n),
+      t: Float64Array.of(t),
+      writers: Uint16Array.of(writer),
+      flags: Uint8Array.of(0),
+      values: new Uint8Array(4),
+      state: undefined,
+    };
+    const merged = store.merge(row, new Float64Array());
+    fileRows(cache, merged, { known: Float64Array.of(t - 1), early });
+    boundCache(cache, { store, early }, Float64Array.of(t - 1));
+    fileRows(cache, { ...merged, before: merged }, { known: Float64Array.of(t), early });
+  }
+  expect(cache.open.end).toBeLessThan(6);
+  const known = { known: Float64Array.of(0), ours: Float64Array.of(6) };
+  expect(lackingSlots(cache, known)).toEqual(Float64Array.of(store.slotOf(0, 1n) ?? -1));
 });
 
 test("a clock that jumps by hours, back and forth, makes no row leave before its turns have passed", () => {

@@ -100,14 +100,14 @@ export function createReplica({
   for (const t of rows.t) observe(replica.stamper, t);
   const before = { t: new Float64Array(rows.t.length), writers: rows.writers };
   fileRows(replica.cache, { ...rows, before }, { known, early: replica.early });
-  boundCache(replica.cache, replica);
+  boundCache(replica.cache, replica, known);
   store.release(early);
   return replica;
 }
 
 /** Takes one event and returns what is to be done, in order. Bad messages change nothing and come back as `refused`. */
 export function stepReplica(replica: Replica, event: ReplicaEvent, nowMs: number): ReplicaEffect[] {
-  turnCache(replica.cache, replica, { nowMs, known: () => knownTimes(replica.store, knownOf(replica)) });
+  turnCache(replica.cache, { nowMs, known: () => knownTimes(replica.store, knownOf(replica)) });
   const { version } = replica;
   const effects = take(replica, event, nowMs);
   if (replica.version !== version) effects.push(...answerHeld(replica));

@@ -48,7 +48,7 @@ export function noteRows(replica: Replica, ...batches: readonly StoredVersions[]
   const { store, early, cache } = replica;
   const known = knownTimes(store, knownOf(replica));
   for (const rows of batches) fileRows(cache, rows, { known, early });
-  boundCache(cache, replica);
+  boundCache(cache, replica, known);
 }
 
 /** After knowledge grew: rows that it covers now are early no more. */

@@ -5,7 +5,7 @@
  * The floor says how far back it reaches: writer -> t. Invariants, between any two events:
  *   1. Every row outside the cache has t <= floor[writer]. So for whoever knows all up to the floor, the lacking rows of the cache
  *      are the lacking rows of the store.
- *   2. Every row in the cache has t > floor[writer]: the floor was raised by exactly what left.
+ *   2. Every row in the cache has t > floor[writer]: with a slice that leaves, the floor is raised to what it goes up to.
  *   3. A closed slice holds the rows that the knowledge `upTo`, taken when it was closed, covers, and that those of older slices do
  *      not. So whoever knows `upTo` lacks nothing in it or in older slices.
  *   4. Early rows are in a set of their own, and enter the open slice when knowledge covers them: their age counts from then.
@@ -13,7 +13,8 @@
  *      then is the floor ahead of knowledge somewhere. Pulls then scan; none misses a row.
  *
  * By 2 and 3 the version of a row says in which slice it is, so nothing is kept by slot: who files a row says which version it had before, and the
- * row that enters a later slice stays in the list of the one it left. Such entries mean nothing; a row is looked up only when its slice leaves.
+ * row that enters a later slice stays in the list of the one it left. Such entries mean nothing; rows are looked up only when there are too many of these.
+ * By 3 a slice leaves without a look at its rows: all that are left in it lie between the floor and what it goes up to, and nothing else of the cache does.
  *
  * A slice leaves when it was closed `TURNS` turns ago; turns are at least a step apart, so a clock that jumps ahead makes one turn and
  * not many. Ekko tunes for few misses: so a pull that had to scan lengthens the age, and one answered from here shortens it a little.
@@ -178,14 +179,14 @@ function append(slice: Slice, slot: Slot): void {
   slice.size += 1;
 }
 
-/** Lets rows leave until the bounds hold. Not within a change: the store would tell versions of rows that are not filed yet. */
-export function boundCache(cache: UpdateCache, rows: CachedRows): void {
-  while (cachedCount(cache) > cache.rowsMax) makeRoom(cache, rows);
+/** Lets rows leave until the bounds hold, after all rows of a change. `known` is our knowledge. */
+export function boundCache(cache: UpdateCache, rows: CachedRows, known: Float64Array): void {
+  while (cachedCount(cache) > cache.rowsMax) makeRoom(cache, rows.store, known);
   const { closed, open } = cache;
   if (closed.reduce((sum, { end }) => sum + end, open.end) <= ENTRIES * cache.rowsMax) return;
   for (const [at, slice] of [...closed, open].entries()) {
-    const { slots } = rowsOf(cache, at, rows);
-    slice.slots = slice.repeats ? once([slots]) : slots.slice();
+    const slots = slotsOf(cache, at, rows);
+    slice.slots = slice.repeats ? once([slots]) : slots;
     slice.end = slice.slots.length;
     slice.repeats = false;
   }
@@ -198,14 +199,13 @@ export function cachedCount({ early, open, closed }: UpdateCache): number {
 
 /** The slots of all rows in the cache, as they are found there. */
 export function cachedSlots(cache: UpdateCache, rows: CachedRows): Float64Array {
-  const inSlices = [...cache.closed, cache.open].map((_, at) => rowsOf(cache, at, rows).slots);
+  const inSlices = [...cache.closed, cache.open].map((_, at) => slotsOf(cache, at, rows));
   return once([cache.early.column(), ...inSlices]);
 }
 
 /** Lets time pass: closes the open slice, and lets the oldest leave. Call it between events; `known` is our knowledge. */
 export function turnCache(
   cache: UpdateCache,
-  rows: CachedRows,
   { nowMs, known }: { readonly nowMs: number; readonly known: () => Float64Array },
 ): void {
   // A clock that was set back starts its step anew.
@@ -219,10 +219,7 @@ export function turnCache(
   if (!isDue) return;
   cache.turn += 1;
   cache.turnedAtMs = nowMs;
-  while (cache.closed[0] !== undefined && cache.closed[0].turn < cache.turn - TURNS) {
-    leave(cache, rowsOf(cache, 0, rows));
-    cache.closed.shift();
-  }
+  while (cache.closed[0] !== undefined && cache.closed[0].turn < cache.turn - TURNS) leave(cache, cache.closed[0]);
 }
 
 /**
@@ -277,16 +274,16 @@ function reaches(known: Float64Array, bound: readonly number[] | Float64Array): 
   return true;
 }
 
-function makeRoom(cache: UpdateCache, rows: CachedRows): void {
-  if (cache.closed.length > 0) {
-    leave(cache, rowsOf(cache, 0, rows));
-    cache.closed.shift();
-  } else if (cache.open.size > 0) {
-    leave(cache, rowsOf(cache, 0, rows));
+function makeRoom(cache: UpdateCache, store: RowStore, known: Float64Array): void {
+  const [oldest] = cache.closed;
+  if (oldest !== undefined) leave(cache, oldest);
+  else if (cache.open.size > 0) {
+    for (let writer = 0; writer < known.length; writer += 1) raiseFloor(cache, writer, known[writer] ?? 0);
     cache.open = emptySlice();
   } else {
     cache.counts.gaveUp += 1;
-    leave(cache, rows.store.versionsAt(cache.early.column()));
+    const { t, writers } = store.versionsAt(cache.early.column());
+    for (let at = 0; at < t.length; at += 1) raiseFloor(cache, writers[at] ?? 0, t[at] ?? 0);
     cache.early.clear();
   }
 }
@@ -295,36 +292,28 @@ function makeRoom(cache: UpdateCache, rows: CachedRows): void {
  * The rows that are in a closed slice, or in the open one, which comes after the last of these. All that is in its list and is not, went to a later slice, is early, or
  * is gone. A slot that stands there twice is given twice.
  */
-function rowsOf({ floor, open, closed }: UpdateCache, at: number, { store, early }: CachedRows): SlotVersions {
+function slotsOf(
+  { floor, open, closed }: UpdateCache,
+  at: number,
+  { store, early }: CachedRows,
+): Float64Array<ArrayBuffer> {
   const { slots: listed, end } = closed[at] ?? open;
   const [after, upTo] = [closed[at - 1]?.upTo ?? floor, closed[at]?.upTo];
   const found = store.versionsAt(listed.subarray(0, end));
-  const kept = { slots: new Float64Array(end), t: new Float64Array(end), writers: new Uint16Array(end) };
-  let rows = 0;
-  for (let entry = 0; entry < end; entry += 1) {
-    const slot = found.slots[entry] ?? 0;
-    const t = found.t[entry] ?? 0;
-    const writer = found.writers[entry] ?? 0;
-    if (t <= (after[writer] ?? 0) || (upTo !== undefined && t > (upTo[writer] ?? 0))) continue;
-    if (early.size > 0 && early.has(slot)) continue;
-    kept.slots[rows] = slot;
-    kept.t[rows] = t;
-    kept.writers[rows] = writer;
-    rows += 1;
-  }
-  return {
-    slots: kept.slots.subarray(0, rows),
-    t: kept.t.subarray(0, rows),
-    writers: kept.writers.subarray(0, rows),
-  };
+  return found.slots.filter((slot, entry) => {
+    const [t = 0, writer = 0] = [found.t[entry], found.writers[entry]];
+    if (t <= (after[writer] ?? 0) || (upTo !== undefined && t > (upTo[writer] ?? 0))) return false;
+    return !early.has(slot);
+  });
 }
 
-/** Raises the floor by exactly these rows. */
-function leave(cache: UpdateCache, { t: times, writers }: SlotVersions): void {
-  for (let at = 0; at < times.length; at += 1) {
-    const t = times[at] ?? 0;
-    const writer = writers[at] ?? 0;
-    while (cache.floor.length <= writer) cache.floor.push(0);
-    if (t > (cache.floor[writer] ?? 0)) cache.floor[writer] = t;
-  }
+/** The oldest slice leaves. */
+function leave(cache: UpdateCache, { upTo }: ClosedSlice): void {
+  for (let writer = 0; writer < upTo.length; writer += 1) raiseFloor(cache, writer, upTo[writer] ?? 0);
+  cache.closed.shift();
+}
+
+function raiseFloor({ floor }: UpdateCache, writer: number, t: number): void {
+  while (floor.length <= writer) floor.push(0);
+  if (t > (floor[writer] ?? 0)) floor[writer] = t;
 }
