@@ -13,7 +13,6 @@ import { newRows, type NewRows, NO_NEW_ROWS } from "../protocols/learning/new-ro
 import { type SampleColumns } from "../protocols/learning/sample-frame.ts";
 import { sizeOf } from "../protocols/learning/training-batch.ts";
 import {
-  afterApplied,
   batchLimit,
   neededFrom,
   nextToRead,
@@ -25,7 +24,7 @@ import { modelLayout } from "../protocols/model-layout.ts";
 import { type ActorRef, type Context } from "../runtime/actor.ts";
 import { type StreamProtocol } from "../runtime/stream-protocol.ts";
 import { type JoinerProtocol } from "./joiner.ts";
-import { type GradientPart, type PushOutcome, type ShardProtocol, type Sighting } from "./shard-protocol.ts";
+import { type GradientPart, type ShardProtocol } from "./shard-protocol.ts";
 import {
   type Batch,
   decode,
@@ -36,16 +35,14 @@ import {
   sightingsOf,
 } from "./sample-messages.ts";
 import { packPush } from "./packed-push.ts";
-import { createPushRoom } from "./push-room.ts";
 import { createSharedRows } from "./shared-rows.ts";
 import { type StateManagerProtocol } from "./state-manager-protocol.ts";
 import { createTrainingQuality } from "./training-quality.ts";
 import { brokenGradient, originOf, ShardElsewhere } from "./training-faults.ts";
+import { createTrainerPushes, type ShardStep } from "./trainer-pushes.ts";
 import { type TrainerConfig, type TrainerProtocol, type TrainerStatus } from "./trainer.ts";
 
 const ASK_MS = 10_000;
-/** Pushes that the mean of their lateness is about. */
-const LATE_MEMORY = 100;
 /** Messages read at once. Each holds up to a joiner's chunk of samples. */
 const READ_MAX = 32;
 
@@ -75,7 +72,7 @@ export function startTraining(given: {
     upMs: () => context.upMs(),
     count: (name, by) => context.metrics.count(name, by, { ...labels, reader: "trainer" }),
   });
-  const room = createPushRoom();
+  const pushes = createTrainerPushes({ trainer: self, shards, compensation: config.compensation, wasLearnedOn });
   let learner = createLearner(layout, { backend, batchMax: 4 * config.batch });
   let positions: SamplePositions | undefined;
   /** By shard: what trainers of another number had learned from when this one began. */
@@ -84,7 +81,6 @@ export function startTraining(given: {
   let queue: Queued[] = [];
   let samplesLearned = 0;
   let lastSeq = 0;
-  let lateMean = 0;
   const quality = createTrainingQuality(model);
 
   function deadline(): Until {
@@ -194,12 +190,12 @@ export function startTraining(given: {
     const computed = learned.length === 0 ? NOTHING : await compute(learned, { labelled, until });
     const { parts } = computed;
     const sightings = parts.length === 0 && learned.length > 0 ? [] : sightingsOf(samples, shards.length);
-    let outcome = await pushAll(known, { seq, parts, sightings, until });
+    let outcome = await pushes.push(known, { seq, parts, sightings, ...until });
     if (outcome.refused !== undefined) {
       // Never by a gradient: what a shard asks of those was asked before any of them had one.
       context.metrics.count("freshet_batches_refused_total", 1, { ...labels, reason: outcome.refused });
       context.log.warn("A batch was refused and passed over", { reason: outcome.refused, upTo: seq });
-      outcome = await pushAll(outcome.positions, { seq, parts: [], sightings: [], until });
+      outcome = await pushes.push(outcome.positions, { seq, parts: [], sightings: [], ...until });
     }
     positions = outcome.positions;
     if (!isNew) return;
@@ -221,7 +217,7 @@ export function startTraining(given: {
       planned,
       gathered.map(({ values }) => values),
     );
-    const learned = learn(learner, planned, labelled, (shard, floats) => room.take(shard, floats));
+    const learned = learn(learner, planned, labelled, pushes.room);
     const { loss, gradients } = learned;
     const probabilities = learned.probabilities.slice();
     const broken = brokenGradient(layout, learned);
@@ -247,49 +243,6 @@ export function startTraining(given: {
     return { parts, probabilities, isNew: newRows(layout, planned, gathered) };
   }
 
-  async function pushAll(
-    known: SamplePositions,
-    batch: {
-      readonly seq: number;
-      readonly sightings: readonly (readonly Sighting[])[];
-      readonly until: Until;
-    } & Pick<Computed, "parts">,
-  ): Promise<{ positions: SamplePositions; refused?: string }> {
-    const lacking = shardsLacking(known, batch.seq);
-    const asked = Promise.all(
-      lacking.map(async ({ shard, previous }) => {
-        const { compensation } = config;
-        const isKnown = wasLearnedOn(shard, batch.seq);
-        const gradients = (isKnown ? undefined : batch.parts[shard]) ?? { parts: [] };
-        const named = {
-          trainer: self,
-          batch: batch.seq,
-          previous,
-          sightings: (isKnown ? undefined : batch.sightings[shard]) ?? [],
-        };
-        const push = packPush({ ...named, ...gradients, ...(compensation > 0 && { compensation }) });
-        // Nobody here needs the keys any more.
-        const transfer = [push.parts.keys.buffer].filter((buffer) => buffer instanceof ArrayBuffer);
-        const outcome: PushOutcome = (await shards[shard]?.ask("push", push, { ...batch.until, transfer })) ?? {
-          kind: "refused",
-          reason: "no-shard",
-        };
-        return { shard, outcome, isStep: gradients.parts.length > 0 };
-      }),
-    );
-    const outcomes = await room.answered(asked);
-    let next = known;
-    let refused: string | undefined;
-    for (const { shard, outcome, isStep } of outcomes) {
-      if (outcome.kind === "applied") {
-        next = afterApplied(next, { shard, last: batch.seq, durable: outcome.durable });
-        if (isStep) lateMean += (outcome.late - lateMean) / LATE_MEMORY;
-      } else if (outcome.kind === "refused") refused = outcome.reason;
-      else throw new ShardElsewhere(shard, outcome.applied);
-    }
-    return refused === undefined ? { positions: next } : { positions: next, refused };
-  }
-
   return {
     async turn() {
       // With nothing to do, ask again: a shard may have fallen back to its image, or saved a newer one.
@@ -313,7 +266,7 @@ export function startTraining(given: {
     status() {
       const applied = positions === undefined ? 0 : nextToRead(positions) - 1;
       const durable = positions === undefined ? 0 : neededFrom(positions) - 1;
-      return { applied, durable, backlog: Math.max(0, lastSeq - applied), samples: samplesLearned, late: lateMean };
+      return { applied, durable, backlog: Math.max(0, lastSeq - applied), samples: samplesLearned, late: pushes.late };
     },
     forgetPositions() {
       positions = undefined;
@@ -335,12 +288,6 @@ interface Located {
   readonly applied: number;
   readonly durable: number;
   readonly earlier: readonly Earlier[];
-}
-
-/** One shard's gradients, and what the shard said of its steps when their rows were read. */
-interface ShardStep {
-  readonly parts: readonly GradientPart[];
-  readonly readAt?: number;
 }
 
 /** What a batch gives: gradients by shard, and what was predicted before. */
