@@ -16,8 +16,8 @@ import { type StateManagerConfig } from "./state-manager.ts";
 
 /**
  * Carries out one turn of reading; absent where it was of another region's part, which is in the own stream then. Of one epoch all that regions hold are
- * beginnings of one log. Where the own one is empty this is the first start of all, or what was there is lost: then nothing is known before every region
- * that may hold the log was read. `signal` ends the wait for what is not there yet.
+ * beginnings of one log. Where the own one is empty, and not because it was to be begun anew, this is the first start of all, or what was there is lost:
+ * then nothing is known before every region that may hold the log was read. `signal` ends the wait for what is not there yet.
  */
 export function createLogReader(
   config: StateManagerConfig,
@@ -48,9 +48,9 @@ export function createLogReader(
     const part = await read(region, { fromSeq, ...(waits && { waitMs: READ_WAIT_MS, signals: [signal] }) });
     if (region !== config.region) return keep(part, part.messages.at(-1)?.seq ?? 0);
     if (!restores) return part;
-    const least = await readLeast(stream, { deadline });
-    if (least !== undefined) return { ...part, least };
-    if (part.messages.length > 0) return part;
+    const { least, wasWhole = true } = (await readLeast(stream, { deadline })) ?? {};
+    const own = least === undefined ? part : { ...part, least };
+    if (part.messages.length > 0 || !wasWhole) return own;
     let latest: LogRead & Pick<LaterLog, "log"> = { ...part, log: EMPTY_LOG };
     for (const other of config.full.filter((each) => each !== config.region)) {
       const { log, messages } = await fetchLog(stream, { from: other, deadline });
@@ -58,9 +58,11 @@ export function createLogReader(
       latest = { region: other, messages, lastSeq: log.applied, log };
     }
     const { log, ...theirs } = latest;
-    if (log.applied === 0) return part;
+    if (log.applied === 0 || (least !== undefined && !reaches(extentOf(log), least))) return own;
     if (config.mayTrain) await writeLeast(stream, { log, deadline });
-    return keep(theirs, log.applied);
+    const kept = await keep(theirs, log.applied);
+    if (config.mayTrain) await writeLeast(stream, { log, isWhole: true, deadline });
+    return kept;
   };
 }
 

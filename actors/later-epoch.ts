@@ -94,6 +94,7 @@ export async function installLog(
   const copy = { ...install, stream: "LOG", last: messages.at(-1)?.seq ?? 0 };
   let held = 0;
   for (const message of messages) held = await takeOn(stream, { copy, message, held });
+  await writeLeast(stream, { log, isWhole: true, deadline });
 }
 
 /** The next epoch, which no other region can choose as well: those that may be promoted take turns. */

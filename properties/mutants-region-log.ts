@@ -130,6 +130,26 @@ export const REGION_LOG_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: "a-log-that-was-lost-is-taken-for-one-that-was-begun-anew",
+    file: "actors/follow-log.ts",
+    edits: [
+      [
+        "if (part.messages.length > 0 || !wasWhole) return own;",
+        "if (part.messages.length > 0 || least !== undefined) return own;",
+      ],
+    ],
+  },
+  {
+    name: "what-was-lost-is-copied-and-not-said-to-be-whole",
+    file: "actors/follow-log.ts",
+    edits: [["    if (config.mayTrain) await writeLeast(stream, { log, isWhole: true, deadline });\n", ""]],
+  },
+  {
+    name: "a-log-of-a-later-epoch-is-copied-and-not-said-to-be-whole",
+    file: "actors/later-epoch.ts",
+    edits: [["  await writeLeast(stream, { log, isWhole: true, deadline });\n", ""]],
+  },
+  {
     name: "any-log-takes-the-place-of-a-part",
     file: FOLLOWER,
     edits: [["isPart(follower) && reaches(found, follower.least)", "isPart(follower)"]],

@@ -3,6 +3,7 @@
  * asked of it meanwhile: it believes what its own stream says; each entry is there once; whatever it was asked for ends, with success or a
  * refusal, once its own stream can be reached; it reads in one chain. fast-check owns every choice, and shrinks it.
  */
+import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type Fate, type Reach, RegionLogWorld } from "./region-log-world.ts";
 
@@ -159,6 +160,7 @@ export async function checkLaws(numRuns = 150): Promise<void> {
   await everyNodeHears();
   await everyNodeSeesParts();
   await aDeletedRecordSaysNothing();
+  for (const how of ["handed-over", "later-epoch"] as const) await anEmptyLogWaitsForAll(how);
   await fc.assert(
     fc.asyncProperty(fates, steps, reaches, (drawnFates, drawn, reach) =>
       tryWorld(new RegionLogWorld(drawnFates, { keeps: true }), drawn, reach),
@@ -217,6 +219,32 @@ async function aDeletedRecordSaysNothing(): Promise<void> {
   await world.start();
   await world.pass(BEGUN_MS);
   await world.checkHeard("b");
+}
+
+/** Whose LOG alone is lost, after it had come further than its record says, takes no log of a region that may have less of it than another, and keeps its samples. */
+async function anEmptyLogWaitsForAll(how: "handed-over" | "later-epoch"): Promise<void> {
+  const world = new RegionLogWorld(["done"], { keeps: true });
+  await world.start();
+  await world.pass(BEGUN_MS);
+  if (how === "handed-over") {
+    world.logs.copyToLast();
+    world.logs.handOver();
+  } else {
+    world.logs.beginLaterEpoch(1);
+    world.logs.giveSamples("c");
+  }
+  await world.pass(12_000);
+  world.reach("a", "silent");
+  const samples = world.samples();
+  assert.ok(samples.length > 0);
+  await world.loseOwn("LOG");
+  await world.pass(60_000);
+  await world.checkBelief();
+  world.reach("a", "answers");
+  world.toldAgain();
+  await world.settle("answers");
+  await world.checkBelief();
+  assert.equal(world.samples(), samples);
 }
 
 async function take(world: RegionLogWorld, step: Step): Promise<void> {

@@ -56,10 +56,10 @@ export class PlayedStreams {
     this.#records.set("log", { value: "", revision: 2 });
   }
 
-  /** A region's disk is lost. */
-  lose(region: string): void {
-    for (const stream of ["LOG", "SAMPLES"]) this.#streams.delete(`${region} ${stream}`);
-    this.#records.clear();
+  /** A region's disk is lost, or its LOG alone. */
+  lose(region: string, what: "all" | "LOG"): void {
+    for (const stream of what === "all" ? ["LOG", "SAMPLES"] : [what]) this.#streams.delete(`${region} ${stream}`);
+    if (what === "all") this.#records.clear();
   }
 
   /** What a region's LOG says. */

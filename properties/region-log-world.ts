@@ -130,12 +130,22 @@ export class RegionLogWorld {
     if (this.#running().isCut) await this.start();
   }
 
-  /** The node starts without what its region's server had. What is known elsewhere it must come to know before it says anything. */
-  async loseOwn(): Promise<void> {
-    this.#streams.lose(OWN);
-    this.#told.forget(["a", "c"].map((region) => this.logs.roleOf(region)));
+  /** The node starts without what its region's server had, or its LOG. What is known elsewhere it must come to know before it says anything. */
+  async loseOwn(what: "all" | "LOG" = "all"): Promise<void> {
+    if (what === "all") this.toldAgain();
+    this.#streams.lose(OWN, what);
     this.#life = undefined;
     await this.start(this.#furthest());
+  }
+
+  /** What nobody but the own LOG said may be told once more. */
+  toldAgain(): void {
+    this.#told.forget(["a", "c"].map((region) => this.logs.roleOf(region)));
+  }
+
+  /** The own SAMPLES: another list once they were begun anew. */
+  samples(): readonly StreamMessage[] {
+    return this.#streams.of(OWN, "SAMPLES");
   }
 
   /** The own LOG is a part of the last region's, left by whoever keeps it: nothing that it says is to be told. */

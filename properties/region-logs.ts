@@ -2,6 +2,7 @@
  * The regions' logs as they come to be beside the node that is looked at. Region a had training first, and c may come to have a log of a later epoch.
  */
 import { nextEpoch } from "../actors/later-epoch.ts";
+import { type SampleBatch } from "../protocols/learning/sample-batch.ts";
 import { encodeSampleBatch } from "../protocols/learning/sample-codec.ts";
 import { encodeEntry, extentOf, type LogEntry } from "../protocols/model-state/region-log.ts";
 import { roleOf } from "../protocols/model-state/role.ts";
@@ -35,8 +36,12 @@ export class RegionLogs {
     const { duty, term } = this.roleOf(FIRST);
     if (duty !== "trains") return;
     this.#append(FIRST, { kind: "promote", atMs: this.#clock.nowMs(), to: OWN, term: term + 1 });
-    const movedTo = { region: OWN, term: term + 1 };
-    this.#streams.store(FIRST, "SAMPLES", encodeSampleBatch({ keepFrom: 0, positions: [], samples: [], movedTo }));
+    this.giveSamples(FIRST, { movedTo: { region: OWN, term: term + 1 } });
+  }
+
+  /** A region's joiner says something, and no samples. */
+  giveSamples(region: string, more: Pick<SampleBatch, "movedTo"> = {}): void {
+    this.#streams.store(region, "SAMPLES", encodeSampleBatch({ keepFrom: 0, positions: [], samples: [], ...more }));
   }
 
   /** Another node of the own region has the log say something, which it may where the region trains. */
@@ -74,6 +79,13 @@ export class RegionLogs {
   leavePart(): void {
     for (const { body } of this.#streams.of("c").slice(0, 2)) this.#streams.store(OWN, "LOG", body);
     this.#streams.require(extentOf(this.#streams.logOf("c")));
+  }
+
+  /** Another region's log is a copy of the first one's as that is now. */
+  copyToLast(): void {
+    for (const { body } of this.#streams.of(FIRST).slice(this.#streams.of("c").length)) {
+      this.#streams.store("c", "LOG", body);
+    }
   }
 
   /** Somebody has the own region go on with what it holds. */
