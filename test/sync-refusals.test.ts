@@ -6,6 +6,7 @@ import { NO_HORIZON } from "../protocols/sync/horizon.ts";
 import { type Replica, type ReplicaEffect, stepReplica } from "../protocols/sync/replica.ts";
 import { type RowBatch } from "../protocols/sync/row-store.ts";
 import { parseWriterId, type WriterId } from "../protocols/sync/version.ts";
+import { type AnswerEnd } from "../protocols/wire/frame.ts";
 import { encodeFrame, type FrameInput } from "../protocols/wire/frame-codec.ts";
 import { columnsOf, NOW, PULL, pullBody, replicaOf, T, TABLES } from "./replica-steps.ts";
 
@@ -102,6 +103,24 @@ test("positions of more trainers than an image may have, together with those tha
   expect(loadImage(encodeImage(replica), createMapRowStore(TABLES, { state: true })).applied.size).toBe(max);
 });
 
+test("positions that the answer's take the place of count for nothing: later ones, and a copy's", () => {
+  const max = SYNC_LIMITS.trainersMax;
+  const madeUp = new Map(Array.from({ length: max }, (_, index) => [`t${index}`, 1] as const));
+  const honest = new Map([["clicks", 2]]);
+  for (const [changes, expected] of [
+    [{ end: end(new Map([[THEIRS, T + 1]]), honest) }, honest],
+    [{ replaces: true, end: { ...end(new Map(), honest), horizon: { ...NO_HORIZON, settled: T } } }, honest],
+    [{ end: end(new Map([[THEIRS, T - 1]]), honest), batches: [batch({ t: T - 1 })] }, madeUp],
+  ] as const) {
+    replica = replicaOf({ writer: OURS });
+    for (const given of [{ end: end(new Map([[THEIRS, T]]), madeUp) }, changes]) {
+      stepReplica(replica, { kind: "pull", peer: "b", pullId: PULL }, NOW);
+      expect(receive(given)).toContainEqual(expect.objectContaining({ kind: "pulled", outcome: "complete" }));
+    }
+    expect(replica.applied).toEqual(expected);
+  }
+});
+
 test("frames of another pull or peer are late, not bad, and change nothing", () => {
   expectRefused("stale", { pullId: "00000000000000000000000000000002" });
   expect(
@@ -187,10 +206,7 @@ function frame(changes: Partial<FrameInput>): FrameInput {
   };
 }
 
-function end(
-  knowledge: ReadonlyMap<WriterId, number>,
-  applied: ReadonlyMap<string, number> = new Map(),
-): FrameInput["end"] {
+function end(knowledge: ReadonlyMap<WriterId, number>, applied: ReadonlyMap<string, number> = new Map()): AnswerEnd {
   return {
     knowledge,
     horizon: NO_HORIZON,

@@ -1,5 +1,6 @@
 import { type Frame, type FrameSection } from "../wire/frame.ts";
 import { latestOf } from "./horizon.ts";
+import { positionsAfter } from "./positions.ts";
 import { areFinite, areFloatsFinite } from "./precision.ts";
 import { type Refusal, type Replica } from "./replica-state.ts";
 import { isPlausible } from "./stamper.ts";
@@ -73,14 +74,12 @@ function checkVersion(
     : { reason: "time", detail: `t ${t} of ${writer} is too far ahead of our clock` };
 }
 
-/** Refuses before anything is interned what would not fit. Positions are looked at as if they joined ours: an image with more would be refused. */
+/** Refuses before anything is interned what would not fit: of positions what would be left of ours beside them, as an image with more would be refused. */
 function checkRoom(replica: Replica, frame: Frame): { reason: Refusal; detail: string } | undefined {
-  const { store, knowledge, applied } = replica;
+  const { store, knowledge } = replica;
   const { writersMax, trainersMax } = replica.limits;
-  const trainers = frame.end?.applied;
-  if (trainers !== undefined && applied.size + trainers.size > trainersMax) {
-    const all = new Set([...applied.keys(), ...trainers.keys()]);
-    if (all.size > trainersMax) return { reason: "full", detail: `positions of more than ${trainersMax} trainers` };
+  if (frame.end !== undefined && positionsAfter(replica, frame.end, { isCopy: frame.replaces }).size > trainersMax) {
+    return { reason: "full", detail: `positions of more than ${trainersMax} trainers` };
   }
   const end = frame.end?.knowledge;
   // Even if all of it were new it would fit: so it is almost always.

@@ -17,13 +17,20 @@ import { knownOf } from "./row-notes.ts";
 import { epochOf } from "./version.ts";
 
 /** An answer is complete, and its knowledge not joined yet. */
-export function takePositions(
+export function takePositions(replica: Replica, end: AnswerEnd, kind: { readonly isCopy: boolean }): void {
+  const after = positionsAfter(replica, end, kind);
+  replica.applied.clear();
+  for (const [trainer, batch] of after) replica.applied.set(trainer, batch);
+}
+
+/** What our positions become with the end of an answer. */
+export function positionsAfter(
   replica: Replica,
   { knowledge, horizon: { epoch, settled }, applied }: AnswerEnd,
   { isCopy }: { readonly isCopy: boolean },
-): void {
+): ReadonlyMap<string, number> {
   const order = compareMoments(momentOf({ epoch, settled, knowledge }), momentOf(knownOf(replica)));
-  const ours = replica.applied;
+  const ours = new Map(replica.applied);
   if (isCopy && order < 0) {
     for (const [trainer, batch] of ours) {
       const theirs = applied.get(trainer);
@@ -31,9 +38,10 @@ export function takePositions(
       else ours.set(trainer, Math.min(batch, theirs));
     }
   }
-  if (order < 0) return;
+  if (order < 0) return ours;
   if (isCopy || order > 0) ours.clear();
   for (const [trainer, batch] of applied) ours.set(trainer, Math.max(batch, ours.get(trainer) ?? 0));
+  return ours;
 }
 
 /** The latest time known, and its epoch. */
