@@ -115,7 +115,11 @@ function unlike(left: RegionConfig, right: RegionConfig): string[] {
   for (const model of left.models) {
     const other = right.models.find((each) => each.name === model.name);
     if (other === undefined) problems.push(`${both}: only the first has the model ${model.name}`);
-    else if (!isDeepStrictEqual(model, other)) problems.push(`${both}: the model ${model.name} is not declared alike`);
+    else if (!isDeepStrictEqual(model, other)) {
+      problems.push(
+        `${both}: the model ${model.name} is not declared alike; these differ: ${different(model, other).join(", ")}`,
+      );
+    }
   }
   for (const model of right.models) {
     if (!left.models.some((each) => each.name === model.name)) {
@@ -123,6 +127,14 @@ function unlike(left: RegionConfig, right: RegionConfig): string[] {
     }
   }
   return problems;
+}
+
+/** The keys that have not the same value in both, defaults included; the order of keys is none. */
+function different(left: object, right: object): string[] {
+  const [ours, theirs] = [new Map(Object.entries(left)), new Map(Object.entries(right))];
+  return [...new Set([...ours.keys(), ...theirs.keys()])].filter(
+    (key) => !isDeepStrictEqual(ours.get(key), theirs.get(key)),
+  );
 }
 
 function ungranted(config: RegionConfig, all: readonly RegionConfig[]): string[] {

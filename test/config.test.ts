@@ -260,13 +260,18 @@ test("the examples are good, each and together", async () => {
 
 test("mismatches() says what does not fit together", () => {
   const one = parse({ ...LEAST, peers: [{ region: "oregon", url: "nats://127.0.0.1:2" }] });
-  const other = parse({ ...LEAST, region: "oregon", training: "oregon", models: [{ name: "clicks", shards: 8 }] });
+  const other = parse({
+    ...LEAST,
+    region: "oregon",
+    training: "oregon",
+    models: [{ name: "clicks", shards: 8, dense: ["age"], slices: ["country"] }],
+  });
   const found = mismatches([one, other]).join("\n");
   for (const says of [
     "listen on 127.0.0.1:4222",
     "listen on 127.0.0.1:8080",
     "trains",
-    "not declared alike",
+    "the model clicks is not declared alike; these differ: shards, dense, slices",
     "peer oregon grants region frankfurt nothing",
   ]) {
     expect(found).toContain(says);
