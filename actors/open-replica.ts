@@ -12,6 +12,7 @@ import { type ActorRef, type Address, type Context } from "../runtime/actor.ts";
 import { type FileStoreProtocol, type StoredImage, type StoredSegment } from "../runtime/file-store-protocol.ts";
 import { openScratch, type Scratch } from "../runtime/compute/table/scratch.ts";
 import { createSpreadRowStore } from "../runtime/compute/table/spread-row-store.ts";
+import { rowsOf } from "./shard-digest.ts";
 import { type ShardConfig } from "./shard-config.ts";
 import { peerText } from "./shard-name.ts";
 import { type ShardProtocol } from "./shard-protocol.ts";
@@ -64,7 +65,7 @@ export async function openReplica(config: ShardConfig, context: Context<ShardPro
       const outcome = await tryImage(image, { left, store, name: config.name, files, context });
       if (outcome.kind === "loaded") {
         const { loaded } = outcome;
-        context.log.info("A shard was restored from its image", { shard: config.name, rows: store.rows(1) });
+        context.log.info("A shard was restored from its image", { shard: config.name, rows: rowsOf(store) });
         // Full ones may have been primaries, or become them.
         const lostMs = config.full ? LOST_SNAPSHOTS * config.snapshotMs : 0;
         const greatestSeen = seenBeforeLoss(loaded.greatestSeen, { lostMs });

@@ -20,7 +20,7 @@ export function createShardDigest(store: RowStore, later: (delayMs: number) => v
   return {
     now() {
       const turn = digestTurn(store, ROWS);
-      const rows = store.tables.reduce((sum, _, table) => sum + store.rows(table), 0);
+      const rows = rowsOf(store);
       if (turn.kind === "done") return { rows, digest: turn.digest };
       if (!isOn) later(PAUSE_MS);
       isOn = true;
@@ -32,4 +32,9 @@ export function createShardDigest(store: RowStore, later: (delayMs: number) => v
       if (isOn) later(PAUSE_MS);
     },
   };
+}
+
+/** Of all tables. */
+export function rowsOf(store: RowStore): number {
+  return store.tables.reduce((sum, _, table) => sum + store.rows(table), 0);
 }

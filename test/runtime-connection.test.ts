@@ -3,7 +3,7 @@ import { createServer, type Socket } from "node:net";
 import { expect, test, vi } from "vitest";
 import { systemClock } from "../runtime/clock.ts";
 import { createMetrics } from "../runtime/metrics.ts";
-import { NatsLinkConnection } from "../runtime/transport/nats-connection.ts";
+import { type ConnectionOptions, NatsLinkConnection } from "../runtime/transport/nats-connection.ts";
 import { listening } from "./free-ports.ts";
 import { startTestNats } from "./real-nats.ts";
 import { startTcpProxy } from "./tcp-proxy.ts";
@@ -21,7 +21,7 @@ async function within<T>(work: Promise<T>, ms: number): Promise<T | "late"> {
   }
 }
 
-function connectionTo(port: number, retryMs?: number): NatsLinkConnection {
+function connectionTo(port: number, options: Partial<ConnectionOptions> = {}): NatsLinkConnection {
   return new NatsLinkConnection({
     server: { url: `nats://127.0.0.1:${port}` },
     peer: "us",
@@ -30,7 +30,7 @@ function connectionTo(port: number, retryMs?: number): NatsLinkConnection {
     log: quiet,
     metrics: createMetrics(),
     clock: systemClock,
-    ...(retryMs === undefined ? {} : { retryMs }),
+    ...options,
   });
 }
 
@@ -43,7 +43,7 @@ test("close() waits neither for a peer that takes connections and says nothing, 
     await once(silent, "connection");
     expect(await within(waiting.close(), 3000)).toBeUndefined();
     expect(waiting.state).toBe("closed");
-    const pausing = connectionTo(port, 60_000);
+    const pausing = connectionTo(port, { retryMs: 60_000 });
     await once(silent, "connection");
     for (const socket of sockets) socket.destroy();
     expect(await within(pausing.close(), 3000)).toBeUndefined();
@@ -72,4 +72,33 @@ test("a connection that was made while the clock was an hour ahead is made again
   } finally {
     ahead.mockRestore();
   }
+});
+
+test("a server that refuses to be connected again is told of once, and connected as soon as it does not", async () => {
+  function start(password: string, port: number | "random" = "random") {
+    const users = [{ user: "us", password, permissions: "all" as const }];
+    return startTestNats({ jetStream: false, users, ...(port !== "random" && { port }) });
+  }
+  function isUp(connection: NatsLinkConnection): Promise<void> {
+    return new Promise((resolve) => connection.onUp(() => resolve()));
+  }
+  const warnings: string[] = [];
+  const log = { ...quiet, warn: (message: string) => void warnings.push(message) };
+  const metrics = createMetrics();
+  function refusals(): number {
+    return metrics.snapshot().find(({ name }) => name === "freshet_link_errors_total")?.value ?? 0;
+  }
+  const first = await start("old");
+  const { port } = first;
+  const server = { url: first.url, user: "us", password: "old" };
+  await using connection = connectionTo(port, { server, log, metrics });
+  await isUp(connection);
+  await first[Symbol.asyncDispose]();
+  const other = await start("new", port);
+  await vi.waitFor(() => expect(refusals()).toBeGreaterThanOrEqual(4), { timeout: 30_000 });
+  await other[Symbol.asyncDispose]();
+  await using _same = await start("old", port);
+  await isUp(connection);
+  expect(warnings.filter((each) => each.startsWith("a nats-server refuses to be connected again"))).toHaveLength(1);
+  expect(warnings.filter((each) => each.startsWith("a nats-server refused something"))).toEqual([]);
 });

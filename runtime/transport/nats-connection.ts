@@ -36,11 +36,13 @@ export type Published = "sent" | "disconnected" | "backpressure" | "too-large";
 const OVERHEAD_BYTES = 512;
 /** Between two attempts to connect again after it was disconnected: so long at least, and three times that at most. */
 const REDIAL_MS = 250;
+/** The most between two attempts that fail, before chance comes to it. */
+const PAUSE_MS_MAX = 5_000;
 const FLUSH_EVERY_BYTES = 1024 * 1024;
 
 /**
  * One connection to one server, kept up for ever unless cut on purpose: the first time it is tried with growing, jittered waits, and after it was
- * disconnected without growing ones. What is published while it is down is refused at once and never kept: it would arrive long after anybody cared.
+ * disconnected without growing ones, unless it is refused. What is published while it is down is refused at once and never kept: it would arrive long after anybody cared.
  */
 export class NatsLinkConnection implements AsyncDisposable {
   readonly peer: string;
@@ -56,6 +58,8 @@ export class NatsLinkConnection implements AsyncDisposable {
   #wake: (() => void) | undefined;
   #counted = { inBytes: 0, outBytes: 0, inMsgs: 0, outMsgs: 0 };
   #rttMs: number | undefined;
+  /** Since it was disconnected. */
+  #refusals = 0;
   readonly #closing = Promise.withResolvers<undefined>();
   readonly #loop: Promise<void>;
 
@@ -165,7 +169,7 @@ export class NatsLinkConnection implements AsyncDisposable {
       if (nc === undefined) {
         // Up to 5 s, and never all at the same moment.
         await this.#pause(
-          Math.min(5000, (this.#options.retryMs ?? 250) * 2 ** Math.min(failures++, 5)) * (0.5 + Math.random()),
+          Math.min(PAUSE_MS_MAX, (this.#options.retryMs ?? 250) * 2 ** Math.min(failures++, 5)) * (0.5 + Math.random()),
         );
         continue;
       }
@@ -212,8 +216,8 @@ export class NatsLinkConnection implements AsyncDisposable {
   }
 
   /**
-   * When it dials again after it was disconnected. The client goes by the wall clock, and where that was set back it would not dial until the time at
-   * which it last did has come again.
+   * When it dials again after it was disconnected: soon, as a link that is back is to be used, but ever more seldom while it is refused. The client goes by the
+   * wall clock, and where that was set back it would not dial until the time at which it last did has come again.
    */
   #pacing(): Pick<ClientOptions, "reconnectDelayHandler" | "reconnectToServer"> {
     const { clock } = this.#options;
@@ -225,7 +229,8 @@ export class NatsLinkConnection implements AsyncDisposable {
         if (server === undefined) return null;
         const nowMs = clock.upMs();
         const delay = Math.max(0, nextMs - nowMs);
-        nextMs = nowMs + delay + REDIAL_MS * (1 + 2 * Math.random());
+        const pauseMs = Math.min(PAUSE_MS_MAX, REDIAL_MS * 2 ** Math.min(this.#refusals, 5));
+        nextMs = nowMs + delay + pauseMs * (1 + 2 * Math.random());
         return { server, delay };
       },
     };
@@ -242,8 +247,7 @@ export class NatsLinkConnection implements AsyncDisposable {
         this.#options.metrics.count("freshet_link_reconnects_total", 1, { peer: this.peer });
         this.#up(nc);
       } else if (status.type === "error") {
-        this.#options.metrics.count("freshet_link_errors_total", 1, { peer: this.peer });
-        this.#options.log.warn("a nats-server refused something", { peer: this.peer, error: status.error });
+        this.#noteError(status.error);
       }
       if (nc.isClosed()) break;
     }
@@ -252,9 +256,24 @@ export class NatsLinkConnection implements AsyncDisposable {
     this.#nc = undefined;
   }
 
+  /** Of an outage the first is told: each attempt to connect again brings another. */
+  #noteError(error: Error): void {
+    const { log, metrics } = this.#options;
+    metrics.count("freshet_link_errors_total", 1, { peer: this.peer });
+    if (this.#state === "connected") {
+      log.warn("a nats-server refused something", { peer: this.peer, error });
+      return;
+    }
+    this.#refusals += 1;
+    if (this.#refusals > 1) return;
+    const check = "our user and password: whoever starts that server anew with another state folder gives it others";
+    log.warn("a nats-server refuses to be connected again; it is tried ever more seldom", { peer: this.peer, check, error });
+  }
+
   #up(nc: NatsConnection): void {
     if (this.#state !== "connecting") return;
     this.#state = "connected";
+    this.#refusals = 0;
     this.#unflushed = 0;
     this.#options.metrics.gauge("freshet_link_connected", 1, { peer: this.peer });
     this.#options.log.info("connected to a nats-server", { peer: this.peer, version: nc.info?.version });
@@ -267,7 +286,9 @@ export class NatsLinkConnection implements AsyncDisposable {
     if (was !== "connected") return;
     this.#rttMs = undefined;
     this.#options.metrics.gauge("freshet_link_connected", 0, { peer: this.peer });
-    this.#options.log.warn("disconnected from a nats-server", { peer: this.peer, state: to });
+    const { log } = this.#options;
+    if (to === "closed") log.info("the connection to a nats-server is closed", { peer: this.peer });
+    else log.warn("disconnected from a nats-server", { peer: this.peer, state: to });
     for (const down of this.#onDown) down();
   }
 
