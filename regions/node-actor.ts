@@ -284,10 +284,12 @@ function modelStatus(of: {
 function linksOf(series: readonly Series[], { peers }: RegionConfig, loads: readonly LinkLoad[]): NodeStatus["links"] {
   return peers.map(({ region: peer }) => {
     const load = loads.find((each) => each.peer === peer);
-    const rttSeconds = valueOf(series, "freshet_link_rtt_seconds", { peer });
+    const connected = valueOf(series, "freshet_link_connected", { peer }) === 1;
+    // Of a link that is down the last one says nothing.
+    const rttSeconds = connected ? valueOf(series, "freshet_link_rtt_seconds", { peer }) : undefined;
     return {
       peer,
-      connected: valueOf(series, "freshet_link_connected", { peer }) === 1,
+      connected,
       ...(rttSeconds === undefined ? {} : { rttMs: rttSeconds * 1000 }),
       bytesIn: valueOf(series, "freshet_link_bytes_total", { peer, direction: "in" }) ?? 0,
       bytesOut: valueOf(series, "freshet_link_bytes_total", { peer, direction: "out" }) ?? 0,

@@ -97,7 +97,8 @@ test("a server that refuses to be connected again is told of once, and connected
   const other = await start("new", port);
   await vi.waitFor(() => expect(refusals()).toBeGreaterThanOrEqual(4), { timeout: 30_000 });
   await other[Symbol.asyncDispose]();
-  await using _same = await start("old", port);
+  await using again = await start("old", port);
+  expect(again.port).toBe(port);
   await isUp(connection);
   expect(warnings.filter((each) => each.startsWith("a nats-server refuses to be connected again"))).toHaveLength(1);
   expect(warnings.filter((each) => each.startsWith("a nats-server refused something"))).toEqual([]);

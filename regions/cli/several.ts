@@ -43,13 +43,10 @@ export async function runTogether(
         child.stderr === null ? undefined : copyLines(child.stderr, process.stderr, prefix),
       ]);
       try {
-        const code = await ended;
+        const end = await ended;
         await copied;
-        const failed = code !== 0;
-        if (failed) {
-          process.stderr.write(`${prefix}ended with ${code !== undefined ? `exit status ${code}` : "a signal"}\n`);
-        }
-        return code ?? 1;
+        if (end.code !== 0) process.stderr.write(`${prefix}${describeEnd(end)}\n`);
+        return end.code ?? 1;
       } finally {
         process.off("exit", kill);
         options.signal.removeEventListener("abort", stop);
@@ -59,11 +56,23 @@ export async function runTogether(
   return codes.find((code) => code !== 0) ?? 0;
 }
 
-/** The exit code; of a process that a signal ended, or that did not start, there is none. */
-function exitOf(child: ChildProcess): Promise<number | undefined> {
+/** How a process ended: of one that did not start there is neither. */
+interface End {
+  readonly code?: number;
+  readonly signal?: string;
+}
+
+/** Why a process ended that nobody asked to, and that it stays so. */
+export function describeEnd({ code, signal }: End): string {
+  const how =
+    code !== undefined ? `with exit status ${code}` : signal !== undefined ? `by ${signal}` : "before it started";
+  return `ended ${how}; it is not started again, and the others go on`;
+}
+
+function exitOf(child: ChildProcess): Promise<End> {
   return new Promise((resolve) => {
-    child.once("exit", (code) => resolve(code ?? undefined));
-    child.once("error", () => resolve(undefined));
+    child.once("exit", (code, signal) => resolve(code !== null ? { code } : signal !== null ? { signal } : {}));
+    child.once("error", () => resolve({}));
   });
 }
 

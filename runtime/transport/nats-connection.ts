@@ -1,7 +1,6 @@
 import {
   AuthorizationError,
   connect,
-  type ConnectionOptions as ClientOptions,
   type Msg,
   type MsgHdrs,
   type NatsConnection,
@@ -11,6 +10,7 @@ import {
 import { type Logger, type Metrics } from "../actor.ts";
 import { type Clock } from "../clock.ts";
 import { connectOptions, type NatsServerOptions } from "./nats-server-options.ts";
+import { Redial } from "./redial.ts";
 
 export interface ConnectionOptions {
   readonly server: NatsServerOptions;
@@ -34,10 +34,8 @@ export type Published = "sent" | "disconnected" | "backpressure" | "too-large";
 
 /** A part of a message beside its payload: protocol line, headers' framing. */
 const OVERHEAD_BYTES = 512;
-/** Between two attempts to connect again after it was disconnected: so long at least, and three times that at most. */
-const REDIAL_MS = 250;
-/** The most between two attempts that fail, before chance comes to it. */
-const PAUSE_MS_MAX = 5_000;
+/** The most between two attempts for the first time, before chance comes to it. */
+const RETRY_MS_MAX = 5_000;
 const FLUSH_EVERY_BYTES = 1024 * 1024;
 
 /**
@@ -58,13 +56,13 @@ export class NatsLinkConnection implements AsyncDisposable {
   #wake: (() => void) | undefined;
   #counted = { inBytes: 0, outBytes: 0, inMsgs: 0, outMsgs: 0 };
   #rttMs: number | undefined;
-  /** Since it was disconnected. */
-  #refusals = 0;
+  readonly #redial: Redial;
   readonly #closing = Promise.withResolvers<undefined>();
   readonly #loop: Promise<void>;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
+    this.#redial = new Redial(options.clock);
     this.peer = options.peer;
     this.inbox = `${options.inboxPrefix}.${nuid.next()}`;
     options.metrics.gauge("freshet_link_connected", 0, { peer: this.peer });
@@ -169,7 +167,7 @@ export class NatsLinkConnection implements AsyncDisposable {
       if (nc === undefined) {
         // Up to 5 s, and never all at the same moment.
         await this.#pause(
-          Math.min(PAUSE_MS_MAX, (this.#options.retryMs ?? 250) * 2 ** Math.min(failures++, 5)) * (0.5 + Math.random()),
+          Math.min(RETRY_MS_MAX, (this.#options.retryMs ?? 250) * 2 ** Math.min(failures++, 5)) * (0.5 + Math.random()),
         );
         continue;
       }
@@ -192,7 +190,7 @@ export class NatsLinkConnection implements AsyncDisposable {
         pingInterval: 2000,
         maxPingOut: 2,
         maxReconnectAttempts: -1,
-        ...this.#pacing(),
+        ...this.#redial.handlers,
         ignoreAuthErrorAbort: true,
       });
       // It cannot be called off and may take all of its timeout: what comes of it later is closed unseen.
@@ -213,27 +211,6 @@ export class NatsLinkConnection implements AsyncDisposable {
       });
     }
     return undefined;
-  }
-
-  /**
-   * When it dials again after it was disconnected: soon, as a link that is back is to be used, but ever more seldom while it is refused. The client goes by the
-   * wall clock, and where that was set back it would not dial until the time at which it last did has come again.
-   */
-  #pacing(): Pick<ClientOptions, "reconnectDelayHandler" | "reconnectToServer"> {
-    const { clock } = this.#options;
-    let nextMs = clock.upMs();
-    return {
-      // By its own count it never waits.
-      reconnectDelayHandler: () => -Infinity,
-      reconnectToServer: ([server]) => {
-        if (server === undefined) return null;
-        const nowMs = clock.upMs();
-        const delay = Math.max(0, nextMs - nowMs);
-        const pauseMs = Math.min(PAUSE_MS_MAX, REDIAL_MS * 2 ** Math.min(this.#refusals, 5));
-        nextMs = nowMs + delay + pauseMs * (1 + 2 * Math.random());
-        return { server, delay };
-      },
-    };
   }
 
   async #follow(nc: NatsConnection): Promise<void> {
@@ -264,16 +241,19 @@ export class NatsLinkConnection implements AsyncDisposable {
       log.warn("a nats-server refused something", { peer: this.peer, error });
       return;
     }
-    this.#refusals += 1;
-    if (this.#refusals > 1) return;
+    if (!this.#redial.refused()) return;
     const check = "our user and password: whoever starts that server anew with another state folder gives it others";
-    log.warn("a nats-server refuses to be connected again; it is tried ever more seldom", { peer: this.peer, check, error });
+    log.warn("a nats-server refuses to be connected again; it is tried ever more seldom", {
+      peer: this.peer,
+      check,
+      error,
+    });
   }
 
   #up(nc: NatsConnection): void {
     if (this.#state !== "connecting") return;
     this.#state = "connected";
-    this.#refusals = 0;
+    this.#redial.connected();
     this.#unflushed = 0;
     this.#options.metrics.gauge("freshet_link_connected", 1, { peer: this.peer });
     this.#options.log.info("connected to a nats-server", { peer: this.peer, version: nc.info?.version });
