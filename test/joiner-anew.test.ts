@@ -1,29 +1,11 @@
-import { jetstream, jetstreamManager } from "@nats-io/jetstream";
-import { connect } from "@nats-io/transport-node";
 import { expect, test } from "vitest";
-import { type JoinerProtocol } from "../actors/joiner.ts";
 import { declareStreams } from "../runtime/jetstream-declare.ts";
-import { ActorSystem } from "../runtime/system.ts";
-import { eventually } from "./e2e-support.ts";
-import { batchesOf, clicked, publish, REGION, samplesOf, shown, startJoiner, STREAMS } from "./real-joiner.ts";
-import { startTestNats } from "./real-nats.ts";
+import { batchesOf, clicked, openJoiner, publish, REGION, samplesOf, shown, STREAMS } from "./real-joiner.ts";
 
 test("a stream of events that lost its disk and counts from 1 again is joined from there, and what was joined before stays known", async () => {
-  await using nats = await startTestNats({ name: REGION });
-  await using system = await ActorSystem.start({ region: REGION, sink: () => undefined });
-  await startJoiner(system, nats.url);
-  const joiner = system.ref<JoinerProtocol>({ region: REGION, kind: "joiner", id: "a" });
-  const nc = await connect({ servers: nats.url });
-  await using _ = { [Symbol.asyncDispose]: () => nc.close() };
-  const streams = { js: jetstream(nc), jsm: await jetstreamManager(nc, { checkAPI: false }) };
-  async function joined(what: string, id: string): Promise<void> {
-    await eventually(what, async () => {
-      joiner.tell("role", { duty: "trains", training: REGION, term: 0, epoch: 0 });
-      return (await samplesOf(streams)).includes(id) ? true : undefined;
-    });
-  }
+  await using open = await openJoiner();
+  const { system, streams, joined } = open;
 
-  await declareStreams(streams.jsm, STREAMS, []);
   for (const request of ["r1", "r2", "r3"]) await publish(streams, [shown(request), clicked(request)]);
   await joined("what came before is joined", "r3:i:1");
   await streams.jsm.streams.delete("EVENTS");

@@ -1,43 +1,24 @@
-import { jetstream, jetstreamManager } from "@nats-io/jetstream";
-import { connect } from "@nats-io/transport-node";
 import { expect, test } from "vitest";
-import { type JoinerProtocol } from "../actors/joiner.ts";
 import { nextBatch, recall, resumeJoiner, takeMessage } from "../protocols/learning/joiner-resume.ts";
 import { type SampleBatch } from "../protocols/learning/sample-batch.ts";
 import { encodeSampleBatch } from "../protocols/learning/sample-codec.ts";
-import { declareStreams } from "../runtime/jetstream-declare.ts";
-import { ActorSystem } from "../runtime/system.ts";
 import { eventually } from "./e2e-support.ts";
 import {
   batchesOf,
   clicked,
+  openJoiner,
   OPTIONS,
   publish,
   REGION,
   samplesOf,
   shown,
-  startJoiner,
-  STREAMS,
   type Streams,
 } from "./real-joiner.ts";
-import { startTestNats } from "./real-nats.ts";
 
 test("a joiner that finds that another appended starts again from what the stream says: nothing is lost, and nothing published twice", async () => {
-  await using nats = await startTestNats({ name: REGION });
-  await using system = await ActorSystem.start({ region: REGION, sink: () => undefined });
-  await startJoiner(system, nats.url);
-  const joiner = system.ref<JoinerProtocol>({ region: REGION, kind: "joiner", id: "a" });
-  const nc = await connect({ servers: nats.url });
-  await using _ = { [Symbol.asyncDispose]: () => nc.close() };
-  const streams = { js: jetstream(nc), jsm: await jetstreamManager(nc, { checkAPI: false }) };
+  await using open = await openJoiner();
+  const { system, streams, joined } = open;
 
-  /** Told again and again, as a state manager does: what fails begins without a role. */
-  async function joined(what: string, id: string): Promise<void> {
-    await eventually(what, async () => {
-      joiner.tell("role", { duty: "trains", training: REGION, term: 0, epoch: 0 });
-      return (await samplesOf(streams)).includes(id) ? true : undefined;
-    });
-  }
   async function failures(): Promise<number> {
     const ofJoiners = 'freshet_actor_failures_total{kind="joiner"} ';
     const line = (await system.metricsText()).split("\n").find((each) => each.startsWith(ofJoiners));
@@ -46,7 +27,6 @@ test("a joiner that finds that another appended starts again from what the strea
 
   const first = [...["r1", "r2", "r3", "r4"].map(shown), clicked("r1")];
   const second = [clicked("r2")];
-  await declareStreams(streams.jsm, STREAMS, []);
   await publish(streams, first);
   await joined("the first click is joined", "r1:i:1");
 

@@ -1,12 +1,16 @@
 // A joiner that reads and writes streams of a real nats-server.
-import { type JetStreamClient, type JetStreamManager } from "@nats-io/jetstream";
-import { type JoinerConfig } from "../actors/joiner.ts";
+import { type JetStreamClient, jetstream, type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
+import { type JoinerConfig, type JoinerProtocol } from "../actors/joiner.ts";
 import { type FeedbackEvent } from "../protocols/feedback.ts";
 import { type JoinerOptions } from "../protocols/learning/joiner-state.ts";
 import { type SampleBatch } from "../protocols/learning/sample-batch.ts";
 import { decodeSampleBatch } from "../protocols/learning/sample-codec.ts";
+import { declareStreams } from "../runtime/jetstream-declare.ts";
 import { type LinkConfig } from "../runtime/link.ts";
-import { type ActorSystem } from "../runtime/system.ts";
+import { ActorSystem } from "../runtime/system.ts";
+import { eventually } from "./e2e-support.ts";
+import { startTestNats } from "./real-nats.ts";
 
 export const REGION = "here";
 export const STREAMS = ["EVENTS", "SAMPLES"].map((name) => ({ name, subjects: [name.toLowerCase()] }));
@@ -28,7 +32,39 @@ export interface Streams {
   readonly jsm: JetStreamManager;
 }
 
-export async function startJoiner(system: ActorSystem, url: string): Promise<void> {
+export interface RealJoiner extends AsyncDisposable {
+  readonly system: ActorSystem;
+  readonly streams: Streams;
+  /** Waits for a sample. The role is told again and again, as a state manager does: what fails begins without one. */
+  readonly joined: (what: string, id: string) => Promise<void>;
+}
+
+/** A joiner beside a nats-server of its own, whose streams are empty. */
+export async function openJoiner(): Promise<RealJoiner> {
+  await using stack = new AsyncDisposableStack();
+  const nats = stack.use(await startTestNats({ name: REGION }));
+  const system = stack.use(await ActorSystem.start({ region: REGION, sink: () => undefined }));
+  await startJoiner(system, nats.url);
+  const joiner = system.ref<JoinerProtocol>({ region: REGION, kind: "joiner", id: "a" });
+  const nc = await connect({ servers: nats.url });
+  stack.defer(() => nc.close());
+  const streams = { js: jetstream(nc), jsm: await jetstreamManager(nc, { checkAPI: false }) };
+  await declareStreams(streams.jsm, STREAMS, []);
+  const opened = stack.move();
+  return {
+    system,
+    streams,
+    joined: async (what, id) => {
+      await eventually(what, async () => {
+        joiner.tell("role", { duty: "trains", training: REGION, term: 0, epoch: 0 });
+        return (await samplesOf(streams)).includes(id) ? true : undefined;
+      });
+    },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
+
+async function startJoiner(system: ActorSystem, url: string): Promise<void> {
   const link: LinkConfig = { region: REGION, node: "a", own: { url }, peers: [], streams: STREAMS, buckets: [] };
   const gateway = { module: new URL("../runtime/link.ts", import.meta.url), export: "openLink", config: link };
   await system.worker({ name: "link", permissions: { net: true }, actors: [], gateway });

@@ -45,7 +45,8 @@ export async function runTogether(
       try {
         const end = await ended;
         await copied;
-        if (end.code !== 0) process.stderr.write(`${prefix}${describeEnd(end)}\n`);
+        const isStopping = options.signal.aborted;
+        if (end.code !== 0) process.stderr.write(`${prefix}${describeEnd(end, { isStopping })}\n`);
         return end.code ?? 1;
       } finally {
         process.off("exit", kill);
@@ -62,11 +63,11 @@ interface End {
   readonly signal?: string;
 }
 
-/** Why a process ended that nobody asked to, and that it stays so. */
-export function describeEnd({ code, signal }: End): string {
+/** How a process ended, and, unless all were asked to, that it stays so. */
+export function describeEnd({ code, signal }: End, { isStopping }: { readonly isStopping: boolean }): string {
   const how =
     code !== undefined ? `with exit status ${code}` : signal !== undefined ? `by ${signal}` : "before it started";
-  return `ended ${how}; it is not started again, and the others go on`;
+  return isStopping ? `ended ${how}` : `ended ${how}; it is not started again, and the others go on`;
 }
 
 function exitOf(child: ChildProcess): Promise<End> {
